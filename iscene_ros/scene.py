@@ -1,0 +1,116 @@
+"""A completed scene: what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh.
+
+    Attributes:
+        vertices: (V, 3) float32 [m].
+        faces: (F, 3) int32, counter-clockwise from outside.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+    def transformed(self, transform: np.ndarray) -> Mesh:
+        """The mesh moved by a (4, 4) rigid transform."""
+        moved = self.vertices @ transform[:3, :3].T + transform[:3, 3]
+        return Mesh(moved.astype(np.float32), self.faces)
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One completed object.
+
+    Attributes:
+        id: the instance id of the input, positive.
+        label, score: class name and detection score in [0, 1] of the input.
+        mesh: closed surface in the object's own frame: origin at the centre of its box, z up.
+        frame_from_object: (4, 4) float64 pose in the scene's frame.
+        size: (3,) float64 edge lengths of the box along the object's axes [m].
+        observed_fraction: share of the surface that the depth image saw, in [0, 1].
+        confidence: expected overlap (IoU) of the mesh with the true object, in [0, 1].
+        depth_residual: median distance of the observed points to the mesh [m].
+        seconds: time spent on this object [s].
+        color: (3,) uint8 RGB.
+    """
+
+    id: int
+    label: str
+    score: float
+    mesh: Mesh
+    frame_from_object: np.ndarray
+    size: np.ndarray
+    observed_fraction: float
+    confidence: float
+    depth_residual: float
+    seconds: float
+    color: np.ndarray
+
+
+@dataclass(frozen=True)
+class SkippedObject:
+    """An instance that could not be completed, and why."""
+
+    id: int
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A directed edge of the scene graph; object 0 is the environment."""
+
+    subject: int
+    predicate: str
+    object: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds by stage [s]."""
+
+    prepare: float = 0.0
+    network: float = 0.0
+    meshing: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that one observation was completed to.
+
+    Attributes:
+        frame_id: "world" where a camera pose was given, else "camera" (optical frame).
+        objects: completed objects, in the order of the input.
+        skipped: instances without a completion, each with its reason.
+        frame_from_camera: (4, 4) float64 transform of the optical frame into the scene's frame.
+        gravity_camera: (3,) unit direction of gravity in the camera frame.
+        relations: edges of the scene graph.
+        model_name, model_checksum: which weights made it (sha256, hex).
+        seed, steps: of the sampler.
+        stamp: of the observation [s].
+        warnings: one line each.
+    """
+
+    frame_id: str
+    objects: tuple[SceneObject, ...]
+    skipped: tuple[SkippedObject, ...]
+    frame_from_camera: np.ndarray
+    gravity_camera: np.ndarray
+    model_name: str
+    model_checksum: str
+    seed: int
+    steps: int
+    timings: Timings
+    stamp: float = 0.0
+    relations: tuple[Relation, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
