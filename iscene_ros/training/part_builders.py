@@ -119,7 +119,8 @@ def wall_profile(outer: Sequence[Sequence[float]], thickness: float) -> np.ndarr
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     inner = outer + thickness * normal
     inner[0] = outer[0] + (0.0, thickness)
-    inner[-1] = outer[-1] - (thickness, 0.0)
+    # A flat rim: along the level of the top, wide enough for the slope of the wall.
+    inner[-1] = outer[-1] - (thickness / max(-normal[-1, 0], 0.33), 0.0)
     inner[:, 0] = np.clip(inner[:, 0], 0.0, None)
     inner[1:, 1] = np.clip(inner[1:, 1], outer[0, 1] + 0.9 * thickness, outer[-1, 1])
     return np.concatenate([outer, inner[::-1]])

@@ -155,13 +155,20 @@ class Solid:
         values = self.distance(probes.reshape(-1, 3)).reshape(4, -1)
         return values.T @ corners / (4.0 * step)
 
+    def _newton_step(self, points: Tensor, probe: float = 2e-4) -> Tensor:
+        """Points (M,3) moved onto the first-order surface; the probes' mean is the distance."""
+        corners = points.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        probes = (points[None] + probe * corners[:, None]).reshape(-1, 3)
+        values = self.distance(probes).reshape(4, -1)
+        gradient = values.T @ corners / (4.0 * probe)
+        length = gradient.square().sum(1).clamp_min(0.25)
+        return points - (values.mean(0) / length)[:, None] * gradient
+
     def projected(self, points_object: Tensor, steps: int = 3) -> Tensor:
         """Those of the points (M,3), moved along the gradient, which reach the surface (P,3)."""
         points = points_object
         for _ in range(steps):
-            gradient = self.gradient(points)
-            length = gradient.square().sum(1, keepdim=True).clamp_min(0.25)
-            points = points - self.distance(points)[:, None] * gradient / length
+            points = self._newton_step(points)
         return points[self.distance(points).abs() < 2e-4]
 
     @cached_property
@@ -170,9 +177,9 @@ class Solid:
 
         Grid points near the surface are moved to it; those outside an edge land on the edge.
         """
-        grid, spacing = self._grid(6000)
+        grid, spacing = self._grid(4000)
         distance = self.distance(grid)
-        return self.projected(grid[distance.abs() < 0.9 * spacing])
+        return self.projected(grid[distance.abs() < 0.8 * spacing], 2)
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Lower and upper corner (3,) of the solid in the object frame [m]."""

@@ -1,0 +1,1 @@
+"""The scene-context flow transformer and what feeds it; torch alone."""

@@ -1,0 +1,83 @@
+"""The sizes of a scene-context flow: written once, configured for the release and for iscene-mini."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class SceneFlowConfig:
+    """A scene-context flow transformer (arXiv 2512.13683, section 3, on TRELLIS's structure flow).
+
+    Attributes:
+        tokens_per_side: the token grid has this many tokens along each axis.
+        in_channels, out_channels: of one token.
+        model_channels, num_blocks, num_heads, mlp_ratio: of the transformer.
+        cond_channels: width of the cross-attention context (image tokens), 0 = no cross-attention.
+        scene_context_blocks: how many of the middle blocks see the scene slot.
+        absolute_positions: True adds the sinusoidal grid positions of the release; False adds a
+            learned projection of the tokens' scene coordinates and their slot's log zoom.
+    """
+
+    tokens_per_side: int = 8
+    in_channels: int = 192
+    out_channels: int = 192
+    model_channels: int = 192
+    num_blocks: int = 6
+    num_heads: int = 6
+    mlp_ratio: float = 4.0
+    cond_channels: int = 0
+    scene_context_blocks: int = 3
+    absolute_positions: bool = False
+
+    @classmethod
+    def release(cls) -> SceneFlowConfig:
+        """The published denoiser: config.yml of LuLing/IScene."""
+        return cls(
+            tokens_per_side=16,
+            in_channels=8,
+            out_channels=8,
+            model_channels=1024,
+            num_blocks=24,
+            num_heads=16,
+            cond_channels=1024,
+            scene_context_blocks=5,
+            absolute_positions=True,
+        )
+
+    @property
+    def scene_context_range(self) -> range:
+        """Indices of the blocks with scene-context attention: 10..14 of 24 in the release."""
+        start = self.num_blocks // 2 - self.scene_context_blocks // 2
+        return range(start, start + self.scene_context_blocks)
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    """iscene-mini: a convolutional stem and decoder around a small scene-context flow.
+
+    Attributes:
+        resolution: voxels along a side of a slot's grid; 4 voxels a token side.
+        grid_channels: channels of the convolutions, which run at half resolution.
+        encoder_layers, decoder_layers: residual blocks before and after the transformer.
+        truncation: the signed distance is cut at this many voxels, for the observation's volume and
+            for the network's target alike.
+        flow: the transformer.
+    """
+
+    resolution: int = 32
+    grid_channels: int = 48
+    encoder_layers: int = 1
+    decoder_layers: int = 2
+    truncation: float = 4.0
+    flow: SceneFlowConfig = SceneFlowConfig()
+
+    def to_dict(self) -> dict:
+        """Plain numbers, for the checkpoint's metadata."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, numbers: dict) -> MiniConfig:
+        """The inverse of `to_dict`."""
+        flow = SceneFlowConfig(**numbers["flow"])
+        return cls(**{**numbers, "flow": flow})

@@ -1,0 +1,123 @@
+"""What the depth image says about every voxel of a slot's grid: the network's condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# What the pixel in front of a voxel shows; the last class also holds voxels behind the camera.
+OWN, OWN_HOLE, OTHER, OTHER_HOLE, ENVIRONMENT, ENVIRONMENT_HOLE, OUTSIDE = range(7)
+PIXEL_CLASSES = 7
+# Channels: fine and coarse distance, height, free, hidden, and one a pixel class.
+CHANNELS = 5 + PIXEL_CLASSES
+# Of these the network sees every voxel again next to its output: fine distance, gap, own pixels.
+FINE_PLANES = (0, 1, 5)
+NEAR_M = 0.01
+
+
+@dataclass(frozen=True)
+class SlotVolumes:
+    """The observation on the grids of S slots, compact enough to be kept by the thousand.
+
+    Attributes:
+        surface: (S, R, R, R) float or int8 (times 127): projective signed distance along the
+            optical axis, cut at the truncation, positive in front of the surface; 0 = no reading.
+        gap: the same, cut at the cube's edge length instead.
+        pixel_class: (S, R, R, R) uint8, see the constants of this module.
+        support: (S,) float32 height of the support in cube coordinates (-0.5 = the cube's floor).
+    """
+
+    surface: Tensor
+    gap: Tensor
+    pixel_class: Tensor
+    support: Tensor
+
+    def quantised(self) -> SlotVolumes:
+        """With int8 distances (steps of 1/127)."""
+        surface, gap = ((x * 127).round().to(torch.int8) for x in (self.surface, self.gap))
+        return SlotVolumes(surface, gap, self.pixel_class, self.support)
+
+    def channels(self) -> Tensor:
+        """(S, CHANNELS, R, R, R) float32, as the network reads them."""
+        surface, gap = (_as_float(x) for x in (self.surface, self.gap))
+        side = surface.shape[-1]
+        axis = (torch.arange(side, device=surface.device) + 0.5) / side - 0.5
+        height = (axis - self.support[:, None]).clamp(-1, 1)[:, None, None].expand_as(surface)
+        known = surface != 0
+        planes = [surface, gap, height, known & (surface >= 0.999), known & (surface <= -0.999)]
+        planes = torch.stack([p.float() for p in planes], dim=1)
+        classes = F.one_hot(self.pixel_class.long(), PIXEL_CLASSES).movedim(-1, 1)
+        return torch.cat([planes, classes.float()], dim=1)
+
+
+@dataclass(frozen=True)
+class DepthView:
+    """One rectified depth image and its masks as tensors.
+
+    Attributes:
+        depth: (H, W) float32 [m], 0 = no reading.
+        own: (S, H, W) bool, the pixels of each slot's instance (scene slot: of all instances).
+        other: (S, H, W) bool, pixels of other instances.
+        k: (3, 3) float32 [pixels].
+        view_from_camera: (3, 3) float32 rotation.
+    """
+
+    depth: Tensor
+    own: Tensor
+    other: Tensor
+    k: Tensor
+    view_from_camera: Tensor
+
+
+def observe_volumes(
+    view: DepthView,
+    centers: Tensor,  # [S, 3] cube centres, view space [m]
+    sizes: Tensor,  # [S] cube edges [m]
+    support_heights: Tensor,  # [S] view space [m]
+    resolution: int,
+    truncation: float,  # [voxels]
+) -> SlotVolumes:
+    """Project the voxel centres of every slot into the image and read it there."""
+    points_camera = _voxel_centers(centers, sizes, resolution) @ view.view_from_camera
+    z = points_camera[..., 2]  # [S, R^3]
+    pixel, inside = _pixels(points_camera, view.k, view.depth.shape)
+    depth = view.depth.flatten()[pixel]
+    known = inside & (depth > 0)
+    own = view.own.flatten(1).gather(1, pixel)
+    other = view.other.flatten(1).gather(1, pixel) & ~own
+    pixel_class = torch.where(own, OWN, torch.where(other, OTHER, ENVIRONMENT))
+    pixel_class = torch.where(depth > 0, pixel_class, pixel_class + 1)
+    pixel_class = torch.where(inside, pixel_class, OUTSIDE)
+    gap = (depth - z) / sizes[:, None]
+    surface = gap * (resolution / truncation)
+    grid = (len(sizes), resolution, resolution, resolution)
+    return SlotVolumes(
+        surface=torch.where(known, surface.clamp(-1, 1), 0.0).reshape(grid),
+        gap=torch.where(known, gap.clamp(-1, 1), 0.0).reshape(grid),
+        pixel_class=pixel_class.to(torch.uint8).reshape(grid),
+        support=((support_heights - centers[:, 2]) / sizes).float(),
+    )
+
+
+def _voxel_centers(centers: Tensor, sizes: Tensor, resolution: int) -> Tensor:
+    axis = (torch.arange(resolution, device=sizes.device) + 0.5) / resolution - 0.5
+    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, -1, 3)
+    return grid * sizes[:, None, None] + centers[:, None]
+
+
+def _pixels(points_camera: Tensor, k: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    height, width = size
+    z = points_camera[..., 2]
+    safe_z = z.clamp_min(NEAR_M)
+    u = (points_camera[..., 0] * k[0, 0] + points_camera[..., 1] * k[0, 1]) / safe_z + k[0, 2]
+    v = points_camera[..., 1] * k[1, 1] / safe_z + k[1, 2]
+    u, v = u.round().long(), v.round().long()
+    inside = (z > NEAR_M) & (u >= 0) & (u < width) & (v >= 0) & (v < height)
+    return v.clamp(0, height - 1) * width + u.clamp(0, width - 1), inside
+
+
+def _as_float(distance: Tensor) -> Tensor:
+    return distance.float() / 127 if distance.dtype == torch.int8 else distance

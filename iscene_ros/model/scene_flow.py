@@ -1,0 +1,158 @@
+"""The scene-context flow transformer: TRELLIS's structure flow, reprogrammed as in I-Scene."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iscene_ros.model.attention import CrossAttention, SceneContextAttention
+from iscene_ros.model.config import SceneFlowConfig
+
+# The time embedding of TRELLIS: 256 sinusoids up to this period, on times scaled to 0..1000.
+TIME_FREQUENCIES = 256
+MAX_PERIOD = 10_000.0
+TIME_SCALE = 1000.0
+
+
+class SceneFlowTransformer(nn.Module):
+    """Tokens of scene and instance slots in, tokens of the same grid out.
+
+    With `SceneFlowConfig.release()` its state dict has the names and shapes of the published
+    denoiser.
+    """
+
+    def __init__(self, config: SceneFlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.model_channels
+        self.t_embedder = TimestepEmbedder(channels)
+        self.input_layer = nn.Linear(config.in_channels, channels)
+        if config.absolute_positions:
+            grid = _grid_positions(config.tokens_per_side, channels)
+            self.register_buffer("pos_emb", grid)
+        else:
+            self.position_embedder = ScenePositionEmbedder(channels)
+        self.blocks = nn.ModuleList(
+            SceneFlowBlock(config, scene_context=i in config.scene_context_range)
+            for i in range(config.num_blocks)
+        )
+        self.out_layer = nn.Linear(channels, config.out_channels)
+
+    def forward(
+        self,
+        tokens: Tensor,  # [S, L, C_in]
+        time: Tensor,  # [S], 0 = data, 1 = noise
+        positions: Tensor | None = None,  # [S, L, 4] scene coordinates and log zoom
+        scene_of_slot: Tensor | None = None,  # [N], see SceneContextAttention
+        context: Tensor | None = None,  # [S, M, C_cond]
+    ) -> Tensor:
+        """Return (S, L, C_out); scene slots come first where `scene_of_slot` is given."""
+        x = self.input_layer(tokens)
+        if self.config.absolute_positions:
+            x = x + self.pos_emb
+        else:
+            x = x + self.position_embedder(positions)
+        time_embedding = self.t_embedder(time * TIME_SCALE)
+        for block in self.blocks:
+            x = block(x, time_embedding, scene_of_slot, context)
+        return self.out_layer(F.layer_norm(x.float(), x.shape[-1:]).to(x.dtype))
+
+
+class SceneFlowBlock(nn.Module):
+    """Self-attention (with scene context in the middle blocks), cross-attention, MLP; adaLN."""
+
+    def __init__(self, config: SceneFlowConfig, scene_context: bool) -> None:
+        super().__init__()
+        channels = config.model_channels
+        self.scene_context = scene_context
+        self.norm1 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
+        self.norm3 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
+        self.self_attn = SceneContextAttention(channels, config.num_heads)
+        self.cross_attn = None
+        if config.cond_channels:
+            self.norm2 = nn.LayerNorm(channels, eps=1e-6)
+            self.cross_attn = CrossAttention(channels, config.cond_channels, config.num_heads)
+        self.mlp = FeedForward(channels, config.mlp_ratio)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(channels, 6 * channels))
+
+    def forward(
+        self,
+        x: Tensor,  # [S, L, C]
+        time_embedding: Tensor,  # [S, C]
+        scene_of_slot: Tensor | None,
+        context: Tensor | None,
+    ) -> Tensor:
+        """Return (S, L, C)."""
+        modulation = self.adaLN_modulation(time_embedding).unsqueeze(1).chunk(6, dim=-1)
+        shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = modulation
+        h = self.norm1(x) * (1 + scale_attn) + shift_attn
+        h = self.self_attn(h, scene_of_slot if self.scene_context else None)
+        x = x + h * gate_attn
+        if self.cross_attn is not None:
+            x = x + self.cross_attn(self.norm2(x), context)
+        h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
+        return x + self.mlp(h) * gate_mlp
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a tanh GELU between them."""
+
+    def __init__(self, channels: int, ratio: float) -> None:
+        super().__init__()
+        hidden = int(channels * ratio)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the shape of x."""
+        return self.mlp(x)
+
+
+class TimestepEmbedder(nn.Module):
+    """Sinusoids of the time, then a small MLP."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(TIME_FREQUENCIES, channels), nn.SiLU(), nn.Linear(channels, channels)
+        )
+
+    def forward(self, scaled_time: Tensor) -> Tensor:
+        """(S,) times in 0..1000 -> (S, C)."""
+        half = TIME_FREQUENCIES // 2
+        exponents = torch.arange(half, device=scaled_time.device, dtype=torch.float32) / half
+        angles = scaled_time.float()[:, None] * torch.exp(-math.log(MAX_PERIOD) * exponents)
+        sinusoids = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return self.mlp(sinusoids.to(self.mlp[0].weight.dtype))
+
+
+class ScenePositionEmbedder(nn.Module):
+    """Where a token lies in the scene and how far its slot is zoomed in, as channels."""
+
+    FREQUENCIES = 6
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(4 * (1 + 2 * self.FREQUENCIES), channels)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """(S, L, 4) scene coordinates (about -0.5..0.5) and log zoom -> (S, L, C)."""
+        octaves = 2.0 ** torch.arange(self.FREQUENCIES, device=positions.device)
+        angles = (positions[..., None] * octaves * math.pi).flatten(-2)
+        features = torch.cat([positions, angles.sin(), angles.cos()], dim=-1)
+        return self.projection(features.to(self.projection.weight.dtype))
+
+
+def _grid_positions(side: int, channels: int) -> Tensor:
+    """The release's absolute positions: (side^3, channels) sin | cos of each axis in turn."""
+    per_axis = channels // 3 // 2
+    frequencies = 1.0 / MAX_PERIOD ** (torch.arange(per_axis, dtype=torch.float32) / per_axis)
+    axis = torch.arange(side, dtype=torch.float32)
+    coordinates = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    angles = coordinates[..., None] * frequencies
+    embedding = torch.cat([angles.sin(), angles.cos()], -1).flatten(1)
+    return F.pad(embedding, (0, channels - embedding.shape[1]))

@@ -1,0 +1,120 @@
+"""Views of varying size, packed into batches of slots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iscene_ros.model.observation_volume import SlotVolumes
+from iscene_ros.model.volume_flow import token_positions
+from iscene_ros.training.samples import SlotSamples
+from iscene_ros.training.shards import ShardOptions, read_shard
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Slots of several views, the scene slots first.
+
+    Attributes:
+        volume: (S, CHANNELS, R, R, R) float32.
+        target: (S, R, R, R) float32 in [-1, 1].
+        positions: (S, L, 4) float32 token positions.
+        scene_of_slot: (N,) int64 row of the scene slot of each of the last N rows, or None where
+            there are no scene slots.
+    """
+
+    volume: Tensor
+    target: Tensor
+    positions: Tensor
+    scene_of_slot: Tensor | None
+
+
+def shard_order(options: ShardOptions, start: int) -> Iterator[tuple[int, int]]:
+    """(step of the order, shard index) for ever: first in order of making, then shuffled passes."""
+    position = start
+    while True:
+        lap, place = divmod(position, options.count)
+        order = np.arange(options.count)
+        if lap:
+            order = np.random.default_rng([options.seed, lap]).permutation(options.count)
+        yield position, int(order[place])
+        position += 1
+
+
+def packed_views(
+    options: ShardOptions, start: int, slots: int
+) -> Iterator[tuple[int, list[SlotSamples]]]:
+    """(shard position, views with at most `slots` slots together) for ever."""
+    for position, index in shard_order(options, start):
+        views = read_shard(options, index)
+        order = np.random.default_rng([options.seed, position, 1]).permutation(len(views))
+        chosen: list[SlotSamples] = []
+        for i in order:
+            if chosen and sum(len(v.target) for v in chosen) + len(views[i].target) > slots:
+                yield position, chosen
+                chosen = []
+            chosen.append(views[i])
+        yield position, chosen
+
+
+def make_batch(
+    views: list[SlotSamples], tokens_per_side: int, mirror: np.ndarray, device: torch.device
+) -> TrainingBatch:
+    """Stack views; those with mirror (len(views),) bool are reflected left to right."""
+    views = [_mirrored(v) if m else v for v, m in zip(views, mirror, strict=True)]
+    with_scene = views[0].has_scene_slot
+    scene_rows = [0] if with_scene else []
+    first = [_rows(v, slice(0, len(scene_rows))) for v in views]
+    rest = [_rows(v, slice(len(scene_rows), None)) for v in views]
+    volumes, target, centers, sizes = _stacked((first if with_scene else []) + rest, device)
+    scene_of_slot = None
+    if with_scene:
+        counts = torch.tensor([len(v.target) - 1 for v in views], device=device)
+        numbers = torch.arange(len(views), device=device)
+        scene_of_slot = numbers.repeat_interleave(counts)
+        own_scene = torch.cat([numbers, scene_of_slot])
+        scene_centers, scene_sizes = centers[own_scene], sizes[own_scene]
+    else:
+        scene_centers, scene_sizes = centers, sizes
+    return TrainingBatch(
+        volume=volumes.channels(),
+        target=target.float() / 127,
+        positions=token_positions(centers, sizes, scene_centers, scene_sizes, tokens_per_side),
+        scene_of_slot=scene_of_slot,
+    )
+
+
+def _mirrored(view: SlotSamples) -> SlotSamples:
+    """Left and right exchanged: x -> -x about the camera's vertical plane."""
+    volumes = view.volumes
+    flipped = SlotVolumes(
+        volumes.surface.flip(1), volumes.gap.flip(1), volumes.pixel_class.flip(1), volumes.support
+    )
+    centers = view.centers * torch.tensor([-1.0, 1.0, 1.0])
+    return SlotSamples(flipped, view.target.flip(1), centers, view.sizes, view.has_scene_slot)
+
+
+def _rows(view: SlotSamples, rows: slice) -> SlotSamples:
+    v = view.volumes
+    volumes = SlotVolumes(v.surface[rows], v.gap[rows], v.pixel_class[rows], v.support[rows])
+    return SlotSamples(volumes, view.target[rows], view.centers[rows], view.sizes[rows], False)
+
+
+def _stacked(
+    parts: list[SlotSamples], device: torch.device
+) -> tuple[SlotVolumes, Tensor, Tensor, Tensor]:
+    def cat(tensors: list[Tensor]) -> Tensor:
+        return torch.cat(tensors).to(device, non_blocking=True)
+
+    volumes = SlotVolumes(
+        cat([p.volumes.surface for p in parts]),
+        cat([p.volumes.gap for p in parts]),
+        cat([p.volumes.pixel_class for p in parts]),
+        cat([p.volumes.support for p in parts]),
+    )
+    target = cat([p.target for p in parts])
+    return volumes, target, cat([p.centers for p in parts]), cat([p.sizes for p in parts])

@@ -1,0 +1,145 @@
+"""A random scene seen once: the observation, the truth, and both on the grids of the slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iscene_ros.camera import Camera
+from iscene_ros.model.observation_volume import SlotVolumes
+from iscene_ros.observation import Observation
+from iscene_ros.slot_batch import SlotBatch, slot_batch
+from iscene_ros.slots import FitOptions, plan_slots
+from iscene_ros.training import random_cameras
+from iscene_ros.training.random_cameras import CameraOptions, random_camera
+from iscene_ros.training.random_scenes import RandomScene, SceneOptions, random_scene
+from iscene_ros.training.rendering import render
+from iscene_ros.training.sensor import SensorOptions, observe
+from iscene_ros.training.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
+from iscene_ros.training.shapes import Solid
+from iscene_ros.view_space import ViewSpace
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """What is drawn: scenes, cameras, sensors, cubes."""
+
+    held_out: bool = False
+    with_scene_slot: bool = True
+    scene: SceneOptions = field(default_factory=SceneOptions)
+    camera: CameraOptions = field(default_factory=CameraOptions)
+    sensor: SensorOptions = field(default_factory=SensorOptions)
+    fit: FitOptions = field(default_factory=FitOptions)
+
+
+@dataclass(frozen=True)
+class TruePlacement:
+    """The truth about one instance.
+
+    Attributes:
+        solid: its exact signed distance, in the object's frame.
+        camera_from_object: (4, 4) float64.
+        family: name of the shape family.
+    """
+
+    solid: Solid
+    camera_from_object: np.ndarray
+    family: str
+
+    def distance(self, points_camera: Tensor) -> Tensor:
+        """(M,) signed distance [m] of (M, 3) points_camera."""
+        inverse = torch.from_numpy(np.linalg.inv(self.camera_from_object)).float()
+        return self.solid.distance(points_camera @ inverse[:3, :3].T + inverse[:3, 3])
+
+
+@dataclass(frozen=True)
+class SceneView:
+    """One observation of a random scene and the truth of each of its instances, in mask order."""
+
+    observation: Observation
+    truths: tuple[TruePlacement, ...]
+
+
+@dataclass(frozen=True)
+class SlotSamples:
+    """Slots of one view on their grids; the scene slot comes first where there is one.
+
+    Attributes:
+        volumes: S quantised slot volumes.
+        target: (S, R, R, R) int8 truncated signed distance (times 127), the truth.
+        centers: (S, 3) float32 cube centres, view space [m].
+        sizes: (S,) float32 cube edges [m].
+        has_scene_slot: whether row 0 is the scene slot.
+    """
+
+    volumes: SlotVolumes
+    target: Tensor
+    centers: Tensor
+    sizes: Tensor
+    has_scene_slot: bool
+
+
+def draw_view(rng: np.random.Generator, options: SampleOptions) -> SceneView:
+    """Draw a random scene, a camera and a sensor, and look."""
+    families = HELD_OUT_FAMILIES if options.held_out else TRAINING_FAMILIES
+    scene = random_scene(rng, families, options.scene)
+    camera = random_camera(rng, scene, options.camera)
+    frame = observe(render(scene, camera), scene.segmented, rng, options.sensor)
+    seen = frame.masks.reshape(len(frame.masks), -1).any(axis=1)
+    observation = Observation(
+        depth=frame.depth,
+        masks=frame.masks[seen],
+        camera=Camera(camera.width, camera.height, camera.k),
+        world_from_camera=camera.world_from_camera,
+    )
+    truths = [t for t, s in zip(_truths(scene, camera), seen, strict=True) if s]
+    return SceneView(observation, tuple(truths))
+
+
+def sample_slots(
+    view: SceneView, options: SampleOptions, resolution: int, truncation: float
+) -> SlotSamples | None:
+    """Put a view on the grids of its slots; None where no instance has enough depth."""
+    view_space = ViewSpace.from_gravity(view.observation.gravity_camera)
+    plan = plan_slots(view.observation, view_space, options.fit)
+    if not plan.instances:
+        return None
+    batch = slot_batch(view.observation, plan, options.with_scene_slot)
+    truths = [view.truths[slot.index] for slot in plan.instances]
+    target = _targets(truths, batch, view_space, options.with_scene_slot, resolution, truncation)
+    volumes = batch.observe(resolution, truncation).quantised()
+    return SlotSamples(volumes, target, batch.centers, batch.sizes, options.with_scene_slot)
+
+
+def _truths(scene: RandomScene, camera: random_cameras.Camera) -> list[TruePlacement]:
+    camera_from_world = np.linalg.inv(camera.world_from_camera)
+    return [
+        TruePlacement(scene.solids[i], camera_from_world @ scene.world_from_object[i], family)
+        for i, family in enumerate(scene.families)
+        if scene.segmented[i]
+    ]
+
+
+def _targets(
+    truths: list[TruePlacement],
+    batch: SlotBatch,
+    view_space: ViewSpace,
+    with_scene_slot: bool,
+    resolution: int,
+    truncation: float,
+) -> Tensor:
+    """(S, R, R, R) int8: each instance in its own cube, all of them together in the scene's."""
+    targets = []
+    members = [[truth] for truth in truths]
+    if with_scene_slot:
+        members.insert(0, truths)
+    for cube, inside in zip(batch.cubes, members, strict=True):
+        points_view = cube.voxel_centers_view(resolution).reshape(-1, 3)
+        points_camera = torch.from_numpy(view_space.to_camera(points_view)).float()
+        distance = torch.stack([truth.distance(points_camera) for truth in inside]).amin(0)
+        voxels = distance * (resolution / (cube.size * truncation))
+        targets.append((voxels.clamp(-1, 1) * 127).round().to(torch.int8))
+    return torch.stack(targets).reshape(-1, resolution, resolution, resolution)

@@ -1,0 +1,82 @@
+"""The families of shapes to train on, and those kept out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from iscene_ros.training import abstract_families as abstract
+from iscene_ros.training import packaging_families as packaging
+from iscene_ros.training import thing_families as things
+from iscene_ros.training.shapes import Solid
+
+Family = Callable[[np.random.Generator], Solid]
+
+HELD_OUT_FAMILIES: Mapping[str, Family] = {
+    "mug": packaging.mug,
+    "teapot": packaging.teapot,
+    "hammer": things.hammer,
+    "u_clamp": things.u_clamp,
+}
+
+TRAINING_FAMILIES: Mapping[str, Family] = {
+    family.__name__: family
+    for family in (
+        packaging.carton,
+        packaging.rounded_block,
+        packaging.can,
+        packaging.bottle,
+        packaging.soap_bottle,
+        packaging.jar,
+        packaging.vase,
+        packaging.bowl,
+        packaging.plate,
+        packaging.tumbler,
+        packaging.open_bin,
+        packaging.frying_pan,
+        things.shoe,
+        things.toy_animal,
+        things.toy_car,
+        things.spoon,
+        things.screwdriver,
+        things.power_tool,
+        abstract.bracket,
+        things.banana,
+        things.fruit,
+        things.ball,
+        things.book,
+        abstract.wedge,
+        abstract.ring,
+        things.pen,
+        abstract.prism,
+        abstract.composite,
+        abstract.blob,
+    )
+}
+
+# Relative frequencies; a family without an entry counts 1. Hollow ones come to about 15 %.
+FAMILY_WEIGHTS: Mapping[str, float] = {
+    "carton": 3.5,
+    "composite": 4.0,
+    "can": 2.0,
+    "bottle": 2.5,
+    "blob": 2.0,
+    "shoe": 1.5,
+    "toy_animal": 2.0,
+    "bowl": 1.5,
+    "ball": 0.7,
+    "pen": 0.7,
+    "frying_pan": 0.6,
+    "plate": 0.9,
+}
+
+
+def random_solid(
+    rng: np.random.Generator, families: Mapping[str, Family]
+) -> tuple[str, Solid]:
+    """Name of a randomly drawn family and a random member of it."""
+    names = list(families)
+    weights = np.array([FAMILY_WEIGHTS.get(name, 1.0) for name in names])
+    name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    return name, families[name](rng)

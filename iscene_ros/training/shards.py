@@ -1,0 +1,140 @@
+"""Samples on disk: made once by worker processes, read many times; deterministic by seed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from iscene_ros.errors import InputError
+from iscene_ros.model.observation_volume import SlotVolumes
+from iscene_ros.training.samples import SampleOptions, SlotSamples, draw_view, sample_slots
+
+
+@dataclass(frozen=True)
+class ShardOptions:
+    """One set of samples.
+
+    Attributes:
+        directory: where its shards lie.
+        count: number of shards.
+        views: views in one shard.
+        seed: of the whole set.
+        resolution, truncation: of the grids, as in `MiniConfig`.
+        samples: what is drawn.
+    """
+
+    directory: Path
+    count: int
+    views: int
+    seed: int
+    resolution: int
+    truncation: float
+    samples: SampleOptions
+
+    def path(self, index: int) -> Path:
+        """File of shard `index`."""
+        return Path(self.directory) / f"{index:05d}.safetensors"
+
+
+def write_shard(options: ShardOptions, index: int) -> Path:
+    """Make shard `index`, unless it exists: its bytes depend on the seed and the index alone."""
+    path = options.path(index)
+    if path.exists():
+        return path
+    torch.set_num_threads(1)
+    rng = np.random.default_rng([options.seed, index])
+    drawn = [_draw_sample(rng, options) for _ in range(options.views)]
+    tensors = _concatenated([sample for sample in drawn if sample is not None])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.part")
+    save_file(tensors, temporary)
+    os.replace(temporary, path)
+    return path
+
+
+def read_shard(options: ShardOptions, index: int, wait: bool = True) -> list[SlotSamples]:
+    """The views of shard `index`; waits for a worker that still makes it."""
+    path = options.path(index)
+    while wait and not path.exists():
+        time.sleep(0.2)
+    tensors = load_file(path)
+    if tensors["surface"].shape[-1] != options.resolution:
+        raise InputError(
+            f"{path}: grids of {tensors['surface'].shape[-1]}^3, expected {options.resolution}^3; "
+            "delete the folder or choose another `cache`"
+        )
+    return _split(tensors)
+
+
+class ShardMakers:
+    """Worker processes that make the missing shards of a set, in order, in the background."""
+
+    def __init__(self, options: ShardOptions, workers: int) -> None:
+        self._options = options
+        missing = [i for i in range(options.count) if not options.path(i).exists()]
+        self._pool = None
+        self._jobs = []
+        if missing and workers:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(workers, context, initializer=os.nice, initargs=(5,))
+            self._jobs = [self._pool.submit(write_shard, options, i) for i in missing]
+
+    def check(self) -> None:
+        """Raise what a worker raised."""
+        for job in self._jobs:
+            if job.done() and job.exception() is not None:
+                raise job.exception()
+
+    def remaining(self) -> int:
+        """Shards still to be made."""
+        return sum(not job.done() for job in self._jobs)
+
+    def close(self) -> None:
+        """Stop; what is finished stays."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _draw_sample(rng: np.random.Generator, options: ShardOptions) -> SlotSamples | None:
+    view = draw_view(rng, options.samples)
+    return sample_slots(view, options.samples, options.resolution, options.truncation)
+
+
+def _concatenated(samples: list[SlotSamples]) -> dict[str, Tensor]:
+    return {
+        "surface": torch.cat([s.volumes.surface for s in samples]),
+        "gap": torch.cat([s.volumes.gap for s in samples]),
+        "pixel_class": torch.cat([s.volumes.pixel_class for s in samples]),
+        "support": torch.cat([s.volumes.support for s in samples]),
+        "target": torch.cat([s.target for s in samples]),
+        "centers": torch.cat([s.centers for s in samples]),
+        "sizes": torch.cat([s.sizes for s in samples]),
+        "slots": torch.tensor([len(s.target) for s in samples]),
+        "has_scene_slot": torch.tensor([s.has_scene_slot for s in samples]),
+    }
+
+
+def _split(tensors: dict[str, Tensor]) -> list[SlotSamples]:
+    lengths = tensors["slots"].tolist()
+    parts = {k: v.split(lengths) for k, v in tensors.items() if k not in ("slots", "has_scene_slot")}
+    return [
+        SlotSamples(
+            SlotVolumes(
+                parts["surface"][i], parts["gap"][i], parts["pixel_class"][i], parts["support"][i]
+            ),
+            parts["target"][i],
+            parts["centers"][i],
+            parts["sizes"][i],
+            bool(tensors["has_scene_slot"][i]),
+        )
+        for i in range(len(lengths))
+    ]
