@@ -1,0 +1,1 @@
+"""How good the completions are, beside simple ones, and how long they take."""
