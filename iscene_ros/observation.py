@@ -11,7 +11,7 @@ from iscene_ros.errors import InputError
 from iscene_ros.view_space import check_rigid, gravity_from_pose
 
 # Depth sensors for manipulation and rooms read 0.1 to 20 m; a median beyond is a wrong unit.
-PLAUSIBLE_DEPTH_M = 60.0
+PLAUSIBLE_DEPTH_M = (0.02, 60.0)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Observation:
         stamp: time of capture [s].
 
     Raises:
-        InputError: sizes disagree, nothing is finite, units are wrong, a pose is not rigid.
+        InputError: sizes disagree, no pixel has depth, none an instance, units are wrong, a pose
+            is not rigid.
     """
 
     depth: np.ndarray
@@ -62,8 +63,10 @@ class Observation:
                 raise InputError(f"{name}: {len(getattr(self, name))} entries for {n} masks")
         if len(set(self.instance_ids)) != n or any(i < 1 for i in self.instance_ids):
             raise InputError(f"instance_ids: {self.instance_ids} are not unique and positive")
-        if self.rgb is not None and self.rgb.shape != (*size, 3):
-            raise InputError(f"rgb: shape {self.rgb.shape}, expected {(*size, 3)}")
+        if not all(0 <= score <= 1 for score in self.scores):
+            raise InputError(f"scores: {self.scores}, expected numbers from 0 to 1")
+        if self.rgb is not None:
+            set_("rgb", _checked_rgb(self.rgb, size))
         if self.world_from_camera is not None:
             set_("world_from_camera", check_rigid(self.world_from_camera, "world_from_camera"))
             set_("gravity_camera", gravity_from_pose(self.world_from_camera))
@@ -85,26 +88,57 @@ class Observation:
         )
 
 
+def _checked_rgb(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rgb = np.asarray(rgb)
+    if rgb.shape != (*size, 3):
+        raise InputError(f"rgb: shape {rgb.shape}, expected {(*size, 3)}")
+    if rgb.dtype != np.uint8:
+        raise InputError(f"rgb: dtype {rgb.dtype}, expected uint8 from 0 to 255")
+    return rgb
+
+
 def _checked_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     depth = np.asarray(depth)
     if depth.shape != size:
         raise InputError(f"depth: shape {depth.shape}, expected {size} (height, width of camera)")
-    with np.errstate(invalid="ignore"):
-        depth = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
-    readings = depth[depth > 0]
-    if readings.size and np.median(readings) > PLAUSIBLE_DEPTH_M:
+    with np.errstate(invalid="ignore", over="ignore"):
+        cleaned = depth.astype(np.float32)
+        cleaned = np.where(np.isfinite(cleaned) & (cleaned > 0), cleaned, np.float32(0))
+    readings = cleaned[cleaned > 0]
+    if not readings.size:
+        raise InputError(f"depth: {_why_no_reading(depth)}; expected metres along the optical axis")
+    _check_unit(float(np.median(readings)))
+    return cleaned
+
+
+def _why_no_reading(depth: np.ndarray) -> str:
+    if np.any(depth < 0):
+        return "not one positive reading, but negative ones: the sign of the axis is wrong"
+    return "not one reading in the image (all zero or not finite)"
+
+
+def _check_unit(median: float) -> None:
+    nearest, farthest = PLAUSIBLE_DEPTH_M
+    if median > farthest:
         raise InputError(
-            f"depth: median {np.median(readings):.0f} m; these look like millimetres, "
+            f"depth: median {median:.0f} m; these look like millimetres, "
             "expected metres: divide by 1000 (or pass a 16-bit PNG in mm)"
         )
-    return depth
+    if median < nearest:
+        raise InputError(
+            f"depth: median {1000 * median:.3g} mm; these look like metres read as millimetres, "
+            "expected 16-bit PNG in mm or float32 in m"
+        )
 
 
 def _checked_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     masks = np.asarray(masks)
     if masks.ndim != 3 or masks.shape[1:] != size:
         raise InputError(f"masks: shape {masks.shape}, expected (N, {size[0]}, {size[1]})")
-    return masks.astype(bool)
+    masks = masks.astype(bool)
+    if not masks.any():
+        raise InputError("masks: all empty; expected at least one instance with a pixel")
+    return masks
 
 
 def _checked_direction(vector: np.ndarray, name: str) -> np.ndarray:
