@@ -1,0 +1,91 @@
+"""Meshes as files: PLY for one object, GLB for the whole scene. Same meshes, same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from trimesh.exchange.gltf import export_glb
+
+from iscene_ros.colors import linear_from_srgb
+from iscene_ros.file_errors import reading
+from iscene_ros.rendering import vertex_normals
+from iscene_ros.scene import Mesh, Scene, SceneObject
+from iscene_ros.view_space import ViewSpace
+
+# glTF is y up and looks along -z; view space is z up and looks along y.
+GLTF_FROM_VIEW = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+
+
+def write_ply(mesh: Mesh, color: np.ndarray, path: Path) -> None:
+    """Write a binary PLY [m] with one colour; PLY knows no axis convention, so z stays up.
+
+    Args:
+        mesh: in the object's own frame.
+        color: (3,) uint8 sRGB.
+        path: the file to write.
+    """
+    colors = np.tile(np.append(color, 255).astype(np.uint8), (len(mesh.vertices), 1))
+    surface = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
+    path.write_bytes(surface.export(file_type="ply", vertex_normal=False))
+
+
+def read_ply(path: Path) -> Mesh:
+    """The mesh of a PLY, vertices and faces in their order.
+
+    Raises:
+        InputError: the file is missing or malformed.
+    """
+    with reading(path, "a PLY triangle mesh"):
+        surface = trimesh.load(path, file_type="ply", process=False)
+        return Mesh(surface.vertices.astype(np.float32), surface.faces.astype(np.int32))
+
+
+def write_glb(scene: Scene, path: Path) -> None:
+    """Write the scene as binary glTF.
+
+    Nodes: "scene", which turns the scene's frame upright (y up, as viewers expect), and under it
+    one node "<id>_<label>" an object, whose matrix is the object's pose in the scene's frame.
+    """
+    asset = trimesh.Scene(base_frame="gltf")
+    asset.graph.update(frame_from="gltf", frame_to="scene", matrix=_gltf_from_frame(scene))
+    for scene_object in scene.objects:
+        name = f"{scene_object.id}_{scene_object.label}"
+        asset.add_geometry(
+            _textured(scene_object, name),
+            node_name=name,
+            geom_name=name,
+            parent_node_name="scene",
+            transform=scene_object.frame_from_object,
+        )
+    # Unlike Scene.export, this also writes a scene in which every instance was skipped.
+    path.write_bytes(export_glb(asset, include_normals=True))
+
+
+def _gltf_from_frame(scene: Scene) -> np.ndarray:
+    rotation = GLTF_FROM_VIEW
+    if scene.frame_id == "camera":
+        rotation = rotation @ ViewSpace.from_gravity(scene.gravity_camera).view_from_camera
+    transform = np.eye(4)
+    transform[:3, :3] = rotation
+    return transform
+
+
+def _textured(scene_object: SceneObject, name: str) -> trimesh.Trimesh:
+    mesh = scene_object.mesh
+    linear = linear_from_srgb(scene_object.color / 255)
+    material = trimesh.visual.material.PBRMaterial(
+        name=name,
+        # glTF factors are linear light.
+        baseColorFactor=np.append(np.rint(255 * linear), 255).astype(np.uint8),
+        metallicFactor=0.0,
+        roughnessFactor=0.8,
+    )
+    return trimesh.Trimesh(
+        mesh.vertices,
+        mesh.faces,
+        vertex_normals=vertex_normals(mesh),
+        visual=trimesh.visual.TextureVisuals(material=material),
+        process=False,
+    )

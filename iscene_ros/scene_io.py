@@ -1,0 +1,59 @@
+"""A scene as a folder: scene.json, one mesh an object, scene.glb and a picture of it all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iscene_ros.errors import InputError
+from iscene_ros.file_errors import read_json
+from iscene_ros.mesh_files import read_ply, write_glb, write_ply
+from iscene_ros.observation import Observation
+from iscene_ros.overview import draw_overview
+from iscene_ros.result_directory import MESH_DIRECTORY, SCENE_FILE, new_result
+from iscene_ros.scene import Scene
+from iscene_ros.scene_json import dumps, from_document, mesh_path, to_document, validate
+
+__all__ = ["read_scene", "validate", "write_scene"]
+
+
+def write_scene(scene: Scene, directory: Path, observation: Observation | None = None) -> None:
+    """Write a scene, whole or not at all; an earlier result in `directory` is replaced.
+
+    Files: scene.json (see schema/scene.schema.json), meshes/<id>_<label>.ply in each object's own
+    frame, scene.glb, and overview.png where the observation is given.
+
+    Args:
+        scene: what was completed.
+        directory: new, empty, or an earlier result.
+        observation: what it was completed from.
+
+    Raises:
+        InputError: the directory holds something else or cannot be written.
+    """
+    document = to_document(scene)
+    validate(document)
+    with new_result(Path(directory)) as temporary:
+        (temporary / MESH_DIRECTORY).mkdir()
+        for scene_object in scene.objects:
+            path = temporary / mesh_path(scene_object)
+            write_ply(scene_object.mesh, scene_object.color, path)
+        write_glb(scene, temporary / "scene.glb")
+        if observation is not None:
+            draw_overview(scene, observation).save(temporary / "overview.png")
+        (temporary / SCENE_FILE).write_text(dumps(document), "utf-8")
+
+
+def read_scene(directory: Path) -> Scene:
+    """Read what `write_scene` wrote.
+
+    Raises:
+        InputError: a file is missing or malformed; it is named.
+    """
+    path = Path(directory) / SCENE_FILE
+    document = read_json(path, "the scene.json of a result folder")
+    try:
+        validate(document)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    paths = [entry["mesh"] for entry in document["objects"]]
+    return from_document(document, {name: read_ply(path.parent / name) for name in paths})

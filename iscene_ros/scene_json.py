@@ -1,0 +1,132 @@
+"""The scene.json document: from a scene, to a scene, checked against the schema of the package."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from iscene_ros.errors import InputError
+from iscene_ros.scene import Mesh, Relation, Scene, SceneObject, SkippedObject, Timings
+
+SCHEMA_VERSION = "1.0"
+SCHEMA_PATH = Path(__file__).parent / "schema" / "scene.schema.json"
+_NUMBER_LIST = re.compile(r"\[\n\s*([-+.\deE]+(?:,\n\s*[-+.\deE]+)*)\n\s*\]")
+
+
+def mesh_path(scene_object: SceneObject) -> str:
+    """Where the mesh of an object lies beside scene.json: "meshes/003_mug.ply"."""
+    name = re.sub(r"[^0-9a-z]+", "_", scene_object.label.lower()).strip("_")[:40] or "object"
+    return f"meshes/{scene_object.id:03d}_{name}.ply"
+
+
+def to_document(scene: Scene) -> dict:
+    """The JSON document of a scene, without its meshes."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "frame_id": scene.frame_id,
+        "stamp": float(scene.stamp),
+        "gravity": _floats(scene.frame_from_camera[:3, :3] @ scene.gravity_camera),
+        "frame_from_camera": _floats(scene.frame_from_camera),
+        "objects": [_object_entry(scene_object) for scene_object in scene.objects],
+        "skipped": [asdict(skipped) for skipped in scene.skipped],
+        "relations": [asdict(relation) for relation in scene.relations],
+        "model": {"name": scene.model_name, "checksum": scene.model_checksum},
+        "seed": int(scene.seed),
+        "steps": int(scene.steps),
+        "timings": {
+            **{stage: float(seconds) for stage, seconds in asdict(scene.timings).items()},
+            "objects": [float(scene_object.seconds) for scene_object in scene.objects],
+        },
+        "warnings": list(scene.warnings),
+    }
+
+
+def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
+    """The scene of a valid document and its meshes by their paths."""
+    frame_from_camera = np.array(document["frame_from_camera"], np.float64).reshape(4, 4)
+    timings = dict(document["timings"])
+    seconds = timings.pop("objects")
+    return Scene(
+        frame_id=document["frame_id"],
+        objects=tuple(
+            _object(entry, meshes[entry["mesh"]], spent)
+            for entry, spent in zip(document["objects"], seconds, strict=True)
+        ),
+        skipped=tuple(SkippedObject(**entry) for entry in document["skipped"]),
+        frame_from_camera=frame_from_camera,
+        gravity_camera=frame_from_camera[:3, :3].T @ np.array(document["gravity"]),
+        model_name=document["model"]["name"],
+        model_checksum=document["model"]["checksum"],
+        seed=document["seed"],
+        steps=document["steps"],
+        timings=Timings(**timings),
+        stamp=document["stamp"],
+        relations=tuple(Relation(**entry) for entry in document["relations"]),
+        warnings=tuple(document["warnings"]),
+    )
+
+
+def validate(document: object) -> None:
+    """Check a parsed scene.json.
+
+    Raises:
+        InputError: names the first field that does not follow the schema.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    validator = Draft202012Validator(json.loads(SCHEMA_PATH.read_text("utf-8")))
+    error = best_match(validator.iter_errors(document))
+    if error is not None:
+        raise InputError(f"{error.json_path[2:] or 'scene'}: {error.message[:200]}")
+    if len(document["timings"]["objects"]) != len(document["objects"]):
+        raise InputError("timings.objects: expected one number for each of the objects")
+
+
+def dumps(document: dict) -> str:
+    """JSON text, indented, lists of numbers on one line."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    return _NUMBER_LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+
+
+def _object_entry(scene_object: SceneObject) -> dict:
+    residual = float(scene_object.depth_residual)
+    return {
+        "id": int(scene_object.id),
+        "label": scene_object.label,
+        "score": float(scene_object.score),
+        "mesh": mesh_path(scene_object),
+        "pose": _floats(scene_object.frame_from_object),
+        "size": _floats(scene_object.size),
+        "observed_fraction": float(scene_object.observed_fraction),
+        "confidence": float(scene_object.confidence),
+        "depth_residual_m": residual if math.isfinite(residual) else None,
+        "color": [int(channel) for channel in scene_object.color],
+    }
+
+
+def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
+    residual = entry["depth_residual_m"]
+    return SceneObject(
+        id=entry["id"],
+        label=entry["label"],
+        score=entry["score"],
+        mesh=mesh,
+        frame_from_object=np.array(entry["pose"], np.float64).reshape(4, 4),
+        size=np.array(entry["size"], np.float64),
+        observed_fraction=entry["observed_fraction"],
+        confidence=entry["confidence"],
+        depth_residual=math.nan if residual is None else residual,
+        seconds=seconds,
+        color=np.array(entry["color"], np.uint8),
+    )
+
+
+def _floats(array: np.ndarray) -> list[float]:
+    return [float(value) for value in np.asarray(array).ravel()]
