@@ -1,3 +1,26 @@
 """The whole scene from what a robot's camera sees: completed object meshes in metres."""
 
+from __future__ import annotations
+
+import importlib
+
 __version__ = "0.1.0"
+
+# Imported when first used: the command line and the data types need no torch.
+_EXPORTS = {
+    "Camera": "iscene_ros.camera",
+    "InputError": "iscene_ros.errors",
+    "ModelError": "iscene_ros.errors",
+    "Observation": "iscene_ros.observation",
+    "Scene": "iscene_ros.scene",
+    "SceneCompleter": "iscene_ros.completion",
+    "read_scene": "iscene_ros.scene_io",
+    "write_scene": "iscene_ros.scene_io",
+}
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)

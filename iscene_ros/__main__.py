@@ -1,0 +1,7 @@
+"""`python -m iscene_ros` is the `iscene` command."""
+
+import sys
+
+from iscene_ros.cli import main
+
+sys.exit(main())

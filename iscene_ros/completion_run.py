@@ -1,0 +1,124 @@
+"""What `iscene complete` and `iscene demo` share: from an observation to a result folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from iscene_ros.observation import Observation
+from iscene_ros.scene import Scene
+
+DEFAULT_MODEL = "iscene-mini"
+
+
+class Completer(Protocol):
+    """What completes observations: `SceneCompleter`, or a test's stand-in."""
+
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Callable[[int, int, str], None] | None = None,
+    ) -> Scene:
+        """See `SceneCompleter.complete`."""
+
+
+LoadCompleter = Callable[[str, str], Completer]
+
+
+def load_pretrained(name_or_path: str, device: str) -> Completer:
+    """The completer of a shipped or saved model."""
+    from iscene_ros.completion import SceneCompleter
+
+    return SceneCompleter.from_pretrained(name_or_path, device)
+
+
+def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say how to complete."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME_OR_PATH",
+        help="name of a shipped model or path of a checkpoint (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--steps", type=_positive, metavar="N", help="steps of the sampler (default: the model's)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same bytes")
+    parser.add_argument(
+        "--faces",
+        type=_positive,
+        default=5000,
+        metavar="N",
+        help="most triangles a mesh (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+
+
+def complete_to(
+    directory: Path,
+    observation: Observation,
+    args: argparse.Namespace,
+    load_completer: LoadCompleter = load_pretrained,
+) -> None:
+    """Complete an observation, write the result folder, print the table.
+
+    Args:
+        directory: new, empty or an earlier result.
+        observation: what the camera saw.
+        args: with the arguments of `add_completion_arguments`.
+        load_completer: makes the completer of a model's name and a device.
+    """
+    from iscene_ros.result_directory import check_writable
+    from iscene_ros.scene_io import write_scene
+    from iscene_ros.scene_table import format_table
+
+    check_writable(directory)
+    completer = load_completer(args.model, args.device)
+    with _Progress() as progress:
+        scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
+        progress.say("write")
+        write_scene(scene, directory, observation)
+        progress.finish()
+    for warning in scene.warnings:
+        print(f"iscene: warning: {warning}", file=sys.stderr)
+    print(format_table(scene))
+    print(f"written to {directory}/: scene.json, scene.glb, overview.png, meshes/")
+
+
+class _Progress:
+    """A bar of the completer's steps and one for writing; it vanishes when they fail."""
+
+    def __enter__(self) -> _Progress:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=1, desc="prepare", bar_format="{l_bar}{bar}| {elapsed}")
+        return self
+
+    def __exit__(self, failure: type | None, *_: object) -> None:
+        self._bar.leave = failure is None
+        self._bar.close()
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        self._bar.total, self._bar.n = total + 1, done
+        self.say(what)
+
+    def say(self, what: str) -> None:
+        """Show what is being done."""
+        self._bar.set_description(what)
+
+    def finish(self) -> None:
+        """Show that everything is done."""
+        self._bar.n = self._bar.total
+        self.say("done")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
+    return int(text)

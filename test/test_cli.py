@@ -1,0 +1,201 @@
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import frame_files
+import numpy as np
+import pytest
+from fake_completer import FakeCompleter
+from PIL import Image
+
+from iscene_ros import __version__, complete_command, demo_command
+from iscene_ros.cli import COMMANDS, exit_code, main
+from iscene_ros.completion_run import LoadCompleter
+from iscene_ros.errors import ModelError
+from iscene_ros.frame_io import FrameFiles
+from iscene_ros.scene_io import read_scene
+
+ROOT = Path(__file__).parents[1]
+
+
+def arguments(files: FrameFiles, out: Path) -> list[str]:
+    return [
+        *("--rgb", str(files.rgb), "--depth", str(files.depth), "--masks", str(files.masks)),
+        *("--camera", str(files.camera), "--labels", str(files.labels), "--out", str(out)),
+    ]
+
+
+def run_with(command: object, argv: list[str], load_completer: LoadCompleter) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return exit_code(lambda: command.run(parser.parse_args(argv), load_completer))
+
+
+def no_completer(name: str, device: str) -> FakeCompleter:
+    raise AssertionError("bad input must be found before a model is loaded")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FrameFiles:
+    return frame_files.write_frame(tmp_path / "frame")
+
+
+def test_complete_writes_a_scene_and_prints_a_table(
+    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    called = []
+
+    def load(name: str, device: str) -> FakeCompleter:
+        called.append((name, device))
+        return FakeCompleter()
+
+    options = ["--steps", "4", "--seed", "9", "--model", "mine", "--device", "cpu"]
+    argv = arguments(files, tmp_path / "out") + options
+    assert run_with(complete_command, argv, load) == 0
+    assert called == [("mine", "cpu")]
+    scene = read_scene(tmp_path / "out")
+    assert (scene.seed, scene.steps, scene.frame_id) == (9, 4, "camera")
+    assert [o.label for o in scene.objects] == ["mug", "bowl"]
+    assert (tmp_path / "out/overview.png").is_file()
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert lines[0].split() == "id label size [cm] observed confidence seconds".split()
+    assert lines[1].split()[:2] == ["1", "mug"] and "40 %" in lines[1] and "0.80" in lines[1]
+    assert "2 objects" in lines[3]
+    assert "iscene: warning: gravity: guessed" in printed.err
+
+
+def test_gravity_is_passed_on(files: FrameFiles, tmp_path: Path) -> None:
+    argv = [*arguments(files, tmp_path / "out"), "--gravity", "0", "-2.5", "0"]
+    assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
+    np.testing.assert_allclose(read_scene(tmp_path / "out").gravity_camera, [0, -1, 0], atol=1e-9)
+
+
+def test_skipped_objects_are_told(
+    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    depth = frame_files.depth_mm()
+    depth[frame_files.id_image() == 7] = 0
+    Image.fromarray(depth).save(files.depth)
+    argv = arguments(files, tmp_path / "out")
+    assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
+    assert "skipped 7 bowl: no depth inside its mask" in capsys.readouterr().out
+    assert read_scene(tmp_path / "out").skipped[0].id == 7
+
+
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    argv = ["--out", str(tmp_path / "demo")]
+    assert run_with(demo_command, argv, lambda *_: FakeCompleter()) == 0
+    assert len(read_scene(tmp_path / "demo").objects) == 8
+    assert "8 objects" in capsys.readouterr().out
+
+
+def _damaged(damage: Callable[[FrameFiles], None]) -> Callable[[FrameFiles, Path], Path]:
+    def prepare(files: FrameFiles, out: Path) -> Path:
+        damage(files)
+        return out
+
+    return prepare
+
+
+def _out_is_a_file(files: FrameFiles, out: Path) -> Path:
+    out.write_text("mine")
+    return out
+
+
+def _out_is_below_a_file(files: FrameFiles, out: Path) -> Path:
+    return files.rgb / "out"
+
+
+def _out_is_taken(files: FrameFiles, out: Path) -> Path:
+    return files.rgb.parent
+
+
+BAD_INPUTS = {
+    "rgb.png": _damaged(lambda files: files.rgb.unlink()),
+    "depth.png": _damaged(lambda files: files.depth.write_bytes(b"\x89PNG\r\n")),
+    "masks.png": _damaged(lambda f: Image.fromarray(np.zeros((48, 64), np.uint8)).save(f.masks)),
+    "camera.json": _damaged(lambda files: files.camera.write_text('{"width": 64}')),
+    "labels.json": _damaged(lambda files: files.labels.write_text('{"3": "fork"}')),
+    "out": _out_is_a_file,
+    "rgb.png/out": _out_is_below_a_file,
+    "camera.json, which is no earlier result": _out_is_taken,
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    out = BAD_INPUTS[name](files, tmp_path / "out")
+    before = sorted(tmp_path.rglob("*"))
+    assert run_with(complete_command, arguments(files, out), no_completer) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith("iscene: error: ") and name in printed.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "expected"),
+    [
+        (ModelError("mine: no such model\nshipped: iscene-mini"), 2, "mine: no such model shipped"),
+        (OSError(28, "No space left on device", "/x"), 2, "/x: No space left on device"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), 2, "torch is not installed"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_failures_become_exit_codes(
+    files: FrameFiles,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    error: BaseException,
+    code: int,
+    expected: str,
+) -> None:
+    def fail(*_: str) -> FakeCompleter:
+        raise error
+
+    assert run_with(complete_command, arguments(files, tmp_path / "out"), fail) == code
+    printed = capsys.readouterr().err
+    assert expected in printed and printed.count("\n") == 1
+    assert os.listdir(tmp_path) == ["frame"]
+
+
+def test_interrupted_completion_leaves_nothing(files: FrameFiles, tmp_path: Path) -> None:
+    class Interrupted(FakeCompleter):
+        def complete(self, observation, steps=None, seed=0, faces=5000, progress=None):
+            progress(1, 2, "mug")
+            raise KeyboardInterrupt
+
+    argv = arguments(files, tmp_path / "new/out")
+    assert run_with(complete_command, argv, lambda *_: Interrupted()) == 130
+    assert os.listdir(tmp_path) == ["frame"]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["nonsense"], ["complete"], ["demo", "--steps", "0"], ["demo", "--device", "tpu"]],
+)
+def test_wrong_usage_is_exit_2(argv: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+
+
+def test_module_runs_and_help_needs_no_torch() -> None:
+    script = "import sys; sys.argv = ['iscene', '--help']\n"
+    script += "from iscene_ros.cli import main\n"
+    script += "try: main()\nexcept SystemExit: pass\n"
+    script += "assert not {'torch', 'numpy', 'scipy'} & set(sys.modules)"
+    helped = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert all(command in helped.stdout for command in COMMANDS)
+    version = subprocess.run(
+        [sys.executable, "-m", "iscene_ros", "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert version.returncode == 0 and version.stdout == f"iscene_ros {__version__}\n"
