@@ -1,0 +1,45 @@
+# make demo: a real robot frame becomes completed meshes in demo_output/.
+# make test: linter, format and tests. make clean: remove what was made.
+#
+# PYTHON       the interpreter to make the environment with (3.10 or later)
+# TORCH_INDEX  address of another package index, such as PyTorch's own of CPU wheels
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/pip install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PACKAGE := setup.py setup.cfg pyproject.toml constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/.installed
+	$(BIN)/iscene demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache demo_output
+	find iscene_ros test -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: $(BIN)/pip $(PACKAGE)
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/.installed-test: $(BIN)/pip $(PACKAGE)
+	$(INSTALL) -e '.[test]'
+	touch $@
+
+# A bare Debian or Ubuntu lacks the module that puts pip into a new environment.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update && apt-get install -y python3-venv; \
+		else \
+			echo 'Python lacks ensurepip; run: sudo apt install python3-venv' >&2; exit 1; \
+		fi; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,65 @@
+"""Package of iscene_ros: a plain Python library that is also an ament_python package."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = "iscene_ros"
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / NAME / "__init__.py").read_text("utf-8"), re.MULTILINE
+)[1]
+
+
+def files(pattern: str) -> list[str]:
+    """Files below the root, as setuptools wants them: relative, with slashes."""
+    return sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern))
+
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description="The whole scene from what a robot's camera sees: completed object meshes",
+    long_description=(ROOT / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    author="iscene_ros developers",
+    maintainer="iscene_ros developers",
+    maintainer_email="iscene_ros@example.org",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["schema/*.json", "checkpoints/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/config", files("config/*.yaml")),
+        (f"share/{NAME}/launch", files("launch/*.py")),
+    ],
+    install_requires=[
+        "fast-simplification>=0.1.7",
+        "imgviz>=1.7",
+        "jsonschema>=4.18",
+        "numpy>=1.24",
+        "pillow>=10.1",
+        "pyyaml>=6.0",
+        "safetensors>=0.4",
+        "scikit-image>=0.20",
+        "scipy>=1.10",
+        "torch>=2.4",
+        "tqdm>=4.64",
+        "trimesh>=4.0",
+    ],
+    extras_require={
+        "train": ["matplotlib>=3.7"],
+        "test": [
+            "hypothesis>=6.80",
+            "matplotlib>=3.7",
+            "pytest>=7.4",
+            "ruff>=0.6",
+            "setuptools>=70.1",
+        ],
+    },
+    entry_points={"console_scripts": ["iscene = iscene_ros.cli:main"]},
+    zip_safe=False,
+)

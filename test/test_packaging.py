@@ -1,0 +1,107 @@
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from packaging.requirements import Requirement
+
+from iscene_ros import __version__
+
+ROOT = Path(__file__).parents[1]
+PYTHONS = ("3.10", "3.11", "3.12")
+# Import name -> name of the distribution, where they differ.
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel of a copy of the sources, so that no build folder of the checkout takes part."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "package.xml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("iscene_ros", "resource", "config", "launch"):
+        if (ROOT / name).is_dir():
+            ignore = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
+    made = subprocess.run(
+        [*command, "--no-index", "-w", str(target), str(source)], capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
+    return zipfile.ZipFile(next(target.glob("*.whl")))
+
+
+def requirements(wheel: zipfile.ZipFile, extra: str = "") -> dict[str, Requirement]:
+    info = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    lines = re.findall(r"^Requires-Dist: (.+)$", wheel.read(info).decode(), re.MULTILINE)
+    found = map(Requirement, lines)
+    return {r.name: r for r in found if r.marker is None or r.marker.evaluate({"extra": extra})}
+
+
+def test_wheel_holds_everything(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert "iscene_ros/schema/scene.schema.json" in names
+    for checkpoint in (ROOT / "iscene_ros/checkpoints").glob("*"):
+        assert f"iscene_ros/checkpoints/{checkpoint.name}" in names
+    modules = {str(path.relative_to(ROOT)) for path in ROOT.glob("iscene_ros/**/*.py")}
+    assert modules <= set(names)
+    shared = [name.split(".data/data/")[1] for name in names if ".data/data/" in name]
+    assert "share/ament_index/resource_index/packages/iscene_ros" in shared
+    assert "share/iscene_ros/package.xml" in shared
+    entry_points = next(name for name in names if name.endswith("entry_points.txt"))
+    assert "iscene = iscene_ros.cli:main" in wheel.read(entry_points).decode()
+
+
+def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
+    imported = set()
+    for path in ROOT.glob("iscene_ros/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    imported -= set(sys.stdlib_module_names) | {"iscene_ros"}
+    distributions = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in imported}
+    # Curves of a training are drawn where matplotlib is at hand.
+    assert distributions - set(requirements(wheel)) <= set(requirements(wheel, "train"))
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_constraints_pin_every_requirement(wheel: zipfile.ZipFile, python: str) -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    environment = {"python_version": python}
+    pins = [pin for pin in pins if pin.marker is None or pin.marker.evaluate(environment)]
+    versions = {pin.name: next(iter(pin.specifier)).version for pin in pins}
+    assert len(versions) == len(pins)
+    for name, requirement in requirements(wheel, "test").items():
+        assert requirement.specifier.contains(versions[name]), name
+
+
+def test_package_xml_agrees(wheel: zipfile.ZipFile) -> None:
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    assert package.get("format") == "3" and package.findtext("name") == "iscene_ros"
+    assert package.findtext("version") == __version__
+    assert package.findtext("export/build_type") == "ament_python"
+    assert package.findtext("license") == "Apache-2.0"
+    assert f"iscene_ros-{__version__}-" in Path(wheel.filename).name
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_ci_runs_the_tests() -> None:
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text("utf-8")
+
+
+def test_modules_are_short() -> None:
+    lengths = {
+        path: len(path.read_text("utf-8").splitlines()) for path in ROOT.glob("iscene_ros/**/*.py")
+    }
+    assert not {path.name: length for path, length in lengths.items() if length >= 300}
