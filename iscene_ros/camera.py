@@ -1,4 +1,7 @@
-"""The pinhole camera with plumb-bob distortion, in the optical frame (x right, y down, z forward)."""
+"""The pinhole camera with plumb-bob distortion.
+
+Its frame is the optical one: x right, y down, z forward.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ class Camera:
         d: (5,) float64 plumb-bob coefficients k1, k2, p1, p2, k3; zeros for a rectified image.
 
     Raises:
-        InputError: a size is not positive, K is not finite or singular, D is not five finite numbers.
+        InputError: a size is not positive, K is not finite or singular, D is not five finite
+            numbers.
     """
 
     width: int
@@ -57,7 +61,7 @@ class Camera:
         return normalised @ self.k[:2, :2].T + self.k[:2, 2]
 
     def distort(self, pixels: np.ndarray) -> np.ndarray:
-        """Where rectified (M, 2) pixels lie in the distorted image (Brown-Conrady, as in OpenCV)."""
+        """Where rectified (M, 2) pixels lie in the distorted image (Brown-Conrady as in OpenCV)."""
         x, y = ((pixels - self.k[:2, 2]) @ np.linalg.inv(self.k[:2, :2]).T).T
         k1, k2, p1, p2, k3 = self.d
         r2 = x * x + y * y

@@ -1,8 +1,8 @@
 """The view-centric space of I-Scene (arXiv 2512.13683), metric because depth is known.
 
 z points up against gravity, y is the camera's horizontal viewing direction, x is image right; the
-camera's pitch is not baked in. The origin is the camera's centre, the unit the metre. A `Cube` is an
-axis-aligned part of this space; inside it coordinates run from -0.5 to 0.5 as in the release.
+camera's pitch is not baked in. The origin is the camera's centre, the unit the metre. A `Cube` is
+an axis-aligned part of this space; inside it coordinates run from -0.5 to 0.5 as in the release.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ViewSpace:
 
     @classmethod
     def from_gravity(cls, gravity_camera: np.ndarray) -> ViewSpace:
-        """View space of a camera in which gravity points along `gravity_camera` ((3,), any length)."""
+        """View space of a camera; `gravity_camera` is (3,), of any length."""
         up = -np.asarray(gravity_camera, np.float64) / np.linalg.norm(gravity_camera)
         heading = _heading_camera(up)
         y = heading - up * (heading @ up)
