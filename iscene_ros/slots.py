@@ -132,9 +132,7 @@ def _without_strays(depth: np.ndarray, options: FitOptions) -> np.ndarray:
     )
 
 
-def _outline(
-    camera: Camera, pixels: np.ndarray, depth: float, options: FitOptions
-) -> np.ndarray:
+def _outline(camera: Camera, pixels: np.ndarray, depth: float, options: FitOptions) -> np.ndarray:
     """(4, 3) points_camera: the corners of the mask's box at the instance's depth."""
     low, high = np.quantile(pixels, [options.trim, 1 - options.trim], axis=0)
     corners = np.array([low, high, [low[0], high[1]], [high[0], low[1]]])

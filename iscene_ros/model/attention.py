@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +22,18 @@ class HeadRMSNorm(nn.Module):
         return (F.normalize(x.float(), dim=-1) * self.gamma * self.scale).to(x.dtype)
 
 
+@dataclass(frozen=True)
+class KeyValue:
+    """Keys and values of S slots in one block: each (S, heads, L, d)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def rows(self, index: Tensor) -> KeyValue:
+        """Those of the slots `index` (N,) int64."""
+        return KeyValue(self.keys[index], self.values[index])
+
+
 class SceneContextAttention(nn.Module):
     """Self-attention of slots; an instance slot may also look at its scene's slot.
 
@@ -35,27 +49,27 @@ class SceneContextAttention(nn.Module):
         self.q_rms_norm = HeadRMSNorm(num_heads, channels // num_heads)
         self.k_rms_norm = HeadRMSNorm(num_heads, channels // num_heads)
 
-    def forward(self, x: Tensor, scene_of_slot: Tensor | None = None) -> Tensor:
-        """Attend within slots and, where asked, to scene slots.
+    def forward(self, x: Tensor, scene: KeyValue | None = None) -> tuple[Tensor, KeyValue]:
+        """Attend within slots and, where given, to their scenes.
 
         Args:
-            x: (S, L, C) tokens; with `scene_of_slot` the first rows are the scene slots.
-            scene_of_slot: (N,) int64, for each of the last N rows the row of its scene's slot;
-                None = no scene context.
+            x: (S, L, C) tokens.
+            scene: keys and values of the scene slot of each of the S slots.
 
         Returns:
-            (S, L, C).
+            (S, L, C), and the slots' own keys and values.
         """
         slots, length, channels = x.shape
         qkv = self.to_qkv(x).reshape(slots, length, 3, self.num_heads, -1)
         q, k, v = qkv.unbind(2)
         q, k = self.q_rms_norm(q), self.k_rms_norm(k)
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # [S, heads, L, d]
-        if scene_of_slot is None:
-            attended = F.scaled_dot_product_attention(q, k, v)
-        else:
-            attended = _attend_with_scene(q, k, v, scene_of_slot)
-        return self.to_out(attended.transpose(1, 2).reshape(slots, length, channels))
+        own = KeyValue(k, v)
+        if scene is not None:
+            k = torch.cat([k, scene.keys], dim=2)
+            v = torch.cat([v, scene.values], dim=2)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.to_out(attended.transpose(1, 2).reshape(slots, length, channels)), own
 
 
 class CrossAttention(nn.Module):
@@ -76,12 +90,3 @@ class CrossAttention(nn.Module):
         k, v = (t.transpose(1, 2) for t in kv.unbind(2))
         attended = F.scaled_dot_product_attention(q, k, v)
         return self.to_out(attended.transpose(1, 2).reshape(slots, length, channels))
-
-
-def _attend_with_scene(q: Tensor, k: Tensor, v: Tensor, scene_of_slot: Tensor) -> Tensor:
-    num_scenes = len(q) - len(scene_of_slot)
-    k_context = torch.cat([k[num_scenes:], k[scene_of_slot]], dim=2)
-    v_context = torch.cat([v[num_scenes:], v[scene_of_slot]], dim=2)
-    scene = F.scaled_dot_product_attention(q[:num_scenes], k[:num_scenes], v[:num_scenes])
-    instances = F.scaled_dot_product_attention(q[num_scenes:], k_context, v_context)
-    return torch.cat([scene, instances])

@@ -1,4 +1,4 @@
-"""The sizes of a scene-context flow: written once, configured for the release and for iscene-mini."""
+"""The sizes of a scene-context flow: written once, for the release and for iscene-mini."""
 
 from __future__ import annotations
 

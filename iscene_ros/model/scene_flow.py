@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.model.attention import CrossAttention, SceneContextAttention
+from iscene_ros.model.attention import CrossAttention, KeyValue, SceneContextAttention
 from iscene_ros.model.config import SceneFlowConfig
 
 # The time embedding of TRELLIS: 256 sinusoids up to this period, on times scaled to 0..1000.
 TIME_FREQUENCIES = 256
 MAX_PERIOD = 10_000.0
 TIME_SCALE = 1000.0
+
+
+@dataclass(frozen=True)
+class SceneMemory:
+    """What the scene-context blocks keep of scene slots, in the order of the blocks.
+
+    Instances look at it, so a scene slot is computed once however many instances follow.
+    """
+
+    blocks: tuple[KeyValue, ...]
+
+    def rows(self, index: Tensor) -> SceneMemory:
+        """The memory of the scenes `index` (N,) int64, one for each of N slots."""
+        return SceneMemory(tuple(block.rows(index) for block in self.blocks))
 
 
 class SceneFlowTransformer(nn.Module):
@@ -46,19 +61,24 @@ class SceneFlowTransformer(nn.Module):
         tokens: Tensor,  # [S, L, C_in]
         time: Tensor,  # [S], 0 = data, 1 = noise
         positions: Tensor | None = None,  # [S, L, 4] scene coordinates and log zoom
-        scene_of_slot: Tensor | None = None,  # [N], see SceneContextAttention
+        scene: SceneMemory | None = None,  # of the scene of each of the S slots
         context: Tensor | None = None,  # [S, M, C_cond]
-    ) -> Tensor:
-        """Return (S, L, C_out); scene slots come first where `scene_of_slot` is given."""
+    ) -> tuple[Tensor, SceneMemory]:
+        """Return (S, L, C_out) and what other slots may remember of these."""
         x = self.input_layer(tokens)
         if self.config.absolute_positions:
             x = x + self.pos_emb
         else:
             x = x + self.position_embedder(positions)
         time_embedding = self.t_embedder(time * TIME_SCALE)
+        memory = []
         for block in self.blocks:
-            x = block(x, time_embedding, scene_of_slot, context)
-        return self.out_layer(F.layer_norm(x.float(), x.shape[-1:]).to(x.dtype))
+            seen = scene.blocks[len(memory)] if scene and block.scene_context else None
+            x, own = block(x, time_embedding, seen, context)
+            if block.scene_context:
+                memory.append(own)
+        out = self.out_layer(F.layer_norm(x.float(), x.shape[-1:]).to(x.dtype))
+        return out, SceneMemory(tuple(memory))
 
 
 class SceneFlowBlock(nn.Module):
@@ -77,24 +97,33 @@ class SceneFlowBlock(nn.Module):
             self.cross_attn = CrossAttention(channels, config.cond_channels, config.num_heads)
         self.mlp = FeedForward(channels, config.mlp_ratio)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(channels, 6 * channels))
+        self._start_unmodulated()
+
+    def _start_unmodulated(self) -> None:
+        """Begin as a plain pre-norm block: no shift, no scale, open gates, whatever the time."""
+        modulation = self.adaLN_modulation[1]
+        nn.init.zeros_(modulation.weight)
+        with torch.no_grad():
+            shift_scale_gate = torch.tensor([0.0, 0.0, 1.0]).repeat(2)
+            modulation.bias.copy_(shift_scale_gate.repeat_interleave(len(modulation.bias) // 6))
 
     def forward(
         self,
         x: Tensor,  # [S, L, C]
         time_embedding: Tensor,  # [S, C]
-        scene_of_slot: Tensor | None,
+        scene: KeyValue | None,
         context: Tensor | None,
-    ) -> Tensor:
-        """Return (S, L, C)."""
+    ) -> tuple[Tensor, KeyValue]:
+        """Return (S, L, C) and the self-attention's keys and values."""
         modulation = self.adaLN_modulation(time_embedding).unsqueeze(1).chunk(6, dim=-1)
         shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = modulation
         h = self.norm1(x) * (1 + scale_attn) + shift_attn
-        h = self.self_attn(h, scene_of_slot if self.scene_context else None)
+        h, own = self.self_attn(h, scene)
         x = x + h * gate_attn
         if self.cross_attn is not None:
             x = x + self.cross_attn(self.norm2(x), context)
         h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
-        return x + self.mlp(h) * gate_mlp
+        return x + self.mlp(h) * gate_mlp, own
 
 
 class FeedForward(nn.Module):

@@ -1,4 +1,4 @@
-"""iscene-mini: observation volumes in, truncated signed distances out, a scene-context flow within."""
+"""iscene-mini: observation volumes in, signed distances out, a scene-context flow within."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from iscene_ros.model.config import MiniConfig
 from iscene_ros.model.observation_volume import CHANNELS, FINE_PLANES
-from iscene_ros.model.scene_flow import SceneFlowTransformer
+from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
 
 
 class VolumeSceneFlow(nn.Module):
@@ -30,7 +30,7 @@ class VolumeSceneFlow(nn.Module):
         self.down_tokens = nn.Conv3d(channels, tokens, 2, stride=2)
         self.transformer = SceneFlowTransformer(config.flow)
         self.up_grid = nn.Conv3d(config.flow.out_channels, 8 * channels, 1)
-        self.merge = nn.Conv3d(2 * channels + 8 * len(FINE_PLANES), channels, 3, padding=1)
+        self.merge = nn.Conv3d(2 * channels + 8 * len(FINE_PLANES), channels, 1)
         self.decoder = _residual_blocks(channels, config.decoder_layers)
         self.head = nn.Conv3d(channels, 8, 1)
 
@@ -40,9 +40,9 @@ class VolumeSceneFlow(nn.Module):
         time: Tensor,  # [S] 0 = data, 1 = noise
         volume: Tensor,  # [S, CHANNELS, R, R, R]
         positions: Tensor,  # [S, L, 4], see `token_positions`
-        scene_of_slot: Tensor | None = None,  # [N]; None = no scene slots, no scene context
-    ) -> Tensor:
-        """Return x0 (S, R, R, R), the truncated signed distance in [-1, 1] (not clipped)."""
+        scene: SceneMemory | None = None,  # of each slot's scene; None = no scene context
+    ) -> tuple[Tensor, SceneMemory]:
+        """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
         t = time[:, None, None, None, None]
         # Pure noise tells nothing: fading it out makes one step from t = 1 the conditional mean.
         faded = (1 - t) * noisy[:, None]
@@ -51,12 +51,12 @@ class VolumeSceneFlow(nn.Module):
         tokens = self.down_tokens(F.silu(grid))
         side = tokens.shape[-1]
         flat = tokens.flatten(2).transpose(1, 2)
-        flat = self.transformer(flat, time, positions, scene_of_slot)
+        flat, memory = self.transformer(flat, time, positions, scene)
         tokens = flat.transpose(1, 2).unflatten(2, (side, side, side))
         fine = space_to_depth(volume[:, FINE_PLANES])
         grid = torch.cat([depth_to_space(self.up_grid(tokens)), grid, fine], dim=1)
         grid = self.decoder(self.merge(grid))
-        return depth_to_space(self.head(F.silu(grid)))[:, 0]
+        return depth_to_space(self.head(F.silu(grid)))[:, 0], memory
 
 
 class ResidualBlock(nn.Module):
@@ -95,7 +95,7 @@ def token_positions(
     scene_sizes: Tensor,  # [S] edge of the slot's scene cube [m]
     side: int,
 ) -> Tensor:
-    """(S, side^3, 4): token centres in scene coordinates [-0.5, 0.5] and log2(scene / slot size)."""
+    """(S, side^3, 4): token centres in scene coordinates, log2(scene size / slot size)."""
     axis = (torch.arange(side, device=sizes.device, dtype=torch.float32) + 0.5) / side - 0.5
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, -1, 3)
     points_view = grid * sizes[:, None, None] + centers[:, None]

@@ -50,8 +50,12 @@ def wedge(rng: np.random.Generator) -> Solid:
     h, top = s * uniform(rng, 0.3, 0.9), uniform(rng, 0.02, 0.7) * s
     shift = uniform(rng, 0, 1) * (s - top)
     outline = [(0, 0), (s, 0), (shift + top, h), (shift, h)]
-    part = extrusion(outline, s * log_uniform(rng, 0.25, 1.3), pose(roll=np.pi / 2),
-                     rounding=0.03 * h * chance(rng, 0.5))
+    part = extrusion(
+        outline,
+        s * log_uniform(rng, 0.25, 1.3),
+        pose(roll=np.pi / 2),
+        rounding=0.03 * h * chance(rng, 0.5),
+    )
     return Solid((part,)).centred()
 
 

@@ -51,8 +51,10 @@ def shelf(rng: np.random.Generator, half_x: float, half_y: float, height: float)
     parts = [
         box((2 * half_x + 2 * board, 2 * half_y, board), pose((0, 0, -0.5 * board))),
         box((2 * half_x + 2 * board, depth, board), pose((0, 0.5 * board, height + 0.5 * board))),
-        box((2 * half_x + 2 * board, board, height + 2 * board),
-            pose((0, half_y + 0.5 * board, 0.5 * height))),
+        box(
+            (2 * half_x + 2 * board, board, height + 2 * board),
+            pose((0, half_y + 0.5 * board, 0.5 * height)),
+        ),
     ]
     for side in (-1, 1):
         at = pose((side * (half_x + 0.5 * board), 0, 0.5 * height))

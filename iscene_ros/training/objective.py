@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,9 +52,20 @@ def flow_loss(
     if options.unconditional_share:
         hidden = _uniform(slots, generator, device) < options.unconditional_share
         volume = volume * (~hidden)[:, None, None, None, None]
-    x0 = network(noisy, time, volume, batch.positions, batch.scene_of_slot)
+    x0 = predict(network, noisy, time, replace(batch, volume=volume))
     weight = _weights(batch, options)
     return ((x0 - batch.target).abs() * weight).sum() / weight.sum()
+
+
+def predict(network: VolumeSceneFlow, noisy: Tensor, time: Tensor, batch: TrainingBatch) -> Tensor:
+    """x0 (S, R, R, R) of all slots of a batch, scene slots first."""
+    if batch.scene_of_slot is None:
+        return network(noisy, time, batch.volume, batch.positions)[0]
+    scenes = len(batch.volume) - len(batch.scene_of_slot)
+    slots = (noisy, time, batch.volume, batch.positions)
+    x0_scenes, memory = network(*(t[:scenes] for t in slots))
+    x0, _ = network(*(t[scenes:] for t in slots), memory.rows(batch.scene_of_slot))
+    return torch.cat([x0_scenes, x0])
 
 
 def _weights(batch: TrainingBatch, options: ObjectiveOptions) -> Tensor:

@@ -84,8 +84,10 @@ def bottle(rng: np.random.Generator) -> Solid:
     body = smoothed(line) if chance(rng, 0.7) else np.array(line)
     parts = [revolution([*body, (0, height)], core=core)]
     if chance(rng, 0.7):
-        cap = cylinder(neck * uniform(rng, 1.02, 1.4) + 0.5 * core[0],
-                       (1 - throat) * height * uniform(rng, 0.5, 0.9))
+        cap = cylinder(
+            neck * uniform(rng, 1.02, 1.4) + 0.5 * core[0],
+            (1 - throat) * height * uniform(rng, 0.5, 0.9),
+        )
         parts.append(cap.moved(pose((0, 0, height))))
     return Solid(tuple(parts)).centred()
 
@@ -100,8 +102,11 @@ def soap_bottle(rng: np.random.Generator) -> Solid:
     stem = radius * uniform(rng, 0.12, 0.25)
     reach = radius * uniform(rng, 0.8, 1.8)
     head = height - 2 * stem
-    spout = [(-stem, 0, head, stem), (reach, 0, head, 0.8 * stem), (1.1 * reach, 0, head - stem,
-                                                                   0.6 * stem)]
+    spout = [
+        (-stem, 0, head, stem),
+        (reach, 0, head, 0.8 * stem),
+        (1.1 * reach, 0, head - stem, 0.6 * stem),
+    ]
     collar = cylinder(0.35 * radius, 0.1 * height, pose((0, 0, top + 0.02 * height)))
     stalk = cylinder(stem, head - top, pose((0, 0, 0.5 * (top + head))))
     body = revolution([*line, (0, top)], core=core)
@@ -117,8 +122,11 @@ def jar(rng: np.random.Generator) -> Solid:
     split = uniform(rng, 0.65, 0.85) * height
     body = smoothed([(0, 0), (radius, 0), (radius, 0.9 * split), (0.9 * lid, split)])
     parts = [revolution([*body, (0, split)], core=(edge, edge))]
-    parts.append(revolution([(0, split - 1e-3), (lid, split - 1e-3), (lid, height), (0, height)],
-                            core=(edge, edge)))
+    parts.append(
+        revolution(
+            [(0, split - 1e-3), (lid, split - 1e-3), (lid, height), (0, height)], core=(edge, edge)
+        )
+    )
     if chance(rng, 0.25):
         knob = 0.25 * lid
         parts.append(ellipsoid((knob, knob, knob), pose((0, 0, height + 0.6 * knob))))
@@ -203,7 +211,7 @@ def mug(rng: np.random.Generator) -> Solid:
     loop = arc_chain(uniform(rng, 0.25, 0.36) * height, -np.pi / 2, np.pi / 2, [thick])
     handle = sweep(loop, pose((0.97 * radius - 0.5 * wall, 0, 0.5 * height)))
     body = revolution([*line, (0, height)])
-    inner = wall_profile(line, wall)[len(line):][::-1]
+    inner = wall_profile(line, wall)[len(line) :][::-1]
     cavity = [*inner, (inner[-1][0], 2 * height), (0, 2 * height)]
     inside = revolution(cavity, operation=Operation.SUBTRACT)
     return Solid((body, handle, inside)).centred()
@@ -217,8 +225,11 @@ def teapot(rng: np.random.Generator) -> Solid:
     foot = cylinder(0.6 * r, 0.3 * r, pose((0, 0, -0.75 * r)))
     knob = ellipsoid((0.15 * r,) * 3, pose((0, 0, 1.05 * r)))
     lid = frustum(0.5 * r, 0.1 * r, 0.25 * r, pose((0, 0, 0.75 * r)))
-    chain = [(0.7 * r, 0, -0.3 * r, 0.3 * r), (1.3 * r, 0, 0.0, 0.17 * r),
-             (1.7 * r, 0, 0.7 * r, 0.12 * r)]
+    chain = [
+        (0.7 * r, 0, -0.3 * r, 0.3 * r),
+        (1.3 * r, 0, 0.0, 0.17 * r),
+        (1.7 * r, 0, 0.7 * r, 0.12 * r),
+    ]
     spout = sweep(chain, operation=Operation.SMOOTH_UNION, blend=0.15 * r)
     loop = torus(0.55 * r, 0.1 * r, pose((-1.05 * r, 0, 0.05 * r), roll=np.pi / 2))
     return Solid((body, foot, lid, knob, spout, loop)).centred()

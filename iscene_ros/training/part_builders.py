@@ -15,9 +15,7 @@ def pose(
     position: Sequence[float] = ORIGIN, roll: float = 0.0, pitch: float = 0.0, yaw: float = 0.0
 ) -> np.ndarray:
     """Transform (4,4) that rotates about x, then y, then z and moves to a position."""
-    cr, sr, cp, sp, cy, sy = (
-        f(angle) for angle in (roll, pitch, yaw) for f in (np.cos, np.sin)
-    )
+    cr, sr, cp, sp, cy, sy = (f(angle) for angle in (roll, pitch, yaw) for f in (np.cos, np.sin))
     about_x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
     about_y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
     about_z = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])

@@ -69,8 +69,9 @@ def _draw(
     fill = rng.uniform(*options.fill)
     distance = radius * 2 * focal / (fill * width)
     for _ in range(2):
-        distance = float(np.clip(distance, max(options.distance[0], 1.2 * radius),
-                                 options.distance[1]))
+        distance = float(
+            np.clip(distance, max(options.distance[0], 1.2 * radius), options.distance[1])
+        )
         distance *= _filled(points, target, rotation, distance, k, width, height) / fill
     distance = float(np.clip(distance, options.distance[0], options.distance[1]))
     world_from_camera = np.eye(4)
@@ -90,8 +91,13 @@ def _orientation(rng: np.random.Generator, layout: Layout) -> np.ndarray:
         elevation = np.radians(rng.uniform(5, 30))
     elif rng.random() < 0.1:
         elevation = np.radians(rng.uniform(80, 90))
-    back = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth),
-                     np.sin(elevation)])
+    back = np.array(
+        [
+            np.cos(elevation) * np.cos(azimuth),
+            np.cos(elevation) * np.sin(azimuth),
+            np.sin(elevation),
+        ]
+    )
     right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     rotation = np.stack([right, np.cross(-back, right), -back], 1)
     roll = np.radians(rng.uniform(-15, 15)) if rng.random() < 0.1 else rng.normal(0, 0.01)

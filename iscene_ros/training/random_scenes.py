@@ -83,9 +83,7 @@ def random_scene(
     """Draws a layout and objects and drops or slides them into place one after the other."""
     layout = list(Layout)[int(rng.choice(len(Layout), p=options.shares()))]
     drawn = [random_solid(rng, families) for _ in range(_object_count(rng, layout, options))]
-    turned = [
-        PlacedSolid(solid, resting_rotation(rng, options.tilted_share)) for _, solid in drawn
-    ]
+    turned = [PlacedSolid(solid, resting_rotation(rng, options.tilted_share)) for _, solid in drawn]
     order = _order(rng, layout, turned)
     surroundings = _environment(rng, layout, turned)
     ground = PlacedSolid(surroundings.solid, np.eye(4), is_environment=True)

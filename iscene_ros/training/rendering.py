@@ -82,9 +82,7 @@ def _box_crossing(
     return torch.minimum(one, two).amax(1), torch.maximum(one, two).amin(1)
 
 
-def _pixels_around(
-    solid: Solid, camera_from_object: np.ndarray, camera: Camera
-) -> Tensor | None:
+def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera) -> Tensor | None:
     """Flat indices of the pixels around the projected bounds; None if out of view."""
     low, high = (corner.numpy().astype(float) for corner in solid.bounds())
     corners = np.stack(np.meshgrid(*zip(low - _MARGIN, high + _MARGIN, strict=True)), -1)

@@ -72,9 +72,7 @@ FAMILY_WEIGHTS: Mapping[str, float] = {
 }
 
 
-def random_solid(
-    rng: np.random.Generator, families: Mapping[str, Family]
-) -> tuple[str, Solid]:
+def random_solid(rng: np.random.Generator, families: Mapping[str, Family]) -> tuple[str, Solid]:
     """Name of a randomly drawn family and a random member of it."""
     names = list(families)
     weights = np.array([FAMILY_WEIGHTS.get(name, 1.0) for name in names])

@@ -215,9 +215,7 @@ class Solid:
         high = np.max([box[1] for box in boxes], axis=0) + 2e-3
         spacing = float(np.prod(high - low) / count) ** (1.0 / 3.0)
         cells = np.maximum(np.ceil((high - low) / spacing), 4).astype(int)
-        axes = [
-            torch.linspace(float(low[i]), float(high[i]), int(cells[i]) + 1) for i in range(3)
-        ]
+        axes = [torch.linspace(float(low[i]), float(high[i]), int(cells[i]) + 1) for i in range(3)]
         return torch.cartesian_prod(*axes), spacing
 
 

@@ -125,7 +125,9 @@ def _concatenated(samples: list[SlotSamples]) -> dict[str, Tensor]:
 
 def _split(tensors: dict[str, Tensor]) -> list[SlotSamples]:
     lengths = tensors["slots"].tolist()
-    parts = {k: v.split(lengths) for k, v in tensors.items() if k not in ("slots", "has_scene_slot")}
+    parts = {
+        k: v.split(lengths) for k, v in tensors.items() if k not in ("slots", "has_scene_slot")
+    }
     return [
         SlotSamples(
             SlotVolumes(

@@ -34,17 +34,33 @@ def shoe(rng: np.random.Generator) -> Solid:
     height = s * uniform(rng, 0.25, 0.5)
     toe = ellipsoid((0.3 * s, 0.48 * width, 0.55 * height), pose((0.2 * s, 0, 0.3 * height)))
     blend = 0.1 * s
-    heel = ellipsoid((0.2 * s, 0.42 * width, 0.75 * height), pose((-0.28 * s, 0, 0.45 * height)),
-                     operation=SMOOTH, blend=blend)
-    middle = ellipsoid((0.3 * s, 0.4 * width, 0.6 * height), pose((-0.05 * s, 0, 0.35 * height)),
-                       operation=SMOOTH, blend=blend)
-    sole = box((s, width, 0.24 * height), pose((0, 0, 0.06 * height)), rounding=0.1 * height,
-               operation=SMOOTH, blend=0.03 * s)
-    ground = box((2 * s, s, s), pose((0, 0, 0.5 * s - 0.05 * height)),
-                 operation=Operation.INTERSECT)
-    opening = ellipsoid((0.17 * s, 0.3 * width, 0.6 * height),
-                        pose((-0.25 * s, 0, 1.1 * height), pitch=uniform(rng, -0.3, 0.3)),
-                        operation=Operation.SUBTRACT)
+    heel = ellipsoid(
+        (0.2 * s, 0.42 * width, 0.75 * height),
+        pose((-0.28 * s, 0, 0.45 * height)),
+        operation=SMOOTH,
+        blend=blend,
+    )
+    middle = ellipsoid(
+        (0.3 * s, 0.4 * width, 0.6 * height),
+        pose((-0.05 * s, 0, 0.35 * height)),
+        operation=SMOOTH,
+        blend=blend,
+    )
+    sole = box(
+        (s, width, 0.24 * height),
+        pose((0, 0, 0.06 * height)),
+        rounding=0.1 * height,
+        operation=SMOOTH,
+        blend=0.03 * s,
+    )
+    ground = box(
+        (2 * s, s, s), pose((0, 0, 0.5 * s - 0.05 * height)), operation=Operation.INTERSECT
+    )
+    opening = ellipsoid(
+        (0.17 * s, 0.3 * width, 0.6 * height),
+        pose((-0.25 * s, 0, 1.1 * height), pitch=uniform(rng, -0.3, 0.3)),
+        operation=Operation.SUBTRACT,
+    )
     return Solid((toe, middle, heel, sole, ground, opening)).centred()
 
 
@@ -81,9 +97,16 @@ def toy_car(rng: np.random.Generator) -> Solid:
     cabin = s * np.array([uniform(rng, 0.3, 0.6), 0, uniform(rng, 0.12, 0.3)])
     cabin[1] = 0.9 * width
     where = (s * uniform(rng, -0.2, 0.15), 0, 0.5 * (height + cabin[2]) - 0.01 * s)
-    parts = [box((s, width, height), rounding=0.3 * height * uniform(rng, 0, 1)),
-             box(cabin, pose(where), rounding=0.08 * s * uniform(rng, 0, 1),
-                 operation=SMOOTH, blend=0.04 * s)]
+    parts = [
+        box((s, width, height), rounding=0.3 * height * uniform(rng, 0, 1)),
+        box(
+            cabin,
+            pose(where),
+            rounding=0.08 * s * uniform(rng, 0, 1),
+            operation=SMOOTH,
+            blend=0.04 * s,
+        ),
+    ]
     for x in (-0.3 * s, 0.3 * s):
         for y in (-0.5 * width, 0.5 * width):
             at = pose((x, y, -0.5 * height), roll=np.pi / 2)
@@ -96,22 +119,33 @@ def spoon(rng: np.random.Generator) -> Solid:
     s = longest_side(rng, 0.14, 0.3)
     thick = s * uniform(rng, 0.02, 0.045)
     rise = s * uniform(rng, 0.0, 0.08)
-    handle = sweep([(-0.6 * s, 0, rise, thick), (-0.2 * s, 0, rise, 0.7 * thick),
-                    (0.1 * s, 0, 0, 0.7 * thick)])
+    handle = sweep(
+        [(-0.6 * s, 0, rise, thick), (-0.2 * s, 0, rise, 0.7 * thick), (0.1 * s, 0, 0, 0.7 * thick)]
+    )
     width = s * uniform(rng, 0.08, 0.14)
     long = s * uniform(rng, 0.12, 0.2)
     at = pose((0.1 * s + 0.8 * long, 0, 0))
     if chance(rng, 0.5):
         deep = 0.5 * width
         head = ellipsoid((long, width, deep), at, operation=SMOOTH, blend=thick)
-        scoop = ellipsoid((0.88 * long, 0.85 * width, deep),
-                          pose((0.1 * s + 0.8 * long, 0, 0.35 * deep)),
-                          operation=Operation.SUBTRACT)
-        lid = box((2 * s, s, s), pose((0.1 * s + 0.8 * long + s - long, 0, 0.5 * s + 0.05 * deep)),
-                  operation=Operation.SUBTRACT)
+        scoop = ellipsoid(
+            (0.88 * long, 0.85 * width, deep),
+            pose((0.1 * s + 0.8 * long, 0, 0.35 * deep)),
+            operation=Operation.SUBTRACT,
+        )
+        lid = box(
+            (2 * s, s, s),
+            pose((0.1 * s + 0.8 * long + s - long, 0, 0.5 * s + 0.05 * deep)),
+            operation=Operation.SUBTRACT,
+        )
         return Solid((head, scoop, lid, handle)).centred()
-    blade = box((2 * long, 2 * width, uniform(rng, 0.2, 1.5) * thick), at, rounding=0.3 * thick,
-                operation=SMOOTH, blend=thick)
+    blade = box(
+        (2 * long, 2 * width, uniform(rng, 0.2, 1.5) * thick),
+        at,
+        rounding=0.3 * thick,
+        operation=SMOOTH,
+        blend=thick,
+    )
     return Solid((handle, blade)).centred()
 
 
@@ -121,8 +155,16 @@ def screwdriver(rng: np.random.Generator) -> Solid:
     grip = s * uniform(rng, 0.3, 0.55)
     radius = s * uniform(rng, 0.05, 0.1)
     waist = radius * uniform(rng, 0.6, 1.0)
-    line = smoothed([(0, 0), (radius, 0), (radius, 0.4 * grip), (waist, 0.8 * grip),
-                     (radius, 0.9 * grip), (0.5 * radius, grip)])
+    line = smoothed(
+        [
+            (0, 0),
+            (radius, 0),
+            (radius, 0.4 * grip),
+            (waist, 0.8 * grip),
+            (radius, 0.9 * grip),
+            (0.5 * radius, grip),
+        ]
+    )
     across = pose(pitch=np.pi / 2)
     shaft = s * uniform(rng, 0.012, 0.03)
     rod = cylinder(shaft, s - 0.9 * grip, pose((0.5 * (s + 0.9 * grip), 0, 0), pitch=np.pi / 2))
@@ -137,8 +179,13 @@ def power_tool(rng: np.random.Generator) -> Solid:
     line = smoothed([(0, 0), (0.8 * r, 0), (r, 0.6 * s), (0.4 * r, 0.75 * s), (0.3 * r, s)])
     barrel = revolution([*line, (0, s)], pose((-0.4 * s, 0, 0), pitch=np.pi / 2))
     tilt, low = uniform(rng, -0.3, 0.3), s * uniform(rng, 0.5, 0.8)
-    grip = box((0.2 * s, 1.3 * r, low), pose((-0.15 * s, 0, -0.5 * low), pitch=tilt),
-               rounding=0.3 * r, operation=SMOOTH, blend=0.05 * s)
+    grip = box(
+        (0.2 * s, 1.3 * r, low),
+        pose((-0.15 * s, 0, -0.5 * low), pitch=tilt),
+        rounding=0.3 * r,
+        operation=SMOOTH,
+        blend=0.05 * s,
+    )
     parts = [barrel, grip]
     if chance(rng, 0.6):
         at = pose((-0.15 * s - 0.5 * low * np.sin(tilt), 0, -low))
@@ -152,8 +199,9 @@ def hammer(rng: np.random.Generator) -> Solid:
     thick = s * uniform(rng, 0.03, 0.05)
     handle = sweep([(-0.5 * s, 0, 0, thick), (0.4 * s, 0, 0, 0.8 * thick)])
     wide, head = s * uniform(rng, 0.05, 0.08), s * uniform(rng, 0.3, 0.45)
-    face = cylinder(wide, 0.6 * head, pose((0.42 * s, 0.15 * head, 0), roll=np.pi / 2),
-                    rounding=0.1 * wide)
+    face = cylinder(
+        wide, 0.6 * head, pose((0.42 * s, 0.15 * head, 0), roll=np.pi / 2), rounding=0.1 * wide
+    )
     wedge = [(-wide, 0), (wide, 0), (0.2 * wide, 0.6 * head)]
     claw = extrusion(wedge, 1.5 * wide, pose((0.42 * s, -0.1 * head, 0), roll=np.pi))
     return Solid((handle, face, claw)).centred()
@@ -163,8 +211,16 @@ def u_clamp(rng: np.random.Generator) -> Solid:
     """Held out: U-shaped frame with a screw through one arm."""
     s = longest_side(rng, 0.08, 0.2)
     deep, arm = s * uniform(rng, 0.5, 0.9), s * uniform(rng, 0.1, 0.18)
-    outline = [(0, 0), (s, 0), (s, arm), (arm, arm), (arm, deep - arm), (s, deep - arm),
-               (s, deep), (0, deep)]
+    outline = [
+        (0, 0),
+        (s, 0),
+        (s, arm),
+        (arm, arm),
+        (arm, deep - arm),
+        (s, deep - arm),
+        (s, deep),
+        (0, deep),
+    ]
     frame = extrusion(outline, arm * uniform(rng, 0.8, 1.6), rounding=0.05 * arm)
     screw = cylinder(0.3 * arm, 0.7 * deep, pose((s - 0.6 * arm, 0.85 * deep, 0), roll=np.pi / 2))
     bar = cylinder(0.2 * arm, 0.4 * s, pose((s - 0.6 * arm, 1.15 * deep, 0), pitch=np.pi / 2))
@@ -188,8 +244,14 @@ def fruit(rng: np.random.Generator) -> Solid:
     h = longest_side(rng, 0.04, 0.12)
     r = 0.5 * h * uniform(rng, 0.6, 1.2)
     top, dent = uniform(rng, 0.4, 1.0), h * uniform(rng, 0, 0.1)
-    line = [(0, dent), (0.7 * r, 0), (r, 0.35 * h), (top * r, 0.75 * h), (0.5 * top * r, h),
-            (0, h - dent)]
+    line = [
+        (0, dent),
+        (0.7 * r, 0),
+        (r, 0.35 * h),
+        (top * r, 0.75 * h),
+        (0.5 * top * r, h),
+        (0, h - dent),
+    ]
     parts = [revolution(smoothed(line, 2))]
     if chance(rng, 0.4):
         stem = [(0, 0, h - 2 * dent, 0.02 * h), (0.05 * h, 0, 1.1 * h, 0.025 * h)]
@@ -213,8 +275,10 @@ def book(rng: np.random.Generator) -> Solid:
         return Solid((box(size, rounding=uniform(rng, 0, 0.5) * size[2]),)).centred()
     pages = box(size * (0.96, 0.96, 0.85), pose((0, 0.01 * s, 0)))
     cover = 0.09 * size[2] + 0.0008
-    plates = [box((size[0], size[1], cover), pose((0, 0, side * (0.5 * size[2] - 0.5 * cover))))
-              for side in (-1, 1)]
+    plates = [
+        box((size[0], size[1], cover), pose((0, 0, side * (0.5 * size[2] - 0.5 * cover))))
+        for side in (-1, 1)
+    ]
     spine = box((size[0], cover, size[2]), pose((0, -0.5 * size[1] + 0.5 * cover, 0)))
     return Solid((pages, *plates, spine)).centred()
 

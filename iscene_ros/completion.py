@@ -1,0 +1,272 @@
+"""From one observation to completed objects: numpy in, numpy out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from iscene_ros.colors import instance_color
+from iscene_ros.confidence import ConfidenceModel, Evidence, surface_sharpness
+from iscene_ros.errors import InputError, ModelError
+from iscene_ros.meshing import mesh_from_distance
+from iscene_ros.model.checkpoint import LoadedModel, load_model
+from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
+from iscene_ros.model.volume_flow import token_positions
+from iscene_ros.object_frame import object_frame
+from iscene_ros.observation import Observation
+from iscene_ros.scene import Scene, SceneObject, SkippedObject, Timings
+from iscene_ros.slot_batch import slot_batch
+from iscene_ros.slots import FitOptions, InstanceSlot, SlotPlan, plan_slots
+from iscene_ros.support_plane import find_support_plane
+from iscene_ros.surface import depth_residual, observed_fraction
+from iscene_ros.view_space import ViewSpace
+
+# (finished, in total, what is being done)
+Report = Callable[[int, int, str], None]
+
+SHIPPED_MODELS = {"iscene-mini": "iscene_mini.safetensors"}
+
+# A point counts as seen within so many voxels of the slot's grid.
+SEEN_VOXELS = 1.5
+
+
+@dataclass(frozen=True)
+class CompletionOptions:
+    """Defaults of a completer.
+
+    Attributes:
+        sampler: steps, guidance and averaging of the network.
+        fit: of the cubes.
+    """
+
+    sampler: SceneSamplerOptions = SceneSamplerOptions()
+    fit: FitOptions = FitOptions()
+
+
+class SceneCompleter:
+    """Completes the instances of one view to closed meshes in metres."""
+
+    def __init__(self, model: LoadedModel, options: CompletionOptions | None = None) -> None:
+        self.model = model
+        self.options = options or CompletionOptions()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str = "iscene-mini",
+        device: str = "auto",
+        options: CompletionOptions | None = None,
+    ) -> SceneCompleter:
+        """Load a shipped model by name or a checkpoint by path.
+
+        Raises:
+            ModelError: unknown name, unreadable or foreign file, device not available.
+        """
+        return cls(load_model(_checkpoint_path(name_or_path), _device(device)), options)
+
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
+    ) -> Scene:
+        """Complete every instance of an observation.
+
+        Args:
+            observation: one view.
+            steps: Euler steps of the sampler; None = the completer's default.
+            seed: same seed, same device: same result, bit for bit.
+            faces: triangle budget of a mesh.
+            progress: told what has been finished.
+
+        Returns:
+            The scene in the world frame where the observation has a pose, else in the camera's.
+
+        Raises:
+            InputError: there is nothing to complete or a setting is out of range.
+        """
+        started = time.perf_counter()
+        _check(observation, steps, faces)
+        sampler = self._sampler(steps)
+        report = progress or (lambda done, total, what: None)
+        observation = observation.rectified()
+        gravity, warnings = _gravity(observation)
+        view_space = ViewSpace.from_gravity(gravity)
+        plan = plan_slots(observation, view_space, self.options.fit)
+        prepared = time.perf_counter()
+        distances = self._sample(observation, plan, sampler, seed, report)
+        sampled = time.perf_counter()
+        maker = _ObjectMaker(self, observation, view_space, faces)
+        seconds = (sampled - started) / max(1, len(plan.instances))
+        objects, skipped = maker.make_all(plan, distances, seconds, report)
+        finished = time.perf_counter()
+        return Scene(
+            frame_id=maker.frame_id,
+            objects=objects,
+            skipped=skipped,
+            frame_from_camera=maker.frame_from_camera,
+            gravity_camera=gravity,
+            model_name=self.model.name,
+            model_checksum=self.model.checksum,
+            seed=seed,
+            steps=sampler.flow.steps,
+            timings=Timings(
+                prepared - started, sampled - prepared, finished - sampled, finished - started
+            ),
+            stamp=observation.stamp,
+            warnings=(*observation.warnings, *warnings),
+        )
+
+    def _sampler(self, steps: int | None) -> SceneSamplerOptions:
+        sampler = self.options.sampler
+        if steps is None:
+            return sampler
+        return replace(sampler, flow=replace(sampler.flow, steps=steps))
+
+    def _sample(
+        self,
+        observation: Observation,
+        plan: SlotPlan,
+        sampler: SceneSamplerOptions,
+        seed: int,
+        report: Report,
+    ) -> np.ndarray:
+        """(N, R, R, R) float32 truncated distances of the planned instances."""
+        config = self.model.network.config
+        if not plan.instances:
+            return np.zeros((0, *(config.resolution,) * 3), np.float32)
+        batch = slot_batch(observation, plan, True, self.model.device)
+        volumes = batch.observe(config.resolution, config.truncation)
+        scene = batch.centers[:1].expand_as(batch.centers), batch.sizes[:1].expand_as(batch.sizes)
+        side = config.flow.tokens_per_side
+        positions = token_positions(batch.centers, batch.sizes, *scene, side)
+        ids = (observation.instance_ids[slot.index] for slot in plan.instances)
+        inputs = SlotInputs(volumes.channels(), positions, (0, *ids))
+        work = len(inputs.numbers) * sampler.flow.steps
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            report(done, work + len(plan.instances), "complete")
+
+        return sample_scene(self.model.network, inputs, sampler, seed, advance).numpy()
+
+
+class _ObjectMaker:
+    """Turns predicted distances into the scene's objects."""
+
+    def __init__(
+        self,
+        completer: SceneCompleter,
+        observation: Observation,
+        view_space: ViewSpace,
+        faces: int,
+    ) -> None:
+        self.truncation = completer.model.network.config.truncation
+        self.confidence: ConfidenceModel = completer.model.confidence
+        self.observation, self.faces = observation, faces
+        pose = observation.world_from_camera
+        self.frame_id = "camera" if pose is None else "world"
+        self.frame_from_camera = np.eye(4) if pose is None else pose
+        self.frame_from_view = self.frame_from_camera @ view_space.camera_from_view()
+
+    def make_all(
+        self, plan: SlotPlan, distances: np.ndarray, seconds: float, report: Report
+    ) -> tuple[tuple[SceneObject, ...], tuple[SkippedObject, ...]]:
+        """Mesh every instance; `seconds` is each one's share of the work so far."""
+        objects = []
+        skipped = [self._skip(index, reason) for index, reason in plan.skipped]
+        for number, (slot, distance) in enumerate(zip(plan.instances, distances, strict=True), 1):
+            made = self._make(slot, distance, seconds)
+            if made is None:
+                skipped.append(self._skip(slot.index, "the model found nothing solid in its place"))
+            else:
+                objects.append(made)
+            total = len(plan.instances)
+            report(number, total, f"mesh {self.observation.labels[slot.index]}")
+        return tuple(objects), tuple(skipped)
+
+    def _make(self, slot: InstanceSlot, distance: np.ndarray, seconds: float) -> SceneObject | None:
+        started = time.perf_counter()
+        mesh_view = mesh_from_distance(distance, slot.cube, self.faces)
+        if mesh_view is None:
+            return None
+        placed = object_frame(mesh_view, self.frame_from_view, self.frame_from_view[:3, 2])
+        tolerance = SEEN_VOXELS * slot.cube.size / len(distance)
+        seen = observed_fraction(mesh_view, slot.points_view, tolerance)
+        evidence = Evidence(surface_sharpness(distance, self.truncation), seen)
+        row = slot.index
+        instance_id = self.observation.instance_ids[row]
+        return SceneObject(
+            id=instance_id,
+            label=self.observation.labels[row],
+            score=self.observation.scores[row],
+            mesh=placed.mesh,
+            frame_from_object=placed.frame_from_object,
+            size=placed.size,
+            observed_fraction=seen,
+            confidence=self.confidence(evidence),
+            depth_residual=depth_residual(mesh_view, slot.points_view),
+            seconds=seconds + time.perf_counter() - started,
+            color=instance_color(instance_id),
+        )
+
+    def _skip(self, index: int, reason: str) -> SkippedObject:
+        observation = self.observation
+        return SkippedObject(observation.instance_ids[index], observation.labels[index], reason)
+
+
+def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Gravity in the camera frame, and a warning where it had to be estimated."""
+    if observation.gravity_camera is not None:
+        return observation.gravity_camera, ()
+    plane = find_support_plane(observation)
+    if plane is None:
+        level = np.array([0.0, 1.0, 0.0])
+        return level, (
+            "gravity: no pose, no --gravity and no support plane in the depth image; "
+            "a level camera is assumed",
+        )
+    tilt = np.degrees(np.arccos(np.clip(plane.normal_camera @ [0.0, 0.0, -1.0], -1, 1)))
+    return -plane.normal_camera, (
+        f"gravity: no pose given; taken from the dominant support plane "
+        f"({100 * plane.inlier_fraction:.0f} % of the points, tilted by {tilt:.0f} deg)",
+    )
+
+
+def _check(observation: Observation, steps: int | None, faces: int) -> None:
+    if len(observation.masks) == 0 or not observation.masks.any():
+        raise InputError("masks: no instance has any pixel; nothing to complete")
+    if steps is not None and steps < 1:
+        raise InputError(f"steps: {steps}, expected at least 1")
+    if faces < 4:
+        raise InputError(f"faces: {faces}, expected at least 4")
+
+
+def _checkpoint_path(name_or_path: str) -> Path:
+    if name_or_path in SHIPPED_MODELS:
+        return (
+            Path(str(resources.files("iscene_ros"))) / "checkpoints" / SHIPPED_MODELS[name_or_path]
+        )
+    path = Path(name_or_path)
+    if not path.is_file():
+        names = ", ".join(sorted(SHIPPED_MODELS))
+        raise ModelError(f"model {name_or_path}: no such file, and not one of: {names}")
+    return path
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ModelError("device cuda: not available; use --device cpu or auto")
+    return name

@@ -1,0 +1,132 @@
+"""Sampling all slots of a scene together: the scene slot once, instances in chunks beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iscene_ros.model.sampler import SamplerOptions, sample, seeded_noise
+from iscene_ros.model.scene_flow import SceneMemory
+from iscene_ros.model.volume_flow import VolumeSceneFlow
+
+SCENE_NUMBER = 0
+
+
+@dataclass(frozen=True)
+class SceneSamplerOptions:
+    """How a scene is sampled.
+
+    Attributes:
+        flow: the integrator.
+        mirror_average: average each prediction with that of the mirrored scene.
+        chunk: instances computed at once, which bounds memory.
+    """
+
+    flow: SamplerOptions = SamplerOptions()
+    mirror_average: bool = True
+    chunk: int = 8
+
+
+@dataclass(frozen=True)
+class SlotInputs:
+    """Network inputs of S slots; row 0 is the scene slot.
+
+    Attributes:
+        volume: (S, CHANNELS, R, R, R) float32.
+        positions: (S, L, 4) float32.
+        numbers: S integers that seed the noise: 0 for the scene, instance ids for the others.
+    """
+
+    volume: Tensor
+    positions: Tensor
+    numbers: tuple[int, ...]
+
+    def rows(self, rows: slice) -> SlotInputs:
+        """A part of the slots."""
+        return SlotInputs(self.volume[rows], self.positions[rows], self.numbers[rows])
+
+    def mirrored(self) -> SlotInputs:
+        """Left and right exchanged."""
+        side = round(self.positions.shape[1] ** (1 / 3))
+        grid = self.positions.unflatten(1, (side, side, side)).flip(1).flatten(1, 3)
+        flip_x = torch.tensor([-1.0, 1.0, 1.0, 1.0], device=grid.device)
+        return SlotInputs(self.volume.flip(2), grid * flip_x, self.numbers)
+
+
+@torch.inference_mode()
+def sample_scene(
+    network: VolumeSceneFlow,
+    inputs: SlotInputs,
+    options: SceneSamplerOptions,
+    seed: int,
+    advance: Callable[[int], None] | None = None,
+) -> Tensor:
+    """x0 (S - 1, R, R, R) of the instance slots, on the CPU.
+
+    `advance` is called with the number of network evaluations (slots x steps) just finished.
+    """
+    sampler = _SceneSampler(network, options, seed, advance or (lambda _: None))
+    return sampler.instances(inputs).float().cpu()
+
+
+class _SceneSampler:
+    def __init__(
+        self,
+        network: VolumeSceneFlow,
+        options: SceneSamplerOptions,
+        seed: int,
+        advance: Callable[[int], None],
+    ) -> None:
+        self.network, self.options, self.seed, self.advance = network, options, seed, advance
+
+    def instances(self, inputs: SlotInputs) -> Tensor:
+        """Sample the scene slot, keep what it remembers at each time, then the instances."""
+        scene = inputs.rows(slice(0, 1))
+        trace: dict[tuple[float, bool, bool], SceneMemory] = {}
+        self._sample(scene, None, trace)
+        chunks = []
+        for start in range(1, len(inputs.numbers), self.options.chunk):
+            part = inputs.rows(slice(start, start + self.options.chunk))
+            chunks.append(self._sample(part, trace, {}))
+        return torch.cat(chunks)
+
+    def _sample(
+        self,
+        inputs: SlotInputs,
+        scene: dict[tuple[float, bool, bool], SceneMemory] | None,
+        trace: dict[tuple[float, bool, bool], SceneMemory],
+    ) -> Tensor:
+        side = inputs.volume.shape[-1]
+        noise = [seeded_noise((side,) * 3, self.seed, n) for n in inputs.numbers]
+        mirrored = inputs.mirrored() if self.options.mirror_average else None
+
+        def velocity(x: Tensor, time: float, conditional: bool) -> Tensor:
+            x0 = self._predict(inputs, x, time, conditional, False, scene, trace)
+            if mirrored is not None:
+                other = self._predict(mirrored, x.flip(1), time, conditional, True, scene, trace)
+                x0 = 0.5 * (x0 + other.flip(1))
+            self.advance(len(inputs.numbers))
+            return (x - x0) / time
+
+        return sample(velocity, torch.stack(noise).to(inputs.volume.device), self.options.flow)
+
+    def _predict(
+        self,
+        inputs: SlotInputs,
+        noisy: Tensor,
+        time: float,
+        conditional: bool,
+        mirror: bool,
+        scene: dict[tuple[float, bool, bool], SceneMemory] | None,
+        trace: dict[tuple[float, bool, bool], SceneMemory],
+    ) -> Tensor:
+        key = (time, conditional, mirror)
+        rows = torch.zeros(len(noisy), dtype=torch.int64, device=noisy.device)
+        seen = scene[key].rows(rows) if scene is not None else None
+        volume = inputs.volume if conditional else torch.zeros_like(inputs.volume)
+        times = torch.full((len(noisy),), time, device=noisy.device)
+        x0, trace[key] = self.network(noisy, times, volume, inputs.positions, seen)
+        return x0

@@ -1,0 +1,40 @@
+"""`iscene train`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from iscene_ros.training.train_config import read_train_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments of `iscene train`."""
+    parser.add_argument("--config", type=Path, required=True, help="YAML of the run")
+    parser.add_argument("--out", type=Path, default=Path("runs/mini"), help="folder of the run")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder of the samples")
+    parser.add_argument("--minutes", type=float, help="wall-clock budget (default: the config's)")
+    parser.add_argument("--max-steps", type=int, help="stop after so many steps; resumable")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=0, help="torch threads (0: all cores)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make samples")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or resume the run in `--out`."""
+    import torch
+
+    from iscene_ros.training.trainer import Trainer
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = args.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = read_train_config(args.config)
+    if args.minutes is not None:
+        config = replace(config, minutes=args.minutes)
+    trainer = Trainer(config, args.out, args.cache, device, args.workers, args.max_steps)
+    trainer.run()
+    return 0

@@ -1,0 +1,52 @@
+"""The score by which the best checkpoint is kept: voxel overlap on unseen shape families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from iscene_ros.model.volume_flow import VolumeSceneFlow
+from iscene_ros.training.batches import TrainingBatch, make_batch
+from iscene_ros.training.objective import predict
+from iscene_ros.training.samples import SlotSamples
+
+
+@dataclass(frozen=True)
+class HeldOutScore:
+    """Means over instance slots of one-step predictions.
+
+    Attributes:
+        loss: mean absolute error of the truncated distance.
+        iou: intersection over union of the occupied voxels, in [0, 1].
+    """
+
+    loss: float
+    iou: float
+
+
+@torch.inference_mode()
+def held_out_score(
+    network: VolumeSceneFlow,
+    views: Iterable[SlotSamples],
+    use_scene_slot: bool,
+    device: torch.device,
+) -> HeldOutScore:
+    """Score the network on views that have scene slots; without their use where not wanted."""
+    losses, overlaps = [], []
+    side = network.config.flow.tokens_per_side
+    for view in views:
+        batch = make_batch([view], side, np.array([False]), device)
+        if not use_scene_slot:
+            batch = TrainingBatch(batch.volume[1:], batch.target[1:], batch.positions[1:], None)
+        nothing = torch.zeros_like(batch.target)
+        x0 = predict(network, nothing, torch.ones(len(nothing), device=device), batch)
+        instances = slice(1 if use_scene_slot else 0, None)
+        x0, target = x0[instances], batch.target[instances]
+        losses += (x0 - target).abs().mean((1, 2, 3)).tolist()
+        both = ((x0 < 0) & (target < 0)).sum((1, 2, 3))
+        either = ((x0 < 0) | (target < 0)).sum((1, 2, 3)).clamp_min(1)
+        overlaps += (both / either).tolist()
+    return HeldOutScore(float(np.mean(losses)), float(np.mean(overlaps)))

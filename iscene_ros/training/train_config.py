@@ -1,0 +1,128 @@
+"""What a training run does, read from YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from iscene_ros.errors import InputError
+from iscene_ros.model.config import MiniConfig
+from iscene_ros.training.objective import ObjectiveOptions
+from iscene_ros.training.samples import SampleOptions
+from iscene_ros.training.shards import ShardOptions
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """One set of samples: `shards` files of `views` views each, drawn with `seed`."""
+
+    name: str
+    shards: int
+    views: int
+    seed: int
+    samples: SampleOptions = field(default_factory=SampleOptions)
+
+
+@dataclass(frozen=True)
+class PhaseConfig:
+    """One phase of the recipe.
+
+    Attributes:
+        name: "instances" (the pretrained instance generator) or "scenes" (reprogrammed).
+        data: training samples; they have scene slots exactly where the network shall use them.
+        share: of the run's wall clock.
+        learning_rate: at the plateau.
+        warmup_steps: linear rise to it; the last `decay_share` of the phase falls to zero.
+    """
+
+    name: str
+    data: DataConfig
+    share: float
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    decay_share: float = 0.3
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run.
+
+    Attributes:
+        model: sizes of the network.
+        phases: in order.
+        held_out: samples of the shape families that training never sees.
+        minutes: wall-clock budget of all phases together (of training time, resumes included).
+        batch_slots: slots in one step.
+        matrix_rate: learning rate of Muon relative to AdamW's.
+        weight_decay, ema_decay, clip: of the optimiser.
+        evaluate_minutes, save_minutes: how often.
+        precision: "float32" or "bfloat16" (autocast).
+    """
+
+    model: MiniConfig
+    phases: tuple[PhaseConfig, ...]
+    held_out: DataConfig
+    minutes: float = 60.0
+    batch_slots: int = 12
+    seed: int = 0
+    matrix_rate: float = 2.0
+    weight_decay: float = 0.01
+    ema_decay: float = 0.998
+    clip: float = 1.0
+    evaluate_minutes: float = 5.0
+    save_minutes: float = 2.0
+    precision: str = "float32"
+    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+
+    def shard_options(self, data: DataConfig, cache: Path) -> ShardOptions:
+        """Where a set of samples lies and what is in it."""
+        return ShardOptions(
+            directory=cache / data.name,
+            count=data.shards,
+            views=data.views,
+            seed=data.seed,
+            resolution=self.model.resolution,
+            truncation=self.model.truncation,
+            samples=data.samples,
+        )
+
+
+def read_train_config(path: Path) -> TrainConfig:
+    """Read a run's YAML.
+
+    Raises:
+        InputError: unreadable, an unknown or missing key.
+    """
+    try:
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: {error}".replace("\n", " ")) from error
+    return _build(TrainConfig, document, str(path))
+
+
+def _build(kind: type, value: Any, where: str) -> Any:
+    """A (nested) dataclass from plain YAML values."""
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: expected keys and values, got {value!r}")
+    hints = get_type_hints(kind)
+    unknown = set(value) - {f.name for f in fields(kind)}
+    if unknown:
+        raise InputError(f"{where}: unknown key {', '.join(sorted(unknown))}")
+    made = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in value.items()}
+    try:
+        return kind(**made)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return _build(hint, value, where)
+    if hint == tuple[PhaseConfig, ...]:
+        return tuple(_build(PhaseConfig, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if isinstance(value, list):
+        return tuple(value)
+    return value

@@ -1,0 +1,71 @@
+"""Metrics of a run as CSV and as a picture."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One evaluation; losses are mean absolute errors of the truncated distance."""
+
+    phase: str
+    step: int
+    seconds: float
+    training_loss: float
+    held_out_loss: float
+    held_out_iou: float
+
+
+class TrainLog:
+    """Appends to metrics.csv and redraws curves.png."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "metrics.csv"
+        self.picture = directory / "curves.png"
+        self.smooth_loss = float("nan")
+
+    def step(self, loss: float) -> None:
+        """Fold one step's loss into the running mean."""
+        first = self.smooth_loss != self.smooth_loss
+        self.smooth_loss = loss if first else 0.99 * self.smooth_loss + 0.01 * loss
+
+    def evaluation(self, row: LogRow) -> None:
+        """Append a row and redraw."""
+        new = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [f.name for f in fields(LogRow)])
+            if new:
+                writer.writeheader()
+            writer.writerow(asdict(row))
+        draw_curves(self.path, self.picture)
+
+
+def draw_curves(metrics: Path, picture: Path) -> None:
+    """Draw losses and held-out overlap over minutes; without matplotlib nothing is drawn."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return
+    with metrics.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    minutes = [float(r["seconds"]) / 60 for r in rows]
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    losses, overlap = figure.subplots(1, 2)
+    losses.plot(minutes, [float(r["training_loss"]) for r in rows], label="training")
+    losses.plot(minutes, [float(r["held_out_loss"]) for r in rows], label="held-out families")
+    losses.set(xlabel="minutes of training", ylabel="mean |x0 error|")
+    losses.legend()
+    overlap.plot(minutes, [100 * float(r["held_out_iou"]) for r in rows], "o-", markersize=3)
+    overlap.set(xlabel="minutes of training", ylabel="held-out voxel IoU [%]")
+    for axes in (losses, overlap):
+        changes = [
+            m
+            for m, a, b in zip(minutes[1:], rows, rows[1:], strict=False)
+            if a["phase"] != b["phase"]
+        ]
+        for minute in changes:
+            axes.axvline(minute, color="gray", linestyle=":", linewidth=1)
+    figure.savefig(picture, dpi=110)
