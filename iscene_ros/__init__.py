@@ -24,12 +24,3 @@ def __getattr__(name: str) -> object:
     if name not in _EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_EXPORTS[name]), name)
-
-
-from iscene_ros.camera import Camera
-from iscene_ros.completion import SceneCompleter
-from iscene_ros.errors import InputError, ModelError
-from iscene_ros.observation import Observation
-from iscene_ros.scene import Scene
-
-__all__ = ["Camera", "InputError", "ModelError", "Observation", "Scene", "SceneCompleter"]

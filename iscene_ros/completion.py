@@ -26,6 +26,7 @@ from iscene_ros.slots import FitOptions, InstanceSlot, SlotPlan, plan_slots
 from iscene_ros.support_plane import find_support_plane
 from iscene_ros.surface import depth_residual, observed_fraction
 from iscene_ros.view_space import ViewSpace
+from iscene_ros.visible_masks import with_visible_masks
 
 # (finished, in total, what is being done)
 Report = Callable[[int, int, str], None]
@@ -97,7 +98,7 @@ class SceneCompleter:
         _check(observation, steps, faces)
         sampler = self._sampler(steps)
         report = progress or (lambda done, total, what: None)
-        observation = observation.rectified()
+        observation = with_visible_masks(observation.rectified())
         gravity, warnings = _gravity(observation)
         view_space = ViewSpace.from_gravity(gravity)
         plan = plan_slots(observation, view_space, self.options.fit)
