@@ -77,14 +77,13 @@ def test_unknown_residual_is_null(scene: Scene, tmp_path: Path) -> None:
     assert np.isnan(read_scene(tmp_path / "out").objects[0].depth_residual)
 
 
-def test_same_scene_same_bytes(scene: Scene, observation: Observation, tmp_path: Path) -> None:
-    write_scene(scene, tmp_path / "a", observation)
-    write_scene(scene, tmp_path / "b", observation)
+def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
+    write_scene(scene, tmp_path / "a")
+    write_scene(scene, tmp_path / "b")
     files = content(tmp_path / "a")
     assert sorted(files) == [
         "meshes/001_mug.ply",
         "meshes/007_bowl.ply",
-        "overview.png",
         "scene.glb",
         "scene.json",
     ]
@@ -170,9 +169,9 @@ def test_ply_has_colours_and_metres(scene: Scene, tmp_path: Path) -> None:
     np.testing.assert_allclose(mesh.bounds.mean(0), 0, atol=1e-3)
 
 
-def test_empty_scene(scene: Scene, observation: Observation, tmp_path: Path) -> None:
+def test_empty_scene(scene: Scene, tmp_path: Path) -> None:
     empty = replace(scene, objects=())
-    write_scene(empty, tmp_path / "out", observation)
+    write_scene(empty, tmp_path / "out")
     assert_same_scene(read_scene(tmp_path / "out"), empty)
 
 
