@@ -45,20 +45,41 @@ def shard_order(options: ShardOptions, start: int) -> Iterator[tuple[int, int]]:
         position += 1
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the endless stream of packed views stands: a shard of the order, a pack of it."""
+
+    shard: int = 0
+    pack: int = 0
+
+
 def packed_views(
-    options: ShardOptions, start: int, slots: int
-) -> Iterator[tuple[int, list[SlotSamples]]]:
-    """(shard position, views with at most `slots` slots together) for ever."""
-    for position, index in shard_order(options, start):
-        views = read_shard(options, index)
-        order = np.random.default_rng([options.seed, position, 1]).permutation(len(views))
-        chosen: list[SlotSamples] = []
-        for i in order:
-            if chosen and sum(len(v.target) for v in chosen) + len(views[i].target) > slots:
-                yield position, chosen
-                chosen = []
-            chosen.append(views[i])
-        yield position, chosen
+    options: ShardOptions, start: Place, slots: int
+) -> Iterator[tuple[Place, list[SlotSamples]]]:
+    """(the place after, views with at most `slots` slots together) for ever, from `start` on."""
+    for position, index in shard_order(options, start.shard):
+        packs = _packs(read_shard(options, index), options.seed, position, slots)
+        first = start.pack if position == start.shard else 0
+        for number in range(first, len(packs)):
+            last = number + 1 == len(packs)
+            after = Place(position + 1) if last else Place(position, number + 1)
+            yield after, packs[number]
+
+
+def _packs(
+    views: list[SlotSamples], seed: int, position: int, slots: int
+) -> list[list[SlotSamples]]:
+    order = np.random.default_rng([seed, position, 1]).permutation(len(views))
+    packs: list[list[SlotSamples]] = []
+    room = 0
+    for i in order:
+        needed = len(views[i].target)
+        if needed > room:
+            packs.append([])
+            room = slots
+        packs[-1].append(views[i])
+        room -= needed
+    return packs
 
 
 def make_batch(

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from iscene_ros.model.checkpoint import save_weights
 from iscene_ros.model.volume_flow import VolumeSceneFlow
-from iscene_ros.training.batches import make_batch, packed_views
+from iscene_ros.training.batches import Place, make_batch, packed_views
 from iscene_ros.training.held_out import HeldOutScore, held_out_score
 from iscene_ros.training.objective import flow_loss
 from iscene_ros.training.optimizers import WeightAverage, make_optimizers, set_learning_rate
@@ -29,7 +29,7 @@ class Progress:
 
     Attributes:
         phase: index of the phase.
-        step, seconds, shard: within the phase.
+        step, seconds, shard, pack: within the phase.
         total_steps, total_seconds: of the run.
         best: best held-out overlap so far in this phase.
     """
@@ -38,6 +38,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     shard: int = 0
+    pack: int = 0
     total_steps: int = 0
     total_seconds: float = 0.0
     best: float = 0.0
@@ -93,14 +94,16 @@ class Trainer:
         options = self.config.shard_options(phase.data, self.cache)
         makers = ShardMakers(options, self.workers)
         budget = 60 * self.config.minutes * phase.share
-        stream = packed_views(options, self.progress.shard, self.config.batch_slots)
+        start = Place(self.progress.shard, self.progress.pack)
+        stream = packed_views(options, start, self.config.batch_slots)
         try:
             with tqdm(total=round(budget), unit="s", desc=phase.name, mininterval=5) as bar:
                 bar.update(round(self.progress.seconds))
                 while self.progress.seconds < budget and not self._out_of_steps():
                     started = time.monotonic()
-                    self.progress.shard, views = next(stream)
+                    place, views = next(stream)
                     loss = self._step(phase, views, budget)
+                    self.progress.shard, self.progress.pack = place.shard, place.pack
                     self._after_step(phase, loss, time.monotonic() - started, bar)
                     makers.check()
         finally:
