@@ -10,6 +10,7 @@ import trimesh
 from fake_completer import FakeCompleter
 
 from iscene_ros import result_directory, scene_io
+from iscene_ros.colors import srgb_from_linear
 from iscene_ros.errors import InputError
 from iscene_ros.frame_io import read_observation
 from iscene_ros.observation import Observation
@@ -149,7 +150,18 @@ def test_glb_has_named_upright_coloured_nodes(scene: Scene, tmp_path: Path) -> N
         )
         vertices = asset.geometry[geometry].vertices
         np.testing.assert_allclose(np.ptp(vertices, axis=0), scene_object.size, atol=1e-6)
-        assert asset.geometry[geometry].visual.material.baseColorFactor is not None
+
+
+def test_glb_colours_are_linear_light(scene: Scene, tmp_path: Path) -> None:
+    write_scene(scene, tmp_path / "out")
+    content_bytes = (tmp_path / "out/scene.glb").read_bytes()
+    length = int.from_bytes(content_bytes[12:16], "little")
+    materials = json.loads(content_bytes[20 : 20 + length])["materials"]
+    assert [material["name"] for material in materials] == ["1_mug", "7_bowl"]
+    for material, scene_object in zip(materials, scene.objects, strict=True):
+        factor = np.array(material["pbrMetallicRoughness"]["baseColorFactor"][:3])
+        srgb = 255 * srgb_from_linear(factor)
+        np.testing.assert_allclose(srgb, scene_object.color, atol=7)
 
 
 def test_glb_of_a_camera_frame_is_upright(observation: Observation, tmp_path: Path) -> None:
