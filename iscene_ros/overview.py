@@ -11,6 +11,7 @@ from iscene_ros.overview_panels import SKIPPED_COLOR, draw_completed, draw_masks
 from iscene_ros.scene import Scene
 from iscene_ros.side_view import Part, draw_side_view, grid_spacing
 from iscene_ros.view_space import ViewSpace
+from iscene_ros.visible_masks import with_visible_masks
 
 WIDTH = 1600
 MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 24, 44, 34
@@ -64,7 +65,8 @@ def _panels(
         ("Input", "colour image and instance masks", _framed(masks, panel_height)),
         ("Completed, from the camera", count, _framed(completed, panel_height)),
     ]
-    parts = _parts(scene, observation)
+    # A point in an overlap of masks is drawn for the one instance whose it was taken to be.
+    parts = _parts(scene, with_visible_masks(observation))
     for yaw, side in zip(SIDE_YAW_DEG, ("right", "left"), strict=True):
         picture = _side_picture(parts, yaw, panel_height)
         remark = "dots: observed points"
