@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iscene_ros.training.part_builders import box, ellipsoid, pose
+from iscene_ros.training.part_builders import box, ellipsoid, pose, revolution
 from iscene_ros.training.placement import PlacedSolid
 from iscene_ros.training.random_cameras import Camera, random_camera
 from iscene_ros.training.random_scenes import Layout, RandomScene, SceneOptions, random_scene
@@ -195,3 +195,10 @@ def test_every_layout_can_be_asked_for(layout):
     assert scene.layout is layout
     assert len(scene.solids) == len(scene.families) == len(scene.world_from_object)
     assert scene.segmented.any()
+
+
+def test_the_axis_of_a_body_of_revolution_is_inside():
+    for core in ((0.0, 0.0), (0.02, 0.0), (0.02, 0.01)):
+        body = Solid((revolution([(0, 0), (0.05, 0), (0.05, 0.1), (0, 0.1)], core=core),))
+        axis = torch.tensor([[0.0, 0.0, z] for z in (0.01, 0.05, 0.09)])
+        assert (body.distance(axis) < 0).all()

@@ -44,7 +44,9 @@ def revolution_distance(
     """
     x = (points[:, 0].abs() - core_x).clamp_min(0.0)
     y = (points[:, 1].abs() - core_y).clamp_min(0.0)
-    return polygon_distance(torch.hypot(x, y), points[:, 2], outline, skip_axis=True) - rounding
+    # On the axis itself a point lies on the profile's edge, where inside and outside are undefined.
+    radius = torch.hypot(x, y).clamp_min(1e-6)
+    return polygon_distance(radius, points[:, 2], outline, skip_axis=True) - rounding
 
 
 def extrusion_distance(

@@ -9,6 +9,7 @@ import numpy as np
 from iscene_ros.training import abstract_families as abstract
 from iscene_ros.training import packaging_families as packaging
 from iscene_ros.training import thing_families as things
+from iscene_ros.training import unseen_families as unseen
 from iscene_ros.training.shapes import Solid
 
 Family = Callable[[np.random.Generator], Solid]
@@ -18,6 +19,12 @@ HELD_OUT_FAMILIES: Mapping[str, Family] = {
     "teapot": packaging.teapot,
     "hammer": things.hammer,
     "u_clamp": things.u_clamp,
+    "dumbbell": unseen.dumbbell,
+    "bulb": unseen.bulb,
+    "detergent_jug": unseen.detergent_jug,
+    "game_controller": unseen.game_controller,
+    "stapler": unseen.stapler,
+    "milk_carton": unseen.milk_carton,
 }
 
 TRAINING_FAMILIES: Mapping[str, Family] = {

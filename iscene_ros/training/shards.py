@@ -105,7 +105,10 @@ class ShardMakers:
 
 
 def _draw_sample(rng: np.random.Generator, options: ShardOptions) -> SlotSamples | None:
-    view = draw_view(rng, options.samples)
+    try:
+        view = draw_view(rng, options.samples)
+    except InputError:  # the camera ended up within millimetres of something
+        return None
     return sample_slots(view, options.samples, options.resolution, options.truncation)
 
 
