@@ -86,10 +86,10 @@ def test_collinear_points_span_no_plane():
     assert not PlaneModel().estimate(line)
 
 
-def test_same_seed_same_plane_in_less_than_200_ms():
+def test_same_seed_same_plane_in_less_than_200_ms_of_cpu():
     observation = noisy(table_scene(5).observation, 0.005, 0.2)
     first = find_support_plane(observation, seed=3)
-    start = time.perf_counter()
+    start = time.process_time()
     second = find_support_plane(observation, seed=3)
-    assert time.perf_counter() - start < 0.2
+    assert time.process_time() - start < 0.2
     np.testing.assert_array_equal(first.normal_camera, second.normal_camera)

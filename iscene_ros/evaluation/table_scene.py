@@ -11,6 +11,7 @@ from iscene_ros.observation import Observation
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 525.0
 COLUMNS, ROWS, SPACING = 5, 4, 0.15
+MAX_OBJECTS = COLUMNS * ROWS
 CAMERA_WORLD = np.array([0.0, -0.85, 0.75])
 TARGET_WORLD = np.array([0.0, 0.0, 0.0])
 TABLE_HALF_SIZE = 0.75
@@ -74,8 +75,8 @@ def table_scene(objects: int, seed: int = 0) -> TableScene:
     Objects stand 15 cm apart, nearest to the middle first, and are 4 to 12 cm wide: more of them
     neither move nor shrink those already there, though they may hide them in part.
     """
-    if not 1 <= objects <= COLUMNS * ROWS:
-        raise ValueError(f"objects: {objects}, expected 1 to {COLUMNS * ROWS}")
+    if not 1 <= objects <= MAX_OBJECTS:
+        raise ValueError(f"objects: {objects}, expected 1 to {MAX_OBJECTS}")
     bodies = _bodies(np.random.default_rng(seed))[:objects]
     world_from_camera = _looking_at(CAMERA_WORLD, TARGET_WORLD)
     k = np.array([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1]])

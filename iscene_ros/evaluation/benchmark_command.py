@@ -1,0 +1,88 @@
+"""`iscene benchmark`: how long a completion takes and how much memory."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from iscene_ros.completion_run import DEFAULT_MODEL, Completer, load_pretrained
+from iscene_ros.errors import InputError
+from iscene_ros.evaluation.benchmark import Measurement, benchmark
+from iscene_ros.evaluation.table_scene import MAX_OBJECTS
+
+HEADINGS = (
+    *("objects", "steps", "completed", "prepare [s]", "network [s]", "meshing [s]", "total [s]"),
+    *("x 1 object", "peak [MB]", "GPU peak [MB]"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments of `iscene benchmark`."""
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_PATH")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument(
+        "--objects", type=int, nargs="+", default=[1, 2, 5, 10, 20], metavar="N", help="1 to 20"
+    )
+    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N")
+    parser.add_argument("--repeats", type=int, default=3, help="runs per row (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, help="folder for benchmark.md and benchmark.csv (default: print only)"
+    )
+
+
+def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -> int:
+    """Measure, print the table as it grows, write it."""
+    from iscene_ros.evaluation.machine import this_machine
+    from iscene_ros.evaluation.report import csv_of, markdown_table, write_text
+
+    _check(args)
+    machine = str(this_machine())
+    print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
+    load = load or partial(load_pretrained, args.model, args.device)
+    measured: list[Measurement] = []
+    for one in benchmark(load, sorted(args.objects), sorted(args.steps), args.repeats):
+        measured.append(one)
+        print(
+            f"{one.objects} objects, {one.steps} steps: {one.seconds.total:.2f} s", file=sys.stderr
+        )
+    text = markdown_table([HEADINGS, *formatted_rows(measured)], text_columns=0)
+    print(text)
+    if args.out is not None:
+        write_text(args.out / "benchmark.md", f"{machine}\n\n{text}")
+        write_text(args.out / "benchmark.csv", csv_of([HEADINGS, *rows(measured)]))
+    return 0
+
+
+def rows(measured: Sequence[Measurement]) -> list[list[float]]:
+    """The cells under `HEADINGS`; the ratio is NaN where fewer objects were not measured."""
+    single = {m.steps: m.seconds.total for m in measured if m.objects == 1}
+    return [
+        [
+            *(m.objects, m.steps, m.completed),
+            *(m.seconds.prepare, m.seconds.network, m.seconds.meshing, m.seconds.total),
+            m.seconds.total / single[m.steps] if m.steps in single else float("nan"),
+            *(m.peak_megabytes, m.peak_gpu_megabytes),
+        ]
+        for m in measured
+    ]
+
+
+def formatted_rows(measured: Sequence[Measurement]) -> list[list[str]]:
+    """The same, rounded."""
+    decimals = (0, 0, 0, 2, 2, 2, 2, 1, 0, 0)
+    return [
+        [f"{cell:.{digits}f}" for cell, digits in zip(row, decimals, strict=True)]
+        for row in rows(measured)
+    ]
+
+
+def _check(args: argparse.Namespace) -> None:
+    if any(not 1 <= count <= MAX_OBJECTS for count in args.objects):
+        raise InputError(f"--objects: {args.objects}, expected numbers from 1 to {MAX_OBJECTS}")
+    if any(count < 1 for count in args.steps):
+        raise InputError(f"--steps: {args.steps}, expected positive numbers")
+    if args.repeats < 1:
+        raise InputError(f"--repeats: {args.repeats}, expected at least 1")
