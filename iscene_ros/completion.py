@@ -69,7 +69,7 @@ class SceneCompleter:
         Raises:
             ModelError: unknown name, unreadable or foreign file, device not available.
         """
-        return cls(load_model(_checkpoint_path(name_or_path), _device(device)), options)
+        return cls(load_model(checkpoint_path(name_or_path), _device(device)), options)
 
     def complete(
         self,
@@ -97,12 +97,12 @@ class SceneCompleter:
         started = time.perf_counter()
         _check(observation, steps, faces)
         sampler = self._sampler(steps)
-        report = progress or (lambda done, total, what: None)
         observation = with_visible_masks(observation.rectified())
         gravity, warnings = _gravity(observation)
         view_space = ViewSpace.from_gravity(gravity)
         plan = plan_slots(observation, view_space, self.options.fit)
         prepared = time.perf_counter()
+        report = _Progress(plan, sampler.flow.steps, progress)
         distances = self._sample(observation, plan, sampler, seed, report)
         sampled = time.perf_counter()
         maker = _ObjectMaker(self, observation, view_space, faces)
@@ -138,7 +138,7 @@ class SceneCompleter:
         plan: SlotPlan,
         sampler: SceneSamplerOptions,
         seed: int,
-        report: Report,
+        report: _Progress,
     ) -> np.ndarray:
         """(N, R, R, R) float32 truncated distances of the planned instances."""
         config = self.model.network.config
@@ -151,15 +151,24 @@ class SceneCompleter:
         positions = token_positions(batch.centers, batch.sizes, *scene, side)
         ids = (observation.instance_ids[slot.index] for slot in plan.instances)
         inputs = SlotInputs(volumes.channels(), positions, (0, *ids))
-        work = len(inputs.numbers) * sampler.flow.steps
-        done = 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            report(done, work + len(plan.instances), "complete")
-
+        advance = lambda count: report.advance(count, "complete")  # noqa: E731
         return sample_scene(self.model.network, inputs, sampler, seed, advance).numpy()
+
+
+class _Progress:
+    """Counts network evaluations and meshes."""
+
+    def __init__(self, plan: SlotPlan, steps: int, report: Report | None) -> None:
+        instances = len(plan.instances)
+        self.total = instances + (1 + instances) * steps if instances else 0
+        self.done = 0
+        self.report = report
+
+    def advance(self, count: int, what: str) -> None:
+        """So many more are finished."""
+        self.done += count
+        if self.report is not None:
+            self.report(self.done, self.total, what)
 
 
 class _ObjectMaker:
@@ -181,19 +190,18 @@ class _ObjectMaker:
         self.frame_from_view = self.frame_from_camera @ view_space.camera_from_view()
 
     def make_all(
-        self, plan: SlotPlan, distances: np.ndarray, seconds: float, report: Report
+        self, plan: SlotPlan, distances: np.ndarray, seconds: float, report: _Progress
     ) -> tuple[tuple[SceneObject, ...], tuple[SkippedObject, ...]]:
         """Mesh every instance; `seconds` is each one's share of the work so far."""
         objects = []
         skipped = [self._skip(index, reason) for index, reason in plan.skipped]
-        for number, (slot, distance) in enumerate(zip(plan.instances, distances, strict=True), 1):
+        for slot, distance in zip(plan.instances, distances, strict=True):
             made = self._make(slot, distance, seconds)
             if made is None:
                 skipped.append(self._skip(slot.index, "the model found nothing solid in its place"))
             else:
                 objects.append(made)
-            total = len(plan.instances)
-            report(number, total, f"mesh {self.observation.labels[slot.index]}")
+            report.advance(1, f"mesh {self.observation.labels[slot.index]}")
         return tuple(objects), tuple(skipped)
 
     def _make(self, slot: InstanceSlot, distance: np.ndarray, seconds: float) -> SceneObject | None:
@@ -253,7 +261,12 @@ def _check(observation: Observation, steps: int | None, faces: int) -> None:
         raise InputError(f"faces: {faces}, expected at least 4")
 
 
-def _checkpoint_path(name_or_path: str) -> Path:
+def checkpoint_path(name_or_path: str) -> Path:
+    """The file of a shipped model's name, or the path itself.
+
+    Raises:
+        ModelError: neither exists.
+    """
     if name_or_path in SHIPPED_MODELS:
         return (
             Path(str(resources.files("iscene_ros"))) / "checkpoints" / SHIPPED_MODELS[name_or_path]

@@ -75,7 +75,7 @@ def test_bounds_enclose_and_centre_the_solid(name, seed):
 def test_held_out_families_are_absent_from_training():
     assert not set(HELD_OUT_FAMILIES) & set(TRAINING_FAMILIES)
     assert not set(HELD_OUT_FAMILIES.values()) & set(TRAINING_FAMILIES.values())
-    assert len(HELD_OUT_FAMILIES) == 4
+    assert len(HELD_OUT_FAMILIES) >= 4
     rng = np.random.default_rng(0)
     assert random_solid(rng, {"mug": HELD_OUT_FAMILIES["mug"]})[0] == "mug"
 

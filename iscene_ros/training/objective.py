@@ -20,12 +20,15 @@ class ObjectiveOptions:
             others draw t from logitNormal(1, 1), as TRELLIS does.
         unconditional_share: share of the slots whose observation is hidden, for guidance.
         seen_free_weight: weight of voxels that the camera saw to be empty, against 1.
+        surface_weight: weight of voxels within half the truncation of the true surface, against 1;
+            thin walls hold few voxels, and a wrong sign there costs little distance.
         scene_weight: weight of scene slots, against 1.
     """
 
     pure_noise_share: float = 0.6
     unconditional_share: float = 0.0
     seen_free_weight: float = 0.25
+    surface_weight: float = 1.0
     scene_weight: float = 0.5
 
 
@@ -70,7 +73,9 @@ def predict(network: VolumeSceneFlow, noisy: Tensor, time: Tensor, batch: Traini
 
 def _weights(batch: TrainingBatch, options: ObjectiveOptions) -> Tensor:
     seen_free = batch.volume[:, 3]
+    near = batch.target.abs() < 0.5
     weight = 1 - (1 - options.seen_free_weight) * seen_free
+    weight = torch.where(near, options.surface_weight * weight, weight)
     if batch.scene_of_slot is not None:
         scenes = len(batch.target) - len(batch.scene_of_slot)
         of_slot = torch.ones(len(weight), device=weight.device)

@@ -36,6 +36,7 @@ class PhaseConfig:
         share: of the run's wall clock.
         learning_rate: at the plateau.
         warmup_steps: linear rise to it; the last `decay_share` of the phase falls to zero.
+        objective: loss and noise.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PhaseConfig:
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     decay_share: float = 0.3
+    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,6 @@ class TrainConfig:
     evaluate_minutes: float = 5.0
     save_minutes: float = 2.0
     precision: str = "float32"
-    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
 
     def shard_options(self, data: DataConfig, cache: Path) -> ShardOptions:
         """Where a set of samples lies and what is in it."""

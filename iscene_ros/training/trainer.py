@@ -121,7 +121,7 @@ class Trainer:
         batch = make_batch(views, side, mirror.random(len(views)) < 0.5, self.device)
         mixed = self.config.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            loss = flow_loss(self.network, batch, self.config.objective, self.generator)
+            loss = flow_loss(self.network, batch, phase.objective, self.generator)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         for optimizer in self.optimizers:
