@@ -14,8 +14,8 @@ _EXPORTS = {
     "Observation": "iscene_ros.observation",
     "Scene": "iscene_ros.scene",
     "SceneCompleter": "iscene_ros.completion",
-    "read_scene": "iscene_ros.scene_io",
-    "write_scene": "iscene_ros.scene_io",
+    "read_scene": "iscene_ros.files.scene_io",
+    "write_scene": "iscene_ros.files.scene_io",
 }
 __all__ = sorted(_EXPORTS)
 

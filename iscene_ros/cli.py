@@ -13,8 +13,8 @@ from iscene_ros.errors import InputError, ModelError
 BAD_INPUT, INTERRUPTED = 2, 130
 # Subcommand -> module with add_arguments(parser) and run(args) -> exit code, and one line of help.
 COMMANDS = {
-    "demo": ("iscene_ros.demo_command", "complete a real robot frame"),
-    "complete": ("iscene_ros.complete_command", "complete an RGB-D frame with instance masks"),
+    "demo": ("iscene_ros.commands.demo", "complete a real robot frame"),
+    "complete": ("iscene_ros.commands.complete", "complete an RGB-D frame with instance masks"),
     "train": ("iscene_ros.training.command", "train a model"),
     "evaluate": ("iscene_ros.evaluation.command", "measure a model on held-out scenes"),
     "benchmark": ("iscene_ros.evaluation.benchmark_command", "measure time and memory"),

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iscene_ros.colors import instance_color
 from iscene_ros.confidence import ConfidenceModel, Evidence, surface_sharpness
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.meshing import mesh_from_distance
@@ -20,6 +19,7 @@ from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, samp
 from iscene_ros.model.volume_flow import token_positions
 from iscene_ros.object_frame import object_frame
 from iscene_ros.observation import Observation
+from iscene_ros.pictures.colors import instance_color
 from iscene_ros.scene import Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.slot_batch import slot_batch
 from iscene_ros.slots import FitOptions, InstanceSlot, SlotPlan, plan_slots

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from iscene_ros.colors import instance_color
 from iscene_ros.observation import Observation
+from iscene_ros.pictures.colors import instance_color
 from iscene_ros.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.view_space import ViewSpace
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from iscene_ros.frame_io import FrameFiles
+from iscene_ros.files.frame_io import FrameFiles
 
 WIDTH, HEIGHT = 64, 48
 K = [60.0, 0, 31.5, 0, 60.0, 23.5, 0, 0, 1]

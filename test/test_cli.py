@@ -11,12 +11,14 @@ import pytest
 from fake_completer import FakeCompleter
 from PIL import Image
 
-from iscene_ros import __version__, complete_command, demo_command
+from iscene_ros import __version__
 from iscene_ros.cli import COMMANDS, exit_code, main
-from iscene_ros.completion_run import LoadCompleter
+from iscene_ros.commands import complete as complete_command
+from iscene_ros.commands import demo as demo_command
+from iscene_ros.commands.completion_run import LoadCompleter
 from iscene_ros.errors import ModelError
-from iscene_ros.frame_io import FrameFiles
-from iscene_ros.scene_io import read_scene
+from iscene_ros.files.frame_io import FrameFiles
+from iscene_ros.files.scene_io import read_scene
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from iscene_ros.errors import InputError
-from iscene_ros.frame_io import FrameFiles, read_observation
+from iscene_ros.files.frame_io import FrameFiles, read_observation
 
 
 @pytest.fixture

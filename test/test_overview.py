@@ -6,13 +6,13 @@ import pytest
 from fake_completer import FakeCompleter
 
 from iscene_ros.camera import Camera
-from iscene_ros.colors import instance_color, linear_from_srgb, srgb_from_linear
 from iscene_ros.observation import Observation
-from iscene_ros.overview import draw_overview
-from iscene_ros.overview_panels import draw_completed, draw_masks, label_anchor
-from iscene_ros.rendering import render
+from iscene_ros.pictures.colors import instance_color, linear_from_srgb, srgb_from_linear
+from iscene_ros.pictures.overview import draw_overview
+from iscene_ros.pictures.overview_panels import draw_completed, draw_masks, label_anchor
+from iscene_ros.pictures.rendering import render
+from iscene_ros.pictures.side_view import Part, draw_side_view, grid_spacing, look_at
 from iscene_ros.scene import SkippedObject
-from iscene_ros.side_view import Part, draw_side_view, grid_spacing, look_at
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from iscene_ros.camera import Camera
-from iscene_ros.rendering import render, scaled_camera, vertex_normals
+from iscene_ros.pictures.rendering import render, scaled_camera, vertex_normals
 from iscene_ros.scene import Mesh
 
 CAMERA = Camera(160, 120, np.array([[130.0, 0, 79.5], [0, 130, 59.5], [0, 0, 1]]))

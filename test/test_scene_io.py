@@ -9,14 +9,14 @@ import pytest
 import trimesh
 from fake_completer import FakeCompleter
 
-from iscene_ros import result_directory, scene_io
-from iscene_ros.colors import srgb_from_linear
 from iscene_ros.errors import InputError
-from iscene_ros.frame_io import read_observation
+from iscene_ros.files import result_directory, scene_io
+from iscene_ros.files.frame_io import read_observation
+from iscene_ros.files.scene_io import read_scene, validate, write_scene
+from iscene_ros.files.scene_json import dumps, mesh_path, to_document
 from iscene_ros.observation import Observation
+from iscene_ros.pictures.colors import srgb_from_linear
 from iscene_ros.scene import Relation, Scene, SkippedObject
-from iscene_ros.scene_io import read_scene, validate, write_scene
-from iscene_ros.scene_json import dumps, mesh_path, to_document
 
 
 @pytest.fixture(scope="module")

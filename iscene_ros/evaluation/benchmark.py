@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from iscene_ros.completion_run import Completer
+from iscene_ros.commands.completion_run import Completer
 from iscene_ros.errors import ModelError
 from iscene_ros.evaluation.table_scene import table_scene
 from iscene_ros.scene import Timings

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from iscene_ros.completion_run import DEFAULT_MODEL, Completer, load_pretrained
+from iscene_ros.commands.completion_run import DEFAULT_MODEL, Completer, load_pretrained
 from iscene_ros.errors import InputError
 from iscene_ros.evaluation.benchmark import Measurement, benchmark
 from iscene_ros.evaluation.table_scene import MAX_OBJECTS

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from iscene_ros.completion_run import DEFAULT_MODEL
+from iscene_ros.commands.completion_run import DEFAULT_MODEL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

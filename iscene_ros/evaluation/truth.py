@@ -11,7 +11,7 @@ from iscene_ros.evaluation.occupancy import solid_occupancy
 from iscene_ros.meshing import mesh_from_distance
 from iscene_ros.view_space import Cube
 
-RESOLUTION = 96
+RESOLUTION = 64
 FACES = 20_000
 CHUNK = 200_000
 

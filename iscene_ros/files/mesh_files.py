@@ -8,9 +8,9 @@ import numpy as np
 import trimesh
 from trimesh.exchange.gltf import export_glb
 
-from iscene_ros.colors import linear_from_srgb
-from iscene_ros.file_errors import reading
-from iscene_ros.rendering import vertex_normals
+from iscene_ros.files.file_errors import reading
+from iscene_ros.pictures.colors import linear_from_srgb
+from iscene_ros.pictures.rendering import vertex_normals
 from iscene_ros.scene import Mesh, Scene, SceneObject
 from iscene_ros.view_space import ViewSpace
 

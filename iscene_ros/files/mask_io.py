@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from iscene_ros.errors import InputError
-from iscene_ros.file_errors import read_json, reading
+from iscene_ros.files.file_errors import read_json, reading
 
 EXPECTED = "an 8- or 16-bit PNG of instance ids (0 = background) or a .npz with a (N, H, W) stack"
 EXPECTED_LABELS = 'labels JSON {"1": "mug", ...} by instance id, or a list in the order of the ids'

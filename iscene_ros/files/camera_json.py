@@ -9,7 +9,7 @@ import numpy as np
 
 from iscene_ros.camera import Camera
 from iscene_ros.errors import InputError
-from iscene_ros.file_errors import read_json
+from iscene_ros.files.file_errors import read_json
 from iscene_ros.view_space import check_rigid
 
 EXPECTED = 'camera JSON {"width", "height", "k": [9], "d": [5]?, "world_from_camera": [16]?}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from iscene_ros.completion_run import (
+from iscene_ros.commands.completion_run import (
     LoadCompleter,
     add_completion_arguments,
     complete_to,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from iscene_ros.completion_run import (
+from iscene_ros.commands.completion_run import (
     LoadCompleter,
     add_completion_arguments,
     complete_to,
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, load_completer: LoadCompleter = load_pretrained) -> int:
     """Complete the frame of the given files."""
-    from iscene_ros.frame_io import FrameFiles, read_observation
+    from iscene_ros.files.frame_io import FrameFiles, read_observation
 
     files = FrameFiles(args.rgb, args.depth, args.masks, args.camera, args.labels)
     complete_to(args.out, read_observation(files, args.gravity), args, load_completer)

@@ -15,7 +15,7 @@ from iscene_ros.errors import InputError
 from iscene_ros.scene import Mesh, Relation, Scene, SceneObject, SkippedObject, Timings
 
 SCHEMA_VERSION = "1.0"
-SCHEMA_PATH = Path(__file__).parent / "schema" / "scene.schema.json"
+SCHEMA_PATH = Path(__file__).parents[1] / "schema" / "scene.schema.json"
 _NUMBER_LIST = re.compile(r"\[\n\s*([-+.\deE]+(?:,\n\s*[-+.\deE]+)*)\n\s*\]")
 
 

@@ -74,9 +74,9 @@ def complete_to(
         args: with the arguments of `add_completion_arguments`.
         load_completer: makes the completer of a model's name and a device.
     """
-    from iscene_ros.result_directory import check_writable
-    from iscene_ros.scene_io import write_scene
-    from iscene_ros.scene_table import format_table
+    from iscene_ros.commands.scene_table import format_table
+    from iscene_ros.files.result_directory import check_writable
+    from iscene_ros.files.scene_io import write_scene
 
     check_writable(directory)
     completer = load_completer(args.model, args.device)

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from iscene_ros.rendering import BACKGROUND, Rendering
+from iscene_ros.pictures.rendering import BACKGROUND, Rendering
 
 AMBIENT, FROM_ABOVE, FROM_CAMERA = 0.42, 0.40, 0.26
 OUTLINE = 0.55

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from iscene_ros.errors import InputError
-from iscene_ros.file_errors import read_json
-from iscene_ros.mesh_files import read_ply, write_glb, write_ply
+from iscene_ros.files.file_errors import read_json
+from iscene_ros.files.mesh_files import read_ply, write_glb, write_ply
+from iscene_ros.files.result_directory import MESH_DIRECTORY, SCENE_FILE, new_result
+from iscene_ros.files.scene_json import dumps, from_document, mesh_path, to_document, validate
 from iscene_ros.observation import Observation
-from iscene_ros.overview import draw_overview
-from iscene_ros.result_directory import MESH_DIRECTORY, SCENE_FILE, new_result
+from iscene_ros.pictures.overview import draw_overview
 from iscene_ros.scene import Scene
-from iscene_ros.scene_json import dumps, from_document, mesh_path, to_document, validate
 
 __all__ = ["read_scene", "validate", "write_scene"]
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from iscene_ros.colors import instance_color
 from iscene_ros.observation import Observation
-from iscene_ros.overview_panels import SKIPPED_COLOR, draw_completed, draw_masks, label_anchor
+from iscene_ros.pictures.colors import instance_color
+from iscene_ros.pictures.overview_panels import (
+    SKIPPED_COLOR,
+    draw_completed,
+    draw_masks,
+    label_anchor,
+)
+from iscene_ros.pictures.side_view import Part, draw_side_view, grid_spacing
 from iscene_ros.scene import Scene
-from iscene_ros.side_view import Part, draw_side_view, grid_spacing
 from iscene_ros.view_space import ViewSpace
 from iscene_ros.visible_masks import with_visible_masks
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from iscene_ros.camera_json import CameraFile, read_camera
 from iscene_ros.errors import InputError
-from iscene_ros.file_errors import reading
-from iscene_ros.mask_io import Label, read_labels, read_masks
+from iscene_ros.files.camera_json import CameraFile, read_camera
+from iscene_ros.files.file_errors import reading
+from iscene_ros.files.mask_io import Label, read_labels, read_masks
 from iscene_ros.observation import Observation
 
 EXPECTED_RGB = "an 8-bit colour PNG or JPEG"

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from iscene_ros.camera import Camera
-from iscene_ros.rendering import BACKGROUND, NEAR_M, Rendering, render, scaled_camera
+from iscene_ros.pictures.rendering import BACKGROUND, NEAR_M, Rendering, render, scaled_camera
+from iscene_ros.pictures.shading import shade, soft_blur
 from iscene_ros.scene import Mesh
-from iscene_ros.shading import shade, soft_blur
 
 FIELD_OF_VIEW_RAD = np.deg2rad(28)
 ELEVATION_RAD = np.deg2rad(32)

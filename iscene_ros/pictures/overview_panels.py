@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-from iscene_ros.colors import instance_color
 from iscene_ros.observation import Observation
-from iscene_ros.rendering import render, scaled_camera
+from iscene_ros.pictures.colors import instance_color
+from iscene_ros.pictures.rendering import render, scaled_camera
+from iscene_ros.pictures.shading import shade
 from iscene_ros.scene import Scene
-from iscene_ros.shading import shade
 
 MASK_OPACITY = 0.45
 CONTOUR_PIXELS = 3

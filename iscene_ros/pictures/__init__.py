@@ -1,0 +1,1 @@
+"""Pictures of scenes, drawn in numpy and Pillow: no OpenGL, no screen."""

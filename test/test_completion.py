@@ -1,0 +1,130 @@
+"""The shipped model completes a real frame and rendered scenes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+
+from iscene_ros.completion import SceneCompleter
+from iscene_ros.demo import arc2017_observation
+from iscene_ros.errors import InputError, ModelError
+from iscene_ros.evaluation.rendered_scenes import MODEL, EvaluationOptions, evaluate_scenes
+from iscene_ros.observation import Observation
+from iscene_ros.scene import Scene
+
+
+@pytest.fixture(scope="module")
+def completer() -> SceneCompleter:
+    return SceneCompleter.from_pretrained("iscene-mini", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def frame() -> Observation:
+    return arc2017_observation()
+
+
+@pytest.fixture(scope="module")
+def scene(completer, frame) -> Scene:
+    return completer.complete(frame)
+
+
+def as_bytes(scene: Scene) -> bytes:
+    return b"".join(
+        o.mesh.vertices.tobytes() + o.mesh.faces.tobytes() + o.frame_from_object.tobytes()
+        for o in scene.objects
+    )
+
+
+def test_every_instance_of_the_real_frame_is_completed(scene, frame):
+    assert [o.id for o in scene.objects] == list(frame.instance_ids)
+    assert [o.label for o in scene.objects] == list(frame.labels)
+    assert scene.skipped == () and scene.frame_id == "camera"
+    assert any("gravity" in warning for warning in scene.warnings)
+
+
+def test_meshes_are_closed_upright_and_within_the_budget(scene):
+    for o in scene.objects:
+        mesh = trimesh.Trimesh(o.mesh.vertices, o.mesh.faces, process=False)
+        assert mesh.is_watertight and mesh.is_winding_consistent and mesh.volume > 0, o.label
+        assert mesh.body_count == 1, o.label
+        assert len(o.mesh.faces) <= 5000
+        np.testing.assert_allclose(mesh.bounds.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(mesh.extents, o.size, atol=1e-5)
+        np.testing.assert_allclose(
+            o.frame_from_object[:3, 2], -scene.gravity_camera, atol=1e-6
+        )  # z up
+        assert 0 <= o.observed_fraction <= 1 and 0 <= o.confidence <= 1
+
+
+def test_the_observed_side_agrees_with_the_depth(scene):
+    residuals = [o.depth_residual for o in scene.objects]
+    assert np.median(residuals) <= 0.003
+
+
+def test_the_same_seed_gives_the_same_bytes(completer, frame, scene):
+    assert as_bytes(completer.complete(frame)) == as_bytes(scene)
+    two_steps = [as_bytes(completer.complete(frame, steps=2, seed=s)) for s in (1, 1, 2)]
+    assert two_steps[0] == two_steps[1] != two_steps[2]
+
+
+def test_a_pose_moves_the_scene_into_the_world(completer, frame, scene):
+    rng = np.random.default_rng(0)
+    world_from_camera = np.eye(4)
+    up = -scene.gravity_camera
+    x = np.cross(up, [0.0, 0, 1]) + [1e-3, 0, 0]
+    x -= up * (x @ up)
+    x /= np.linalg.norm(x)
+    world_from_camera[:3, :3] = np.stack([x, np.cross(up, x), up])
+    world_from_camera[:3, 3] = rng.normal(size=3)
+    moved = completer.complete(replace(frame, world_from_camera=world_from_camera))
+    assert moved.frame_id == "world" and moved.warnings == ()
+    for here, there in zip(scene.objects, moved.objects, strict=True):
+        center = world_from_camera[:3, :3] @ here.frame_from_object[:3, 3]
+        expected = center + world_from_camera[:3, 3]
+        np.testing.assert_allclose(there.frame_from_object[:3, 3], expected, atol=0.01)
+
+
+def test_an_instance_without_depth_is_skipped_and_the_others_complete(completer, frame):
+    depth = frame.depth.copy()
+    depth[frame.masks[3]] = 0
+    scene = completer.complete(replace(frame, depth=depth))
+    assert [s.id for s in scene.skipped] == [frame.instance_ids[3]]
+    assert "depth readings" in scene.skipped[0].reason
+    assert len(scene.objects) == len(frame.masks) - 1
+
+
+def test_the_face_budget_is_honoured(completer, frame):
+    scene = completer.complete(frame, faces=500)
+    assert max(len(o.mesh.faces) for o in scene.objects) <= 500 * 4.5
+    assert np.median([len(o.mesh.faces) for o in scene.objects]) <= 500
+
+
+def test_progress_ends_where_it_said(completer, frame):
+    seen = []
+    completer.complete(frame, progress=lambda done, total, what: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1]
+    assert len({total for _, total in seen}) == 1
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_nothing_to_complete_is_an_error(completer, frame):
+    with pytest.raises(InputError, match="masks"):
+        completer.complete(replace(frame, masks=np.zeros_like(frame.masks)))
+    with pytest.raises(InputError, match="steps"):
+        completer.complete(frame, steps=0)
+
+
+def test_an_unknown_model_or_device_is_an_error():
+    with pytest.raises(ModelError, match="iscene-mini"):
+        SceneCompleter.from_pretrained("no-such-model")
+
+
+def test_the_model_beats_the_simple_completions_on_unseen_families(completer):
+    scored = [s for s in evaluate_scenes(completer, EvaluationOptions(scenes=4)) if s]
+    overlaps: dict[str, list[float]] = {}
+    for scene in scored:
+        for o in scene.objects:
+            overlaps.setdefault(o.method, []).append(o.score.iou)
+    means = {method: np.mean(values) for method, values in overlaps.items()}
+    assert means.pop(MODEL) > max(means.values())
