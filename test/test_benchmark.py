@@ -12,7 +12,7 @@ from iscene_ros.evaluation import benchmark_command
 from iscene_ros.evaluation.benchmark import benchmark, measure
 from iscene_ros.evaluation.machine import this_machine
 from iscene_ros.evaluation.metrics import Score
-from iscene_ros.evaluation.report import csv_text, family_rows, markdown, method_rows, write_text
+from iscene_ros.evaluation.report import csv_of, group_rows, markdown, method_rows, write_text
 from iscene_ros.evaluation.table_scene import table_scene
 
 
@@ -125,18 +125,20 @@ def test_a_table_has_a_row_a_method():
     assert len({len(line) for line in lines}) == 1
 
 
-def test_family_rows_are_sorted_by_family():
-    rows = family_rows(SCORES)
-    assert [(row.family, row.method) for row in rows] == [
+def test_group_rows_are_sorted_by_group():
+    rows = group_rows(SCORES, lambda scored: scored.family)
+    assert [(row.group, row.method) for row in rows] == [
         ("bowl", "iscene-mini"),
         ("bowl", "extruded"),
         ("mug", "iscene-mini"),
         ("mug", "extruded"),
     ]
     assert markdown(rows).startswith("| family | method")
-    parsed = list(csv.DictReader(csv_text(rows).splitlines()))
-    assert float(parsed[0]["IoU [%]"]) == pytest.approx(60.0)
-    assert parsed[1]["CD [mm]"] == "nan"
+
+
+def test_cells_survive_comma_separated_values():
+    text = csv_of([["a", "b"], ["1,5", float("nan")]])
+    assert list(csv.reader(text.splitlines())) == [["a", "b"], ["1,5", "nan"]]
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):

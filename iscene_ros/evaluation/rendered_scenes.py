@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from iscene_ros.completion import SceneCompleter
-from iscene_ros.evaluation.baselines import extruded, hull, mirrored
+from iscene_ros.evaluation.baselines import BASELINES
 from iscene_ros.evaluation.metrics import Body, SceneScore, Score, score_scene
 from iscene_ros.evaluation.truth import true_body
 from iscene_ros.scene import Mesh, Scene
@@ -20,7 +20,6 @@ from iscene_ros.view_space import ViewSpace
 from iscene_ros.visible_masks import with_visible_masks
 
 MODEL = "iscene-mini"
-BASELINES = {"convex hull": hull, "mirrored": mirrored, "extruded": extruded}
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class ScoredObject:
 
     Attributes:
         scene: number of the scene; instance: id within it.
-        family: of its shape.
+        family: of its shape; layout: of the scene.
         method: "iscene-mini" or a baseline.
         score: against the truth.
         confidence, observed_fraction, depth_residual: as the model reports them, else NaN.
@@ -64,6 +63,7 @@ class ScoredObject:
     scene: int
     instance: int
     family: str
+    layout: str
     method: str
     score: Score
     confidence: float = float("nan")
@@ -159,12 +159,15 @@ def _scored(
     scored = []
     for slot, score in zip(plan.instances, scores.objects, strict=True):
         instance = view.observation.instance_ids[slot.index]
-        row = ScoredObject(number, instance, view.truths[slot.index].family, method, score)
+        family = view.truths[slot.index].family
+        row = ScoredObject(number, instance, family, view.layout, method, score)
         if instance in reported:
             o = reported[instance]
-            row = ScoredObject(
-                *(row.scene, row.instance, row.family, row.method, row.score),
-                *(o.confidence, o.observed_fraction, o.depth_residual),
+            row = replace(
+                row,
+                confidence=o.confidence,
+                observed_fraction=o.observed_fraction,
+                depth_residual=o.depth_residual,
             )
         scored.append(row)
     return scored

@@ -1,4 +1,4 @@
-"""Tables of scores, as Markdown and CSV: a row a method, or a row a method and family."""
+"""Tables of scores, as Markdown and CSV: a row a method, or a row a method and group of objects."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from typing import Protocol
 from iscene_ros.errors import InputError
 from iscene_ros.evaluation.metrics import Score, Summary, summary
 
-ALL_FAMILIES = "all"
+ALL = "all"
 
 
 class Scored(Protocol):
-    """One score, by whom and on what."""
+    """One score, and by whom."""
 
     method: str
-    family: str
     score: Score
 
 
 @dataclass(frozen=True)
 class Row:
-    """The scores of one method on one family, or on all."""
+    """The scores of one method on one group of objects, such as a family, or on all."""
 
     method: str
-    family: str
+    group: str
     summary: Summary
 
 
@@ -60,29 +59,29 @@ def method_rows(scored: Iterable[Scored]) -> list[Row]:
     scored = list(scored)
     methods = dict.fromkeys(one.method for one in scored)
     return [
-        Row(method, ALL_FAMILIES, summary(one.score for one in scored if one.method == method))
+        Row(method, ALL, summary(one.score for one in scored if one.method == method))
         for method in methods
     ]
 
 
-def family_rows(scored: Iterable[Scored]) -> list[Row]:
-    """One row a family and method, families in alphabetical order."""
+def group_rows(scored: Iterable[Scored], group_of: Callable[[Scored], str]) -> list[Row]:
+    """One row a group and method, groups in alphabetical order."""
     scored = list(scored)
     rows = []
-    for family in sorted({one.family for one in scored}):
-        of_family = [one for one in scored if one.family == family]
-        rows += [Row(row.method, family, row.summary) for row in method_rows(of_family)]
+    for group in sorted({group_of(one) for one in scored}):
+        members = [one for one in scored if group_of(one) == group]
+        rows += [Row(row.method, group, row.summary) for row in method_rows(members)]
     return rows
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """A Markdown table; the family column appears where there is more than `all`."""
-    with_family = any(row.family != ALL_FAMILIES for row in rows)
-    names = ["family", "method"] if with_family else ["method"]
+def markdown(rows: Sequence[Row], group: str = "family") -> str:
+    """A Markdown table; the group's column appears where there is more than `all`."""
+    grouped = any(row.group != ALL for row in rows)
+    names = [group, "method"] if grouped else ["method"]
     lines = [[*names, *(column.heading for column in COLUMNS)]]
     for row in rows:
         cells = [f"{column.value(row.summary):.{column.decimals}f}" for column in COLUMNS]
-        lines.append([row.family, row.method, *cells] if with_family else [row.method, *cells])
+        lines.append([row.group, row.method, *cells] if grouped else [row.method, *cells])
     return markdown_table(lines, text_columns=len(names))
 
 
@@ -101,14 +100,6 @@ def markdown_table(lines: Sequence[Sequence[str]], text_columns: int = 1) -> str
         for line in lines
     ]
     return "".join(f"| {' | '.join(line)} |\n" for line in [padded[0], rule, *padded[1:]])
-
-
-def csv_text(rows: Sequence[Row]) -> str:
-    """The same as comma-separated values, unrounded."""
-    lines = [["family", "method", *(column.heading for column in COLUMNS)]]
-    for row in rows:
-        lines.append([row.family, row.method, *(column.value(row.summary) for column in COLUMNS)])
-    return csv_of(lines)
 
 
 def csv_of(lines: Sequence[Sequence[object]]) -> str:

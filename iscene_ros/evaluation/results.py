@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from iscene_ros.evaluation.machine import this_machine
+from iscene_ros.evaluation.metrics import Score
 from iscene_ros.evaluation.rendered_scenes import MODEL, ScoredObject, ScoredScene
 from iscene_ros.evaluation.report import (
-    ALL_FAMILIES,
     Row,
     csv_of,
-    family_rows,
+    group_rows,
     markdown,
     method_rows,
     write_text,
@@ -28,8 +28,7 @@ class ScoredWhole:
     """One scene as a whole by one method."""
 
     method: str
-    score: object
-    family: str = ALL_FAMILIES
+    score: Score
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,8 @@ class Results:
         parts = [
             f"Objects (means over instances):\n\n{markdown(self.object_rows())}",
             f"Scenes as a whole:\n\n{markdown(method_rows(self.wholes))}",
-            f"By family:\n\n{markdown(family_rows(self.objects))}",
+            f"By layout:\n\n{markdown(group_rows(self.objects, lambda o: o.layout), 'layout')}",
+            f"By family:\n\n{markdown(group_rows(self.objects, lambda o: o.family))}",
             self._reported(),
             f"Machine: {this_machine()}\n",
         ]
@@ -104,13 +104,11 @@ def expected_calibration_error(confidence: np.ndarray, overlaps: np.ndarray) -> 
 
 def _lines(objects: Iterable[ScoredObject]) -> list[list[object]]:
     lines: list[list[object]] = [
-        ["scene", "instance", "family", "method", "iou", "box_iou", "chamfer_m", "f_5mm", "f_10mm"]
-        + ["confidence", "observed_fraction", "depth_residual_m"]
+        ["scene", "instance", "family", "layout", "method", "iou", "box_iou", "chamfer_m"]
+        + ["f_5mm", "f_10mm", "confidence", "observed_fraction", "depth_residual_m"]
     ]
     for o in objects:
-        s = o.score
-        lines.append(
-            [o.scene, o.instance, o.family, o.method, s.iou, s.box_iou, s.chamfer, s.f_5mm]
-            + [s.f_10mm, o.confidence, o.observed_fraction, o.depth_residual]
-        )
+        what = [o.scene, o.instance, o.family, o.layout, o.method]
+        reported = [o.confidence, o.observed_fraction, o.depth_residual]
+        lines.append([*what, *astuple(o.score), *reported])
     return lines

@@ -57,10 +57,17 @@ class TruePlacement:
 
 @dataclass(frozen=True)
 class SceneView:
-    """One observation of a random scene and the truth of each of its instances, in mask order."""
+    """One observation of a random scene and the truth of each of its instances, in mask order.
+
+    Attributes:
+        observation: what the camera saw.
+        truths: one for each mask.
+        layout: how the scene is arranged, a value of `Layout`.
+    """
 
     observation: Observation
     truths: tuple[TruePlacement, ...]
+    layout: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ def draw_view(rng: np.random.Generator, options: SampleOptions) -> SceneView:
         world_from_camera=camera.world_from_camera,
     )
     truths = [t for t, s in zip(_truths(scene, camera), seen, strict=True) if s]
-    return SceneView(observation, tuple(truths))
+    return SceneView(observation, tuple(truths), scene.layout.value)
 
 
 def sample_slots(
