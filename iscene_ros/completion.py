@@ -11,30 +11,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iscene_ros.confidence import ConfidenceModel, Evidence, surface_sharpness
 from iscene_ros.errors import InputError, ModelError
-from iscene_ros.meshing import mesh_from_distance
 from iscene_ros.model.checkpoint import LoadedModel, load_model
 from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
 from iscene_ros.model.volume_flow import token_positions
-from iscene_ros.object_frame import object_frame
 from iscene_ros.observation import Observation
-from iscene_ros.pictures.colors import instance_color
-from iscene_ros.scene import Scene, SceneObject, SkippedObject, Timings
+from iscene_ros.scene import Scene, Timings
+from iscene_ros.scene_objects import ObjectMaker, Progress, Report
 from iscene_ros.slot_batch import slot_batch
-from iscene_ros.slots import FitOptions, InstanceSlot, SlotPlan, plan_slots
+from iscene_ros.slots import FitOptions, SlotPlan, plan_slots
 from iscene_ros.support_plane import find_support_plane
-from iscene_ros.surface import depth_residual, observed_fraction
 from iscene_ros.view_space import ViewSpace
 from iscene_ros.visible_masks import with_visible_masks
 
-# (finished, in total, what is being done)
-Report = Callable[[int, int, str], None]
-
 SHIPPED_MODELS = {"iscene-mini": "iscene_mini.safetensors"}
-
-# A point counts as seen within so many voxels of the slot's grid.
-SEEN_VOXELS = 1.5
 
 
 @dataclass(frozen=True)
@@ -102,10 +92,10 @@ class SceneCompleter:
         view_space = ViewSpace.from_gravity(gravity)
         plan = plan_slots(observation, view_space, self.options.fit)
         prepared = time.perf_counter()
-        report = _Progress(plan, sampler.flow.steps, progress)
-        distances = self._sample(observation, plan, sampler, seed, report)
+        report = Progress(plan, sampler.flow.steps, progress)
+        distances = self.distances(observation, plan, sampler, seed, report.network)
         sampled = time.perf_counter()
-        maker = _ObjectMaker(self, observation, view_space, faces)
+        maker = ObjectMaker(self.model, observation, view_space, faces)
         seconds = (sampled - started) / max(1, len(plan.instances))
         objects, skipped = maker.make_all(plan, distances, seconds, report)
         finished = time.perf_counter()
@@ -132,15 +122,20 @@ class SceneCompleter:
             return sampler
         return replace(sampler, flow=replace(sampler.flow, steps=steps))
 
-    def _sample(
+    def distances(
         self,
         observation: Observation,
         plan: SlotPlan,
         sampler: SceneSamplerOptions,
-        seed: int,
-        report: _Progress,
+        seed: int = 0,
+        advance: Callable[[int], None] | None = None,
     ) -> np.ndarray:
-        """(N, R, R, R) float32 truncated distances of the planned instances."""
+        """What the network predicts for the planned instances of a rectified observation.
+
+        Returns:
+            (N, R, R, R) float32 signed distance at the voxel centres of the instances' cubes, in
+            units of the truncation, negative inside.
+        """
         config = self.model.network.config
         if not plan.instances:
             return np.zeros((0, *(config.resolution,) * 3), np.float32)
@@ -151,87 +146,7 @@ class SceneCompleter:
         positions = token_positions(batch.centers, batch.sizes, *scene, side)
         ids = (observation.instance_ids[slot.index] for slot in plan.instances)
         inputs = SlotInputs(volumes.channels(), positions, (0, *ids))
-        advance = lambda count: report.advance(count, "complete")  # noqa: E731
         return sample_scene(self.model.network, inputs, sampler, seed, advance).numpy()
-
-
-class _Progress:
-    """Counts network evaluations and meshes."""
-
-    def __init__(self, plan: SlotPlan, steps: int, report: Report | None) -> None:
-        instances = len(plan.instances)
-        self.total = instances + (1 + instances) * steps if instances else 0
-        self.done = 0
-        self.report = report
-
-    def advance(self, count: int, what: str) -> None:
-        """So many more are finished."""
-        self.done += count
-        if self.report is not None:
-            self.report(self.done, self.total, what)
-
-
-class _ObjectMaker:
-    """Turns predicted distances into the scene's objects."""
-
-    def __init__(
-        self,
-        completer: SceneCompleter,
-        observation: Observation,
-        view_space: ViewSpace,
-        faces: int,
-    ) -> None:
-        self.truncation = completer.model.network.config.truncation
-        self.confidence: ConfidenceModel = completer.model.confidence
-        self.observation, self.faces = observation, faces
-        pose = observation.world_from_camera
-        self.frame_id = "camera" if pose is None else "world"
-        self.frame_from_camera = np.eye(4) if pose is None else pose
-        self.frame_from_view = self.frame_from_camera @ view_space.camera_from_view()
-
-    def make_all(
-        self, plan: SlotPlan, distances: np.ndarray, seconds: float, report: _Progress
-    ) -> tuple[tuple[SceneObject, ...], tuple[SkippedObject, ...]]:
-        """Mesh every instance; `seconds` is each one's share of the work so far."""
-        objects = []
-        skipped = [self._skip(index, reason) for index, reason in plan.skipped]
-        for slot, distance in zip(plan.instances, distances, strict=True):
-            made = self._make(slot, distance, seconds)
-            if made is None:
-                skipped.append(self._skip(slot.index, "the model found nothing solid in its place"))
-            else:
-                objects.append(made)
-            report.advance(1, f"mesh {self.observation.labels[slot.index]}")
-        return tuple(objects), tuple(skipped)
-
-    def _make(self, slot: InstanceSlot, distance: np.ndarray, seconds: float) -> SceneObject | None:
-        started = time.perf_counter()
-        mesh_view = mesh_from_distance(distance, slot.cube, self.faces)
-        if mesh_view is None:
-            return None
-        placed = object_frame(mesh_view, self.frame_from_view, self.frame_from_view[:3, 2])
-        tolerance = SEEN_VOXELS * slot.cube.size / len(distance)
-        seen = observed_fraction(mesh_view, slot.points_view, tolerance)
-        evidence = Evidence(surface_sharpness(distance, self.truncation), seen)
-        row = slot.index
-        instance_id = self.observation.instance_ids[row]
-        return SceneObject(
-            id=instance_id,
-            label=self.observation.labels[row],
-            score=self.observation.scores[row],
-            mesh=placed.mesh,
-            frame_from_object=placed.frame_from_object,
-            size=placed.size,
-            observed_fraction=seen,
-            confidence=self.confidence(evidence),
-            depth_residual=depth_residual(mesh_view, slot.points_view),
-            seconds=seconds + time.perf_counter() - started,
-            color=instance_color(instance_id),
-        )
-
-    def _skip(self, index: int, reason: str) -> SkippedObject:
-        observation = self.observation
-        return SkippedObject(observation.instance_ids[index], observation.labels[index], reason)
 
 
 def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:

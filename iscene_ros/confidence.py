@@ -50,6 +50,21 @@ class ConfidenceModel:
         return cls(*(float(c) for c in coefficients))
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What is fitted to a finished network on rendered scenes of its training families.
+
+    Attributes:
+        confidence: the expected overlap.
+        level: of the predicted distance at which the surface is cut out, in units of the
+            truncation. A network that minimises absolute error draws the median surface; the one
+            with the largest expected overlap lies a little outside, above all around thin walls.
+    """
+
+    confidence: ConfidenceModel = ConfidenceModel()
+    level: float = 0.0
+
+
 def surface_sharpness(distance: np.ndarray, truncation: float) -> float:
     """Mean slope across the zero level of a truncated distance (R, R, R), relative to a true one.
 

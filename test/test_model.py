@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from iscene_ros.confidence import ConfidenceModel
+from iscene_ros.confidence import Calibration, ConfidenceModel
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.model.config import MiniConfig, SceneFlowConfig
@@ -250,12 +250,13 @@ def test_progress_counts_every_slot_and_step():
     assert sum(counted) == 6 * 3
 
 
-def test_a_checkpoint_round_trip_keeps_weights_and_confidence(tmp_path):
+def test_a_checkpoint_round_trip_keeps_weights_and_calibration(tmp_path):
     network, path = tiny_network(), tmp_path / "tiny_model.safetensors"
-    save_weights(network, path, ConfidenceModel(0.1, 0.6, 0.3))
+    calibration = Calibration(ConfidenceModel(0.1, 0.6, 0.3), 0.05)
+    save_weights(network, path, calibration)
     model = load_model(path)
     assert model.name == "tiny-model" and len(model.checksum) == 64
-    assert model.confidence == ConfidenceModel(0.1, 0.6, 0.3)
+    assert model.calibration == calibration
     assert model.network.config == TINY
     for name, tensor in network.state_dict().items():
         assert_close(model.network.state_dict()[name], tensor.half().float())

@@ -25,9 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument(
-        "--fit-confidence",
+        "--calibrate",
         action="store_true",
-        help="fit the confidence to these scores and write it into the model's file",
+        help="first fit the surface level, then the confidence, and write both into the model's "
+        "file; use it with --families training",
     )
 
 
@@ -36,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from iscene_ros.completion import SceneCompleter
-    from iscene_ros.evaluation.calibration import fit_confidence, without_calibration
+    from iscene_ros.confidence import Calibration
+    from iscene_ros.evaluation import calibration
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, evaluate_scenes
     from iscene_ros.evaluation.results import Results
 
@@ -48,13 +50,16 @@ def run(args: argparse.Namespace) -> int:
         baselines=not args.no_baselines,
     )
     completer = SceneCompleter.from_pretrained(args.model, args.device)
-    if args.fit_confidence:
-        completer = without_calibration(completer)
+    if args.calibrate:
+        completer = calibration.with_calibration(completer, Calibration())
+        level = calibration.fit_level(completer, options)
+        completer = calibration.with_calibration(completer, Calibration(level=level))
     scored = tqdm(evaluate_scenes(completer, options), total=options.scenes, unit="scene")
     results = Results.collect(scored)
     results.write(args.out)
     print(results.report())
-    if args.fit_confidence:
-        path = fit_confidence(args.model, results)
-        print(f"confidence written into {path}", file=sys.stderr)
+    if args.calibrate:
+        fitted = Calibration(calibration.fit_confidence(results), level)
+        path = calibration.write_calibration(args.model, fitted)
+        print(f"written into {path}: {fitted}", file=sys.stderr)
     return 0

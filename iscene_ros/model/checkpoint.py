@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from iscene_ros.confidence import ConfidenceModel
+from iscene_ros.confidence import Calibration, ConfidenceModel
 from iscene_ros.errors import ModelError
 from iscene_ros.model.config import MiniConfig
 from iscene_ros.model.volume_flow import VolumeSceneFlow
@@ -28,21 +28,21 @@ class LoadedModel:
         network: in float32, on `device`.
         name: file name without ending.
         checksum: sha256 of the file, hex.
-        confidence: fitted with the weights.
+        calibration: fitted to the weights.
         device: torch device name.
     """
 
     network: VolumeSceneFlow
     name: str
     checksum: str
-    confidence: ConfidenceModel
+    calibration: Calibration
     device: str
 
 
 def save_weights(
     network: VolumeSceneFlow,
     path: Path,
-    confidence: ConfidenceModel | None = None,
+    calibration: Calibration | None = None,
     dtype: torch.dtype = torch.float16,
 ) -> None:
     """Write a network's weights and configuration; to a temporary name, then renamed."""
@@ -50,7 +50,7 @@ def save_weights(
     metadata = {
         "format": FORMAT,
         "config": json.dumps(network.config.to_dict()),
-        "confidence": json.dumps(asdict(confidence or ConfidenceModel())),
+        "calibration": json.dumps(asdict(calibration or Calibration())),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -80,7 +80,7 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
         network=network.eval().requires_grad_(False),
         name=path.stem.replace("_", "-"),
         checksum=checksum(path),
-        confidence=ConfidenceModel(**json.loads(metadata["confidence"])),
+        calibration=_calibration(metadata.get("calibration")),
         device=device,
     )
 
@@ -92,6 +92,13 @@ def checksum(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _calibration(text: str | None) -> Calibration:
+    if text is None:
+        return Calibration()
+    numbers = json.loads(text)
+    return Calibration(ConfidenceModel(**numbers["confidence"]), numbers["level"])
 
 
 def _check_keys(expected: dict, found: dict, path: Path) -> None:
