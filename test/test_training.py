@@ -14,7 +14,7 @@ from iscene_ros.training.batches import Place, make_batch, packed_views, shard_o
 from iscene_ros.training.objective import ObjectiveOptions, flow_loss
 from iscene_ros.training.random_scenes import SceneOptions
 from iscene_ros.training.samples import SampleOptions, draw_view, sample_slots
-from iscene_ros.training.shards import ShardMakers, ShardOptions, read_shard, write_shard
+from iscene_ros.training.shards import ShardOptions, ShardSet, read_shard, write_shard
 from iscene_ros.training.train_config import (
     DataConfig,
     PhaseConfig,
@@ -63,30 +63,35 @@ def cache(tmp_path_factory) -> Path:
     return folder
 
 
-def shards(data: DataConfig, cache: Path) -> ShardOptions:
+def options_of(data: DataConfig, cache: Path) -> ShardOptions:
     return CONFIG.shard_options(data, cache)
 
 
 def test_a_shard_depends_on_its_seed_and_index_alone(cache, tmp_path):
-    first = shards(SCENES, cache).path(0).read_bytes()
-    again = write_shard(shards(SCENES, tmp_path), 0)
+    first = options_of(SCENES, cache).path(0).read_bytes()
+    again = write_shard(options_of(SCENES, tmp_path), 0)
     assert again.read_bytes() == first
-    other = write_shard(replace(shards(SCENES, tmp_path), seed=9, directory=tmp_path / "b"), 0)
+    other = write_shard(replace(options_of(SCENES, tmp_path), seed=9, directory=tmp_path / "b"), 0)
     assert other.read_bytes() != first
 
 
 def test_worker_processes_make_the_missing_shards(tmp_path):
-    options = replace(shards(INSTANCES, tmp_path), count=2, views=1)
-    makers = ShardMakers(options, workers=1)
-    views = [read_shard(options, index) for index in range(2)]
-    makers.check()
-    makers.close()
+    options = replace(options_of(INSTANCES, tmp_path), count=2, views=1)
+    shards = ShardSet(options, workers=1)
+    views = [shards.read(index) for index in range(2)]
+    shards.close()
     assert [len(v) for v in views] == [1, 1]
+
+
+def test_a_missing_shard_is_made_when_there_are_no_workers(tmp_path):
+    options = replace(options_of(INSTANCES, tmp_path), views=1)
+    assert len(ShardSet(options, workers=0).read(0)) == 1
+    assert options.path(0).exists()
 
 
 def test_a_shard_of_another_resolution_is_refused(cache):
     with pytest.raises(InputError, match="expected 32"):
-        read_shard(replace(shards(SCENES, cache), resolution=32), 0)
+        read_shard(replace(options_of(SCENES, cache), resolution=32), 0)
 
 
 def test_the_target_agrees_with_what_the_camera_saw():
@@ -105,7 +110,7 @@ def test_the_target_agrees_with_what_the_camera_saw():
 
 
 def test_batches_put_scene_slots_first_and_say_whose_they_are(cache):
-    views = read_shard(shards(SCENES, cache), 0)
+    views = read_shard(options_of(SCENES, cache), 0)
     batch = make_batch(views, 4, np.array([False] * len(views)), torch.device("cpu"))
     counts = [len(v.target) - 1 for v in views]
     assert len(batch.target) == sum(counts) + len(views)
@@ -115,7 +120,7 @@ def test_batches_put_scene_slots_first_and_say_whose_they_are(cache):
 
 
 def test_a_mirrored_batch_is_the_batch_of_the_mirrored_view(cache):
-    views = read_shard(shards(SCENES, cache), 0)[:1]
+    views = read_shard(options_of(SCENES, cache), 0)[:1]
     cpu = torch.device("cpu")
     straight = make_batch(views, 4, np.array([False]), cpu)
     mirrored = make_batch(views, 4, np.array([True]), cpu)
@@ -127,8 +132,7 @@ def test_a_mirrored_batch_is_the_batch_of_the_mirrored_view(cache):
 
 
 def test_packing_respects_the_budget_and_loses_nothing(cache):
-    options = shards(INSTANCES, cache)
-    stream = packed_views(options, Place(), slots=2)
+    stream = packed_views(ShardSet(options_of(INSTANCES, cache), 0), Place(), slots=2)
     (after_first, first), (after_second, second) = next(stream), next(stream)
     assert sum(len(v.target) for v in first) <= 2
     assert len(first) + len(second) == INSTANCES.views
@@ -136,14 +140,14 @@ def test_packing_respects_the_budget_and_loses_nothing(cache):
 
 
 def test_later_passes_over_the_shards_are_shuffled_but_complete(cache):
-    order = shard_order(replace(shards(SCENES, cache), count=20), 0)
+    order = shard_order(replace(options_of(SCENES, cache), count=20), 0)
     first, second = ([next(order)[1] for _ in range(20)] for _ in range(2))
     assert first == list(range(20)) and sorted(second) == first and second != first
 
 
 def test_the_loss_of_a_perfect_prediction_is_zero(cache):
     batch = make_batch(
-        read_shard(shards(SCENES, cache), 0), 4, np.zeros(2, bool), torch.device("cpu")
+        read_shard(options_of(SCENES, cache), 0), 4, np.zeros(2, bool), torch.device("cpu")
     )
 
     class Oracle:

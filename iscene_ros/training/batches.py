@@ -12,7 +12,7 @@ from torch import Tensor
 from iscene_ros.model.observation_volume import SlotVolumes
 from iscene_ros.model.volume_flow import token_positions
 from iscene_ros.training.samples import SlotSamples
-from iscene_ros.training.shards import ShardOptions, read_shard
+from iscene_ros.training.shards import ShardOptions, ShardSet
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,12 @@ class Place:
 
 
 def packed_views(
-    options: ShardOptions, start: Place, slots: int
+    shards: ShardSet, start: Place, slots: int
 ) -> Iterator[tuple[Place, list[SlotSamples]]]:
     """(the place after, views with at most `slots` slots together) for ever, from `start` on."""
+    options = shards.options
     for position, index in shard_order(options, start.shard):
-        packs = _packs(read_shard(options, index), options.seed, position, slots)
+        packs = _packs(shards.read(index), options.seed, position, slots)
         first = start.pack if position == start.shard else 0
         for number in range(first, len(packs)):
             last = number + 1 == len(packs)

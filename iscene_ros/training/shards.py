@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,11 +60,13 @@ def write_shard(options: ShardOptions, index: int) -> Path:
     return path
 
 
-def read_shard(options: ShardOptions, index: int, wait: bool = True) -> list[SlotSamples]:
-    """The views of shard `index`; waits for a worker that still makes it."""
+def read_shard(options: ShardOptions, index: int) -> list[SlotSamples]:
+    """The views of shard `index`, which must exist.
+
+    Raises:
+        InputError: its grids have another resolution.
+    """
     path = options.path(index)
-    while wait and not path.exists():
-        time.sleep(0.2)
     tensors = load_file(path)
     if tensors["surface"].shape[-1] != options.resolution:
         raise InputError(
@@ -75,31 +76,32 @@ def read_shard(options: ShardOptions, index: int, wait: bool = True) -> list[Slo
     return _split(tensors)
 
 
-class ShardMakers:
-    """Worker processes that make the missing shards of a set, in order, in the background."""
+class ShardSet:
+    """All shards of a set; worker processes make the missing ones in order, ahead of the reader.
+
+    Without workers a shard is made when it is read.
+    """
 
     def __init__(self, options: ShardOptions, workers: int) -> None:
-        self._options = options
+        self.options = options
         missing = [i for i in range(options.count) if not options.path(i).exists()]
         self._pool = None
-        self._jobs = []
+        self._jobs: dict[int, Future] = {}
         if missing and workers:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(workers, context, initializer=os.nice, initargs=(5,))
-            self._jobs = [self._pool.submit(write_shard, options, i) for i in missing]
+            self._jobs = {i: self._pool.submit(write_shard, options, i) for i in missing}
 
-    def check(self) -> None:
-        """Raise what a worker raised."""
-        for job in self._jobs:
-            if job.done() and job.exception() is not None:
-                raise job.exception()
-
-    def remaining(self) -> int:
-        """Shards still to be made."""
-        return sum(not job.done() for job in self._jobs)
+    def read(self, index: int) -> list[SlotSamples]:
+        """The views of shard `index`; raises what its worker raised."""
+        if index in self._jobs:
+            self._jobs[index].result()
+        elif not self.options.path(index).exists():
+            write_shard(self.options, index)
+        return read_shard(self.options, index)
 
     def close(self) -> None:
-        """Stop; what is finished stays."""
+        """Stop the workers; what is finished stays."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

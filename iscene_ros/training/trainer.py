@@ -18,7 +18,7 @@ from iscene_ros.training.held_out import HeldOutScore, held_out_score
 from iscene_ros.training.objective import flow_loss
 from iscene_ros.training.optimizers import WeightAverage, make_optimizers, set_learning_rate
 from iscene_ros.training.samples import SlotSamples
-from iscene_ros.training.shards import ShardMakers, read_shard
+from iscene_ros.training.shards import ShardSet
 from iscene_ros.training.train_config import PhaseConfig, TrainConfig
 from iscene_ros.training.train_log import LogRow, TrainLog
 
@@ -92,10 +92,10 @@ class Trainer:
 
     def _run_phase(self, phase: PhaseConfig) -> None:
         options = self.config.shard_options(phase.data, self.cache)
-        makers = ShardMakers(options, self.workers)
+        shards = ShardSet(options, self.workers)
         budget = 60 * self.config.minutes * phase.share
         start = Place(self.progress.shard, self.progress.pack)
-        stream = packed_views(options, start, self.config.batch_slots)
+        stream = packed_views(shards, start, self.config.batch_slots)
         try:
             with tqdm(total=round(budget), unit="s", desc=phase.name, mininterval=5) as bar:
                 bar.update(round(self.progress.seconds))
@@ -105,9 +105,8 @@ class Trainer:
                     loss = self._step(phase, views, budget)
                     self.progress.shard, self.progress.pack = place.shard, place.pack
                     self._after_step(phase, loss, time.monotonic() - started, bar)
-                    makers.check()
         finally:
-            makers.close()
+            shards.close()
             self._save()
 
     def _out_of_steps(self) -> bool:
@@ -158,11 +157,11 @@ class Trainer:
 
     def _score(self, phase: PhaseConfig) -> HeldOutScore:
         options = self.config.shard_options(self.config.held_out, self.cache)
-        makers = ShardMakers(options, self.workers)
-        views = (view for i in range(options.count) for view in read_shard(options, i))
+        shards = ShardSet(options, self.workers)
+        views = (view for i in range(options.count) for view in shards.read(i))
         with_scene = phase.data.samples.with_scene_slot
         score = held_out_score(self.average.network, views, with_scene, self.device)
-        makers.close()
+        shards.close()
         return score
 
     def _save(self) -> None:
