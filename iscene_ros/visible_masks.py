@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
+from skimage.graph import MCP_Geometric
 
 from iscene_ros.observation import Observation
 
@@ -17,15 +19,27 @@ class OwnershipOptions:
     """How overlaps are decided.
 
     Attributes:
-        min_readings: an instance needs so many readings of its own to be asked where its surface
-            goes on; with fewer it is taken to lie in front, or nothing would be left of it.
-        min_share: the same, as a share of its mask.
-        max_readings: the planes are fitted to at most this many readings.
+        margin: pixels so close to another mask count as its own no more; masks and depth are a few
+            pixels off. [pixels of an image 640 wide]
+        min_pixels, min_share: an instance with fewer pixels of its own (or a smaller share of its
+            mask) is taken to lie in front of the others, or nothing would be left of it.
+        main_share: parts of its own pixels, separated by jumps of depth, smaller than this share of
+            the largest are not its own but somebody's who reaches in.
+        jump: relative change of depth between neighbours that costs as much as a hole.
+        steepest: tangent of the angle between a surface and the image plane up to which a change of
+            depth counts as slope and costs nothing.
+        hole_cost: of a pixel without reading.
+        smooth_cost: of a pixel on a perfectly smooth surface; makes nearer instances win ties.
     """
 
-    min_readings: int = 30
+    margin: float = 6.0
+    min_pixels: int = 30
     min_share: float = 0.03
-    max_readings: int = 2000
+    main_share: float = 0.25
+    jump: float = 0.01
+    steepest: float = 2.75
+    hole_cost: float = 1.0
+    smooth_cost: float = 0.005
 
 
 def with_visible_masks(
@@ -33,9 +47,8 @@ def with_visible_masks(
 ) -> Observation:
     """The rectified observation with masks that no longer overlap.
 
-    A pixel of an overlap goes to the instance whose surface, extended as a plane from the pixels
-    that are its alone, explains the depth there best; a pixel without depth to the one whose
-    surface would be in front.
+    A pixel of an overlap goes to the instance to which the smoothest way leads: from the pixels
+    that are the instance's alone, within its mask, with the fewest jumps of depth on the way.
     """
     options = options or OwnershipOptions()
     masks = observation.masks
@@ -43,48 +56,60 @@ def with_visible_masks(
     rows, columns = np.nonzero(count > 1)
     if len(rows) == 0:
         return observation
-    pixels = np.column_stack([columns, rows, np.ones(len(rows))]).astype(np.float64)
-    depth = observation.depth[rows, columns].astype(np.float64)
-    costs = np.full((len(masks), len(rows)), np.inf)
+    cost = _step_cost(observation.depth, observation.camera.k[0, 0], options)
+    margin = options.margin * observation.camera.width / 640
+    ways = np.full((len(masks), len(rows)), np.inf)
     for number, mask in enumerate(masks):
-        here = mask[rows, columns]
-        if here.any():
-            alone = mask & (count == 1) & (observation.depth > 0)
-            surface = _inverse_depth_plane(observation, mask, alone, options)
-            costs[number, here] = _cost(surface, pixels[here], depth[here])
-    owner = np.argmin(costs, axis=0)
+        if mask[rows, columns].any():
+            shared = mask & (count > 1)
+            alone = mask & (ndimage.distance_transform_edt(~shared) > margin)
+            seeds = _main_parts(alone & (cost < options.hole_cost), options)
+            ways[number] = _ways(mask, seeds, cost, options)[rows, columns]
+    owner = np.argmin(ways, axis=0)
+    # A part of a mask that no way reaches stays with the first instance that claims it.
+    unreached = ~np.isfinite(ways.min(axis=0))
+    owner[unreached] = np.argmax(masks[:, rows[unreached], columns[unreached]], axis=0)
     visible = masks & (count == 1)
     visible[owner, rows, columns] = True
     return replace(observation, masks=visible)
 
 
-def _inverse_depth_plane(
-    observation: Observation, mask: np.ndarray, alone: np.ndarray, options: OwnershipOptions
-) -> np.ndarray | None:
-    """(3,) p with 1 / depth = p . (u, v, 1), which is exact for a plane; None = too little seen."""
-    rows, columns = np.nonzero(alone)
-    if len(rows) < max(options.min_readings, options.min_share * np.count_nonzero(mask)):
-        return None
-    step = max(1, len(rows) // options.max_readings)
-    rows, columns = rows[::step], columns[::step]
-    pixels = np.column_stack([columns, rows, np.ones(len(rows))]).astype(np.float64)
-    inverse = 1.0 / observation.depth[rows, columns].astype(np.float64)
-    plane, *_ = np.linalg.lstsq(pixels, inverse, rcond=None)
-    kept = _close(np.abs(inverse - pixels @ plane))
-    plane, *_ = np.linalg.lstsq(pixels[kept], inverse[kept], rcond=None)
-    return plane
+def _step_cost(depth: np.ndarray, focal: float, options: OwnershipOptions) -> np.ndarray:
+    """(H, W) cost of stepping on each pixel; focal length in pixels."""
+    known = depth > 0
+    logarithm = np.log(np.where(known, depth, 1.0))
+    highest = ndimage.maximum_filter(np.where(known, logarithm, -np.inf), 3)
+    lowest = ndimage.minimum_filter(np.where(known, logarithm, np.inf), 3)
+    slope = 2 * options.steepest / focal  # across the three pixels of the filters
+    jumps = np.clip(np.where(known, highest - lowest, 0.0) - slope, 0.0, None) / options.jump
+    return np.where(known, options.smooth_cost + options.hole_cost * jumps, options.hole_cost)
 
 
-def _close(residual: np.ndarray) -> np.ndarray:
-    return residual <= 3 * np.median(residual) + 1e-9
+def _ways(
+    mask: np.ndarray, alone: np.ndarray, cost: np.ndarray, options: OwnershipOptions
+) -> np.ndarray:
+    """(H, W) cost of the best way from the instance's own pixels; infinite outside its mask."""
+    pixels = np.count_nonzero(alone)
+    if pixels < max(options.min_pixels, options.min_share * np.count_nonzero(mask)):
+        return np.where(mask, -1.0, np.inf)
+    window = ndimage.find_objects(mask.astype(np.int8))[0]
+    inside = np.where(mask[window], cost[window], -1.0)  # negative: no passage
+    found, _ = MCP_Geometric(inside).find_costs(np.argwhere(_rim(alone[window])))
+    found[alone[window]] = 0.0
+    ways = np.full(mask.shape, np.inf)
+    ways[window] = np.where(mask[window], found, np.inf)
+    return ways
 
 
-def _cost(surface: np.ndarray | None, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """(M,) how badly a surface explains the pixels; smallest wins."""
-    if surface is None:
-        return np.full(len(pixels), -np.inf)
-    inverse = pixels @ surface
-    with np.errstate(divide="ignore"):
-        mismatch = np.abs(inverse - np.where(depth > 0, 1.0 / depth, 0.0))
-    # Without a reading the nearer surface hides the other: large inverse depth, small cost.
-    return np.where(depth > 0, mismatch, -inverse)
+def _main_parts(region: np.ndarray, options: OwnershipOptions) -> np.ndarray:
+    """The connected parts of a region without the small ones."""
+    labels, count = ndimage.label(region)
+    if count < 2:
+        return region
+    sizes = np.bincount(labels.ravel())[1:]
+    return np.isin(labels, 1 + np.flatnonzero(sizes >= options.main_share * sizes.max()))
+
+
+def _rim(region: np.ndarray) -> np.ndarray:
+    """The outermost pixels of a region: where ways begin."""
+    return region & ~ndimage.binary_erosion(region)
