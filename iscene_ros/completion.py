@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from iscene_ros.errors import InputError, ModelError
+from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.model.checkpoint import LoadedModel, load_model
 from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
 from iscene_ros.model.volume_flow import token_positions
@@ -91,6 +92,7 @@ class SceneCompleter:
         gravity, warnings = _gravity(observation)
         view_space = ViewSpace.from_gravity(gravity)
         plan = plan_slots(observation, view_space, self.options.fit)
+        observation = without_impossible_readings(observation, plan)
         prepared = time.perf_counter()
         report = Progress(plan, sampler.flow.steps, progress)
         distances = self.distances(observation, plan, sampler, seed, report.network)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from iscene_ros.camera import Camera
+from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.observation import Observation
 from iscene_ros.slots import FitOptions, plan_slots
 from iscene_ros.view_space import ViewSpace
@@ -99,3 +100,24 @@ def test_an_instance_within_another_keeps_its_pixels():
 def test_masks_without_overlap_are_left_alone():
     observation = wall()
     assert with_visible_masks(observation) is observation
+
+
+def test_readings_far_below_the_support_are_dropped_and_others_kept():
+    down = ViewSpace.from_gravity([0, 0, 1.0])
+    observation = wall()  # seen from above: a box 0.8 m below the camera on a table at 1 m
+    depth = observation.depth.copy()
+    depth[110:120, 110:120] = 1.5  # through the table, inside the mask
+    depth[130:135, 110:120] = 1.0  # on the table: the mask bleeds
+    depth[10:20, 10:20] = 1.5  # below the table, outside the mask
+    observation = replace(observation, depth=depth)
+    cleaned = without_impossible_readings(observation, plan_slots(observation, down)).depth
+    assert (cleaned[110:120, 110:120] == 0).all()
+    changed = cleaned != depth
+    assert changed.sum() == 100
+    assert (observation.depth == depth).all()
+
+
+def test_an_observation_without_impossible_readings_is_left_alone():
+    down = ViewSpace.from_gravity([0, 0, 1.0])
+    observation = wall()
+    assert without_impossible_readings(observation, plan_slots(observation, down)) is observation
