@@ -10,9 +10,9 @@ from torch.testing import assert_close
 
 from iscene_ros.errors import InputError
 from iscene_ros.model.config import MiniConfig, SceneFlowConfig
+from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.training.batches import Place, make_batch, packed_views, shard_order
 from iscene_ros.training.objective import ObjectiveOptions, flow_loss
-from iscene_ros.training.random_scenes import SceneOptions
 from iscene_ros.training.samples import SampleOptions, draw_view, sample_slots
 from iscene_ros.training.shards import ShardOptions, ShardSet, read_shard, write_shard
 from iscene_ros.training.train_config import (

@@ -13,13 +13,13 @@ from iscene_ros.model.observation_volume import SlotVolumes
 from iscene_ros.observation import Observation
 from iscene_ros.slot_batch import SlotBatch, slot_batch
 from iscene_ros.slots import FitOptions, plan_slots
-from iscene_ros.training import random_cameras
-from iscene_ros.training.random_cameras import CameraOptions, random_camera
-from iscene_ros.training.random_scenes import RandomScene, SceneOptions, random_scene
-from iscene_ros.training.rendering import render
-from iscene_ros.training.sensor import SensorOptions, observe
-from iscene_ros.training.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
-from iscene_ros.training.shapes import Solid
+from iscene_ros.synthetic import random_cameras
+from iscene_ros.synthetic.random_cameras import CameraOptions, random_camera
+from iscene_ros.synthetic.random_scenes import RandomScene, SceneOptions, random_scene
+from iscene_ros.synthetic.rendering import render
+from iscene_ros.synthetic.sensor import SensorOptions, observe
+from iscene_ros.synthetic.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
+from iscene_ros.synthetic.shapes import Solid
 from iscene_ros.view_space import ViewSpace
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.training.family_sizes import (
+from iscene_ros.synthetic.family_sizes import (
     chance,
     log_uniform,
     longest_side,
     ratios,
     uniform,
 )
-from iscene_ros.training.part_builders import (
+from iscene_ros.synthetic.part_builders import (
     arc_chain,
     box,
     cylinder,
@@ -22,7 +22,7 @@ from iscene_ros.training.part_builders import (
     smoothed,
     sweep,
 )
-from iscene_ros.training.shapes import Operation, Solid
+from iscene_ros.synthetic.shapes import Operation, Solid
 
 SMOOTH = Operation.SMOOTH_UNION
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.training.random_cameras import Camera
-from iscene_ros.training.random_scenes import RandomScene
-from iscene_ros.training.shapes import Solid
+from iscene_ros.synthetic.random_cameras import Camera
+from iscene_ros.synthetic.random_scenes import RandomScene
+from iscene_ros.synthetic.shapes import Solid
 
 _HIT = 3e-4  # m, distance at which a ray counts as on the surface; one more step follows
 _MAX_STEPS = 64

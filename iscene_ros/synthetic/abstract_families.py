@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.training.family_sizes import (
+from iscene_ros.synthetic.family_sizes import (
     chance,
     log_uniform,
     longest_side,
@@ -12,7 +12,7 @@ from iscene_ros.training.family_sizes import (
     uniform,
     wall_thickness,
 )
-from iscene_ros.training.part_builders import (
+from iscene_ros.synthetic.part_builders import (
     box,
     cylinder,
     ellipsoid,
@@ -23,7 +23,7 @@ from iscene_ros.training.part_builders import (
     sweep,
     torus,
 )
-from iscene_ros.training.shapes import Operation, Part, Solid
+from iscene_ros.synthetic.shapes import Operation, Part, Solid
 
 SMOOTH = Operation.SMOOTH_UNION
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.training.part_builders import box, pose
-from iscene_ros.training.shapes import Part, Solid
+from iscene_ros.synthetic.part_builders import box, pose
+from iscene_ros.synthetic.shapes import Part, Solid
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,21 @@ from enum import Enum
 
 import numpy as np
 
-from iscene_ros.training.environments import (
+from iscene_ros.synthetic.environments import (
     Environment,
     bin_on_ground,
     open_ground,
     shelf,
 )
-from iscene_ros.training.placement import (
+from iscene_ros.synthetic.placement import (
     CONTACT_GAP,
     PlacedSolid,
     free_path,
     penetration,
 )
-from iscene_ros.training.resting_poses import resting_rotation
-from iscene_ros.training.shape_families import Family, random_solid
-from iscene_ros.training.shapes import Solid
+from iscene_ros.synthetic.resting_poses import resting_rotation
+from iscene_ros.synthetic.shape_families import Family, random_solid
+from iscene_ros.synthetic.shapes import Solid
 
 MAX_PENETRATION = 7e-4
 

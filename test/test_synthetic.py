@@ -6,18 +6,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iscene_ros.training.part_builders import box, ellipsoid, pose, revolution
-from iscene_ros.training.placement import PlacedSolid
-from iscene_ros.training.random_cameras import Camera, random_camera
-from iscene_ros.training.random_scenes import Layout, RandomScene, SceneOptions, random_scene
-from iscene_ros.training.rendering import render
-from iscene_ros.training.sensor import NOISE_FREE, SensorOptions, observe
-from iscene_ros.training.shape_families import (
+from iscene_ros.synthetic.part_builders import box, ellipsoid, pose, revolution
+from iscene_ros.synthetic.placement import PlacedSolid
+from iscene_ros.synthetic.random_cameras import Camera, random_camera
+from iscene_ros.synthetic.random_scenes import Layout, RandomScene, SceneOptions, random_scene
+from iscene_ros.synthetic.rendering import render
+from iscene_ros.synthetic.sensor import NOISE_FREE, SensorOptions, observe
+from iscene_ros.synthetic.shape_families import (
     HELD_OUT_FAMILIES,
     TRAINING_FAMILIES,
     random_solid,
 )
-from iscene_ros.training.shapes import Solid
+from iscene_ros.synthetic.shapes import Solid
 
 ALL_FAMILIES = {**TRAINING_FAMILIES, **HELD_OUT_FAMILIES}
 

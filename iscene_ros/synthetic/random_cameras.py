@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from iscene_ros.training.random_scenes import Layout, RandomScene
-from iscene_ros.training.shapes import PartKind, Solid
+from iscene_ros.synthetic.random_scenes import Layout, RandomScene
+from iscene_ros.synthetic.shapes import PartKind, Solid
 
 
 @dataclass(frozen=True, eq=False)

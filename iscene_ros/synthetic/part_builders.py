@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from iscene_ros.training.shapes import Operation, Part, PartKind
+from iscene_ros.synthetic.shapes import Operation, Part, PartKind
 
 ORIGIN = (0.0, 0.0, 0.0)
 

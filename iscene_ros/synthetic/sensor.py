@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from iscene_ros.training.rendering import Rendering
+from iscene_ros.synthetic.rendering import Rendering
 
 
 @dataclass(frozen=True)

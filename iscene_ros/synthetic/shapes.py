@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.training import distances
+from iscene_ros.synthetic import distances
 
 
 class PartKind(str, Enum):

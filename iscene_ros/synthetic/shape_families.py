@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from iscene_ros.training import abstract_families as abstract
-from iscene_ros.training import packaging_families as packaging
-from iscene_ros.training import thing_families as things
-from iscene_ros.training import unseen_families as unseen
-from iscene_ros.training.shapes import Solid
+from iscene_ros.synthetic import abstract_families as abstract
+from iscene_ros.synthetic import packaging_families as packaging
+from iscene_ros.synthetic import thing_families as things
+from iscene_ros.synthetic import unseen_families as unseen
+from iscene_ros.synthetic.shapes import Solid
 
 Family = Callable[[np.random.Generator], Solid]
 

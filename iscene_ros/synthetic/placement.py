@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.training.shapes import Solid
+from iscene_ros.synthetic.shapes import Solid
 
 CONTACT_GAP = 3e-4
 _EDGE_REACH = 0.012

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.training.family_sizes import chance, longest_side, uniform
-from iscene_ros.training.part_builders import (
+from iscene_ros.synthetic.family_sizes import chance, longest_side, uniform
+from iscene_ros.synthetic.part_builders import (
     box,
     cylinder,
     ellipsoid,
@@ -15,7 +15,7 @@ from iscene_ros.training.part_builders import (
     smoothed,
     sweep,
 )
-from iscene_ros.training.shapes import Operation, Solid
+from iscene_ros.synthetic.shapes import Operation, Solid
 
 SMOOTH = Operation.SMOOTH_UNION
 

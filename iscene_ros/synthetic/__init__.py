@@ -1,0 +1,1 @@
+"""Synthetic worlds: shapes, scenes at rest, cameras, depth images; torch and numpy alone."""
