@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from tiny_model import TINY
 from torch.testing import assert_close
 
 from iscene_ros.confidence import Calibration, ConfidenceModel
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checkpoint import load_model, save_weights
-from iscene_ros.model.config import MiniConfig, SceneFlowConfig
+from iscene_ros.model.config import SceneFlowConfig
 from iscene_ros.model.observation_volume import (
     CHANNELS,
     ENVIRONMENT,
@@ -29,22 +30,6 @@ from iscene_ros.model.volume_flow import (
     depth_to_space,
     space_to_depth,
     token_positions,
-)
-
-TINY = MiniConfig(
-    resolution=16,
-    grid_channels=8,
-    encoder_layers=1,
-    decoder_layers=1,
-    flow=SceneFlowConfig(
-        tokens_per_side=4,
-        in_channels=16,
-        out_channels=16,
-        model_channels=24,
-        num_blocks=3,
-        num_heads=2,
-        scene_context_blocks=1,
-    ),
 )
 
 
