@@ -101,7 +101,7 @@ def _fit_instance(
     """The slot, or the reason why there is none."""
     rows, columns = np.nonzero(mask)
     if len(rows) == 0:
-        return "its mask has no pixels"
+        return "no pixel of its mask is its own: empty, or covered by other masks"
     depth = observation.depth[rows, columns]
     keep = _without_strays(depth, options)
     if keep.sum() < options.min_points:
