@@ -51,7 +51,8 @@ setup(
         "trimesh>=4.0",
     ],
     extras_require={
-        "train": ["matplotlib>=3.7"],
+        # Muon came with torch 2.9.
+        "train": ["matplotlib>=3.7", "torch>=2.9"],
         "test": [
             "hypothesis>=6.80",
             "matplotlib>=3.7",
