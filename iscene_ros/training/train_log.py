@@ -61,11 +61,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     overlap.plot(minutes, [100 * float(r["held_out_iou"]) for r in rows], "o-", markersize=3)
     overlap.set(xlabel="minutes of training", ylabel="held-out voxel IoU [%]")
     for axes in (losses, overlap):
-        changes = [
-            m
-            for m, a, b in zip(minutes[1:], rows, rows[1:], strict=False)
-            if a["phase"] != b["phase"]
-        ]
-        for minute in changes:
-            axes.axvline(minute, color="gray", linestyle=":", linewidth=1)
+        for minute, row, following in zip(minutes, rows, rows[1:], strict=False):
+            if row["phase"] != following["phase"]:
+                axes.axvline(minute, color="gray", linestyle=":", linewidth=1)
     figure.savefig(picture, dpi=110)
