@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from scipy import ndimage
 
 from iscene_ros.confidence import Evidence, surface_sharpness
 from iscene_ros.meshing import mesh_from_distance
@@ -23,6 +24,9 @@ Report = Callable[[int, int, str], None]
 
 # A part of the surface counts as seen within so many voxels of an observed point.
 SEEN_VOXELS = 1.5
+
+# The surface follows observed points no further out than this share of the truncation.
+MAX_LEVEL = 0.5
 
 
 class Progress:
@@ -80,7 +84,7 @@ class ObjectMaker:
 
     def _make(self, slot: InstanceSlot, distance: np.ndarray, seconds: float) -> SceneObject | None:
         started = time.perf_counter()
-        distance = distance - np.float32(self.calibration.level)
+        distance = distance - np.float32(self._level(slot, distance))
         mesh_view = mesh_from_distance(distance, slot.cube, self.faces)
         if mesh_view is None:
             return None
@@ -103,6 +107,16 @@ class ObjectMaker:
             seconds=seconds + time.perf_counter() - started,
             color=instance_color(instance_id),
         )
+
+    def _level(self, slot: InstanceSlot, distance: np.ndarray) -> float:
+        """Where to cut out the surface: as calibrated, or further out to meet what was seen.
+
+        Observed points lie on the surface. Where the prediction recedes from most of them, as it
+        does from parts that are thinner than a voxel, the surface follows them.
+        """
+        voxels = (slot.cube.from_view(slot.points_view) + 0.5) * len(distance) - 0.5
+        seen = ndimage.map_coordinates(distance, voxels.T, order=1, mode="nearest")
+        return max(self.calibration.level, min(float(np.median(seen)), MAX_LEVEL))
 
     def _skip(self, index: int, reason: str) -> SkippedObject:
         observation = self.observation

@@ -62,6 +62,14 @@ def test_the_observed_side_agrees_with_the_depth(scene):
     assert np.median(residuals) <= 0.003
 
 
+def test_the_mesh_meets_what_was_seen_of_thin_things(scene):
+    """Spoons and scissors are thinner than a voxel; they may not shrink to a crumb."""
+    thin = [o for o in scene.objects if o.label in ("measuring_spoons", "fiskars_scissors")]
+    assert len(thin) == 2
+    for o in thin:
+        assert o.size.max() > 0.04 and o.depth_residual < 0.01, o.label
+
+
 def test_the_same_seed_gives_the_same_bytes(completer, frame, scene):
     assert as_bytes(completer.complete(frame)) == as_bytes(scene)
     two_steps = [as_bytes(completer.complete(frame, steps=2, seed=s)) for s in (1, 1, 2)]
