@@ -18,8 +18,10 @@ from iscene_ros.view_space import Cube
 # degenerates where the surface runs through a sample.
 SNAP = 0.01
 
-# Collapsing edges of thin parts may pinch the surface; then as many faces as these factors allow.
-RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5)
+# Collapsing edges of thin parts may pinch the surface; then it is tried less aggressively, and with
+# as many faces as these factors allow.
+AGGRESSIVENESS = (7.0, 5.0)
+RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
 
 # Doubled area of the smallest triangle that counts, in squared voxels.
 SMALLEST_TRIANGLE = 1e-6
@@ -135,9 +137,12 @@ def _simplified(
         budget = int(factor * faces)
         if budget >= len(triangles):
             break
-        fewer = fast_simplification.simplify(corners, triangles, target_count=budget)
-        if _is_sound(*fewer):
-            return fewer
+        for aggressiveness in AGGRESSIVENESS:
+            fewer = fast_simplification.simplify(
+                corners, triangles, target_count=budget, agg=aggressiveness
+            )
+            if len(fewer[1]) <= RELAXED_BUDGETS[1] * budget and _is_sound(*fewer):
+                return fewer
     return corners, triangles
 
 
