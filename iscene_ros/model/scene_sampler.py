@@ -73,6 +73,8 @@ def sample_scene(
 
 
 class _SceneSampler:
+    """One scene: what its slot remembers at each time serves all chunks of instances."""
+
     def __init__(
         self,
         network: VolumeSceneFlow,
@@ -81,32 +83,26 @@ class _SceneSampler:
         advance: Callable[[int], None],
     ) -> None:
         self.network, self.options, self.seed, self.advance = network, options, seed, advance
+        self.remembered: dict[tuple[float, bool, bool], SceneMemory] = {}
 
     def instances(self, inputs: SlotInputs) -> Tensor:
         """Sample the scene slot, keep what it remembers at each time, then the instances."""
-        scene = inputs.rows(slice(0, 1))
-        trace: dict[tuple[float, bool, bool], SceneMemory] = {}
-        self._sample(scene, None, trace)
+        self._sample(inputs.rows(slice(0, 1)), is_scene=True)
         chunks = []
         for start in range(1, len(inputs.numbers), self.options.chunk):
             part = inputs.rows(slice(start, start + self.options.chunk))
-            chunks.append(self._sample(part, trace, {}))
+            chunks.append(self._sample(part, is_scene=False))
         return torch.cat(chunks)
 
-    def _sample(
-        self,
-        inputs: SlotInputs,
-        scene: dict[tuple[float, bool, bool], SceneMemory] | None,
-        trace: dict[tuple[float, bool, bool], SceneMemory],
-    ) -> Tensor:
+    def _sample(self, inputs: SlotInputs, is_scene: bool) -> Tensor:
         side = inputs.volume.shape[-1]
         noise = [seeded_noise((side,) * 3, self.seed, n) for n in inputs.numbers]
         mirrored = inputs.mirrored() if self.options.mirror_average else None
 
         def velocity(x: Tensor, time: float, conditional: bool) -> Tensor:
-            x0 = self._predict(inputs, x, time, conditional, False, scene, trace)
+            x0 = self._predict(inputs, x, (time, conditional, False), is_scene)
             if mirrored is not None:
-                other = self._predict(mirrored, x.flip(1), time, conditional, True, scene, trace)
+                other = self._predict(mirrored, x.flip(1), (time, conditional, True), is_scene)
                 x0 = 0.5 * (x0 + other.flip(1))
             self.advance(len(inputs.numbers))
             return (x - x0) / time
@@ -117,16 +113,15 @@ class _SceneSampler:
         self,
         inputs: SlotInputs,
         noisy: Tensor,
-        time: float,
-        conditional: bool,
-        mirror: bool,
-        scene: dict[tuple[float, bool, bool], SceneMemory] | None,
-        trace: dict[tuple[float, bool, bool], SceneMemory],
+        key: tuple[float, bool, bool],  # time, conditional, mirrored
+        is_scene: bool,
     ) -> Tensor:
-        key = (time, conditional, mirror)
-        rows = torch.zeros(len(noisy), dtype=torch.int64, device=noisy.device)
-        seen = scene[key].rows(rows) if scene is not None else None
+        time, conditional, _ = key
         volume = inputs.volume if conditional else torch.zeros_like(inputs.volume)
         times = torch.full((len(noisy),), time, device=noisy.device)
-        x0, trace[key] = self.network(noisy, times, volume, inputs.positions, seen)
-        return x0
+        if is_scene:
+            x0, self.remembered[key] = self.network(noisy, times, volume, inputs.positions)
+            return x0
+        rows = torch.zeros(len(noisy), dtype=torch.int64, device=noisy.device)
+        scene = self.remembered[key].rows(rows)
+        return self.network(noisy, times, volume, inputs.positions, scene)[0]

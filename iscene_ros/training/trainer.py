@@ -41,7 +41,7 @@ class Progress:
     pack: int = 0
     total_steps: int = 0
     total_seconds: float = 0.0
-    best: float = 0.0
+    best: float = -1.0
 
 
 class Trainer:
