@@ -1,0 +1,1 @@
+"""The thin layer around the session: messages, the node, bags."""

@@ -1,0 +1,159 @@
+"""Messages without knowing whose classes they are: rclpy's, or the dataclasses of rosbags.
+
+Both have the same attributes; they differ in how a message is made, in what holds its bytes, and in
+who serialises it. Everything else of the message layer is written once, on top of `MessageTypes`.
+"""
+
+from __future__ import annotations
+
+import array
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+NANOSECONDS = 1_000_000_000
+
+
+class MessageTypes(ABC):
+    """Makes, reads and writes messages by the names of their types, as "std_msgs/msg/String"."""
+
+    @abstractmethod
+    def make(self, name: str, **values: Any) -> Any:
+        """A message; what is not given is zero or empty.
+
+        Raises:
+            LookupError: the type is not installed.
+        """
+
+    @abstractmethod
+    def byte_array(self, values: np.ndarray) -> Any:
+        """What a field of type uint8[] takes, from contiguous values of any dtype."""
+
+    @abstractmethod
+    def serialize(self, name: str, message: Any) -> bytes:
+        """The CDR bytes of a message, with the 4 bytes of encapsulation."""
+
+    @abstractmethod
+    def deserialize(self, name: str, data: bytes) -> Any:
+        """The message of CDR bytes."""
+
+    def stamp(self, stamp_ns: int) -> Any:
+        """A builtin_interfaces/msg/Time of nanoseconds."""
+        seconds, nanoseconds = divmod(int(stamp_ns), NANOSECONDS)
+        return self.make("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
+
+    def header(self, stamp_ns: int, frame_id: str) -> Any:
+        """A std_msgs/msg/Header."""
+        return self.make("std_msgs/msg/Header", stamp=self.stamp(stamp_ns), frame_id=frame_id)
+
+
+class RclpyTypes(MessageTypes):
+    """The classes of an installed ROS."""
+
+    def __init__(self) -> None:
+        self._classes: dict[str, type] = {}
+
+    def make(self, name: str, **values: Any) -> Any:
+        """See `MessageTypes.make`."""
+        return self.message_class(name)(**values)
+
+    def message_class(self, name: str) -> type:
+        """The class of a message type.
+
+        Raises:
+            LookupError: its package is not installed.
+        """
+        from rosidl_runtime_py.utilities import get_message
+
+        if name not in self._classes:
+            try:
+                self._classes[name] = get_message(name)
+            except (ImportError, AttributeError, ValueError) as error:
+                package = name.split("/")[0]
+                raise LookupError(
+                    f"message type {name} is not installed: apt install ros-<distribution>-"
+                    f"{package.replace('_', '-')}"
+                ) from error
+        return self._classes[name]
+
+    def byte_array(self, values: np.ndarray) -> array.array:
+        """See `MessageTypes.byte_array`; rclpy checks any other type element by element."""
+        made = array.array("B")
+        made.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+        return made
+
+    def serialize(self, name: str, message: Any) -> bytes:
+        """See `MessageTypes.serialize`."""
+        from rclpy.serialization import serialize_message
+
+        return serialize_message(message)
+
+    def deserialize(self, name: str, data: bytes) -> Any:
+        """See `MessageTypes.deserialize`."""
+        from rclpy.serialization import deserialize_message
+
+        return deserialize_message(data, self.message_class(name))
+
+
+class RosbagsTypes(MessageTypes):
+    """The dataclasses of rosbags; no ROS needed.
+
+    Args:
+        typestore: of rosbags; by default with every type of this package, see `typestore`.
+    """
+
+    def __init__(self, typestore: Any = None) -> None:
+        if typestore is None:
+            from iscene_ros.ros.typestore import make_typestore
+
+            typestore = make_typestore()
+        self.typestore = typestore
+
+    def make(self, name: str, **values: Any) -> Any:
+        """See `MessageTypes.make`."""
+        if name not in self.typestore.fielddefs:
+            raise LookupError(f"message type {name} is not registered")
+        _, fields = self.typestore.fielddefs[name]
+        unknown = set(values) - {field for field, _ in fields}
+        if unknown:
+            raise AttributeError(f"{name} has no field {sorted(unknown)[0]}")
+        complete = {
+            field: values[field] if field in values else self._default(description)
+            for field, description in fields
+        }
+        return self.typestore.types[name](**complete)
+
+    def byte_array(self, values: np.ndarray) -> np.ndarray:
+        """See `MessageTypes.byte_array`."""
+        return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+
+    def serialize(self, name: str, message: Any) -> bytes:
+        """See `MessageTypes.serialize`."""
+        return bytes(self.typestore.serialize_cdr(message, name))
+
+    def deserialize(self, name: str, data: bytes) -> Any:
+        """See `MessageTypes.deserialize`."""
+        return self.typestore.deserialize_cdr(data, name)
+
+    def _default(self, description: tuple) -> Any:
+        from rosbags.interfaces import Nodetype
+
+        kind, detail = description
+        if kind == Nodetype.NAME:
+            return self.make(detail)
+        if kind == Nodetype.BASE:
+            base = detail[0]
+            return "" if base == "string" else False if base == "bool" else _zero(base)
+        (element_kind, element), count = detail
+        count = count if kind == Nodetype.ARRAY else 0
+        if element_kind == Nodetype.BASE and element[0] != "string":
+            return np.zeros(count, _DTYPES.get(element[0], element[0]))
+        return [self._default((element_kind, element)) for _ in range(count)]
+
+
+_DTYPES = {"octet": "uint8", "char": "uint8", "byte": "uint8"}
+
+
+def _zero(base: str) -> int | float:
+    return 0.0 if base.startswith("float") else 0

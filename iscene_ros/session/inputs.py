@@ -1,0 +1,143 @@
+"""What a session takes in, decoded: numpy arrays, stamps in whole nanoseconds, frames by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iscene_ros.camera import Camera
+
+
+@dataclass(frozen=True)
+class ColorImage:
+    """A colour image.
+
+    Attributes:
+        stamp_ns: time of capture [ns].
+        frame_id: the camera's optical frame.
+        rgb: (H, W, 3) uint8.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class DepthImage:
+    """A depth image, registered to the colour image.
+
+    Attributes:
+        stamp_ns: time of capture [ns].
+        frame_id: the camera's optical frame.
+        depth: (H, W) float32, distance along the optical axis [m]; 0 or NaN = no reading.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    depth: np.ndarray
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """A camera's calibration, for images as they are published (binning and ROI applied).
+
+    Attributes:
+        stamp_ns: time of capture [ns].
+        frame_id: the camera's optical frame.
+        camera: size and pinhole model.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class InstanceImage:
+    """A label image.
+
+    Attributes:
+        stamp_ns: time of capture [ns] of the image that was segmented.
+        frame_id: the camera's optical frame.
+        ids: (H, W) int32 instance ids, 0 = background, never negative.
+        classes: class number by instance id, where the image carries classes.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    ids: np.ndarray
+    classes: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One detected object.
+
+    Attributes:
+        label: class name; "" where unknown.
+        score: in [0, 1].
+        tracker_id: what a tracker calls the object from frame to frame; "" where there is none.
+        box: (4,) float64 centre u, v and width, height [pixels], or None.
+        polygon: (P, 2) float64 boundary u, v of the mask [pixels], or None.
+    """
+
+    label: str
+    score: float
+    tracker_id: str = ""
+    box: np.ndarray | None = None
+    polygon: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The detections of one image.
+
+    Attributes:
+        stamp_ns: time of capture [ns] of the image.
+        frame_id: the camera's optical frame.
+        items: in the order of the message.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    items: tuple[Detection, ...]
+
+
+@dataclass(frozen=True)
+class TransformSample:
+    """One transform at one time.
+
+    Attributes:
+        stamp_ns: [ns]; ignored where static.
+        parent, child: frame names without leading slash.
+        parent_from_child: (4, 4) float64 rigid [m].
+        static: holds for all times.
+    """
+
+    stamp_ns: int
+    parent: str
+    child: str
+    parent_from_child: np.ndarray
+    static: bool = False
+
+
+@dataclass(frozen=True)
+class PoseSample:
+    """A pose from a topic instead of TF.
+
+    Attributes:
+        stamp_ns: [ns].
+        parent: the frame it is expressed in.
+        child: the frame whose pose it is; "" = the camera's optical frame.
+        parent_from_child: (4, 4) float64 rigid [m].
+    """
+
+    stamp_ns: int
+    parent: str
+    child: str
+    parent_from_child: np.ndarray
+
+
+Input = ColorImage | DepthImage | Intrinsics | InstanceImage | Detections | PoseSample

@@ -1,0 +1,224 @@
+"""Every parameter of the node and of `iscene bag`: name, default, meaning, range.
+
+One table serves the ROS parameters (descriptors, validation), config/scene.yaml and the README.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_type_hints
+
+from iscene_ros.errors import InputError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a parameter may be.
+
+    Attributes:
+        description: one sentence with the unit.
+        low, high: inclusive range of a number.
+        choices: allowed texts; empty = any.
+        live: takes effect while the node runs; others need a cleanup and a new configure.
+    """
+
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+
+def _setting(default: Any, description: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"limits": Limits(description, **limits)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters. `topics` are relative names that launch files remap and bags resolve."""
+
+    model: str = _setting("iscene-mini", "name of a shipped model or path of a checkpoint")
+    device: str = _setting("auto", "where the model runs", choices=("auto", "cpu", "cuda"))
+    mode: str = _setting(
+        "continuous",
+        "continuous: complete the newest frame again and again; on_demand: only when ~/complete "
+        "is called",
+        choices=("continuous", "on_demand"),
+        live=True,
+    )
+    rate: float = _setting(
+        0.0, "most completions a second [1/s]; 0 = as fast as the model", low=0, high=100, live=True
+    )
+    steps: int = _setting(
+        0, "steps of the sampler; 0 = the model's default", low=0, high=100, live=True
+    )
+    seed: int = _setting(
+        0, "seed of the sampler: same frame, same result", low=0, high=2**31 - 1, live=True
+    )
+    faces: int = _setting(5000, "most triangles of a mesh", low=100, high=200_000, live=True)
+    min_score: float = _setting(
+        0.0, "detections below this score are left out", low=0, high=1, live=True
+    )
+    min_pixels: int = _setting(
+        30, "instances with fewer pixels are left out", low=1, high=10**6, live=True
+    )
+    max_instances: int = _setting(
+        64, "the largest instances of a frame are completed, others skipped", low=1, high=512,
+        live=True,
+    )  # fmt: skip
+
+    world_frame: str = _setting("map", "frame of all outputs; z points up")
+    fallback_frames: tuple[str, ...] = _setting(
+        ("odom", "base_link"), "used in this order while TF does not know the world frame"
+    )
+    pose_source: str = _setting(
+        "tf",
+        "where the camera pose comes from: tf, or the topic camera_pose as PoseStamped (pose) or "
+        "Odometry (odometry)",
+        choices=("tf", "pose", "odometry"),
+    )
+    transform_timeout: float = _setting(
+        0.2, "how long a frame waits for its camera pose [s]", low=0, high=10, live=True
+    )
+    transform_tolerance: float = _setting(
+        0.1, "how far a pose may lie from the stamp of the frame [s]", low=0, high=10, live=True
+    )
+
+    use_rgb: bool = _setting(True, "use the colour image; only pictures need it")
+    rgb_transport: str = _setting(
+        "raw", "raw: Image on rgb; compressed: CompressedImage on rgb/compressed",
+        choices=("raw", "compressed"),
+    )  # fmt: skip
+    rectified: bool = _setting(
+        False, "the images are rectified: P of camera_info holds, not K and D"
+    )
+    depth_unit: float = _setting(
+        0.001, "metres of one step of a 16UC1 depth image [m]", low=1e-6, high=1, live=True
+    )
+    masks_from: str = _setting(
+        "instances", "instances: a label image; detections: polygons of yolo_msgs",
+        choices=("instances", "detections"),
+    )  # fmt: skip
+    instance_encoding: str = _setting(
+        "ids", "what a pixel of the label image is: an instance id, or class << 16 | instance",
+        choices=("ids", "class_and_id"),
+    )  # fmt: skip
+    detections: str = _setting(
+        "none", "type of the topic detections, which brings classes, scores and tracker ids",
+        choices=("none", "vision_msgs", "yolo_msgs"),
+    )  # fmt: skip
+    class_names: tuple[str, ...] = _setting((), "name of each class number, from 0")
+
+    sync_slop: float = _setting(
+        0.03, "how far the stamps of one frame may lie apart [s]", low=0, high=10, live=True
+    )
+    queue_size: int = _setting(30, "messages of a topic kept for synchronisation", low=1, high=1000)
+    max_age: float = _setting(
+        2.0, "frames older than this are not completed [s]; 0 = any age", low=0, high=3600,
+        live=True,
+    )  # fmt: skip
+    reliability: str = _setting(
+        "best_effort", "QoS of the image subscriptions", choices=("best_effort", "reliable")
+    )
+
+    forget_after: int = _setting(
+        5, "an object is removed after so many frames in a row that should show it and do not",
+        low=1, high=10_000, live=True,
+    )  # fmt: skip
+    match_distance: float = _setting(
+        0.15, "an object of the same class may have moved this far between frames [m]", low=0,
+        high=10, live=True,
+    )  # fmt: skip
+    match_overlap: float = _setting(
+        0.3, "share of the surfaces that must agree for the same object", low=0, high=1, live=True
+    )
+
+    frame_prefix: str = _setting("", "put before the TF names of objects")
+    publish_tf: bool = _setting(True, "broadcast a TF frame for every object", live=True)
+    marker_alpha: float = _setting(1.0, "opacity of the mesh markers", low=0, high=1, live=True)
+    cloud_points: int = _setting(
+        2000, "points of ~/cloud an object", low=10, high=100_000, live=True
+    )
+    inline_meshes: bool = _setting(
+        False, "put the meshes into ~/scene_graph instead of naming their markers", live=True
+    )
+    save_directory: str = _setting(
+        "iscene_scenes", "where ~/save_scene writes; a folder a call", live=True
+    )
+
+    topics_rgb: str = _setting("rgb", "colour image")
+    topics_depth: str = _setting("depth", "depth image")
+    topics_camera_info: str = _setting("camera_info", "calibration of both images")
+    topics_instances: str = _setting("instances", "label image")
+    topics_detections: str = _setting("detections", "detections of the colour image")
+    topics_camera_pose: str = _setting("camera_pose", "camera pose where pose_source is not tf")
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_setting(name, value)
+        if self.masks_from == "detections" and self.detections != "yolo_msgs":
+            raise InputError(
+                f"masks_from: detections, but detections: {self.detections}; only yolo_msgs carry "
+                "masks: set detections to yolo_msgs or masks_from to instances"
+            )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
+        """Settings of ROS parameter names ("topics.rgb"); what is absent keeps its default.
+
+        Raises:
+            InputError: an unknown name, a wrong type, a value out of range.
+        """
+        return cls().changed(values)
+
+    def changed(self, values: Mapping[str, Any]) -> Settings:
+        """These settings with some replaced; names and errors as in `from_mapping`."""
+        fields_by_name = {parameter_name(f.name): f.name for f in fields(self)}
+        unknown = sorted(set(values) - set(fields_by_name))
+        if unknown:
+            raise InputError(f"parameter {unknown[0]}: unknown; see config/scene.yaml")
+        made = {fields_by_name[name]: _plain(value) for name, value in values.items()}
+        for name, value in made.items():
+            if isinstance(value, int) and _hints()[name] is float and not isinstance(value, bool):
+                made[name] = float(value)
+        return replace(self, **made)
+
+
+def parameter_name(field_name: str) -> str:
+    """The ROS name of a field: topics_rgb is topics.rgb, other names stay."""
+    return field_name.replace("topics_", "topics.", 1)
+
+
+def limits_of(field_name: str) -> Limits:
+    """Description and range of a field of `Settings`."""
+    return next(f.metadata["limits"] for f in fields(Settings) if f.name == field_name)
+
+
+def check_setting(field_name: str, value: Any) -> None:
+    """Check one value.
+
+    Raises:
+        InputError: wrong type or out of range; names the parameter.
+    """
+    name, hint, limits = parameter_name(field_name), _hints()[field_name], limits_of(field_name)
+    kind = tuple if hint == tuple[str, ...] else hint
+    numeric_bool = isinstance(value, bool) and kind is not bool
+    if not isinstance(value, kind) or numeric_bool:
+        raise InputError(f"parameter {name}: {value!r}, expected {kind.__name__}")
+    if kind is tuple and not all(isinstance(entry, str) for entry in value):
+        raise InputError(f"parameter {name}: {value!r}, expected a list of texts")
+    if limits.choices and value not in limits.choices:
+        raise InputError(
+            f"parameter {name}: {value!r}, expected one of {', '.join(limits.choices)}"
+        )
+    if limits.low is not None and not limits.low <= value <= limits.high:
+        raise InputError(f"parameter {name}: {value}, expected {limits.low} to {limits.high}")
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings)
