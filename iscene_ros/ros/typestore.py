@@ -12,7 +12,7 @@ DEFINITIONS = Path(__file__).with_name("definitions")
 @lru_cache(maxsize=1)
 def make_typestore() -> Any:
     """The types of ROS 2 Jazzy and every definitions/<package>/msg/<Type>.msg of this package."""
-    from rosbags.typesys import Stores, get_typestore, get_types_from_msg
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     typestore = get_typestore(Stores.ROS2_JAZZY)
     lacking = {}
