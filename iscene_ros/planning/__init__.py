@@ -1,0 +1,1 @@
+"""What planners take from a scene, without ROS: PDDL, collision bodies, changes."""
