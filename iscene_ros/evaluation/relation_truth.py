@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from iscene_ros.evaluation.convex_columns import column_intervals, enclosed_share
+from iscene_ros.evaluation.convex_columns import Columns, ConvexBody, enclosed_share, unpacked
 from iscene_ros.evaluation.physics_scenes import PhysicsScene
 from iscene_ros.evaluation.simulation import PhysicsContact
 from iscene_ros.relations.predicate import Predicate
@@ -87,53 +87,52 @@ def _edges_of(
 
 def geometric_relations(scene: PhysicsScene, known: set[Edge]) -> set[Edge]:
     """inside, above, blocks_from_above, from exact columns."""
-    pieces = [scene.pieces_world(i) for i in range(len(scene.shapes))]
-    intervals = [column_intervals(p, SPACING_M) for p in pieces]
+    bodies = [ConvexBody(scene.pieces_world(i)) for i in range(len(scene.shapes))]
     edges: set[Edge] = set()
-    for one in range(len(pieces)):
-        for other in range(len(pieces)):
-            if one == other:
+    for one, body in enumerate(bodies):
+        for other, below in enumerate(bodies):
+            if one == other or not body.overlaps(below):
                 continue
-            if enclosed_share(pieces[one], pieces[other], 2 * SPACING_M) >= INSIDE_SHARE:
+            if enclosed_share(body, below, 2 * SPACING_M) >= INSIDE_SHARE:
                 edges.add((one + 1, Predicate.INSIDE, other + 1))
-            reach = _reach_over(intervals[one], intervals[other])
-            if reach >= LEAST_REACH:
+            if _reach_over(body.columns(SPACING_M), below.columns(SPACING_M)) >= LEAST_REACH:
                 edges.add((one + 1, Predicate.BLOCKS_FROM_ABOVE, other + 1))
                 if (one + 1, Predicate.TOUCHING, other + 1) not in known:
                     edges.add((one + 1, Predicate.ABOVE, other + 1))
-    for body, columns in enumerate(intervals):
-        if _boxes_over(columns, scene.boxes) >= LEAST_REACH:
-            edges.add((0, Predicate.BLOCKS_FROM_ABOVE, body + 1))
+        if _boxes_over(body, scene.boxes) >= LEAST_REACH:
+            edges.add((0, Predicate.BLOCKS_FROM_ABOVE, one + 1))
     return edges
 
 
-def _reach_over(upper: dict, lower: dict) -> float:
+def _reach_over(upper: Columns, lower: Columns) -> float:
     """How many columns deep the upper body reaches over the lower one."""
-    shared = [cell for cell in upper if cell in lower]
-    over = [c for c in shared if upper[c][-1][1] > lower[c][0][1] + SPACING_M]
-    over = [c for c in over if any(low >= lower[c][0][1] - 5e-4 for low, _ in upper[c])]
-    return _depth(over)
-
-
-def _boxes_over(columns: dict, boxes: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
-    over = []
-    for (i, j), parts in columns.items():
-        point = SPACING_M * np.array([i, j])
-        for low, high in boxes:
-            covers = np.all((point > low[:2]) & (point < high[:2]))
-            if covers and low[2] >= parts[0][1] - 5e-4:
-                over.append((i, j))
-                break
-    return _depth(over)
-
-
-def _depth(cells: list[tuple[int, int]]) -> float:
-    if not cells:
+    cells, first = np.unique(lower.cell, return_index=True)
+    if not len(cells):
         return 0.0
-    index = np.array(cells)
-    index -= index.min(axis=0) - 1
-    mask = np.zeros(index.max(axis=0) + 2, bool)
-    mask[tuple(index.T)] = True
+    row = np.minimum(np.searchsorted(cells, upper.cell), len(cells) - 1)
+    top = lower.high[first[row]]
+    over = (cells[row] == upper.cell) & (upper.low >= top - 5e-4) & (upper.high > top + SPACING_M)
+    return _depth(unpacked(np.unique(upper.cell[over])))
+
+
+def _boxes_over(body: ConvexBody, boxes: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    columns = body.columns(SPACING_M)
+    cells, first = np.unique(columns.cell, return_index=True)
+    points, top = SPACING_M * unpacked(cells), columns.high[first]
+    over = np.zeros(len(cells), bool)
+    for low, high in boxes:
+        covers = np.all((points > low[:2]) & (points < high[:2]), axis=1)
+        over |= covers & (low[2] >= top - 5e-4)
+    return _depth(unpacked(cells[over]))
+
+
+def _depth(cells: np.ndarray) -> float:
+    """Half the width of a set of columns (M, 2) where it is widest, in columns."""
+    if not len(cells):
+        return 0.0
+    cells = cells - cells.min(axis=0) + 1
+    mask = np.zeros(cells.max(axis=0) + 2, bool)
+    mask[tuple(cells.T)] = True
     return float(ndimage.distance_transform_edt(mask).max())
 
 
