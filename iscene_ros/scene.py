@@ -65,6 +65,34 @@ class SkippedObject:
 
 
 @dataclass(frozen=True)
+class RelationEvidence:
+    """What an edge of the scene graph was read from; None where it does not apply.
+
+    Attributes:
+        gap_m: free distance of the surfaces [m].
+        penetration_m: depth by which they overlap [m].
+        area_m2: of the contact, or of the overlap seen from above [m^2].
+        contact_point: in the scene's frame [m].
+        normal: unit direction from the object of the edge to its subject, in the scene's frame.
+        share: of the subject's volume (inside), of the object's outline (blocks_from_above) or of
+            its picture (occludes), in [0, 1].
+        is_stable: whether the subject's centre of mass lies over its supports.
+        error_m: of a shape laid over another one [m].
+        frame: in which a direction is meant: "camera", its axes made horizontal.
+    """
+
+    gap_m: float | None = None
+    penetration_m: float | None = None
+    area_m2: float | None = None
+    contact_point: tuple[float, float, float] | None = None
+    normal: tuple[float, float, float] | None = None
+    share: float | None = None
+    is_stable: bool | None = None
+    error_m: float | None = None
+    frame: str | None = None
+
+
+@dataclass(frozen=True)
 class Relation:
     """A directed edge of the scene graph; object 0 is the environment."""
 
@@ -72,6 +100,7 @@ class Relation:
     predicate: str
     object: int
     confidence: float
+    evidence: RelationEvidence | None = None
 
 
 @dataclass(frozen=True)

@@ -66,19 +66,18 @@ def _tiled(low: np.ndarray, high: np.ndarray) -> Mesh:
 
 
 def _camera_pose(rng: np.random.Generator, scene: PhysicsScene) -> np.ndarray:
-    points = np.concatenate([m.vertices for i in range(len(scene.shapes)) for m in scene.pieces_world(i)])
-    low, high = points.min(axis=0), points.max(axis=0)
-    target = 0.5 * (low + high)
-    radius = 0.5 * float(np.linalg.norm(high - low))
+    """Looks down at the middle of most of the objects, from as far as they need."""
+    middles = scene.world_from_object[:, :3, 3]
+    target = np.median(middles, axis=0)
+    size = np.median([np.ptp(shape.mesh.vertices, axis=0).max() for shape in scene.shapes])
+    radius = float(np.quantile(np.linalg.norm(middles - target, axis=1), 0.75) + 0.5 * size)
     steep = scene.arrangement in (Arrangement.BIN, Arrangement.CONTAINER)
-    elevation = np.deg2rad(rng.uniform(45, 80) if steep else rng.uniform(25, 65))
-    azimuth = rng.uniform(-0.9, 0.9) if scene.arrangement is Arrangement.CORNER else rng.uniform(-np.pi, np.pi)
+    elevation = np.deg2rad(rng.uniform(40, 80) if steep else rng.uniform(25, 65))
+    azimuth = rng.uniform(-np.pi, np.pi)
     if scene.arrangement is Arrangement.CORNER:
-        azimuth -= 0.4
-    distance = float(np.clip(radius * rng.uniform(2.0, 3.0), 0.35, 2.0))
-    back = np.array(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
-    )
+        azimuth = rng.uniform(-1.3, 0.5)  # into the corner, not at the back of its walls
+    distance = float(np.clip(radius * rng.uniform(2.2, 3.2), 0.35, 1.5))
+    back = np.array([np.cos(azimuth), np.sin(azimuth), np.tan(elevation)]) * np.cos(elevation)
     right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     pose = np.eye(4)
     pose[:3, :3] = np.stack([right, np.cross(-back, right), -back], axis=1)

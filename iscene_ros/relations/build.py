@@ -1,0 +1,205 @@
+"""From completed objects to the edges of the scene graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from iscene_ros.observation import Observation
+from iscene_ros.relations.bodies import Body, bodies_of, up_in_frame, upright_from_frame
+from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.certainty import probability
+from iscene_ros.relations.consistency import (
+    Edge,
+    above_from,
+    likely,
+    one_way,
+    supports_without_cycles,
+    touching_with_support,
+)
+from iscene_ros.relations.environment import Environment, NoEnvironment, SeenPlanes
+from iscene_ros.relations.gaps import near_gaps
+from iscene_ros.relations.occlusion import occlusion_candidates
+from iscene_ros.relations.overlaps import Spans, overhangs
+from iscene_ros.relations.placement import (
+    beside_candidates,
+    blocking_candidates,
+    inside_candidates,
+    near_candidates,
+    view_directions,
+)
+from iscene_ros.relations.planes import find_planes
+from iscene_ros.relations.predicate import INVERSE, Predicate
+from iscene_ros.relations.scene_geometry import SceneGeometry, measure
+from iscene_ros.relations.support import (
+    leaning_candidates,
+    stability_margin,
+    support_candidates,
+    touching_candidates,
+)
+from iscene_ros.scene import Relation, RelationEvidence, Scene
+
+Scored = list[tuple[Candidate, float]]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Everything that may hold in a scene, with its probability, by predicate."""
+
+    geometry: SceneGeometry
+    by_predicate: dict[Predicate, Scored]
+
+    def of(self, predicate: Predicate) -> Scored:
+        """Candidates for a predicate."""
+        return self.by_predicate.get(predicate, [])
+
+
+def with_relations(scene: Scene, observation: Observation | None = None) -> Scene:
+    """The scene with the edges of its graph.
+
+    Args:
+        scene: completed.
+        observation: what it was completed from; without it nothing is known of the environment.
+    """
+    return replace(scene, relations=relate(scene, observation))
+
+
+def relate(scene: Scene, observation: Observation | None = None) -> tuple[Relation, ...]:
+    """The edges of a scene's graph, both directions of each; object 0 is the environment.
+
+    Where gravity is unknown only relations that do not need it are given: near, touching, inside.
+    """
+    up = up_in_frame(scene)
+    upright = np.eye(3) if up is None else upright_from_frame(up)
+    upright_from_camera = np.eye(4)
+    upright_from_camera[:3, :3] = upright
+    upright_from_camera = upright_from_camera @ scene.frame_from_camera
+    environment: Environment = NoEnvironment()
+    if observation is not None:
+        observation = observation.rectified()
+        planes = find_planes(observation, upright_from_camera)
+        if planes:
+            environment = SeenPlanes(
+                planes, observation.depth, observation.camera, upright_from_camera
+            )
+    bodies = bodies_of(scene, upright)
+    edges = relate_bodies(bodies, environment, upright_from_camera)
+    if up is None:
+        free = (Predicate.NEAR, Predicate.TOUCHING, Predicate.INSIDE, Predicate.CONTAINS)
+        edges = tuple(edge for edge in edges if edge.predicate in free)
+    return tuple(_in_frame(edge, upright.T) for edge in edges)
+
+
+def relate_bodies(
+    bodies: Sequence[Body], environment: Environment, upright_from_camera: np.ndarray | None = None
+) -> tuple[Relation, ...]:
+    """The edges between bodies, evidence in the upright frame.
+
+    Args:
+        bodies: in the upright frame.
+        environment: what surrounds them.
+        upright_from_camera: (4, 4); without it there are no relations of sight.
+    """
+    if not bodies:
+        return ()
+    candidates = find_candidates(measure(bodies, environment), upright_from_camera)
+    edges = decide(candidates)
+    names = candidates.geometry.name
+    return tuple(_named(edge, names(edge.subject), names(edge.object)) for edge in edges)
+
+
+def find_candidates(
+    geometry: SceneGeometry, upright_from_camera: np.ndarray | None = None
+) -> Candidates:
+    """All edges that may hold, with their probabilities."""
+    spans = Spans(geometry)
+    gaps = near_gaps(geometry)
+    supported = _scored(support_candidates(geometry, spans))
+    near = _scored(near_candidates(geometry, gaps))
+    pairs = [(gap.one, gap.other) for gap in gaps]
+    both = pairs + [pair[::-1] for pair in pairs]
+    found = [
+        supported,
+        _scored(leaning_candidates(geometry, supported)),
+        _scored(touching_candidates(geometry, supported)),
+        _scored(inside_candidates(geometry, spans, both)),
+        _scored(blocking_candidates(geometry, overhangs(geometry))),
+        near,
+    ]
+    if upright_from_camera is not None:
+        view = view_directions(upright_from_camera)
+        found.append(_scored(beside_candidates(geometry, pairs, view)))
+        found.append(_scored(occlusion_candidates(geometry, upright_from_camera)))
+    by_predicate: dict[Predicate, Scored] = {}
+    for candidate, p in (pair for part in found for pair in part):
+        by_predicate.setdefault(candidate.predicate, []).append((candidate, p))
+    return Candidates(geometry, by_predicate)
+
+
+def decide(candidates: Candidates) -> tuple[Edge, ...]:
+    """The edges that hold, without contradictions, in both directions."""
+    inside = one_way(likely(candidates.of(Predicate.INSIDE)))
+    supported = supports_without_cycles(candidates.of(Predicate.SUPPORTED_BY), inside)
+    leaning = likely(candidates.of(Predicate.LEANING_ON))
+    touching = touching_with_support(candidates.of(Predicate.TOUCHING), supported + leaning)
+    blocking = likely(candidates.of(Predicate.BLOCKS_FROM_ABOVE))
+    environment = candidates.geometry.environment
+    above = [edge for edge in above_from(blocking, touching) if edge.subject != environment]
+    edges = [*_with_stability(candidates.geometry, supported), *leaning, *touching, *inside]
+    edges += likely(candidates.of(Predicate.NEAR)) + above
+    edges += likely(candidates.of(Predicate.LEFT_OF)) + likely(candidates.of(Predicate.IN_FRONT_OF))
+    edges += likely(candidates.of(Predicate.OCCLUDES)) + blocking
+    return tuple(_both_ways(edges))
+
+
+def _scored(candidates: Iterable[Candidate]) -> Scored:
+    return [(candidate, probability(candidate)) for candidate in candidates]
+
+
+def _with_stability(geometry: SceneGeometry, supported: list[Edge]) -> list[Edge]:
+    """Supports, and whether the centre of mass is over them."""
+    points: dict[int, list[np.ndarray]] = {}
+    patches = {(p.upper, p.lower): p for p in geometry.bearing}
+    for edge in supported:
+        patch = patches.get((edge.subject, edge.object))
+        if patch is not None:
+            points.setdefault(edge.subject, []).append(patch.points[:, :2])
+    stable = {
+        edge.subject: stability_margin(geometry, edge.subject, points)
+        >= -geometry.sigmas[edge.subject]
+        for edge in supported
+    }
+    return [
+        replace(e, evidence=replace(e.evidence, is_stable=bool(stable[e.subject])))
+        for e in supported
+    ]
+
+
+def _both_ways(edges: Iterable[Edge]) -> Iterable[Edge]:
+    for edge in edges:
+        yield edge
+        inverse = INVERSE.get(edge.predicate)
+        if inverse is not None:
+            evidence = edge.evidence
+            if evidence.normal is not None:
+                evidence = replace(evidence, normal=tuple(-v for v in evidence.normal))
+            yield Edge(edge.object, inverse, edge.subject, edge.probability, evidence)
+
+
+def _named(edge: Edge, subject: int, obj: int) -> Relation:
+    evidence = None if edge.evidence == RelationEvidence() else edge.evidence
+    return Relation(subject, edge.predicate.value, obj, float(edge.probability), evidence)
+
+
+def _in_frame(relation: Relation, frame_from_upright: np.ndarray) -> Relation:
+    evidence = relation.evidence
+    if evidence is None or (evidence.contact_point is None and evidence.normal is None):
+        return relation
+    turned = {
+        name: tuple(float(v) for v in frame_from_upright @ np.array(getattr(evidence, name)))
+        for name in ("contact_point", "normal")
+        if getattr(evidence, name) is not None
+    }
+    return replace(relation, evidence=replace(evidence, **turned))

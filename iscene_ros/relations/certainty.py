@@ -1,0 +1,70 @@
+"""How likely an edge holds: logistic models of what speaks for and against it.
+
+The coefficients are fitted on scenes of the training families that a physics engine put to rest,
+once for true meshes and once for meshes that iscene-mini completed; `iscene evaluate --relations`
+measures on other families what they are worth.
+"""
+
+from __future__ import annotations
+
+import math
+
+from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.certainty_table import COEFFICIENTS
+from iscene_ros.relations.predicate import Predicate
+
+# What the features of a candidate are; each coefficient belongs to one, the first one is constant.
+FEATURES = {
+    Predicate.SUPPORTED_BY: (
+        "steepness of the contact",
+        "gap [sigma]",
+        "overlap [sigma]",
+        "gap beyond the best supporter's [sigma]",
+        "share of the outline that faces it",
+        "height of its bottom over the other's, relative",
+        "is the environment",
+        "no patch found",
+        "volume enclosed by it",
+        "volume enclosed by anything",
+    ),
+    Predicate.LEANING_ON: (
+        "gap [sigma]",
+        "overlap [sigma]",
+        "centre of mass outside of the support [sigma]",
+        "centre of mass inside of the support [sigma]",
+        "is the environment",
+    ),
+    Predicate.TOUCHING: (
+        "gap [sigma]",
+        "overlap [sigma]",
+        "probability of support",
+        "share of the faces that are close",
+        "is the environment",
+    ),
+    Predicate.INSIDE: ("enclosed share", "share of the other it encloses", "relative height"),
+    Predicate.NEAR: ("room to the limit [sigma]",),
+    Predicate.LEFT_OF: ("clearance [sigma]",),
+    Predicate.IN_FRONT_OF: ("clearance [sigma]",),
+    Predicate.OCCLUDES: ("share", "logarithm of the rays"),
+    Predicate.BLOCKS_FROM_ABOVE: (
+        "reach [sigma]",
+        "share of the outline",
+        "overlap [sigma]",
+        "is the environment",
+    ),
+}
+
+KNOWN, COMPLETED = "known", "completed"
+
+
+def probability(candidate: Candidate) -> float:
+    """Probability in (0, 1) that a candidate holds."""
+    kind = KNOWN if candidate.is_known else COMPLETED
+    return logistic(COEFFICIENTS[kind][candidate.predicate.value], candidate.features)
+
+
+def logistic(coefficients: tuple[float, ...], features: tuple[float, ...]) -> float:
+    """The logistic function of a linear combination; the first coefficient is constant."""
+    pairs = zip(coefficients[1:], features, strict=True)
+    total = coefficients[0] + sum(c * f for c, f in pairs)
+    return 1.0 / (1.0 + math.exp(-max(min(total, 30.0), -30.0)))

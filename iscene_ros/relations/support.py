@@ -1,0 +1,202 @@
+"""What carries what, what only leans, and what touches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.contacts import Patch
+from iscene_ros.relations.overlaps import Spans, footprint_cells
+from iscene_ros.relations.predicate import Predicate
+from iscene_ros.relations.scene_geometry import SceneGeometry
+from iscene_ros.relations.support_polygon import margin_inside
+from iscene_ros.scene import RelationEvidence
+
+# A surface counts as known from this confidence on.
+KNOWN = 0.99
+
+# Standard deviations beyond which a gap or an overlap says nothing more.
+FARTHEST = 8.0
+
+# What is enclosed less than this in volume is not held by a hollow.
+LEAST_ENCLOSED = 0.1
+
+
+def support_candidates(geometry: SceneGeometry, spans: Spans) -> list[Candidate]:
+    """Possible supporters of each object: below it, or around it where its bottom is not seen."""
+    patches = {(p.upper, p.lower): p for p in geometry.bearing if p.upper < len(geometry.bodies)}
+    closest = _closest_gaps(patches)
+    footprints = footprint_cells(geometry)
+    shares = _facing_shares(geometry, footprints)
+    found = []
+    enclosed = {}
+    for pair in _box_pairs(geometry):
+        enclosed[pair] = spans.enclosed_share(*pair)
+    pairs = set(patches) | {pair for pair, share in enclosed.items() if share > LEAST_ENCLOSED}
+    for upper, lower in sorted(pairs):
+        held = max((s for (c, _), s in enclosed.items() if c == upper), default=0.0)
+        features = _features(geometry, upper, lower, patches, closest, shares)
+        features += (enclosed.get((upper, lower), 0.0), held)
+        patch = patches.get((upper, lower))
+        evidence = RelationEvidence() if patch is None else patch_evidence(patch, from_lower=True)
+        found.append(
+            Candidate(
+                upper,
+                Predicate.SUPPORTED_BY,
+                lower,
+                features,
+                evidence,
+                is_known(geometry, upper, lower),
+            )
+        )
+    return found
+
+
+def _features(
+    geometry: SceneGeometry,
+    upper: int,
+    lower: int,
+    patches: dict[tuple[int, int], Patch],
+    closest: dict[int, float],
+    shares: dict[tuple[int, int], float],
+) -> tuple[float, ...]:
+    patch = patches.get((upper, lower))
+    share = shares.get((upper, lower), 0.0)
+    is_environment = float(lower == geometry.environment)
+    below = 1.0
+    if lower != geometry.environment:
+        body, other = geometry.bodies[upper], geometry.bodies[lower]
+        height = max(min(body.size[2], other.size[2]), 1e-6)
+        below = float(np.clip((body.low[2] - other.low[2]) / height, -1.0, 1.0))
+    if patch is None:
+        return 0.0, FARTHEST, 0.0, FARTHEST, share, below, is_environment, 1.0
+    gap = float(np.clip(patch.z_score, 0.0, FARTHEST))
+    overlap = float(np.clip(-patch.z_score, 0.0, FARTHEST))
+    excess = float(np.clip((patch.gap - closest[upper]) / patch.sigma, 0.0, FARTHEST))
+    steep = 1.0 - float(patch.normal[2])
+    return steep, gap, overlap, excess, share, below, is_environment, 0.0
+
+
+def leaning_candidates(
+    geometry: SceneGeometry, supported: list[tuple[Candidate, float]]
+) -> list[Candidate]:
+    """Sideways contacts of objects whose centre of mass is not over what supports them.
+
+    Args:
+        geometry: of the scene.
+        supported: candidates for support and their probabilities.
+    """
+    contacts: dict[int, list[np.ndarray]] = {}
+    patches = {(p.upper, p.lower): p for p in geometry.bearing}
+    for candidate, probability in supported:
+        patch = patches.get((candidate.subject, candidate.object))
+        if probability >= 0.5 and patch is not None:
+            contacts.setdefault(candidate.subject, []).append(patch.points[:, :2])
+    found = []
+    for patch in geometry.sideways:
+        for body, other in ((patch.lower, patch.upper), (patch.upper, patch.lower)):
+            if body == geometry.environment:
+                continue
+            margin = stability_margin(geometry, body, contacts)
+            scale = patch.sigma + 0.01 * float(np.linalg.norm(geometry.bodies[body].size))
+            outside = float(np.clip(-margin / scale, -FARTHEST, FARTHEST))
+            closeness = float(np.clip(patch.z_score, -FARTHEST, FARTHEST))
+            features = (max(closeness, 0.0), max(-closeness, 0.0), max(outside, 0.0))
+            features += (max(-outside, 0.0), float(other == geometry.environment))
+            evidence = patch_evidence(patch, from_lower=body == patch.upper)
+            known = is_known(geometry, body, other)
+            found.append(Candidate(body, Predicate.LEANING_ON, other, features, evidence, known))
+    return found
+
+
+def stability_margin(
+    geometry: SceneGeometry, body: int, contacts: dict[int, list[np.ndarray]]
+) -> float:
+    """How far the centre of mass lies within the support polygon [m], negative outside.
+
+    The surfaces being sampled by columns, contact points lie up to a column apart.
+    """
+    points = np.concatenate([np.zeros((0, 2)), *contacts.get(body, [])])
+    place = geometry.bodies[body].center_of_mass[:2]
+    return max(margin_inside(points, place), -1.0) + geometry.spacing
+
+
+def touching_candidates(
+    geometry: SceneGeometry, supported: list[tuple[Candidate, float]]
+) -> list[Candidate]:
+    """Contacts of any direction; each pair once, the environment second."""
+    carried = {}
+    for candidate, probability in supported:
+        pair = frozenset((candidate.subject, candidate.object))
+        carried[pair] = max(carried.get(pair, 0.0), probability)
+    closest: dict[frozenset[int], Patch] = {}
+    for patch in (*geometry.bearing, *geometry.sideways):
+        pair = frozenset((patch.lower, patch.upper))
+        if pair not in closest or patch.gap < closest[pair].gap:
+            closest[pair] = patch
+    found = []
+    for pair in sorted(closest.keys() | carried.keys(), key=sorted):
+        one, other = sorted(pair)
+        patch = closest.get(pair)
+        z = FARTHEST if patch is None else patch.z_score
+        features = (
+            float(np.clip(z, 0.0, FARTHEST)),
+            float(np.clip(-z, 0.0, FARTHEST)),
+            carried.get(pair, 0.0),
+            0.0 if patch is None else patch.share,
+            float(other == geometry.environment),
+        )
+        evidence = RelationEvidence()
+        if patch is not None:
+            evidence = patch_evidence(patch, from_lower=patch.upper == one)
+        known = is_known(geometry, one, other)
+        found.append(Candidate(one, Predicate.TOUCHING, other, features, evidence, known))
+    return found
+
+
+def is_known(geometry: SceneGeometry, *indices: int) -> bool:
+    """Whether the surfaces of bodies are given rather than completed."""
+    bodies = (geometry.bodies[i] for i in indices if i != geometry.environment)
+    return all(body.confidence >= KNOWN for body in bodies)
+
+
+def patch_evidence(patch: Patch, from_lower: bool) -> RelationEvidence:
+    """Evidence of a contact, its normal pointing to the edge's subject."""
+    normal = patch.normal if from_lower else -patch.normal
+    return RelationEvidence(
+        gap_m=max(patch.gap, 0.0),
+        penetration_m=max(-patch.gap, 0.0),
+        area_m2=patch.area,
+        contact_point=tuple(float(v) for v in patch.point),
+        normal=tuple(float(v) for v in normal),
+    )
+
+
+def _closest_gaps(patches: dict[tuple[int, int], Patch]) -> dict[int, float]:
+    closest: dict[int, float] = {}
+    for (upper, _), patch in patches.items():
+        closest[upper] = min(closest.get(upper, np.inf), patch.gap)
+    return closest
+
+
+def _facing_shares(
+    geometry: SceneGeometry, footprints: np.ndarray
+) -> dict[tuple[int, int], float]:
+    """Share of an object's outline, seen from above, next below which the other one lies."""
+    f = geometry.facings[2]
+    code = f.upper[f.is_next] * len(geometry.sigmas) + f.lower[f.is_next]
+    pairs, counts = np.unique(code, return_counts=True)
+    uppers, lowers = divmod(pairs, len(geometry.sigmas))
+    return {
+        (int(u), int(w)): min(count / max(int(footprints[u]), 1), 1.0)
+        for u, w, count in zip(uppers, lowers, counts, strict=True)
+    }
+
+
+def _box_pairs(geometry: SceneGeometry) -> list[tuple[int, int]]:
+    """Ordered pairs of objects whose boxes overlap."""
+    low = np.array([b.low for b in geometry.bodies]).reshape(-1, 3)
+    high = np.array([b.high for b in geometry.bodies]).reshape(-1, 3)
+    meets = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
+    np.fill_diagonal(meets, False)
+    return [(int(i), int(j)) for i, j in np.argwhere(meets)]
