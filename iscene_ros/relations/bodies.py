@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class Body:
         confidence: expected overlap with the true object, in [0, 1].
         volume: [m^3]; center_of_mass: (3,) float64 [m], for uniform density.
         low, high: (3,) float64 corners of the axis-aligned box [m].
+        seen: (M, 3) float64 observed points [m].
     """
 
     id: int
@@ -46,6 +48,13 @@ class Body:
     center_of_mass: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    seen: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+
+    @property
+    def reach(self) -> tuple[np.ndarray, np.ndarray]:
+        """Corners (3,) of the box around the surface and the observed points [m]."""
+        points = np.concatenate([self.seen, [self.low, self.high]])
+        return points.min(axis=0), points.max(axis=0)
 
     @property
     def size(self) -> np.ndarray:
@@ -100,15 +109,23 @@ def upright_from_frame(up: np.ndarray) -> np.ndarray:
     return np.stack([x, np.cross(z, x), z])
 
 
-def bodies_of(scene: Scene, upright: np.ndarray) -> tuple[Body, ...]:
+def bodies_of(
+    scene: Scene, upright: np.ndarray, seen: Mapping[int, np.ndarray] | None = None
+) -> tuple[Body, ...]:
     """The objects of a scene as bodies; meshes without a finite triangle are left out.
 
     Args:
         scene: completed.
         upright: (3, 3) rotation of the scene's frame into the upright one.
+        seen: observed points (M, 3) by object id in the upright frame [m].
     """
+    seen = seen or {}
     found = (_body(item, upright) for item in scene.objects)
-    return tuple(body for body in found if body is not None)
+    return tuple(
+        replace(body, seen=seen[body.id]) if body.id in seen else body
+        for body in found
+        if body is not None
+    )
 
 
 def surface_sigma(item: SceneObject) -> float:

@@ -22,7 +22,8 @@ from iscene_ros.relations.consistency import (
 from iscene_ros.relations.environment import Environment, NoEnvironment, SeenPlanes
 from iscene_ros.relations.gaps import near_gaps
 from iscene_ros.relations.occlusion import occlusion_candidates
-from iscene_ros.relations.overlaps import Spans, overhangs
+from iscene_ros.relations.hollows import Hollows
+from iscene_ros.relations.overlaps import overhangs
 from iscene_ros.relations.placement import (
     beside_candidates,
     blocking_candidates,
@@ -32,6 +33,7 @@ from iscene_ros.relations.placement import (
 )
 from iscene_ros.relations.planes import find_planes
 from iscene_ros.relations.predicate import INVERSE, Predicate
+from iscene_ros.relations.seen_points import seen_points
 from iscene_ros.relations.scene_geometry import SceneGeometry, measure
 from iscene_ros.relations.support import (
     leaning_candidates,
@@ -72,24 +74,33 @@ def relate(scene: Scene, observation: Observation | None = None) -> tuple[Relati
     Where gravity is unknown only relations that do not need it are given: near, touching, inside.
     """
     up = up_in_frame(scene)
-    upright = np.eye(3) if up is None else upright_from_frame(up)
-    upright_from_camera = np.eye(4)
-    upright_from_camera[:3, :3] = upright
-    upright_from_camera = upright_from_camera @ scene.frame_from_camera
-    environment: Environment = NoEnvironment()
-    if observation is not None:
-        observation = observation.rectified()
-        planes = find_planes(observation, upright_from_camera)
-        if planes:
-            environment = SeenPlanes(
-                planes, observation.depth, observation.camera, upright_from_camera
-            )
-    bodies = bodies_of(scene, upright)
+    bodies, environment, upright_from_camera = surveyed(scene, observation)
+    upright = upright_from_camera[:3, :3] @ scene.frame_from_camera[:3, :3].T
     edges = relate_bodies(bodies, environment, upright_from_camera)
     if up is None:
         free = (Predicate.NEAR, Predicate.TOUCHING, Predicate.INSIDE, Predicate.CONTAINS)
         edges = tuple(edge for edge in edges if edge.predicate in free)
     return tuple(_in_frame(edge, upright.T) for edge in edges)
+
+
+def surveyed(
+    scene: Scene, observation: Observation | None
+) -> tuple[tuple[Body, ...], Environment, np.ndarray]:
+    """Bodies, surroundings and the camera's pose (4, 4), all in the upright frame."""
+    up = up_in_frame(scene)
+    upright_from_frame_ = np.eye(4)
+    upright_from_frame_[:3, :3] = np.eye(3) if up is None else upright_from_frame(up)
+    upright = upright_from_frame_[:3, :3]
+    upright_from_camera = upright_from_frame_ @ scene.frame_from_camera
+    if observation is None:
+        return bodies_of(scene, upright), NoEnvironment(), upright_from_camera
+    observation = observation.rectified()
+    planes = find_planes(observation, upright_from_camera)
+    environment: Environment = NoEnvironment()
+    if planes:
+        environment = SeenPlanes(planes, observation.depth, observation.camera, upright_from_camera)
+    seen = seen_points(observation, upright_from_camera)
+    return bodies_of(scene, upright, seen), environment, upright_from_camera
 
 
 def relate_bodies(
@@ -114,18 +125,17 @@ def find_candidates(
     geometry: SceneGeometry, upright_from_camera: np.ndarray | None = None
 ) -> Candidates:
     """All edges that may hold, with their probabilities."""
-    spans = Spans(geometry)
+    hollows = Hollows(geometry)
     gaps = near_gaps(geometry)
-    supported = _scored(support_candidates(geometry, spans))
+    supported = _scored(support_candidates(geometry, hollows))
     near = _scored(near_candidates(geometry, gaps))
     pairs = [(gap.one, gap.other) for gap in gaps]
-    both = pairs + [pair[::-1] for pair in pairs]
     found = [
         supported,
         _scored(leaning_candidates(geometry, supported)),
         _scored(touching_candidates(geometry, supported)),
-        _scored(inside_candidates(geometry, spans, both)),
-        _scored(blocking_candidates(geometry, overhangs(geometry))),
+        _scored(inside_candidates(geometry, hollows)),
+        _scored(blocking_candidates(geometry, overhangs(geometry), hollows)),
         near,
     ]
     if upright_from_camera is not None:

@@ -24,8 +24,8 @@ FEATURES = {
         "height of its bottom over the other's, relative",
         "is the environment",
         "no patch found",
-        "volume enclosed by it",
-        "volume enclosed by anything",
+        "share of its volume in the other's hollow",
+        "share of its volume in any hollow",
     ),
     Predicate.LEANING_ON: (
         "gap [sigma]",
@@ -41,7 +41,11 @@ FEATURES = {
         "share of the faces that are close",
         "is the environment",
     ),
-    Predicate.INSIDE: ("enclosed share", "share of the other it encloses", "relative height"),
+    Predicate.INSIDE: (
+        "share of its volume in the other's hollow",
+        "share of the other's volume in its hollow",
+        "relative height",
+    ),
     Predicate.NEAR: ("room to the limit [sigma]",),
     Predicate.LEFT_OF: ("clearance [sigma]",),
     Predicate.IN_FRONT_OF: ("clearance [sigma]",),
@@ -51,6 +55,8 @@ FEATURES = {
         "share of the outline",
         "overlap [sigma]",
         "is the environment",
+        "share of its volume in the other's hollow",
+        "share of the other's volume in its hollow",
     ),
 }
 

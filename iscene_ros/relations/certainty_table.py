@@ -12,7 +12,7 @@ COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {
         "left_of": (0.0, 2.0),
         "in_front_of": (0.0, 2.0),
         "occludes": (-4.0, 200.0, 0.0),
-        "blocks_from_above": (-4.0, 3.0, 0.0, 0.0, 0.0),
+        "blocks_from_above": (-4.0, 3.0, 0.0, 0.0, 0.0, 4.0, 0.0),
     },
     "completed": {
         "supported_by": (1.5, 0.0, -0.3, 0.0, -0.5, 2.0, 0.0, 0.0, -3.0, 2.0, -1.0),
@@ -23,6 +23,6 @@ COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {
         "left_of": (0.0, 1.0),
         "in_front_of": (0.0, 1.0),
         "occludes": (-4.0, 100.0, 0.0),
-        "blocks_from_above": (-3.0, 1.0, 0.0, 0.0, 0.0),
+        "blocks_from_above": (-3.0, 1.0, 0.0, 0.0, 0.0, 8.0, 0.0),
     },
 }

@@ -95,6 +95,10 @@ class Spans:
             enclosed += (cells[row] == code) & (low[row] < along) & (along < high[row])
         return float(np.mean(enclosed >= 2))
 
+    def points(self, body: int) -> np.ndarray:
+        """(M, 3) points spread evenly over a body's volume [m]."""
+        return (self._lattice(body) + OFFSET) * self._geometry.spacing
+
     def _lattice(self, body: int) -> np.ndarray:
         """(M, 3) int64 lattice points of all axes' columns inside of a body, evenly thinned."""
         if body not in self._points:

@@ -6,7 +6,8 @@ import numpy as np
 
 from iscene_ros.relations.candidates import Candidate
 from iscene_ros.relations.gaps import Gap
-from iscene_ros.relations.overlaps import Overhang, Spans
+from iscene_ros.relations.hollows import Hollows
+from iscene_ros.relations.overlaps import Overhang
 from iscene_ros.relations.predicate import Predicate
 from iscene_ros.relations.scene_geometry import SceneGeometry
 from iscene_ros.relations.support import FARTHEST, LEAST_ENCLOSED, is_known
@@ -18,13 +19,11 @@ BESIDE_SHARE = 0.5
 CAMERA_FRAME = "camera"
 
 
-def inside_candidates(
-    geometry: SceneGeometry, spans: Spans, pairs: list[tuple[int, int]]
-) -> list[Candidate]:
-    """Objects of which a part lies in another one's hollow; pairs are (contained, container)."""
+def inside_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candidate]:
+    """Objects of which a part lies in another one's hollow."""
     found = []
-    for one, other in pairs:
-        share, back = spans.enclosed_share(one, other), spans.enclosed_share(other, one)
+    for one, other in hollows.box_pairs():
+        share, back = hollows.share(one, other), hollows.share(other, one)
         if share < LEAST_ENCLOSED or share <= back:
             continue
         body, around = geometry.bodies[one], geometry.bodies[other]
@@ -43,23 +42,32 @@ def inside_candidates(
     return found
 
 
-def blocking_candidates(geometry: SceneGeometry, over: list[Overhang]) -> list[Candidate]:
-    """What stands in the way when an object is lifted straight up."""
+def blocking_candidates(
+    geometry: SceneGeometry, over: list[Overhang], hollows: Hollows
+) -> list[Candidate]:
+    """What stands in the way when an object is lifted straight up: over it, or in it."""
     found = []
-    for hang in over:
-        width = hang.sigma + geometry.spacing
-        features = (
-            float(np.clip(hang.reach / width, 0.0, 2 * FARTHEST)),
-            min(hang.share, 1.0),
-            float(np.clip(max(-hang.gap, 0.0) / hang.sigma, 0.0, FARTHEST)),
-            float(hang.upper == geometry.environment),
-        )
-        evidence = RelationEvidence(gap_m=max(hang.gap, 0.0), area_m2=hang.area, share=hang.share)
-        known = is_known(geometry, hang.lower, hang.upper)
-        found.append(
-            Candidate(
-                hang.upper, Predicate.BLOCKS_FROM_ABOVE, hang.lower, features, evidence, known
+    held = {pair: hollows.share(*pair) for pair in hollows.box_pairs()}
+    held = {p: s for p, s in held.items() if s >= LEAST_ENCLOSED and s > held[p[::-1]]}
+    by_pair = {(hang.upper, hang.lower): hang for hang in over}
+    for pair in sorted(by_pair.keys() | held.keys()):
+        hang, upper, lower = by_pair.get(pair), *pair
+        evidence = RelationEvidence(share=held.get(pair))
+        above = (0.0, 0.0, 0.0)
+        if hang is not None:
+            evidence = RelationEvidence(
+                gap_m=max(hang.gap, 0.0), area_m2=hang.area, share=hang.share
             )
+            above = (
+                float(np.clip(hang.reach / (hang.sigma + geometry.spacing), 0.0, FARTHEST)),
+                min(hang.share, 1.0),
+                float(np.clip(max(-hang.gap, 0.0) / hang.sigma, 0.0, FARTHEST)),
+            )
+        features = (*above, float(upper == geometry.environment), held.get(pair, 0.0))
+        features += (held.get(pair[::-1], 0.0),)
+        known = is_known(geometry, upper, lower)
+        found.append(
+            Candidate(upper, Predicate.BLOCKS_FROM_ABOVE, lower, features, evidence, known)
         )
     return found
 

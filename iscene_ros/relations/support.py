@@ -6,14 +6,12 @@ import numpy as np
 
 from iscene_ros.relations.candidates import Candidate
 from iscene_ros.relations.contacts import Patch
-from iscene_ros.relations.overlaps import Spans, footprint_cells
+from iscene_ros.relations.hollows import KNOWN, Hollows
+from iscene_ros.relations.overlaps import footprint_cells
 from iscene_ros.relations.predicate import Predicate
 from iscene_ros.relations.scene_geometry import SceneGeometry
 from iscene_ros.relations.support_polygon import margin_inside
 from iscene_ros.scene import RelationEvidence
-
-# A surface counts as known from this confidence on.
-KNOWN = 0.99
 
 # Standard deviations beyond which a gap or an overlap says nothing more.
 FARTHEST = 8.0
@@ -22,16 +20,14 @@ FARTHEST = 8.0
 LEAST_ENCLOSED = 0.1
 
 
-def support_candidates(geometry: SceneGeometry, spans: Spans) -> list[Candidate]:
+def support_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candidate]:
     """Possible supporters of each object: below it, or around it where its bottom is not seen."""
     patches = {(p.upper, p.lower): p for p in geometry.bearing if p.upper < len(geometry.bodies)}
     closest = _closest_gaps(patches)
     footprints = footprint_cells(geometry)
     shares = _facing_shares(geometry, footprints)
     found = []
-    enclosed = {}
-    for pair in _box_pairs(geometry):
-        enclosed[pair] = spans.enclosed_share(*pair)
+    enclosed = {pair: hollows.share(*pair) for pair in hollows.box_pairs()}
     pairs = set(patches) | {pair for pair, share in enclosed.items() if share > LEAST_ENCLOSED}
     for upper, lower in sorted(pairs):
         held = max((s for (c, _), s in enclosed.items() if c == upper), default=0.0)
@@ -192,11 +188,3 @@ def _facing_shares(
         for u, w, count in zip(uppers, lowers, counts, strict=True)
     }
 
-
-def _box_pairs(geometry: SceneGeometry) -> list[tuple[int, int]]:
-    """Ordered pairs of objects whose boxes overlap."""
-    low = np.array([b.low for b in geometry.bodies]).reshape(-1, 3)
-    high = np.array([b.high for b in geometry.bodies]).reshape(-1, 3)
-    meets = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
-    np.fill_diagonal(meets, False)
-    return [(int(i), int(j)) for i, j in np.argwhere(meets)]
