@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from iscene_ros.relations.graph import SceneGraph
 
 
 @dataclass(frozen=True)
@@ -143,3 +148,10 @@ class Scene:
     stamp: float = 0.0
     relations: tuple[Relation, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+
+    @cached_property
+    def graph(self) -> SceneGraph:
+        """The scene graph, to ask: `scene.graph.removal_order(id)`."""
+        from iscene_ros.relations.graph import SceneGraph
+
+        return SceneGraph.from_scene(self)

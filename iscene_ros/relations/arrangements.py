@@ -14,6 +14,9 @@ UNEVEN_SIGMAS = 2.0
 
 LEAST_ROW = 3
 
+# The steps of a grid lead to two of so many nearest neighbours.
+AROUND = 6
+
 
 @dataclass(frozen=True)
 class Arrangement:
@@ -65,12 +68,12 @@ def _rows(centers: np.ndarray, slack: float) -> list[tuple[list[int], np.ndarray
     for first, second in permutations(range(len(centers)), 2):
         if first > second:
             continue
-        for members in (_followed([first, second], centers, slack),):
-            before = _followed(members[:2][::-1], centers, slack)
-            row = before[::-1][:-2] + members
-            if len(row) >= LEAST_ROW and not any(set(row) <= set(r) for r, _ in found):
-                found = [(r, s) for r, s in found if not set(r) <= set(row)]
-                found.append((row, (centers[row[-1]] - centers[row[0]]) / (len(row) - 1)))
+        members = _followed([first, second], centers, slack)
+        before = _followed(members[:2][::-1], centers, slack)
+        row = before[::-1][:-2] + members
+        if len(row) >= LEAST_ROW and not any(set(row) <= set(r) for r, _ in found):
+            found = [(r, s) for r, s in found if not set(r) <= set(row)]
+            found.append((row, (centers[row[-1]] - centers[row[0]]) / (len(row) - 1)))
     return found
 
 
@@ -92,9 +95,8 @@ def _grids(centers: np.ndarray, slack: float) -> list[tuple[list[int], np.ndarra
     best: tuple[list[int], np.ndarray] | None = None
     count = len(centers)
     for corner in range(count):
-        for one, other in permutations(range(count), 2):
-            if corner in (one, other):
-                continue
+        around = np.argsort(np.linalg.norm(centers - centers[corner], axis=1))[1 : 1 + AROUND]
+        for one, other in permutations(around, 2):
             u, v = centers[one] - centers[corner], centers[other] - centers[corner]
             lengths = np.linalg.norm(u), np.linalg.norm(v)
             if abs(u @ v) > 0.5 * lengths[0] * lengths[1]:

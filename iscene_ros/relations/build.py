@@ -35,15 +35,30 @@ from iscene_ros.relations.planes import find_planes
 from iscene_ros.relations.predicate import INVERSE, Predicate
 from iscene_ros.relations.seen_points import seen_points
 from iscene_ros.relations.scene_geometry import SceneGeometry, measure
+from iscene_ros.relations.same_shapes import same_shape_candidates
+from iscene_ros.relations.shape_samples import ShapeSample
 from iscene_ros.relations.support import (
+    is_known,
     leaning_candidates,
-    stability_margin,
+    stability,
     support_candidates,
+    support_points,
     touching_candidates,
 )
 from iscene_ros.scene import Relation, RelationEvidence, Scene
 
 Scored = list[tuple[Candidate, float]]
+
+WITHOUT_GRAVITY = frozenset(
+    {
+        Predicate.NEAR,
+        Predicate.TOUCHING,
+        Predicate.INSIDE,
+        Predicate.CONTAINS,
+        Predicate.SAME_SHAPE,
+        Predicate.MIRRORED,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -58,28 +73,33 @@ class Candidates:
         return self.by_predicate.get(predicate, [])
 
 
-def with_relations(scene: Scene, observation: Observation | None = None) -> Scene:
-    """The scene with the edges of its graph.
+def with_relations(
+    scene: Scene, observation: Observation | None = None, shapes: bool = True
+) -> Scene:
+    """The scene with the edges of its graph; see `relate`."""
+    return replace(scene, relations=relate(scene, observation, shapes))
+
+
+def relate(
+    scene: Scene, observation: Observation | None = None, shapes: bool = True
+) -> tuple[Relation, ...]:
+    """The edges of a scene's graph, both directions of each; object 0 is the environment.
+
+    Where gravity is unknown only relations that do not need it are given: near, touching, inside,
+    same_shape, mirrored.
 
     Args:
         scene: completed.
         observation: what it was completed from; without it nothing is known of the environment.
-    """
-    return replace(scene, relations=relate(scene, observation))
-
-
-def relate(scene: Scene, observation: Observation | None = None) -> tuple[Relation, ...]:
-    """The edges of a scene's graph, both directions of each; object 0 is the environment.
-
-    Where gravity is unknown only relations that do not need it are given: near, touching, inside.
+        shapes: whether shapes are compared, too, which takes longer than everything else where
+            many are alike.
     """
     up = up_in_frame(scene)
     bodies, environment, upright_from_camera = surveyed(scene, observation)
     upright = upright_from_camera[:3, :3] @ scene.frame_from_camera[:3, :3].T
-    edges = relate_bodies(bodies, environment, upright_from_camera)
+    edges = relate_bodies(bodies, environment, upright_from_camera, shapes)
     if up is None:
-        free = (Predicate.NEAR, Predicate.TOUCHING, Predicate.INSIDE, Predicate.CONTAINS)
-        edges = tuple(edge for edge in edges if edge.predicate in free)
+        edges = tuple(edge for edge in edges if Predicate(edge.predicate) in WITHOUT_GRAVITY)
     return tuple(_in_frame(edge, upright.T) for edge in edges)
 
 
@@ -104,7 +124,10 @@ def surveyed(
 
 
 def relate_bodies(
-    bodies: Sequence[Body], environment: Environment, upright_from_camera: np.ndarray | None = None
+    bodies: Sequence[Body],
+    environment: Environment,
+    upright_from_camera: np.ndarray | None = None,
+    shapes: bool = False,
 ) -> tuple[Relation, ...]:
     """The edges between bodies, evidence in the upright frame.
 
@@ -112,17 +135,18 @@ def relate_bodies(
         bodies: in the upright frame.
         environment: what surrounds them.
         upright_from_camera: (4, 4); without it there are no relations of sight.
+        shapes: whether shapes are compared, too.
     """
     if not bodies:
         return ()
-    candidates = find_candidates(measure(bodies, environment), upright_from_camera)
+    candidates = find_candidates(measure(bodies, environment), upright_from_camera, shapes)
     edges = decide(candidates)
     names = candidates.geometry.name
     return tuple(_named(edge, names(edge.subject), names(edge.object)) for edge in edges)
 
 
 def find_candidates(
-    geometry: SceneGeometry, upright_from_camera: np.ndarray | None = None
+    geometry: SceneGeometry, upright_from_camera: np.ndarray | None = None, shapes: bool = False
 ) -> Candidates:
     """All edges that may hold, with their probabilities."""
     hollows = Hollows(geometry)
@@ -142,6 +166,10 @@ def find_candidates(
         view = view_directions(upright_from_camera)
         found.append(_scored(beside_candidates(geometry, pairs, view)))
         found.append(_scored(occlusion_candidates(geometry, upright_from_camera)))
+    if shapes:
+        samples = [ShapeSample.of(body) for body in geometry.bodies]
+        known = [is_known(geometry, index) for index in range(len(samples))]
+        found.append(_scored(same_shape_candidates(samples, known)))
     by_predicate: dict[Predicate, Scored] = {}
     for candidate, p in (pair for part in found for pair in part):
         by_predicate.setdefault(candidate.predicate, []).append((candidate, p))
@@ -161,6 +189,7 @@ def decide(candidates: Candidates) -> tuple[Edge, ...]:
     edges += likely(candidates.of(Predicate.NEAR)) + above
     edges += likely(candidates.of(Predicate.LEFT_OF)) + likely(candidates.of(Predicate.IN_FRONT_OF))
     edges += likely(candidates.of(Predicate.OCCLUDES)) + blocking
+    edges += likely(candidates.of(Predicate.SAME_SHAPE)) + likely(candidates.of(Predicate.MIRRORED))
     return tuple(_both_ways(edges))
 
 
@@ -170,14 +199,9 @@ def _scored(candidates: Iterable[Candidate]) -> Scored:
 
 def _with_stability(geometry: SceneGeometry, supported: list[Edge]) -> list[Edge]:
     """Supports, and whether the centre of mass is over them."""
-    points: dict[int, list[np.ndarray]] = {}
-    patches = {(p.upper, p.lower): p for p in geometry.bearing}
-    for edge in supported:
-        patch = patches.get((edge.subject, edge.object))
-        if patch is not None:
-            points.setdefault(edge.subject, []).append(patch.points[:, :2])
+    points = support_points(geometry, supported)
     stable = {
-        edge.subject: stability_margin(geometry, edge.subject, points)
+        edge.subject: stability(geometry, edge.subject, points)[0]
         >= -geometry.sigmas[edge.subject]
         for edge in supported
     }

@@ -30,8 +30,10 @@ FEATURES = {
     Predicate.LEANING_ON: (
         "gap [sigma]",
         "overlap [sigma]",
-        "centre of mass outside of the support [sigma]",
-        "centre of mass inside of the support [sigma]",
+        "gap beyond the closest contact's [sigma]",
+        "centre of mass outside of the support, relative",
+        "centre of mass inside of the support, relative",
+        "how much the contact pushes back to the support",
         "is the environment",
     ),
     Predicate.TOUCHING: (
@@ -49,6 +51,8 @@ FEATURES = {
     Predicate.NEAR: ("room to the limit [sigma]",),
     Predicate.LEFT_OF: ("clearance [sigma]",),
     Predicate.IN_FRONT_OF: ("clearance [sigma]",),
+    Predicate.SAME_SHAPE: ("error [tolerances]",),
+    Predicate.MIRRORED: ("error [tolerances]",),
     Predicate.OCCLUDES: ("share", "logarithm of the rays"),
     Predicate.BLOCKS_FROM_ABOVE: (
         "reach [sigma]",

@@ -13,6 +13,11 @@ from iscene_ros.relations.bodies import Body
 POINTS = 2500
 PROBES = 400
 
+# Surfaces that are apart by less than this share of an object's size look the same; surfaces that
+# are off by more than the other one could be of anything.
+SAMENESS = 0.006
+UNSURE = 0.012
+
 # The surface that is hit by a transformed point is the nearest of so many whose normal agrees.
 NEIGHBOURS = 4
 
@@ -65,7 +70,8 @@ class ShapeSample:
     @property
     def tolerance(self) -> float:
         """How far two surfaces may be apart and still count as the same [m]."""
-        return float(np.hypot(self.sigma, SAMENESS * self.size))
+        unsure = min(self.sigma, UNSURE * self.size)
+        return float(np.hypot(unsure, SAMENESS * self.size))
 
     def error(self, points: np.ndarray, normals: np.ndarray) -> float:
         """Root mean square distance of points (M, 3) with normals (M, 3) to the surface [m]."""
@@ -95,5 +101,3 @@ def _surface_moment(triangles: np.ndarray) -> np.ndarray:
     return parts / 12.0 / max(float(area.sum()), 1e-18)
 
 
-# Surfaces that are apart by less than this share of an object's size look the same.
-SAMENESS = 0.006

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from iscene_ros.relations.candidates import Candidate
@@ -15,6 +17,11 @@ from iscene_ros.scene import RelationEvidence
 
 # Standard deviations beyond which a gap or an overlap says nothing more.
 FARTHEST = 8.0
+
+# How far a centre of mass lies off its support, as a share of the object's size, is told in units
+# of the first and counts up to the second.
+TIPPING_SHARE = 0.02
+TIPPED = 4.0
 
 # What is enclosed less than this in volume is not held by a hollow.
 LEAST_ENCLOSED = 0.1
@@ -82,39 +89,67 @@ def leaning_candidates(
         geometry: of the scene.
         supported: candidates for support and their probabilities.
     """
-    contacts: dict[int, list[np.ndarray]] = {}
-    patches = {(p.upper, p.lower): p for p in geometry.bearing}
-    for candidate, probability in supported:
-        patch = patches.get((candidate.subject, candidate.object))
-        if probability >= 0.5 and patch is not None:
-            contacts.setdefault(candidate.subject, []).append(patch.points[:, :2])
+    contacts = support_points(geometry, [c for c, p in supported if p >= 0.5])
+    sides = [
+        (body, other, patch)
+        for patch in geometry.sideways
+        for body, other in ((patch.lower, patch.upper), (patch.upper, patch.lower))
+        if body != geometry.environment
+    ]
+    closest: dict[int, float] = {}
+    for body, _, patch in sides:
+        closest[body] = min(closest.get(body, np.inf), patch.gap)
     found = []
-    for patch in geometry.sideways:
-        for body, other in ((patch.lower, patch.upper), (patch.upper, patch.lower)):
-            if body == geometry.environment:
-                continue
-            margin = stability_margin(geometry, body, contacts)
-            scale = patch.sigma + 0.01 * float(np.linalg.norm(geometry.bodies[body].size))
-            outside = float(np.clip(-margin / scale, -FARTHEST, FARTHEST))
-            closeness = float(np.clip(patch.z_score, -FARTHEST, FARTHEST))
-            features = (max(closeness, 0.0), max(-closeness, 0.0), max(outside, 0.0))
-            features += (max(-outside, 0.0), float(other == geometry.environment))
-            evidence = patch_evidence(patch, from_lower=body == patch.upper)
-            known = is_known(geometry, body, other)
-            found.append(Candidate(body, Predicate.LEANING_ON, other, features, evidence, known))
+    for body, other, patch in sides:
+        place = geometry.bodies[body].center_of_mass[:2]
+        margin, away = stability(geometry, body, contacts)
+        scale = patch.sigma + TIPPING_SHARE * float(np.linalg.norm(geometry.bodies[body].size))
+        normal = (patch.normal if body == patch.upper else -patch.normal)[:2]
+        # A push toward the support holds what would tip away from it.
+        lever = np.linalg.norm(away - place) * np.linalg.norm(normal)
+        holds = float(normal @ (away - place) / lever) if margin < 0 and lever > 0 else 0.0
+        features = (
+            float(np.clip(patch.z_score, 0.0, FARTHEST)),
+            float(np.clip(-patch.z_score, 0.0, FARTHEST)),
+            float(np.clip((patch.gap - closest[body]) / patch.sigma, 0.0, FARTHEST)),
+            float(np.clip(-margin / scale, 0.0, TIPPED)),
+            float(np.clip(margin / scale, 0.0, TIPPED)),
+            holds,
+            float(other == geometry.environment),
+        )
+        evidence = patch_evidence(patch, from_lower=body == patch.upper)
+        known = is_known(geometry, body, other)
+        found.append(Candidate(body, Predicate.LEANING_ON, other, features, evidence, known))
     return found
 
 
-def stability_margin(
-    geometry: SceneGeometry, body: int, contacts: dict[int, list[np.ndarray]]
-) -> float:
-    """How far the centre of mass lies within the support polygon [m], negative outside.
+def support_points(
+    geometry: SceneGeometry, supported: Sequence[Candidate]
+) -> dict[int, np.ndarray]:
+    """Where each object touches what carries it: (M, 2) horizontal coordinates [m]."""
+    patches = {(p.upper, p.lower): p for p in geometry.bearing}
+    points: dict[int, list[np.ndarray]] = {}
+    for edge in supported:
+        patch = patches.get((edge.subject, edge.object))
+        if patch is not None:
+            points.setdefault(edge.subject, []).append(patch.points[:, :2])
+    return {body: np.concatenate(parts) for body, parts in points.items()}
 
-    The surfaces being sampled by columns, contact points lie up to a column apart.
+
+def stability(
+    geometry: SceneGeometry, body: int, contacts: Mapping[int, np.ndarray]
+) -> tuple[float, np.ndarray]:
+    """How far the centre of mass lies within the support polygon, and the polygon's middle.
+
+    Surfaces being sampled by columns, contact points lie up to a column apart.
+
+    Returns:
+        The margin [m], negative outside, and (2,) the middle of the contact points [m].
     """
-    points = np.concatenate([np.zeros((0, 2)), *contacts.get(body, [])])
+    points = contacts.get(body, np.zeros((0, 2)))
     place = geometry.bodies[body].center_of_mass[:2]
-    return max(margin_inside(points, place), -1.0) + geometry.spacing
+    middle = points.mean(axis=0) if len(points) else place
+    return max(margin_inside(points, place), -1.0) + geometry.spacing, middle
 
 
 def touching_candidates(
