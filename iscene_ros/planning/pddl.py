@@ -1,0 +1,141 @@
+"""The scene graph as a planning problem in PDDL: what has to be put away to get at an object."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from iscene_ros.errors import InputError
+from iscene_ros.relations.graph import ENVIRONMENT, SceneGraph
+from iscene_ros.relations.predicate import Predicate
+
+DOMAIN_NAME = "iscene-scene"
+ENVIRONMENT_NAME = "environment"
+
+DOMAIN = f""";; The facts describe the scene as it was seen; an item that is away has left its place.
+(define (domain {DOMAIN_NAME})
+  (:requirements :strips :typing :negative-preconditions :disjunctive-preconditions
+    :universal-preconditions)
+  (:types item surroundings - thing)
+  (:constants {ENVIRONMENT_NAME} - surroundings)
+  (:predicates
+    (on ?a - item ?b - thing)           ; rests on it
+    (in ?a - item ?b - item)            ; lies inside of it
+    (leaning ?a - item ?b - thing)      ; would fall without it
+    (touching ?a - item ?b - thing)
+    (blocked-by ?a - item ?b - item)    ; cannot be lifted while the other one is there
+    (clear ?a - item)                   ; nothing was seen that blocks it
+    (away ?a - item)
+    (holding ?a - item)
+    (hand-empty))
+  (:action lift
+    :parameters (?a - item)
+    :precondition (and (hand-empty) (not (away ?a))
+      (forall (?b - item) (or (not (blocked-by ?a ?b)) (away ?b))))
+    :effect (and (holding ?a) (not (hand-empty))))
+  (:action put-away
+    :parameters (?a - item)
+    :precondition (holding ?a)
+    :effect (and (away ?a) (hand-empty) (not (holding ?a)))))
+"""
+
+# Predicate of the graph -> predicate of the domain.
+FACTS = {
+    Predicate.SUPPORTED_BY: "on",
+    Predicate.INSIDE: "in",
+    Predicate.LEANING_ON: "leaning",
+    Predicate.TOUCHING: "touching",
+}
+
+
+def pddl_domain() -> str:
+    """The domain: types, predicates, and the actions lift and put-away."""
+    return DOMAIN
+
+
+def pddl_problem(graph: SceneGraph, goal: int | None = None, name: str = "scene") -> str:
+    """The facts of a graph as a problem.
+
+    Args:
+        graph: of the scene.
+        goal: id of the object to hold in the end; None = the one with the most in its way.
+        name: of the problem.
+
+    Raises:
+        InputError: the graph has no object, or not the one of the goal.
+    """
+    if not graph.ids:
+        raise InputError("pddl: the scene has no object, so there is nothing to plan")
+    if goal is None:
+        goal = max(graph.ids, key=lambda i: (len(graph.removal_order(i)), -i))
+    if goal not in graph.ids:
+        raise InputError(f"pddl: goal {goal} is not an object of the scene {graph.ids}")
+    names = item_names(graph)
+    objects = "\n".join(f"    {names[i]} - item" for i in graph.ids)
+    facts = "\n".join(f"    ({fact})" for fact in pddl_facts(graph))
+    return (
+        f"(define (problem {_identifier(name)})\n  (:domain {DOMAIN_NAME})\n"
+        f"  (:objects\n{objects})\n  (:init\n    (hand-empty)\n{facts})\n"
+        f"  (:goal (holding {names[goal]})))\n"
+    )
+
+
+def pddl_facts(graph: SceneGraph) -> tuple[str, ...]:
+    """The facts of a graph, such as "on mug-3 environment", sorted."""
+    names = item_names(graph)
+    facts = set()
+    for predicate, word in FACTS.items():
+        for subject, _, obj in graph.edges(predicate):
+            if subject != ENVIRONMENT and (obj != ENVIRONMENT or word != "in"):
+                facts.add(f"{word} {names[subject]} {names[obj]}")
+    blockers = _blockers(graph)
+    for object_id in graph.ids:
+        facts |= {f"blocked-by {names[object_id]} {names[b]}" for b in blockers[object_id]}
+        if not blockers[object_id]:
+            facts.add(f"clear {names[object_id]}")
+    return tuple(sorted(facts))
+
+
+def item_names(graph: SceneGraph) -> dict[int, str]:
+    """PDDL names of all nodes: label and id, such as "mug-3"; the environment is a constant."""
+    names = {ENVIRONMENT: ENVIRONMENT_NAME}
+    names.update({i: f"{_identifier(graph.label(i))}-{i}" for i in graph.ids})
+    return names
+
+
+def _blockers(graph: SceneGraph) -> dict[int, tuple[int, ...]]:
+    """What blocks each object, without circles: no plan could open them."""
+    found = {}
+    for object_id in graph.ids:
+        order = graph.removal_order(object_id)
+        place = {other: number for number, other in enumerate(order)}
+        found[object_id] = tuple(
+            b for b in graph.blockers(object_id) if place[b] < place[object_id]
+        )
+    return _without_circles(graph, found)
+
+
+def _without_circles(
+    graph: SceneGraph, blockers: dict[int, tuple[int, ...]]
+) -> dict[int, tuple[int, ...]]:
+    """Blockers of one consistent order of removal of the whole scene."""
+    order = _removal_of_all(graph.ids, blockers)
+    place = {object_id: number for number, object_id in enumerate(order)}
+    return {i: tuple(b for b in found if place[b] < place[i]) for i, found in blockers.items()}
+
+
+def _removal_of_all(ids: Iterable[int], blockers: dict[int, tuple[int, ...]]) -> list[int]:
+    """All objects, those first that have the least in their way."""
+    left, order = list(ids), []
+    while left:
+        waiting = {i: sum(b in left for b in blockers[i]) for i in left}
+        best = min(left, key=lambda i: (waiting[i], i))
+        left.remove(best)
+        order.append(best)
+    return order
+
+
+def _identifier(text: str) -> str:
+    """Lower-case letters, digits and hyphens, beginning with a letter."""
+    cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    return cleaned if re.match(r"[a-z]", cleaned) else f"item-{cleaned}".rstrip("-")
