@@ -60,9 +60,7 @@ def plan(graph, goal, tmp_path):
     assert found is not None
     for map_back in reversed(maps):
         found = found.replace_action_instances(map_back)
-    return [
-        (a.action.name, *(str(p) for p in a.actual_parameters)) for a in found.actions
-    ]
+    return [(a.action.name, *(str(p) for p in a.actual_parameters)) for a in found.actions]
 
 
 def test_planner_clears_the_target_from_the_top(tmp_path) -> None:

@@ -61,9 +61,7 @@ def test_stack_of_three() -> None:
     stack = [box((0.1, 0.1, 0.05), bottom=0.05 * level) for level in range(3)]
     found = related(*stack)
     assert supports_of(found) == {(1, 0), (2, 1), (3, 2)}
-    assert {(3, 1), (3, 2), (2, 1)} == {
-        (s, o) for s, _, o in edges(found, "blocks_from_above")
-    }
+    assert {(3, 1), (3, 2), (2, 1)} == {(s, o) for s, _, o in edges(found, "blocks_from_above")}
     assert (3, "above", 1) in edges(found) and (1, "below", 3) in edges(found)
     assert (3, "above", 2) not in edges(found)
     assert not edges(found, "leaning_on", "inside")
@@ -142,9 +140,7 @@ def test_two_equal_chairs_around_a_table() -> None:
     from iscene_ros.relations.environment import BoxEnvironment
 
     pose = look_from((0.0, -3.0, 1.2))
-    found = relate_bodies(
-        bodies(furniture, *chairs), BoxEnvironment((floor,)), pose, shapes=True
-    )
+    found = relate_bodies(bodies(furniture, *chairs), BoxEnvironment((floor,)), pose, shapes=True)
     assert edges(found, "same_shape") == {(2, "same_shape", 3), (3, "same_shape", 2)}
     assert supports_of(found) == {(1, 0), (2, 0), (3, 0)}
     assert (2, "left_of", 1) in edges(found) and (3, "right_of", 1) in edges(found)
@@ -274,9 +270,7 @@ def test_support_does_not_depend_on_where_the_scene_is(heap, yaw, offset) -> Non
 
     def certain(meshes):
         found = relate_bodies(bodies(*meshes), BoxEnvironment((floor,)))
-        return {
-            (r.subject, r.object): r.confidence for r in found if r.predicate == "supported_by"
-        }
+        return {(r.subject, r.object): r.confidence for r in found if r.predicate == "supported_by"}
 
     here = certain(heap)
     there = certain([moved(mesh, (*offset, 0.0), yaw) for mesh in heap])

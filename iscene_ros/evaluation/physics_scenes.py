@@ -142,7 +142,10 @@ def _environment(rng: np.random.Generator, arrangement: Arrangement) -> tuple[Bo
         wall, height = rng.uniform(0.004, 0.015), rng.uniform(0.06, 0.14)
         boxes += [_box((-x - wall, -y - wall, 0), (-x, y + wall, height))]
         boxes += [_box((x, -y - wall, 0), (x + wall, y + wall, height))]
-        boxes += [_box((-x, -y - wall, 0), (x, -y, height)), _box((-x, y, 0), (x, y + wall, height))]
+        boxes += [
+            _box((-x, -y - wall, 0), (x, -y, height)),
+            _box((-x, y, 0), (x, y + wall, height)),
+        ]
     elif arrangement is Arrangement.CORNER:
         boxes += [_box((-0.12, -0.5, 0.0), (-0.1, 0.5, 0.3))]
         if rng.random() < 0.5:

@@ -44,9 +44,7 @@ def observe_physics(
     )
 
 
-def render_physics(
-    scene: PhysicsScene, camera: Camera, world_from_camera: np.ndarray
-) -> Rendering:
+def render_physics(scene: PhysicsScene, camera: Camera, world_from_camera: np.ndarray) -> Rendering:
     """Ideal depth and ids (0 = environment, i + 1 = object i)."""
     camera_from_world = np.linalg.inv(world_from_camera)
     meshes = [joined(tuple(scene.pieces_world(i))) for i in range(len(scene.shapes))]

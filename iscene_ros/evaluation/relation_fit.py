@@ -92,7 +92,12 @@ def fit_logistic(features: np.ndarray, holds: np.ndarray) -> tuple[float, ...]:
 
 def write_table(table: dict[str, dict[str, tuple[float, ...]]]) -> Path:
     """Write the coefficients into the package."""
-    lines = [f'"""{certainty_table.__doc__.strip()}"""', "", "from __future__ import annotations", ""]
+    lines = [
+        f'"""{certainty_table.__doc__.strip()}"""',
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
     lines.append("COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {")
     for kind, found in table.items():
         lines.append(f'    "{kind}": {{')

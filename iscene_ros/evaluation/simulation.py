@@ -110,9 +110,7 @@ def _rests(velocity: np.ndarray) -> bool:
     return bool(np.abs(rows[:, :3]).max() < REST_SPEED and np.abs(rows[:, 3:]).max() < REST_SPIN)
 
 
-def _document(
-    bodies: Sequence[PhysicsBody], boxes: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> str:
+def _document(bodies: Sequence[PhysicsBody], boxes: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
     assets, placed = [], []
     for index, body in enumerate(bodies):
         names = [f"m{index}_{number}" for number in range(len(body.pieces))]
@@ -121,16 +119,13 @@ def _document(
         w, x, y, z = np.roll(Rotation.from_matrix(body.world_from_body[:3, :3]).as_quat(), 1)
         geoms = "".join(f'<geom type="mesh" mesh="{name}"/>' for name in names)
         position = _numbers(body.world_from_body[:3, 3])
-        placed.append(
-            f'<body pos="{position}" quat="{w} {x} {y} {z}"><freejoint/>{geoms}</body>'
-        )
+        placed.append(f'<body pos="{position}" quat="{w} {x} {y} {z}"><freejoint/>{geoms}</body>')
     for low, high in boxes:
         center, half = _numbers(0.5 * (low + high)), _numbers(0.5 * (high - low))
         placed.append(f'<geom type="box" pos="{center}" size="{half}"/>')
     header = HEADER.format(step=STEP_S)
     return (
-        f"{header}<asset>{''.join(assets)}</asset>"
-        f"<worldbody>{''.join(placed)}</worldbody></mujoco>"
+        f"{header}<asset>{''.join(assets)}</asset><worldbody>{''.join(placed)}</worldbody></mujoco>"
     )
 
 

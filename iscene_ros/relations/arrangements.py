@@ -56,9 +56,7 @@ def arrangements(
     return tuple(found)
 
 
-def _named(
-    kind: str, ids: Sequence[int], members: Sequence[int], steps: np.ndarray
-) -> Arrangement:
+def _named(kind: str, ids: Sequence[int], members: Sequence[int], steps: np.ndarray) -> Arrangement:
     return Arrangement(kind, tuple(int(ids[i]) for i in members), steps)
 
 

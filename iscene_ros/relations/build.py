@@ -201,8 +201,7 @@ def _with_stability(geometry: SceneGeometry, supported: list[Edge]) -> list[Edge
     """Supports, and whether the centre of mass is over them."""
     points = support_points(geometry, supported)
     stable = {
-        edge.subject: stability(geometry, edge.subject, points)[0]
-        >= -geometry.sigmas[edge.subject]
+        edge.subject: stability(geometry, edge.subject, points)[0] >= -geometry.sigmas[edge.subject]
         for edge in supported
     }
     return [

@@ -86,9 +86,7 @@ def one_way(edges: list[Edge]) -> list[Edge]:
     ]
 
 
-def touching_with_support(
-    scored: list[tuple[Candidate, float]], carried: list[Edge]
-) -> list[Edge]:
+def touching_with_support(scored: list[tuple[Candidate, float]], carried: list[Edge]) -> list[Edge]:
     """Contacts, no less certain than what follows from them."""
     least: dict[frozenset[int], float] = {}
     for edge in carried:

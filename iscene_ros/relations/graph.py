@@ -80,9 +80,7 @@ class SceneGraph:
         wanted = Predicate(predicate).value
         found = [
             (-data["confidence"], obj)
-            for _, obj, key, data in self.nx.out_edges(
-                self._known(subject), keys=True, data=True
-            )
+            for _, obj, key, data in self.nx.out_edges(self._known(subject), keys=True, data=True)
             if key == wanted
         ]
         return tuple(obj for _, obj in sorted(found))
@@ -145,9 +143,7 @@ class SceneGraph:
         """
         found = [
             (float(data.get("gap_m", 0.0)), obj)
-            for _, obj, key, data in self.nx.out_edges(
-                self._known(object_id), keys=True, data=True
-            )
+            for _, obj, key, data in self.nx.out_edges(self._known(object_id), keys=True, data=True)
             if key == Predicate.NEAR.value and obj != ENVIRONMENT
         ]
         return tuple((obj, gap) for gap, obj in sorted(found)[:k])

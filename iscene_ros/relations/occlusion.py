@@ -60,6 +60,4 @@ def _projected(body: Body, camera_from_upright: np.ndarray) -> Body | None:
     depth = np.where(ahead, points[:, 2], 1.0)
     rays = np.column_stack([points[:, 0] / depth, points[:, 1] / depth, -1.0 / depth])
     used = rays[np.unique(faces)]
-    return replace(
-        body, vertices=rays, faces=faces, low=used.min(axis=0), high=used.max(axis=0)
-    )
+    return replace(body, vertices=rays, faces=faces, low=used.min(axis=0), high=used.max(axis=0))

@@ -39,6 +39,7 @@ class Plane:
         sigma: standard deviation of the readings from it [m].
         axes: (2, 3) directions in the plane.
         outline: (K, 3) half planes a, b, c: a u + b v + c <= 0 within, (u, v) along the axes [m].
+        corners: (K, 3) float64 corners of that outline [m].
         margin: how far it may go on outside of the outline [m].
         share: of the readings, in [0, 1].
     """
@@ -48,6 +49,7 @@ class Plane:
     sigma: float
     axes: np.ndarray
     outline: np.ndarray
+    corners: np.ndarray
     margin: float
     share: float
 
@@ -166,4 +168,6 @@ def _plane(points: np.ndarray, plane: np.ndarray, eye: np.ndarray, total: int) -
     sigma = float(np.std(points @ normal + plane[3]))
     margin = MARGIN_SHARE * float(np.sqrt(hull.volume))
     share = len(points) / total
-    return Plane(normal, float(plane[3]), sigma, axes, hull.equations, margin, share)
+    corners = points[hull.vertices]
+    corners = corners - np.outer(corners @ normal + plane[3], normal)
+    return Plane(normal, float(plane[3]), sigma, axes, hull.equations, corners, margin, share)

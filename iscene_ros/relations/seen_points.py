@@ -17,9 +17,7 @@ BORDER = 4.0
 TRIM = 0.01
 
 
-def seen_points(
-    observation: Observation, upright_from_camera: np.ndarray
-) -> dict[int, np.ndarray]:
+def seen_points(observation: Observation, upright_from_camera: np.ndarray) -> dict[int, np.ndarray]:
     """Observed points (M, 3) of each instance id in the upright frame [m]; none for slivers."""
     observation = with_visible_masks(observation)
     border = BORDER * observation.camera.width / 640

@@ -99,5 +99,3 @@ def _surface_moment(triangles: np.ndarray) -> np.ndarray:
     total = a + b + c
     parts = sum(np.einsum("t,ti,tj->ij", area, p, p) for p in (a, b, c, total))
     return parts / 12.0 / max(float(area.sum()), 1e-18)
-
-

@@ -210,9 +210,7 @@ def _closest_gaps(patches: dict[tuple[int, int], Patch]) -> dict[int, float]:
     return closest
 
 
-def _facing_shares(
-    geometry: SceneGeometry, footprints: np.ndarray
-) -> dict[tuple[int, int], float]:
+def _facing_shares(geometry: SceneGeometry, footprints: np.ndarray) -> dict[tuple[int, int], float]:
     """Share of an object's outline, seen from above, next below which the other one lies."""
     f = geometry.facings[2]
     code = f.upper[f.is_next] * len(geometry.sigmas) + f.lower[f.is_next]
@@ -222,4 +220,3 @@ def _facing_shares(
         (int(u), int(w)): min(count / max(int(footprints[u]), 1), 1.0)
         for u, w, count in zip(uppers, lowers, counts, strict=True)
     }
-
