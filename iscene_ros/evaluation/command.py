@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from iscene_ros.commands.completion_run import DEFAULT_MODEL
+from iscene_ros.evaluation import relation_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    relation_command.add_arguments(parser)
     parser.add_argument(
         "--calibrate",
         action="store_true",
@@ -34,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, write it with every object's scores."""
+    if args.relations:
+        return relation_command.run(args)
     from tqdm import tqdm
 
     from iscene_ros.completion import SceneCompleter

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from iscene_ros.relations import certainty_table
 from iscene_ros.relations.build import Candidates
-from iscene_ros.relations.certainty import COMPLETED, FEATURES, KNOWN
+from iscene_ros.relations.certainty import COMPLETED, KNOWN
 from iscene_ros.relations.predicate import SYMMETRIC, Predicate
 
 # Weight of the penalty that keeps coefficients small where there are few examples.
@@ -32,11 +32,11 @@ class Examples:
     def add(self, candidates: Candidates, truth: Iterable[tuple[int, Predicate, int]]) -> None:
         """Candidates of one scene with its true edges by object id."""
         edges = {(subject, predicate.value, obj) for subject, predicate, obj in truth}
-        predicates = {predicate for _, predicate, _ in edges}
         name = candidates.geometry.name
         for predicate, scored in candidates.by_predicate.items():
-            if predicate.value not in predicates and predicate not in TRUE_PREDICATES:
-                continue
+            kinds = {KNOWN if c.is_known else COMPLETED for c, _ in scored}
+            if predicate in DEFINED and KNOWN in kinds:
+                continue  # the truth of completed meshes comes from these
             for candidate, _ in scored:
                 pair = name(candidate.subject), name(candidate.object)
                 holds = (pair[0], predicate.value, pair[1]) in edges
@@ -57,19 +57,9 @@ class Examples:
         return table
 
 
-# The predicates for which a scene's truth is complete.
-TRUE_PREDICATES = frozenset(
-    {
-        Predicate.SUPPORTED_BY,
-        Predicate.LEANING_ON,
-        Predicate.TOUCHING,
-        Predicate.INSIDE,
-        Predicate.BLOCKS_FROM_ABOVE,
-        Predicate.NEAR,
-        Predicate.OCCLUDES,
-        Predicate.LEFT_OF,
-        Predicate.IN_FRONT_OF,
-    }
+# Predicates that the true meshes define.
+DEFINED = frozenset(
+    {Predicate.NEAR, Predicate.LEFT_OF, Predicate.IN_FRONT_OF, Predicate.OCCLUDES}
 )
 
 
@@ -109,6 +99,3 @@ def write_table(table: dict[str, dict[str, tuple[float, ...]]]) -> Path:
     path = Path(certainty_table.__file__)
     path.write_text("\n".join([*lines, "}", ""]), "utf-8")
     return path
-
-
-__all__ = ["FEATURES", "Examples", "fit_logistic", "write_table"]

@@ -140,7 +140,11 @@ def relate_bodies(
     if not bodies:
         return ()
     candidates = find_candidates(measure(bodies, environment), upright_from_camera, shapes)
-    edges = decide(candidates)
+    return named_edges(candidates, decide(candidates))
+
+
+def named_edges(candidates: Candidates, edges: Iterable[Edge]) -> tuple[Relation, ...]:
+    """Edges between bodies as relations between objects, evidence in the upright frame."""
     names = candidates.geometry.name
     return tuple(_named(edge, names(edge.subject), names(edge.object)) for edge in edges)
 
