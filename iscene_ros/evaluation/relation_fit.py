@@ -65,7 +65,9 @@ DEFINED = frozenset(
 
 def fit_logistic(features: np.ndarray, holds: np.ndarray) -> tuple[float, ...]:
     """Coefficients (1 + K) of the logistic model of (M, K) features, the constant first."""
-    scale = np.maximum(features.std(axis=0), 1e-6)
+    # What hardly varies gets no large coefficient just because it is scaled up.
+    largest = np.abs(features).max(axis=0)
+    scale = np.maximum(features.std(axis=0), 0.25 * largest) + 1e-9
     design = np.column_stack([np.ones(len(features)), features / scale])
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:

@@ -38,6 +38,7 @@ from iscene_ros.relations.scene_geometry import SceneGeometry, measure
 from iscene_ros.relations.same_shapes import same_shape_candidates
 from iscene_ros.relations.shape_samples import ShapeSample
 from iscene_ros.relations.support import (
+    carrying,
     is_known,
     leaning_candidates,
     stability,
@@ -157,13 +158,14 @@ def find_candidates(
     gaps = near_gaps(geometry)
     supported = _scored(support_candidates(geometry, hollows))
     near = _scored(near_candidates(geometry, gaps))
+    carried = carrying(geometry, supported)
     pairs = [(gap.one, gap.other) for gap in gaps]
     found = [
         supported,
         _scored(leaning_candidates(geometry, supported)),
         _scored(touching_candidates(geometry, supported)),
-        _scored(inside_candidates(geometry, hollows)),
-        _scored(blocking_candidates(geometry, overhangs(geometry), hollows)),
+        _scored(inside_candidates(geometry, hollows, carried)),
+        _scored(blocking_candidates(geometry, overhangs(geometry), hollows, carried)),
         near,
     ]
     if upright_from_camera is not None:

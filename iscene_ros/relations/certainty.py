@@ -47,6 +47,8 @@ FEATURES = {
         "share of its volume in the other's hollow",
         "share of the other's volume in its hollow",
         "relative height",
+        "probability that it rests on it",
+        "probability that the other rests on it",
     ),
     Predicate.NEAR: ("room to the limit [sigma]",),
     Predicate.LEFT_OF: ("clearance [sigma]",),
@@ -61,6 +63,8 @@ FEATURES = {
         "is the environment",
         "share of its volume in the other's hollow",
         "share of the other's volume in its hollow",
+        "probability that it rests on it",
+        "probability that the other rests on it",
     ),
 }
 

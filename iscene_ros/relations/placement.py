@@ -16,11 +16,16 @@ from iscene_ros.scene import RelationEvidence
 # Beside each other: the centres are further apart than this share of the smaller one's width.
 BESIDE_SHARE = 0.5
 
+# What rests on an object less likely than this is in its way only where it lies over it.
+LEAST_CARRIED = 0.2
+
 CAMERA_FRAME = "camera"
 
 
-def inside_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candidate]:
-    """Objects of which a part lies in another one's hollow."""
+def inside_candidates(
+    geometry: SceneGeometry, hollows: Hollows, carried: np.ndarray
+) -> list[Candidate]:
+    """Objects of which a part lies in another one's hollow; `carried` as of `carrying`."""
     found = []
     for one, other in hollows.box_pairs():
         share, back = hollows.share(one, other), hollows.share(other, one)
@@ -28,7 +33,8 @@ def inside_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candida
             continue
         body, around = geometry.bodies[one], geometry.bodies[other]
         rise = (body.center_of_mass[2] - around.low[2]) / max(around.size[2], 1e-6)
-        features = (share, back, float(np.clip(rise, -1.0, 2.0)))
+        rests = float(carried[one, other]), float(carried[other, one])
+        features = (share, back, float(np.clip(rise, -1.0, 2.0)), *rests)
         found.append(
             Candidate(
                 one,
@@ -43,14 +49,22 @@ def inside_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candida
 
 
 def blocking_candidates(
-    geometry: SceneGeometry, over: list[Overhang], hollows: Hollows
+    geometry: SceneGeometry, over: list[Overhang], hollows: Hollows, carried: np.ndarray
 ) -> list[Candidate]:
-    """What stands in the way when an object is lifted straight up: over it, or in it."""
+    """What stands in the way when an object is lifted straight up: over it, in it, or on it.
+
+    Args:
+        geometry: of the scene.
+        over: what lies over what.
+        hollows: what lies in what.
+        carried: what rests on what, as of `carrying`.
+    """
     found = []
     held = {pair: hollows.share(*pair) for pair in hollows.box_pairs()}
     held = {p: s for p, s in held.items() if s >= LEAST_ENCLOSED and s > held[p[::-1]]}
     by_pair = {(hang.upper, hang.lower): hang for hang in over}
-    for pair in sorted(by_pair.keys() | held.keys()):
+    resting = {(int(i), int(j)) for i, j in np.argwhere(carried >= LEAST_CARRIED)}
+    for pair in sorted(by_pair.keys() | held.keys() | resting):
         hang, upper, lower = by_pair.get(pair), *pair
         evidence = RelationEvidence(share=held.get(pair))
         above = (0.0, 0.0, 0.0)
@@ -64,12 +78,21 @@ def blocking_candidates(
                 float(np.clip(max(-hang.gap, 0.0) / hang.sigma, 0.0, FARTHEST)),
             )
         features = (*above, float(upper == geometry.environment), held.get(pair, 0.0))
-        features += (held.get(pair[::-1], 0.0),)
+        features += (held.get(pair[::-1], 0.0), *_resting(geometry, carried, upper, lower))
         known = is_known(geometry, upper, lower)
         found.append(
             Candidate(upper, Predicate.BLOCKS_FROM_ABOVE, lower, features, evidence, known)
         )
     return found
+
+
+def _resting(
+    geometry: SceneGeometry, carried: np.ndarray, upper: int, lower: int
+) -> tuple[float, float]:
+    """How likely the upper one rests on the lower one, and the other way round."""
+    if geometry.environment in (upper, lower):
+        return 0.0, 0.0
+    return float(carried[upper, lower]), float(carried[lower, upper])
 
 
 def near_candidates(geometry: SceneGeometry, gaps: list[Gap]) -> list[Candidate]:

@@ -80,6 +80,19 @@ def _features(
     return steep, gap, overlap, excess, share, below, is_environment, 0.0
 
 
+def carrying(geometry: SceneGeometry, supported: list[tuple[Candidate, float]]) -> np.ndarray:
+    """(N, N) probability that the first object rests on the second one, directly or not."""
+    count = len(geometry.bodies)
+    chain = np.zeros((count, count))
+    for candidate, p in supported:
+        if candidate.object < count:
+            chain[candidate.subject, candidate.object] = p
+    for middle in range(count):
+        chain = np.maximum(chain, np.outer(chain[:, middle], chain[middle]))
+    np.fill_diagonal(chain, 0.0)
+    return chain
+
+
 def leaning_candidates(
     geometry: SceneGeometry, supported: list[tuple[Candidate, float]]
 ) -> list[Candidate]:
