@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from iscene_ros.evaluation.machine import this_machine
     from iscene_ros.evaluation.relation_evaluation import RelationOptions, evaluate_relations
     from iscene_ros.evaluation.relation_fit import Examples, write_table
+    from iscene_ros.evaluation.relation_scores import RelationScores
     from iscene_ros.evaluation.report import write_text
     from iscene_ros.evaluation.symmetry_scores import symmetry_report
 
@@ -42,8 +43,9 @@ def run(args: argparse.Namespace) -> int:
     completer = SceneCompleter.from_pretrained(args.model, args.device)
     examples = Examples() if args.calibrate else None
     with tqdm(total=options.scenes, unit="scene") as bar:
-        scores = None
-        for scores in evaluate_relations(completer, options, examples, bar.set_description):
+        scores = RelationScores()
+        for grown in evaluate_relations(completer, options, examples, bar.set_description):
+            scores = grown
             bar.set_description("scenes")
             bar.update()
     text = "\n".join([scores.report(), symmetry_report(), f"Machine: {this_machine()}\n"])

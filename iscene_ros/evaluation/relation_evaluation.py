@@ -30,6 +30,7 @@ from iscene_ros.relations.scene_geometry import measure
 
 TRUE_MESHES, COMPLETED_MESHES = "true meshes", "completed meshes"
 
+
 @dataclass(frozen=True)
 class RelationOptions:
     """What is evaluated.

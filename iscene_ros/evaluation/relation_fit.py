@@ -58,9 +58,7 @@ class Examples:
 
 
 # Predicates that the true meshes define.
-DEFINED = frozenset(
-    {Predicate.NEAR, Predicate.LEFT_OF, Predicate.IN_FRONT_OF, Predicate.OCCLUDES}
-)
+DEFINED = frozenset({Predicate.NEAR, Predicate.LEFT_OF, Predicate.IN_FRONT_OF, Predicate.OCCLUDES})
 
 
 def fit_logistic(features: np.ndarray, holds: np.ndarray) -> tuple[float, ...]:

@@ -71,7 +71,9 @@ class RelationScores:
         """A Markdown table a kind of mesh."""
         parts = []
         for kind, scored in self.edges.items():
-            lines = [["predicate", "precision", "recall", "F1", "calibration error", "true", "found"]]
+            lines = [
+                ["predicate", "precision", "recall", "F1", "calibration error", "true", "found"]
+            ]
             for predicate in SCORED:
                 rows = [s for s in scored if s.edge[1] is predicate]
                 if any(s.holds for s in rows):

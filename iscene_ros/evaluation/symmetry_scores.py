@@ -123,8 +123,7 @@ def _found(shape: KnownShape, rng: np.random.Generator) -> tuple[np.ndarray, np.
     if round_:
         axes = [(d, order) for d, order in axes if order == ANY_ANGLE]
     right_axes = sum(
-        any(abs(d @ e) > RIGHT and order == wanted for e, wanted in shape.axes)
-        for d, order in axes
+        any(abs(d @ e) > RIGHT and order == wanted for e, wanted in shape.axes) for d, order in axes
     )
     of_axes = np.array([right_axes, len(axes), len(shape.axes)], float)
     if shape.planes is None:

@@ -21,8 +21,8 @@ from iscene_ros.relations.consistency import (
 )
 from iscene_ros.relations.environment import Environment, NoEnvironment, SeenPlanes
 from iscene_ros.relations.gaps import near_gaps
-from iscene_ros.relations.occlusion import occlusion_candidates
 from iscene_ros.relations.hollows import Hollows
+from iscene_ros.relations.occlusion import occlusion_candidates
 from iscene_ros.relations.overlaps import overhangs
 from iscene_ros.relations.placement import (
     beside_candidates,
@@ -33,9 +33,9 @@ from iscene_ros.relations.placement import (
 )
 from iscene_ros.relations.planes import find_planes
 from iscene_ros.relations.predicate import INVERSE, Predicate
-from iscene_ros.relations.seen_points import seen_points
-from iscene_ros.relations.scene_geometry import SceneGeometry, measure
 from iscene_ros.relations.same_shapes import same_shape_candidates
+from iscene_ros.relations.scene_geometry import SceneGeometry, measure
+from iscene_ros.relations.seen_points import seen_points
 from iscene_ros.relations.shape_samples import ShapeSample
 from iscene_ros.relations.support import (
     carrying,

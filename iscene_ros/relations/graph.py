@@ -1,4 +1,4 @@
-"""The scene graph: objects and the environment as nodes, relations as edges; and questions to it."""
+"""The scene graph: objects and the environment as nodes, relations as edges, and questions."""
 
 from __future__ import annotations
 

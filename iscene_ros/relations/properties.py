@@ -85,7 +85,7 @@ def upright_axis(body: Body, up: np.ndarray) -> np.ndarray | None:
 
 
 def _stable_faces(body: Body) -> list[tuple[np.ndarray, float]]:
-    """Normals of the hull's faces on which the body stands, and the tangent of the tipping angle."""
+    """Normals of the hull's faces on which it stands, and the tangents of the tipping angles."""
     try:
         hull = ConvexHull(body.vertices[np.unique(body.faces)])
     except (QhullError, ValueError):
@@ -94,13 +94,10 @@ def _stable_faces(body: Body) -> list[tuple[np.ndarray, float]]:
     area = np.linalg.norm(
         np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
     )
+    faces = _merged(normals, area)
+    faces.sort(key=lambda members: -area[members].sum())
     found: list[tuple[np.ndarray, float]] = []
-    left = np.ones(len(normals), bool)
-    for row in np.argsort(-area):
-        if not left[row] or len(found) >= MOST_FACES:
-            continue
-        members = left & (normals @ normals[row] > SAME_FACE)
-        left &= ~members
+    for members in faces[:MOST_FACES]:
         normal = (normals[members] * area[members, None]).sum(axis=0)
         normal /= np.linalg.norm(normal)
         points = corners[members].reshape(-1, 3)
@@ -110,6 +107,18 @@ def _stable_faces(body: Body) -> list[tuple[np.ndarray, float]]:
         if margin > 0 and height > 0:
             found.append((normal, margin / height))
     return found
+
+
+def _merged(normals: np.ndarray, area: np.ndarray) -> list[np.ndarray]:
+    """Rows of triangles with about the same normal, starting from the large ones."""
+    left = np.ones(len(normals), bool)
+    faces = []
+    for row in np.argsort(-area):
+        if left[row]:
+            members = left & (normals @ normals[row] > SAME_FACE)
+            left &= ~members
+            faces.append(np.flatnonzero(members))
+    return faces
 
 
 def _oriented_box(body: Body) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Which objects have the same shape, or mirror images of each other's, and how they are lined up."""
+"""Which objects have the same shape, or mirror images of each other's."""
 
 from __future__ import annotations
 
