@@ -1,0 +1,69 @@
+"""One line and a table on how a session is doing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from iscene_ros.session.outputs import Status
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a status is made of.
+
+    Attributes:
+        waiting: inputs of which no message has come yet.
+        completed, dropped: frames.
+        refused: counts by reason.
+        newest_refusal: its line; "" where there was none.
+        latency_p50, latency_p95: of the completions [s]; NaN where there was none.
+        scene_age: time since the stamp of the newest scene [s], or None.
+        objects: in the world.
+        frame_id: of the outputs; world_frame: as it should be.
+    """
+
+    waiting: tuple[str, ...]
+    completed: int
+    dropped: int
+    refused: tuple[tuple[str, int], ...]
+    newest_refusal: str
+    latency_p50: float
+    latency_p95: float
+    scene_age: float | None
+    objects: int
+    frame_id: str
+    world_frame: str
+
+
+def status_of(figures: Figures) -> Status:
+    """The status of a session's figures."""
+    level, summary = _verdict(figures)
+    values = [
+        ("objects", str(figures.objects)),
+        ("frame", figures.frame_id),
+        ("completed frames", str(figures.completed)),
+        ("dropped frames", str(figures.dropped)),
+        ("latency p50 [s]", _seconds(figures.latency_p50)),
+        ("latency p95 [s]", _seconds(figures.latency_p95)),
+        ("scene age [s]", _seconds(figures.scene_age)),
+        *((f"refused: {reason}", str(count)) for reason, count in figures.refused),
+    ]
+    if figures.newest_refusal:
+        values.append(("newest refusal", figures.newest_refusal))
+    return Status(level, summary, tuple(values))
+
+
+def _verdict(figures: Figures) -> tuple[str, str]:
+    if figures.waiting:
+        return "warn", f"no message yet: {', '.join(figures.waiting)}"
+    if not figures.completed:
+        why = f": {figures.newest_refusal}" if figures.newest_refusal else ""
+        return "warn", f"no frame completed yet{why}"
+    if figures.frame_id != figures.world_frame:
+        return "warn", f"{figures.world_frame} unknown to TF; outputs are in {figures.frame_id}"
+    return "ok", f"{figures.objects} objects"
+
+
+def _seconds(value: float | None) -> str:
+    return "none" if value is None or math.isnan(value) else f"{value:.3f}"
