@@ -37,6 +37,7 @@ class CameraPoses:
         self.transforms = TransformBuffer()
         self._topic_child = ""
         self._topic_parent = ""
+        self._substitute = ""
 
     def add_pose(self, sample: PoseSample) -> None:
         """Take a pose of the camera, or of the frame that the message names.
@@ -69,14 +70,18 @@ class CameraPoses:
             return CameraPose(world, self._lookup(world, camera_frame, stamp_ns, tolerance))
         except NoTransformError as error:
             failure = error
-        # While the world frame may still come, a frame below it is no substitute.
-        if patient or self.transforms.knows(world):
+        # While the world frame may still come, a frame below it is no substitute; once one stood
+        # in, it does so at once until the world frame is known.
+        if self.transforms.knows(world) or (patient and not self._substitute):
             raise failure
         for frame in self.settings.fallback_frames:
             try:
-                return CameraPose(frame, self._lookup(frame, camera_frame, stamp_ns, tolerance))
-            except NoTransformError:
+                pose = self._lookup(frame, camera_frame, stamp_ns, tolerance)
+            except NoTransformError as error:
+                failure = error if frame == self._substitute else failure
                 continue
+            self._substitute = frame
+            return CameraPose(frame, pose)
         raise failure
 
     def between(self, new: str, old: str, stamp_ns: int) -> np.ndarray | None:

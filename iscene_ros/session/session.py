@@ -23,7 +23,7 @@ from iscene_ros.session.records import Latencies, Refusals
 from iscene_ros.session.recovery import Completer
 from iscene_ros.session.refusal import Reason, RefusedInputError
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.stamps import SECOND, nanoseconds
+from iscene_ros.session.stamps import FUTURE_NS, SECOND, nanoseconds
 from iscene_ros.session.status import Figures, status_of
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
@@ -83,6 +83,7 @@ class SceneSession:
     def add(self, item: Input | TransformSample, now_ns: int) -> None:
         """Take a decoded input; what cannot be used is counted and logged, never raised."""
         try:
+            _check_clock(item, now_ns)
             if isinstance(item, TransformSample):
                 self._poses.transforms.add(item)
             elif isinstance(item, PoseSample):
@@ -218,7 +219,7 @@ class SceneSession:
                 return False
             self.refuse(error.reason, str(error), now_ns)
             return True
-        if self._ready is not None:
+        if self._ready is not None and self.settings.mode == "continuous":
             self.dropped += 1
         self._ready = Frame(posing.inputs, self._intrinsics, pose.frame_id, pose.frame_from_camera)
         return True
@@ -253,6 +254,17 @@ class SceneSession:
         """After a jump back in time nothing that was known holds."""
         self._poses.transforms.forget_history()
         self.reset()
+
+
+def _check_clock(item: Input | TransformSample, now_ns: int) -> None:
+    timeless = isinstance(item, TransformSample) and item.static
+    ahead = item.stamp_ns - now_ns
+    if ahead > FUTURE_NS and not timeless:
+        raise RefusedInputError(
+            Reason.FUTURE,
+            f"{type(item).__name__}: its stamp lies {ahead / SECOND:.1f} s in the future; check the "
+            "clocks of the machines and use_sim_time",
+        )
 
 
 def _update(
