@@ -71,8 +71,9 @@ class CameraPoses:
         except NoTransformError as error:
             failure = error
         # While the world frame may still come, a frame below it is no substitute; once one stood
-        # in, it does so at once until the world frame is known.
-        if self.transforms.knows(world) or (patient and not self._substitute):
+        # in, it does so at once until TF connects the world.
+        connected = self.transforms.connects(world, camera_frame)
+        if connected or (patient and not self._substitute):
             raise failure
         for frame in self.settings.fallback_frames:
             try:

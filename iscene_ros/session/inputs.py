@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from iscene_ros.camera import Camera
+from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.stamps import FUTURE_NS, SECOND
 
 
 @dataclass(frozen=True)
@@ -141,3 +143,19 @@ class PoseSample:
 
 
 Input = ColorImage | DepthImage | Intrinsics | InstanceImage | Detections | PoseSample
+
+
+def check_clock(item: Input | TransformSample, now_ns: int) -> None:
+    """Check that a stamp does not lie in the future.
+
+    Raises:
+        RefusedInputError: it does.
+    """
+    timeless = isinstance(item, TransformSample) and item.static
+    ahead = item.stamp_ns - now_ns
+    if ahead > FUTURE_NS and not timeless:
+        raise RefusedInputError(
+            Reason.FUTURE,
+            f"{type(item).__name__}: its stamp lies {ahead / SECOND:.1f} s in the future; check "
+            "the clocks of the machines and use_sim_time",
+        )

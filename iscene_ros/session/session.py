@@ -17,17 +17,24 @@ from iscene_ros.scene import Scene
 from iscene_ros.session.association import MatchLimits
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import Frame, TrackedObservation, observe
-from iscene_ros.session.inputs import Input, Intrinsics, PoseSample, TransformSample
+from iscene_ros.session.inputs import (
+    Input,
+    Intrinsics,
+    PoseSample,
+    TransformSample,
+    check_clock,
+)
 from iscene_ros.session.outputs import RemovedObject, SceneUpdate, Status
 from iscene_ros.session.records import Latencies, Refusals
 from iscene_ros.session.recovery import Completer
 from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.scene_update import scene_update
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.stamps import FUTURE_NS, SECOND, nanoseconds
+from iscene_ros.session.stamps import SECOND, nanoseconds
 from iscene_ros.session.status import Figures, status_of
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
-from iscene_ros.session.world import World, WorldChange, WorldRules
+from iscene_ros.session.world import World, WorldRules
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class SceneSession:
     def add(self, item: Input | TransformSample, now_ns: int) -> None:
         """Take a decoded input; what cannot be used is counted and logged, never raised."""
         try:
-            _check_clock(item, now_ns)
+            check_clock(item, now_ns)
             if isinstance(item, TransformSample):
                 self._poses.transforms.add(item)
             elif isinstance(item, PoseSample):
@@ -237,7 +244,7 @@ class SceneSession:
         rectified = replace(tracked, observation=tracked.observation.rectified())
         change = self._world.update(scene, rectified, frame.stamp_ns, rules)
         gone, self._gone = self._gone, ()
-        return _update(frame, rectified, scene, change, self._world, gone, self.update is None)
+        return scene_update(frame, rectified, scene, change, self._world, gone, self.update is None)
 
     def _change_frame(self, frame: Frame) -> None:
         """Where the frame of the outputs is another one than before, take the objects along."""
@@ -254,49 +261,3 @@ class SceneSession:
         """After a jump back in time nothing that was known holds."""
         self._poses.transforms.forget_history()
         self.reset()
-
-
-def _check_clock(item: Input | TransformSample, now_ns: int) -> None:
-    timeless = isinstance(item, TransformSample) and item.static
-    ahead = item.stamp_ns - now_ns
-    if ahead > FUTURE_NS and not timeless:
-        raise RefusedInputError(
-            Reason.FUTURE,
-            f"{type(item).__name__}: its stamp lies {ahead / SECOND:.1f} s in the future; check the "
-            "clocks of the machines and use_sim_time",
-        )
-
-
-def _update(
-    frame: Frame,
-    tracked: TrackedObservation,
-    scene: Scene,
-    change: WorldChange,
-    world: World,
-    gone: tuple[RemovedObject, ...],
-    first: bool,
-) -> SceneUpdate:
-    known = {k.id: k for k in world.objects}
-    observation = replace(
-        tracked.observation,
-        instance_ids=tuple(change.ids[i] for i in tracked.observation.instance_ids),
-    )
-    skipped = tuple(replace(s, id=change.ids[s.id]) for s in scene.skipped)
-    scene = replace(
-        scene,
-        frame_id=frame.frame_id,
-        objects=tuple(known[change.ids[o.id]].item for o in scene.objects),
-        skipped=skipped,
-    )
-    return SceneUpdate(
-        stamp_ns=frame.stamp_ns,
-        frame_id=frame.frame_id,
-        camera_frame=frame.camera_frame,
-        objects=world.objects,
-        seen=change.seen,
-        removed=(*gone, *change.removed),
-        skipped=skipped,
-        scene=scene,
-        observation=observation,
-        first=first,
-    )

@@ -147,6 +147,10 @@ class TransformBuffer:
         """Whether a frame has a parent or a child."""
         return name in self._tracks or any(t.parent == name for t in self._tracks.values())
 
+    def connects(self, a: str, b: str) -> bool:
+        """Whether two frames belong to one tree."""
+        return self._ancestors(a)[-1] == self._ancestors(b)[-1]
+
     def frames(self) -> list[str]:
         """All frame names, sorted."""
         return sorted(set(self._tracks) | {t.parent for t in self._tracks.values()})

@@ -1,0 +1,56 @@
+"""What a completed frame makes of the world, put together for the outputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iscene_ros.scene import Scene
+from iscene_ros.session.frames import Frame, TrackedObservation
+from iscene_ros.session.outputs import RemovedObject, SceneUpdate
+from iscene_ros.session.world import World, WorldChange
+
+
+def scene_update(
+    frame: Frame,
+    tracked: TrackedObservation,
+    scene: Scene,
+    change: WorldChange,
+    world: World,
+    gone: tuple[RemovedObject, ...],
+    first: bool,
+) -> SceneUpdate:
+    """The update of a frame.
+
+    Args:
+        frame: what was completed.
+        tracked: its rectified observation; ids are those of the frame.
+        scene: its completion; ids are those of the frame.
+        change: what it did to the world.
+        world: after the change.
+        gone: objects that a reset removed since the update before.
+        first: see `SceneUpdate`.
+    """
+    known = {k.id: k for k in world.objects}
+    observation = replace(
+        tracked.observation,
+        instance_ids=tuple(change.ids[i] for i in tracked.observation.instance_ids),
+    )
+    skipped = tuple(replace(s, id=change.ids[s.id]) for s in scene.skipped)
+    scene = replace(
+        scene,
+        frame_id=frame.frame_id,
+        objects=tuple(known[change.ids[o.id]].item for o in scene.objects),
+        skipped=skipped,
+    )
+    return SceneUpdate(
+        stamp_ns=frame.stamp_ns,
+        frame_id=frame.frame_id,
+        camera_frame=frame.camera_frame,
+        objects=world.objects,
+        seen=change.seen,
+        removed=(*gone, *change.removed),
+        skipped=skipped,
+        scene=scene,
+        observation=observation,
+        first=first,
+    )
