@@ -54,3 +54,9 @@ def scene_update(
         observation=observation,
         first=first,
     )
+
+
+def world_scene(update: SceneUpdate) -> Scene:
+    """The whole world as a scene, objects out of view included."""
+    objects = tuple(known.item for known in update.objects)
+    return replace(update.scene, objects=objects, relations=update.relations)

@@ -73,6 +73,7 @@ class SceneSession:
         self._intrinsics: Intrinsics | None = None
         self._posing: deque[_Posing] = deque()
         self._ready: Frame | None = None
+        self._ready_lock = threading.Lock()
         self._world = World()
         self._world_lock = threading.Lock()
         self._gone: tuple[RemovedObject, ...] = ()
@@ -118,7 +119,8 @@ class SceneSession:
 
     def take(self, now_ns: int) -> Frame | None:
         """The newest ready frame, once; None where there is none or it is older than max_age."""
-        frame, self._ready = self._ready, None
+        with self._ready_lock:
+            frame, self._ready = self._ready, None
         if frame is None:
             return None
         age = now_ns - frame.stamp_ns
@@ -146,6 +148,8 @@ class SceneSession:
             scene = self.completer.complete(
                 tracked.observation, settings.steps or None, settings.seed, settings.faces
             )
+            with self._world_lock:
+                self.update = self._changed_world(frame, tracked, scene)
         except RefusedInputError as error:
             self.refuse(error.reason, str(error), now_ns)
             return None
@@ -156,8 +160,6 @@ class SceneSession:
             kind = "" if isinstance(error, ModelError) else f"{type(error).__name__}: "
             self.refuse(Reason.MODEL, f"{kind}{error}; the last good scene stays", now_ns)
             return None
-        with self._world_lock:
-            self.update = self._changed_world(frame, tracked, scene)
         self.completed += 1
         self.latencies.add(time.monotonic() - started)
         return self.update
@@ -226,9 +228,11 @@ class SceneSession:
                 return False
             self.refuse(error.reason, str(error), now_ns)
             return True
-        if self._ready is not None and self.settings.mode == "continuous":
-            self.dropped += 1
-        self._ready = Frame(posing.inputs, self._intrinsics, pose.frame_id, pose.frame_from_camera)
+        frame = Frame(posing.inputs, self._intrinsics, pose.frame_id, pose.frame_from_camera)
+        with self._ready_lock:
+            if self._ready is not None and self.settings.mode == "continuous":
+                self.dropped += 1
+            self._ready = frame
         return True
 
     def _changed_world(

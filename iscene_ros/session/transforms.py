@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
@@ -79,10 +80,14 @@ class _Track:
 
 
 class TransformBuffer:
-    """A tree of frames with ten seconds of history; poses between samples are interpolated."""
+    """A tree of frames with ten seconds of history; poses between samples are interpolated.
+
+    One thread may add while another looks up.
+    """
 
     def __init__(self) -> None:
         self._tracks: dict[str, _Track] = {}
+        self._lock = threading.RLock()
 
     def add(self, sample: TransformSample) -> None:
         """Take a sample; a frame that changes its parent starts anew.
@@ -91,6 +96,10 @@ class TransformBuffer:
             RefusedInputError: the frame would become its own ancestor; or its stamps jumped back in
                 time, after which its history starts with this sample.
         """
+        with self._lock:
+            self._add(sample)
+
+    def _add(self, sample: TransformSample) -> None:
         if sample.child in self._ancestors(sample.parent):
             raise RefusedInputError(
                 Reason.FRAME,
@@ -124,6 +133,10 @@ class TransformBuffer:
             NoTransformError: a frame is unknown, the frames are not connected, or the stamp lies
                 outside the history.
         """
+        with self._lock:
+            return self._lookup(target, source, stamp_ns, tolerance_ns)
+
+    def _lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int) -> np.ndarray:
         for name in (target, source):
             if not self.knows(name):
                 known = ", ".join(self.frames()[:8]) or "none"
