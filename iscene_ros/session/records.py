@@ -29,6 +29,11 @@ class Refusals:
         self.counts: Counter[Reason] = Counter()
         self.newest = ""
 
+    @property
+    def total(self) -> int:
+        """All refusals."""
+        return sum(self.counts.values())
+
     def count(self, reason: Reason, message: str, now_ns: int) -> None:
         """One more; from any thread."""
         line = " ".join(message.split())

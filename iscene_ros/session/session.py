@@ -28,7 +28,7 @@ from iscene_ros.session.outputs import RemovedObject, SceneUpdate, Status
 from iscene_ros.session.records import Latencies, Refusals
 from iscene_ros.session.recovery import Completer
 from iscene_ros.session.refusal import Reason, RefusedInputError
-from iscene_ros.session.scene_update import scene_update
+from iscene_ros.session.scene_update import emptied, scene_update
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.stamps import SECOND, nanoseconds
 from iscene_ros.session.status import Figures, status_of
@@ -164,14 +164,17 @@ class SceneSession:
         self.latencies.add(time.monotonic() - started)
         return self.update
 
-    def reset(self) -> None:
-        """Forget all objects and all waiting messages; transforms and calibration stay."""
+    def reset(self) -> SceneUpdate | None:
+        """Forget all objects and all waiting messages; transforms and calibration stay.
+
+        Returns:
+            The emptied world, to be published; None where nothing was published before.
+        """
+        before = self._drop_waiting()
         with self._world_lock:
-            self._gone += self._world.clear()
+            removed = self._world.clear()
             self.update = None
-        self._synchronizer.clear()
-        self._posing.clear()
-        self._ready = None
+        return None if before is None else emptied(before, removed)
 
     def status(self, now_ns: int) -> Status:
         """How it is going, for /diagnostics."""
@@ -262,6 +265,17 @@ class SceneSession:
             self._gone += self._world.clear()
 
     def _forget_time(self) -> None:
-        """After a jump back in time nothing that was known holds."""
+        """After a jump back in time nothing that was known holds; the next update says so."""
         self._poses.transforms.forget_history()
-        self.reset()
+        self._drop_waiting()
+        with self._world_lock:
+            self._gone += self._world.clear()
+            self.update = None
+
+    def _drop_waiting(self) -> SceneUpdate | None:
+        """Forget what waits to be completed; what was published last."""
+        self._synchronizer.clear()
+        self._posing.clear()
+        with self._ready_lock:
+            self._ready = None
+        return self.update

@@ -217,7 +217,8 @@ def check_setting(field_name: str, value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    # An empty list has no type in ROS; [""] stands for it.
+    return tuple(v for v in value if v != "") if isinstance(value, (list, tuple)) else value
 
 
 def _hints() -> dict[str, Any]:

@@ -53,6 +53,11 @@ class Worker:
             self._has_frame = True
             self._wake.notify()
 
+    def settings_changed(self) -> None:
+        """Look again whether a frame is wanted."""
+        with self._wake:
+            self._wake.notify()
+
     def demand(self) -> Future:
         """Complete the newest frame, whatever the mode; the result is the update, or None."""
         future: Future = Future()

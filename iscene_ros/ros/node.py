@@ -1,0 +1,182 @@
+"""The lifecycle node: topics and services around a session and its worker."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from iscene_ros.ros.encode_diagnostics import encode_diagnostics
+from iscene_ros.ros.intake import Intake
+from iscene_ros.ros.messages import RclpyTypes
+from iscene_ros.ros.parameters import Parameters
+from iscene_ros.ros.publishing import Outputs
+from iscene_ros.ros.services import Services
+from iscene_ros.ros.subscribing import Inputs
+from iscene_ros.session.outputs import Status
+from iscene_ros.session.recovery import Completer, RecoveringCompleter
+from iscene_ros.session.refusal import Reason
+from iscene_ros.session.session import SceneSession
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.worker import Worker
+
+DIAGNOSTICS_PERIOD = 1.0
+# Waiting frames are looked at this often where no message comes in [s].
+POLL_PERIOD = 0.02
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class SceneNode(LifecycleNode):
+    """Completes what the camera sees and publishes the scene.
+
+    Args:
+        load: makes a completer of a model's name and a device; the shipped loader by default.
+        **node_arguments: of rclpy's node, such as `parameter_overrides` or `namespace`.
+
+    Raises:
+        InputError: a parameter is out of range.
+    """
+
+    def __init__(
+        self, load: Callable[[str, str], Completer] | None = None, **node_arguments: Any
+    ) -> None:
+        super().__init__("iscene", **node_arguments)
+        self._load = load or _load_pretrained
+        self._types = RclpyTypes()
+        self._session: SceneSession | None = None
+        self._worker: Worker | None = None
+        self._inputs: Inputs | None = None
+        self._poll_timer = None
+        self._failure = ""
+        self._parameters = Parameters(self, lambda: self._session is not None, self._apply)
+        diagnostics = self._types.message_class("diagnostic_msgs/msg/DiagnosticArray")
+        self._diagnostics = self.create_publisher(diagnostics, "/diagnostics", 10)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model; fails, and says why, where it cannot."""
+        settings = self._parameters.settings
+        log = self.get_logger()
+        try:
+            completer = RecoveringCompleter(
+                lambda device: self._load(settings.model, device), settings.device, log.warning
+            )
+            self._outputs = Outputs(self, self._types, settings)
+        except Exception as error:  # whatever it is, the node stays unconfigured and says so
+            self._failure = f"cannot configure: {' '.join(str(error).split())}"
+            log.error(self._failure)
+            return FAILURE
+        self._failure = ""
+        self._session = SceneSession(settings, completer, log.warning)
+        self._services = Services(self, lambda: self._worker, self._session, self._outputs.publish)
+        log.info(f"model {settings.model} loaded")
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe and begin to complete."""
+        settings = self._parameters.settings
+        self._intake = Intake(settings, self._refuse)
+        try:
+            self._inputs = Inputs(self, self._types, settings, self._receive)
+        except LookupError as error:
+            self._failure = f"cannot activate: {error}"
+            self.get_logger().error(self._failure)
+            return FAILURE
+        self._failure = ""
+        super().on_activate(state)
+        self._worker = Worker(self._session, self._now_ns, self._publish, self.get_logger().error)
+        self._poll_timer = self.create_timer(POLL_PERIOD, self._poll)
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe; the published scene stays."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model."""
+        self._release()
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop, and free the model."""
+        self._stop()
+        self._release()
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured."""
+        return self.on_shutdown(state)
+
+    def _stop(self) -> None:
+        if self._inputs is not None:
+            self._inputs.destroy()
+            self._inputs = None
+        if self._poll_timer is not None:
+            self.destroy_timer(self._poll_timer)
+            self._poll_timer = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _release(self) -> None:
+        if self._session is None:
+            return
+        self._services.destroy()
+        self._outputs.destroy()
+        self._session = self._services = self._outputs = None
+        gc.collect()
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _apply(self, settings: Settings) -> None:
+        """Settings changed while running."""
+        if self._session is not None:
+            self._session.settings = self._outputs.settings = settings
+        if self._worker is not None:
+            self._intake.settings = settings
+            self._worker.settings_changed()
+
+    def _receive(self, key: str, message: Any) -> None:
+        now = self._now_ns()
+        for item in self._intake.decode(key, message):
+            self._session.add(item, now)
+        self._poll()
+
+    def _poll(self) -> None:
+        if self._session.poll(self._now_ns()) and self._worker is not None:
+            self._worker.frame_ready()
+
+    def _refuse(self, reason: Reason, message: str) -> None:
+        self._session.refuse(reason, message, self._now_ns())
+
+    def _publish_diagnostics(self) -> None:
+        now = self._now_ns()
+        if self._failure:
+            status = Status("error", self._failure)
+        elif self._session is None:
+            status = Status("warn", "not configured")
+        elif self._worker is None:
+            status = Status("warn", "not active")
+        else:
+            status = self._session.status(now)
+        settings = self._parameters.settings
+        hardware = f"{Path(settings.model).name} on {settings.device}"
+        self._diagnostics.publish(
+            encode_diagnostics(self._types, status, f"{self.get_name()}: scene", hardware, now)
+        )
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+
+def _load_pretrained(model: str, device: str) -> Completer:
+    from iscene_ros.completion import SceneCompleter
+
+    return SceneCompleter.from_pretrained(model, device)
