@@ -1,4 +1,4 @@
-"""A real robot frame, again and again, through the node: `ros2 launch iscene_ros demo.launch.py`."""
+"""A real robot frame through the node: `ros2 launch iscene_ros demo.launch.py`."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
