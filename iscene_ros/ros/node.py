@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import traceback
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,23 @@ POLL_PERIOD = 0.02
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
+Transition = Callable[["SceneNode", LifecycleState], TransitionCallbackReturn]
+
+
+def _reported(transition: Transition) -> Transition:
+    """A transition whose exceptions are logged; rclpy itself swallows them."""
+
+    @wraps(transition)
+    def reported(node: SceneNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(node, state)
+        except Exception:
+            node.get_logger().error(f"{transition.__name__}: {traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+
+    return reported
+
+
 class SceneNode(LifecycleNode):
     """Completes what the camera sees and publishes the scene.
 
@@ -45,77 +64,88 @@ class SceneNode(LifecycleNode):
         self, load: Callable[[str, str], Completer] | None = None, **node_arguments: Any
     ) -> None:
         super().__init__("iscene", **node_arguments)
+        # Attributes of rclpy have short names, too: _parameters, _services.
         self._load = load or _load_pretrained
         self._types = RclpyTypes()
         self._session: SceneSession | None = None
         self._worker: Worker | None = None
-        self._inputs: Inputs | None = None
+        self._scene_inputs: Inputs | None = None
         self._poll_timer = None
         self._failure = ""
-        self._parameters = Parameters(self, lambda: self._session is not None, self._apply)
+        self._scene_parameters = Parameters(self, lambda: self._session is not None, self._apply)
         diagnostics = self._types.message_class("diagnostic_msgs/msg/DiagnosticArray")
         self._diagnostics = self.create_publisher(diagnostics, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
 
+    @_reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model; fails, and says why, where it cannot."""
-        settings = self._parameters.settings
+        settings = self._scene_parameters.settings
         log = self.get_logger()
         try:
             completer = RecoveringCompleter(
                 lambda device: self._load(settings.model, device), settings.device, log.warning
             )
-            self._outputs = Outputs(self, self._types, settings)
+            self._scene_outputs = Outputs(self, self._types, settings)
         except Exception as error:  # whatever it is, the node stays unconfigured and says so
             self._failure = f"cannot configure: {' '.join(str(error).split())}"
             log.error(self._failure)
             return FAILURE
         self._failure = ""
         self._session = SceneSession(settings, completer, log.warning)
-        self._services = Services(self, lambda: self._worker, self._session, self._outputs.publish)
+        self._scene_services = Services(
+            self, lambda: self._worker, self._session, self._scene_outputs.publish
+        )
         log.info(f"model {settings.model} loaded")
         return SUCCESS
 
+    @_reported
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to complete."""
-        settings = self._parameters.settings
+        settings = self._scene_parameters.settings
         self._intake = Intake(settings, self._refuse)
         try:
-            self._inputs = Inputs(self, self._types, settings, self._receive)
+            self._scene_inputs = Inputs(self, self._types, settings, self._receive)
         except LookupError as error:
             self._failure = f"cannot activate: {error}"
             self.get_logger().error(self._failure)
             return FAILURE
         self._failure = ""
         super().on_activate(state)
-        self._worker = Worker(self._session, self._now_ns, self._publish, self.get_logger().error)
+        self._worker = Worker(
+            self._session, self._now_ns, self._scene_outputs.publish, self.get_logger().error
+        )
         self._poll_timer = self.create_timer(POLL_PERIOD, self._poll)
         return SUCCESS
 
+    @_reported
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; the published scene stays."""
         self._stop()
         return super().on_deactivate(state)
 
+    @_reported
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model."""
         self._release()
         return SUCCESS
 
+    @_reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop, and free the model."""
         self._stop()
         self._release()
         return SUCCESS
 
+    @_reported
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to unconfigured."""
         return self.on_shutdown(state)
 
     def _stop(self) -> None:
-        if self._inputs is not None:
-            self._inputs.destroy()
-            self._inputs = None
+        if self._scene_inputs is not None:
+            self._scene_inputs.destroy()
+            self._scene_inputs = None
         if self._poll_timer is not None:
             self.destroy_timer(self._poll_timer)
             self._poll_timer = None
@@ -126,9 +156,9 @@ class SceneNode(LifecycleNode):
     def _release(self) -> None:
         if self._session is None:
             return
-        self._services.destroy()
-        self._outputs.destroy()
-        self._session = self._services = self._outputs = None
+        self._scene_services.destroy()
+        self._scene_outputs.destroy()
+        self._session = self._scene_services = self._scene_outputs = None
         gc.collect()
         import torch
 
@@ -138,7 +168,7 @@ class SceneNode(LifecycleNode):
     def _apply(self, settings: Settings) -> None:
         """Settings changed while running."""
         if self._session is not None:
-            self._session.settings = self._outputs.settings = settings
+            self._session.settings = self._scene_outputs.settings = settings
         if self._worker is not None:
             self._intake.settings = settings
             self._worker.settings_changed()
@@ -166,7 +196,7 @@ class SceneNode(LifecycleNode):
             status = Status("warn", "not active")
         else:
             status = self._session.status(now)
-        settings = self._parameters.settings
+        settings = self._scene_parameters.settings
         hardware = f"{Path(settings.model).name} on {settings.device}"
         self._diagnostics.publish(
             encode_diagnostics(self._types, status, f"{self.get_name()}: scene", hardware, now)

@@ -12,6 +12,9 @@ from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, TF, OutputTopic
 from iscene_ros.session.outputs import SceneUpdate
 from iscene_ros.session.settings import Settings
 
+# By the broadcaster, and by the node in every state.
+PUBLISHED_ELSEWHERE = (TF, DIAGNOSTICS)
+
 
 class Outputs:
     """One publisher an output; what nobody hears is not made unless it is latched.
@@ -24,13 +27,13 @@ class Outputs:
 
     def __init__(self, node: LifecycleNode, types: RclpyTypes, settings: Settings) -> None:
         self._node = node
-        self._encoder = Encoder(types, settings)
+        self._encoder = Encoder(types, settings, node.resolve_topic_name("~/meshes"))
         self._publishers = {
-            topic.name: node.create_lifecycle_publisher(
+            topic: node.create_lifecycle_publisher(
                 types.message_class(topic.type_name), topic.name, qos_of(topic)
             )
             for topic in OUTPUTS
-            if topic.name not in (TF, DIAGNOSTICS)
+            if topic.name not in PUBLISHED_ELSEWHERE
         }
         self._broadcaster = TransformBroadcaster(node)
 
@@ -47,9 +50,8 @@ class Outputs:
         """Publish an update; from any thread."""
         if self.settings.publish_tf and update.objects:
             self._broadcaster.sendTransform(self._encoder.encode(TF, update).transforms)
-        for topic in OUTPUTS:
-            publisher = self._publishers.get(topic.name)
-            if publisher and (topic.latched or publisher.get_subscription_count()):
+        for topic, publisher in self._publishers.items():
+            if topic.latched or publisher.get_subscription_count():
                 publisher.publish(self._encoder.encode(topic.name, update))
 
     def destroy(self) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future as ThreadFuture
 from pathlib import Path
 from typing import Any
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
@@ -40,13 +41,19 @@ class Services:
         publish: Callable[[SceneUpdate], None],
     ) -> None:
         self._node, self._worker, self._session, self._publish = node, worker, session, publish
+        # While an answer is awaited, its callback group is busy; inputs and timers are in another.
+        group = ReentrantCallbackGroup()
         # A finished job wakes the executor, which then resumes the waiting answer.
-        self._finished = node.create_guard_condition(lambda: None)
+        self._finished = node.create_guard_condition(lambda: None, group)
+        callbacks = {
+            "~/complete": (Trigger, self._complete),
+            "~/save_scene": (Trigger, self._save_scene),
+            "~/reset": (Trigger, self._reset),
+            "~/set_paused": (SetBool, self._set_paused),
+        }
         self._services = [
-            node.create_service(Trigger, "~/complete", self._complete),
-            node.create_service(Trigger, "~/save_scene", self._save_scene),
-            node.create_service(Trigger, "~/reset", self._reset),
-            node.create_service(SetBool, "~/set_paused", self._set_paused),
+            node.create_service(kind, name, callback, callback_group=group)
+            for name, (kind, callback) in callbacks.items()
         ]
 
     def destroy(self) -> None:
