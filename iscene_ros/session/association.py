@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -12,6 +13,8 @@ from scipy.spatial import cKDTree
 from iscene_ros.scene import SceneObject
 
 SAMPLES = 300
+# Below so many vertices the triangles' centres are needed to stand for the surface.
+LEAST_POINTS = 1000
 # Surfaces agree within this share of the object's diagonal, and at least within 5 mm.
 AGREEMENT, LEAST_AGREEMENT_M = 0.05, 0.005
 LABEL_WEIGHT = POSITION_WEIGHT = 0.25
@@ -32,6 +35,25 @@ class Candidate:
     item: SceneObject
     tracker_id: str
 
+    @cached_property
+    def points(self) -> np.ndarray:
+        """(P, 3) float64 on its surface [m]."""
+        mesh, pose = self.item.mesh, self.item.frame_from_object
+        points = mesh.vertices.astype(np.float64)
+        if len(points) < LEAST_POINTS:
+            points = np.concatenate([points, points[mesh.faces].mean(axis=1)])
+        return points @ pose[:3, :3].T + pose[:3, 3]
+
+    @cached_property
+    def bounds(self) -> np.ndarray:
+        """(2, 3) lowest and highest corner of the upright box around it [m]."""
+        return np.array([self.points.min(axis=0), self.points.max(axis=0)])
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """Of the points."""
+        return cKDTree(self.points, balanced_tree=False, compact_nodes=False)
+
 
 @dataclass(frozen=True)
 class MatchLimits:
@@ -46,13 +68,27 @@ class MatchLimits:
     distance: float
 
 
+# (index of the known object, index of the found one)
+MayHaveMoved = Callable[[int, int], bool]
+
+
 def associate(
-    known: Sequence[Candidate], found: Sequence[Candidate], limits: MatchLimits
+    known: Sequence[Candidate],
+    found: Sequence[Candidate],
+    limits: MatchLimits,
+    may_have_moved: MayHaveMoved = lambda k, f: True,
 ) -> list[int | None]:
     """For each found object the index of the known one that it is, or None.
 
-    A tracker id decides where both sides have it. Among the others the sum of shape overlap, class
-    and closeness is largest.
+    A tracker id that both sides have decides. Among the others the sum of shape overlap, class and
+    closeness is largest; those whose tracker ids differ have to overlap, for a tracker that loses
+    an object gives it a new id in its old place.
+
+    Args:
+        known, found: in one frame.
+        limits: what may be the same.
+        may_have_moved: whether a known object, which overlaps with nothing, may have left its place
+            to become the found one; asked only about neighbours of one class and size.
     """
     by_tracker = {c.tracker_id: i for i, c in enumerate(known) if c.tracker_id}
     matches = [by_tracker.pop(c.tracker_id, None) if c.tracker_id else None for c in found]
@@ -61,40 +97,52 @@ def associate(
     free_found = [i for i, match in enumerate(matches) if match is None]
     if not free_known or not free_found:
         return matches
-    scores = np.array(
-        [[_score(known[k].item, found[f].item, limits) for k in free_known] for f in free_found]
-    )
+    scores = np.zeros((len(free_found), len(free_known)))
+    for row, f in enumerate(free_found):
+        for column, k in enumerate(free_known):
+            moved = partial(may_have_moved, k, f)
+            scores[row, column] = _score(known[k], found[f], limits, moved)
     for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
         if scores[row, column] > 0:
             matches[free_found[row]] = free_known[column]
     return matches
 
 
-def shape_overlap(a: SceneObject, b: SceneObject) -> float:
-    """Share of both surfaces that lies on the other one, in [0, 1]; poses in one frame."""
-    tolerance = max(
-        LEAST_AGREEMENT_M, AGREEMENT * float(min(np.linalg.norm(a.size), np.linalg.norm(b.size)))
-    )
-    points_a, points_b = _vertices(a), _vertices(b)
-    if not len(points_a) or not len(points_b):
+def shape_overlap(a: Candidate, b: Candidate) -> float:
+    """Share of both surfaces that lies on the other one, in [0, 1]."""
+    diagonal = min(np.linalg.norm(a.item.size), np.linalg.norm(b.item.size))
+    tolerance = max(LEAST_AGREEMENT_M, AGREEMENT * float(diagonal))
+    if not len(a.points) or not len(b.points):
         return 0.0
-    of_a = np.mean(cKDTree(points_b).query(_thinned(points_a))[0] <= tolerance)
-    of_b = np.mean(cKDTree(points_a).query(_thinned(points_b))[0] <= tolerance)
+    if np.any(a.bounds[0] - tolerance > b.bounds[1]) or np.any(
+        b.bounds[0] - tolerance > a.bounds[1]
+    ):
+        return 0.0
+    of_a, of_b = _share_on(a, b, tolerance), _share_on(b, a, tolerance)
     return float(2 * of_a * of_b / max(of_a + of_b, 1e-9))
 
 
-def _score(known: SceneObject, found: SceneObject, limits: MatchLimits) -> float:
-    """Positive where both may be the same, larger where that is likelier."""
-    distance = np.linalg.norm(known.frame_from_object[:3, 3] - found.frame_from_object[:3, 3])
-    reach = 0.5 * (np.linalg.norm(known.size) + np.linalg.norm(found.size)) + limits.distance
-    if distance > reach:
-        return 0.0
-    same_class = known.label == found.label
+def _share_on(a: Candidate, b: Candidate, tolerance: float) -> float:
+    """Share of the surface of `a` within a tolerance [m] of that of `b`."""
+    points = a.points[:: max(1, len(a.points) // SAMPLES)]
+    distance, _ = b.tree.query(points, distance_upper_bound=tolerance)
+    return float(np.isfinite(distance).mean())
+
+
+def _score(
+    known: Candidate, found: Candidate, limits: MatchLimits, may_have_moved: Callable[[], bool]
+) -> float:
+    """Positive where both may be the same, larger where that is likelier; 0 = they are not."""
+    a, b = known.item, found.item
+    distance = float(np.linalg.norm(a.frame_from_object[:3, 3] - b.frame_from_object[:3, 3]))
+    same_class = a.label == b.label
     overlap = shape_overlap(known, found)
     least = limits.overlap if same_class else max(limits.overlap, OTHER_CLASS_OVERLAP)
-    moved = same_class and distance <= limits.distance and _similar_size(known, found)
-    if overlap < least and not moved:
-        return 0.0
+    if overlap <= 0 or overlap < least:
+        told_apart = known.tracker_id and found.tracker_id
+        near = same_class and distance <= limits.distance and _similar_size(a, b)
+        if told_apart or not near or not may_have_moved():
+            return 0.0
     closeness = np.exp(-distance / max(limits.distance, LEAST_AGREEMENT_M))
     return float(overlap + LABEL_WEIGHT * same_class + POSITION_WEIGHT * closeness) + 1e-6
 
@@ -102,12 +150,3 @@ def _score(known: SceneObject, found: SceneObject, limits: MatchLimits) -> float
 def _similar_size(a: SceneObject, b: SceneObject) -> bool:
     ratio = np.linalg.norm(a.size) / max(float(np.linalg.norm(b.size)), 1e-9)
     return bool(1 / SIZE_RATIO <= ratio <= SIZE_RATIO)
-
-
-def _vertices(item: SceneObject) -> np.ndarray:
-    pose = item.frame_from_object
-    return item.mesh.vertices @ pose[:3, :3].T + pose[:3, 3]
-
-
-def _thinned(points: np.ndarray) -> np.ndarray:
-    return points[:: max(1, len(points) // SAMPLES)]

@@ -14,6 +14,7 @@ from iscene_ros.session.transforms import NoTransformError, TransformBuffer
 # Poses of a topic lie in the tree under names of their own, so that a frame that TF knows, too,
 # keeps its one parent.
 _FROM_TOPIC = "(camera_pose) "
+FOREVER_NS = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CameraPoses:
         self.transforms = TransformBuffer()
         self._topic_child = ""
         self._topic_parent = ""
-        self._substitute = ""
+        self._substituted = False
 
     def add_pose(self, sample: PoseSample) -> None:
         """Take a pose of the camera, or of the frame that the message names.
@@ -62,45 +63,68 @@ class CameraPoses:
         Raises:
             NoTransformError: there is none.
         """
-        tolerance = 0 if patient else nanoseconds(self.settings.transform_tolerance)
-        world = self.settings.world_frame
-        if world == camera_frame:
-            return CameraPose(world, None)
-        try:
-            return CameraPose(world, self._lookup(world, camera_frame, stamp_ns, tolerance))
-        except NoTransformError as error:
-            failure = error
-        # While the world frame may still come, a frame below it is no substitute; once one stood
-        # in, it does so at once until TF connects the world.
-        connected = self.transforms.connects(world, camera_frame)
-        if connected or (patient and not self._substitute):
-            raise failure
-        for frame in self.settings.fallback_frames:
-            try:
-                pose = self._lookup(frame, camera_frame, stamp_ns, tolerance)
-            except NoTransformError as error:
-                failure = error if frame == self._substitute else failure
-                continue
-            self._substitute = frame
-            return CameraPose(frame, pose)
-        raise failure
-
-    def between(self, new: str, old: str, stamp_ns: int) -> np.ndarray | None:
-        """(4, 4) new_from_old at a stamp, or None."""
+        frame = self._output_frame(camera_frame, patient)
+        if frame == camera_frame:
+            return CameraPose(frame, None)
         tolerance = nanoseconds(self.settings.transform_tolerance)
         try:
-            return self.transforms.lookup(new, old, stamp_ns, tolerance)
+            pose = self._lookup(frame, camera_frame, stamp_ns, 0 if patient else tolerance)
+        except NoTransformError as error:
+            if not patient or error.may_come:
+                raise
+            # Waiting brings nothing nearer.
+            pose = self._lookup(frame, camera_frame, stamp_ns, tolerance)
+        return CameraPose(frame, pose)
+
+    def between(self, new: str, old: str, stamp_ns: int) -> np.ndarray | None:
+        """(4, 4) new_from_old at a stamp, or as near to it as is known; None = not connected."""
+        try:
+            return self.transforms.lookup(new, old, stamp_ns, FOREVER_NS)
         except NoTransformError:
             return None
+
+    def _output_frame(self, camera_frame: str, patient: bool) -> str:
+        """The world frame, or the first fallback frame that is connected to the camera.
+
+        A frame that is connected but late is waited for: the next fallback frame moves against it.
+
+        Raises:
+            NoTransformError: none is connected, or the world frame may still come.
+        """
+        world = self.settings.world_frame
+        if self._connected(world, camera_frame):
+            self._substituted = False
+            return world
+        fallbacks = (f for f in self.settings.fallback_frames if self._connected(f, camera_frame))
+        substitute = next(fallbacks, None)
+        # The first frame waits for the world frame; once one stood in, it does so at once.
+        if substitute is None or (patient and not self._substituted):
+            raise NoTransformError(self._why_none(camera_frame), may_come=True)
+        self._substituted = True
+        return substitute
+
+    def _connected(self, frame: str, camera_frame: str) -> bool:
+        connects = self.transforms.connects
+        if self.settings.pose_source == "tf" or frame == camera_frame:
+            return connects(frame, camera_frame)
+        if not self._topic_parent or not connects(frame, self._topic_parent):
+            return False
+        return self._topic_child in ("", camera_frame) or connects(self._topic_child, camera_frame)
+
+    def _why_none(self, camera_frame: str) -> str:
+        settings, frames = self.settings, self.transforms.frames()
+        if settings.pose_source != "tf" and not self._topic_parent:
+            return f"camera_pose: no message yet; pose_source is {settings.pose_source}"
+        wanted = ", ".join((settings.world_frame, *settings.fallback_frames))
+        known = ", ".join([f for f in frames if not f.startswith(_FROM_TOPIC)][:8]) or "none"
+        return (
+            f"transform: none of {wanted} is connected to the camera's frame {camera_frame}; known "
+            f"are: {known}; check TF, or set world_frame or fallback_frames"
+        )
 
     def _lookup(self, frame: str, camera_frame: str, stamp_ns: int, tolerance: int) -> np.ndarray:
         if self.settings.pose_source == "tf":
             return self.transforms.lookup(frame, camera_frame, stamp_ns, tolerance)
-        if not self._topic_parent:
-            raise NoTransformError(
-                f"camera_pose: no message yet; pose_source is {self.settings.pose_source}",
-                may_come=True,
-            )
         child = self._topic_child
         pose = self._from_topic(frame, stamp_ns, tolerance, child)
         if child in ("", camera_frame):

@@ -19,6 +19,7 @@ from iscene_ros.session.synchronizer import SyncedInputs
 # A detection and an instance are one if their boxes overlap (IoU) at least this much.
 SAME_BOX = 0.3
 UNKNOWN_LABEL = "object"
+FARTHEST_CORNER = 1e6  # [pixels]
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Frame:
         intrinsics: of the camera.
         frame_id: frame of the outputs.
         frame_from_camera: (4, 4) float64 rigid [m], or None where frame_id is the camera's own.
+        resets: how often the session had forgotten everything when it made this frame.
     """
 
     inputs: SyncedInputs
     intrinsics: Intrinsics
     frame_id: str
     frame_from_camera: np.ndarray | None
+    resets: int = 0
 
     @property
     def stamp_ns(self) -> int:
@@ -54,7 +57,7 @@ class TrackedObservation:
     """An observation, and what the tracker calls its instances.
 
     Attributes:
-        observation: ids 1 to N.
+        observation: rectified; ids 1 to N.
         tracker_ids: N texts, "" where there is none.
     """
 
@@ -103,7 +106,7 @@ def observe(frame: Frame, settings: Settings) -> TrackedObservation:
             world_from_camera=frame.frame_from_camera,
             stamp=frame.stamp_ns / SECOND,
             warnings=warnings,
-        )
+        ).rectified()
     except InputError as error:
         raise RefusedInputError(Reason.OBSERVATION, str(error)) from error
     return TrackedObservation(observation, tuple(i.tracker_id for i in kept))
@@ -181,8 +184,8 @@ def _from_polygons(frame: Frame, settings: Settings) -> list[_Instance]:
 def _filled(polygon: np.ndarray, width: int, height: int) -> np.ndarray:
     """(H, W) bool mask of a boundary (P, 2) u, v [pixels]."""
     image = Image.new("1", (width, height))
-    # Far outside coordinates would make the fill slow.
-    clipped = np.clip(polygon, -1, [width, height])
+    # The fill fails beyond what 32 bits hold; nearer corners must keep the slope of their edges.
+    clipped = np.clip(polygon, -FARTHEST_CORNER, FARTHEST_CORNER)
     ImageDraw.Draw(image).polygon([tuple(map(float, point)) for point in clipped], fill=1)
     return np.asarray(image, bool)
 

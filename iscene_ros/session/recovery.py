@@ -9,6 +9,9 @@ from typing import Protocol
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Scene
 
+# How torch says so: its allocators of the GPU and of the machine, and cuBLAS.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+
 
 class Completer(Protocol):
     """What completes an observation; see `iscene_ros.completion.SceneCompleter`."""
@@ -35,7 +38,8 @@ class RecoveringCompleter:
     ) -> None:
         self._load, self._warn = load, warn
         self.completer = load(device)
-        self.on_cpu = device == "cpu"
+        model = getattr(self.completer, "model", None)
+        self.on_cpu = getattr(model, "device", device) == "cpu"
 
     def complete(self, observation: Observation, steps: int | None, seed: int, faces: int) -> Scene:
         """See `SceneCompleter.complete`."""
@@ -43,34 +47,40 @@ class RecoveringCompleter:
             try:
                 return self.completer.complete(observation, steps, seed, faces)
             except Exception as error:
-                if not is_out_of_memory(error) or not self._give_up_something():
+                if not is_out_of_memory(error) or not self._can_give_up():
                     raise
+            # Only here has the error let go of the tensors of the failed attempt.
+            _empty_gpu_cache()
+            self._give_up_something()
 
-    def _give_up_something(self) -> bool:
-        """Use less memory; False where nothing is left to give up."""
-        _empty_gpu_cache()
+    def _can_give_up(self) -> bool:
+        return self._chunk() > 1 or not self.on_cpu
+
+    def _chunk(self) -> int:
+        """Objects that the completer computes at once."""
         options = getattr(self.completer, "options", None)
-        chunk = 1 if options is None else options.sampler.chunk
+        return 1 if options is None else options.sampler.chunk
+
+    def _give_up_something(self) -> None:
+        """Use less memory."""
+        chunk = self._chunk()
         if chunk > 1:
+            options = self.completer.options
             sampler = replace(options.sampler, chunk=chunk // 2)
             self.completer.options = replace(options, sampler=sampler)
             self._warn(f"out of memory: now {chunk // 2} objects at once instead of {chunk}")
-            return True
-        if not self.on_cpu:
+        else:
             self.completer = self._load("cpu")
             self.on_cpu = True
             self._warn("out of memory with one object at a time: now on the CPU")
-            return True
-        return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory, of the GPU or of the machine, is used up."""
-    import torch
-
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    if isinstance(error, MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+    line = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in line for sign in OUT_OF_MEMORY)
 
 
 def _empty_gpu_cache() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from iscene_ros.scene import Scene
+import numpy as np
+
+from iscene_ros.errors import ModelError
+from iscene_ros.scene import Scene, SceneObject
 from iscene_ros.session.frames import Frame, TrackedObservation
 from iscene_ros.session.outputs import RemovedObject, SceneUpdate
 from iscene_ros.session.world import World, WorldChange
@@ -73,3 +76,22 @@ def emptied(update: SceneUpdate, removed: tuple[RemovedObject, ...]) -> SceneUpd
         scene=replace(update.scene, objects=(), skipped=()),
         relations=(),
     )
+
+
+def check_scene(scene: Scene, instance_ids: tuple[int, ...]) -> None:
+    """Check what a completer returned.
+
+    Raises:
+        ModelError: a number is not finite, or an instance is neither completed nor skipped.
+    """
+    told = {o.id for o in scene.objects} | {s.id for s in scene.skipped}
+    if told != set(instance_ids):
+        raise ModelError(f"model: instances {sorted(told)}, expected {sorted(instance_ids)}")
+    for item in scene.objects:
+        if not _is_finite(item):
+            raise ModelError(f"model: the {item.label} it made is not finite")
+
+
+def _is_finite(item: SceneObject) -> bool:
+    numbers = item.mesh.vertices, item.frame_from_object, item.size
+    return all(np.isfinite(values).all() for values in numbers)

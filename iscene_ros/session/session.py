@@ -10,13 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from iscene_ros.errors import InputError, ModelError
-from iscene_ros.scene import Scene
-from iscene_ros.session.association import MatchLimits
 from iscene_ros.session.camera_pose import CameraPoses
-from iscene_ros.session.frames import Frame, TrackedObservation, observe
+from iscene_ros.session.frames import Frame, observe
 from iscene_ros.session.inputs import (
     Input,
     Intrinsics,
@@ -24,22 +22,22 @@ from iscene_ros.session.inputs import (
     TransformSample,
     check_clock,
 )
-from iscene_ros.session.outputs import RemovedObject, SceneUpdate, Status
+from iscene_ros.session.outputs import SceneUpdate, Status
+from iscene_ros.session.published_world import PublishedWorld
 from iscene_ros.session.records import Latencies, Refusals
 from iscene_ros.session.recovery import Completer
 from iscene_ros.session.refusal import Reason, RefusedInputError
-from iscene_ros.session.scene_update import emptied, scene_update
+from iscene_ros.session.scene_update import check_scene
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.stamps import SECOND, nanoseconds
 from iscene_ros.session.status import Figures, status_of
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
-from iscene_ros.session.world import World, WorldRules
 
 
 @dataclass(frozen=True)
 class _Posing:
-    """Synchronised messages that wait for their pose."""
+    """Synchronised messages that wait for calibration and pose."""
 
     inputs: SyncedInputs
     since_ns: int
@@ -62,6 +60,7 @@ class SceneSession:
         self.refusals = Refusals(log)
         self.latencies = Latencies()
         self.dropped = self.completed = 0
+        self._model_fault = ""
         self._settings = settings
         self._poses = CameraPoses(settings)
         self._synchronizer = Synchronizer(
@@ -74,10 +73,12 @@ class SceneSession:
         self._posing: deque[_Posing] = deque()
         self._ready: Frame | None = None
         self._ready_lock = threading.Lock()
-        self._world = World()
-        self._world_lock = threading.Lock()
-        self._gone: tuple[RemovedObject, ...] = ()
-        self.update: SceneUpdate | None = None
+        self._world = PublishedWorld()
+
+    @property
+    def update(self) -> SceneUpdate | None:
+        """The newest one; None before the first, and after all was forgotten."""
+        return self._world.update
 
     @property
     def settings(self) -> Settings:
@@ -92,18 +93,12 @@ class SceneSession:
         """Take a decoded input; what cannot be used is counted and logged, never raised."""
         try:
             check_clock(item, now_ns)
-            if isinstance(item, TransformSample):
-                self._poses.transforms.add(item)
-            elif isinstance(item, PoseSample):
-                self._poses.add_pose(item)
-            elif isinstance(item, Intrinsics):
-                self._intrinsics = item
-            else:
-                self._synchronizer.add(item, now_ns)
+            self._store(item, now_ns)
         except RefusedInputError as error:
-            if error.reason == Reason.TIME_JUMP and not isinstance(item, TransformSample):
-                self._forget_time()
             self.refuse(error.reason, str(error), now_ns)
+            if error.reason == Reason.TIME_JUMP and not isinstance(item, TransformSample):
+                self._forget_time(item.stamp_ns)
+                self._store(item, now_ns)
 
     def refuse(self, reason: Reason, message: str, now_ns: int) -> None:
         """Count an input that a driver could not even decode."""
@@ -148,8 +143,8 @@ class SceneSession:
             scene = self.completer.complete(
                 tracked.observation, settings.steps or None, settings.seed, settings.faces
             )
-            with self._world_lock:
-                self.update = self._changed_world(frame, tracked, scene)
+            check_scene(scene, tracked.observation.instance_ids)
+            update = self._world.add(frame, tracked, scene, settings, self._poses.between)
         except RefusedInputError as error:
             self.refuse(error.reason, str(error), now_ns)
             return None
@@ -158,23 +153,27 @@ class SceneSession:
             return None
         except Exception as error:
             kind = "" if isinstance(error, ModelError) else f"{type(error).__name__}: "
-            self.refuse(Reason.MODEL, f"{kind}{error}; the last good scene stays", now_ns)
+            self._model_fault = " ".join(f"{kind}{error}; the last good scene stays".split())
+            self.refuse(Reason.MODEL, self._model_fault, now_ns)
+            return None
+        self._model_fault = ""
+        if update is None:
+            self.dropped += 1
             return None
         self.completed += 1
         self.latencies.add(time.monotonic() - started)
-        return self.update
+        return update
 
     def reset(self) -> SceneUpdate | None:
         """Forget all objects and all waiting messages; transforms and calibration stay.
 
+        A frame that is being completed is dropped, too.
+
         Returns:
             The emptied world, to be published; None where nothing was published before.
         """
-        before = self._drop_waiting()
-        with self._world_lock:
-            removed = self._world.clear()
-            self.update = None
-        return None if before is None else emptied(before, removed)
+        self._drop_waiting()
+        return self._world.reset()
 
     def status(self, now_ns: int) -> Status:
         """How it is going, for /diagnostics."""
@@ -189,6 +188,8 @@ class SceneSession:
                 dropped=self.dropped,
                 refused=tuple((r.value, n) for r, n in sorted(self.refusals.counts.items())),
                 newest_refusal=self.refusals.newest,
+                model_fault=self._model_fault,
+                longest_pause=self._longest_pause(),
                 latency_p50=self.latencies.percentile(50),
                 latency_p95=self.latencies.percentile(95),
                 scene_age=None if update is None else (now_ns - update.stamp_ns) / SECOND,
@@ -197,6 +198,12 @@ class SceneSession:
                 world_frame=self.settings.world_frame,
             )
         )
+
+    def _longest_pause(self) -> float | None:
+        """Most time between two completions besides what they take [s]; None = on demand."""
+        if self.settings.mode == "on_demand":
+            return None
+        return 1 / self.settings.rate if self.settings.rate else 0.0
 
     def _synchronise(self, now_ns: int) -> bool:
         """One frame from the synchroniser to those that wait for a pose; False: no more."""
@@ -207,11 +214,6 @@ class SceneSession:
             return True
         if inputs is None:
             return False
-        if self._intrinsics is None:
-            self.refuse(
-                Reason.INTRINSICS, "camera_info: no message yet; check the topic name", now_ns
-            )
-            return True
         if len(self._posing) >= self.settings.queue_size:
             self._posing.popleft()
             self.dropped += 1
@@ -222,60 +224,52 @@ class SceneSession:
         """Make a frame ready, or give it up; False: it still waits."""
         waited = now_ns - posing.since_ns
         patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
+        # The masks only choose among the points; where these are depends on the depth's time.
         depth = posing.inputs.depth
-        pivot = posing.inputs.instances or posing.inputs.detections
+        if self._intrinsics is None:
+            if not patient:
+                line = "camera_info: no message yet; check the topic name"
+                self.refuse(Reason.INTRINSICS, line, now_ns)
+            return not patient
         try:
-            pose = self._poses.at(depth.frame_id, pivot.stamp_ns, patient)
+            pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
         except NoTransformError as error:
             if patient and error.may_come:
                 return False
             self.refuse(error.reason, str(error), now_ns)
             return True
-        frame = Frame(posing.inputs, self._intrinsics, pose.frame_id, pose.frame_from_camera)
+        frame = Frame(
+            posing.inputs,
+            self._intrinsics,
+            pose.frame_id,
+            pose.frame_from_camera,
+            self._world.resets,
+        )
         with self._ready_lock:
             if self._ready is not None and self.settings.mode == "continuous":
                 self.dropped += 1
             self._ready = frame
         return True
 
-    def _changed_world(
-        self, frame: Frame, tracked: TrackedObservation, scene: Scene
-    ) -> SceneUpdate:
-        self._change_frame(frame)
-        settings = self.settings
-        rules = WorldRules(
-            MatchLimits(settings.match_overlap, settings.match_distance),
-            settings.forget_after,
-            settings.frame_prefix,
-        )
-        rectified = replace(tracked, observation=tracked.observation.rectified())
-        change = self._world.update(scene, rectified, frame.stamp_ns, rules)
-        gone, self._gone = self._gone, ()
-        return scene_update(frame, rectified, scene, change, self._world, gone, self.update is None)
-
-    def _change_frame(self, frame: Frame) -> None:
-        """Where the frame of the outputs is another one than before, take the objects along."""
-        before = self.update
-        if before is None or before.frame_id == frame.frame_id:
-            return
-        moved = self._poses.between(frame.frame_id, before.frame_id, frame.stamp_ns)
-        if moved is not None:
-            self._world.move(moved)
+    def _store(self, item: Input | TransformSample, now_ns: int) -> None:
+        if isinstance(item, TransformSample):
+            self._poses.transforms.add(item)
+        elif isinstance(item, PoseSample):
+            self._poses.add_pose(item)
+        elif isinstance(item, Intrinsics):
+            self._intrinsics = item
         else:
-            self._gone += self._world.clear()
+            self._synchronizer.add(item, now_ns)
 
-    def _forget_time(self) -> None:
+    def _forget_time(self, stamp_ns: int) -> None:
         """After a jump back in time nothing that was known holds; the next update says so."""
-        self._poses.transforms.forget_history()
+        self._poses.transforms.forget_after(stamp_ns)
         self._drop_waiting()
-        with self._world_lock:
-            self._gone += self._world.clear()
-            self.update = None
+        self._world.forget()
 
-    def _drop_waiting(self) -> SceneUpdate | None:
-        """Forget what waits to be completed; what was published last."""
+    def _drop_waiting(self) -> None:
+        """Forget what waits to be completed."""
         self._synchronizer.clear()
         self._posing.clear()
         with self._ready_lock:
             self._ready = None
-        return self.update

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from iscene_ros.session.outputs import Status
 
+# A scene that is older by this than two completions take [s] is no longer that of now.
+STALE_S = 5.0
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -17,6 +20,9 @@ class Figures:
         completed, dropped: frames.
         refused: counts by reason.
         newest_refusal: its line; "" where there was none.
+        model_fault: why the newest completion failed; "" where it did not.
+        longest_pause: most time between two completions besides what they take [s]; None where
+            they wait to be asked for.
         latency_p50, latency_p95: of the completions [s]; NaN where there was none.
         scene_age: time since the stamp of the newest scene [s], or None.
         objects: in the world.
@@ -28,6 +34,8 @@ class Figures:
     dropped: int
     refused: tuple[tuple[str, int], ...]
     newest_refusal: str
+    model_fault: str
+    longest_pause: float | None
     latency_p50: float
     latency_p95: float
     scene_age: float | None
@@ -55,14 +63,22 @@ def status_of(figures: Figures) -> Status:
 
 
 def _verdict(figures: Figures) -> tuple[str, str]:
+    if figures.model_fault:
+        return "error", figures.model_fault
     if figures.waiting:
         return "warn", f"no message yet: {', '.join(figures.waiting)}"
     if not figures.completed:
-        why = f": {figures.newest_refusal}" if figures.newest_refusal else ""
-        return "warn", f"no frame completed yet{why}"
+        return "warn", f"no frame completed yet{_because(figures)}"
     if figures.frame_id != figures.world_frame:
         return "warn", f"{figures.world_frame} unknown to TF; outputs are in {figures.frame_id}"
+    age, pause = figures.scene_age, figures.longest_pause
+    if None not in (age, pause) and age > pause + 2 * figures.latency_p95 + STALE_S:
+        return "warn", f"the scene is {age:.0f} s old{_because(figures)}"
     return "ok", f"{figures.objects} objects"
+
+
+def _because(figures: Figures) -> str:
+    return f": {figures.newest_refusal}" if figures.newest_refusal else ""
 
 
 def _seconds(value: float | None) -> str:

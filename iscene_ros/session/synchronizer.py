@@ -17,6 +17,7 @@ _KEYS = {
     InstanceImage: "instances",
     Detections: "detections",
 }
+_TOPICS = {"color": "rgb"}
 
 
 @dataclass(frozen=True)
@@ -68,21 +69,25 @@ class Synchronizer:
         """Take a message.
 
         Raises:
-            RefusedInputError: it jumped back in time; everything before it is dropped.
+            RefusedInputError: it jumped back in time: all messages are dropped, this one included;
+                or more masks wait than are kept, and the oldest are dropped.
         """
         key = _KEYS[type(item)]
         newest = self._newest.get(key, item.stamp_ns)
         if item.stamp_ns < newest - JUMP_NS:
             self.clear()
-            self._newest[key] = item.stamp_ns
+            back = (newest - item.stamp_ns) / SECOND
             raise RefusedInputError(
                 Reason.TIME_JUMP,
-                f"{key}: jumped back in time by {(newest - item.stamp_ns) / SECOND:.1f} s; what "
-                "was known of the time after is dropped",
+                f"{_topic(key)}: jumped back in time by {back:.1f} s; what was known of the time "
+                "after is dropped",
             )
         self._newest[key] = max(newest, item.stamp_ns)
         if key == self._pivot:
             self._waiting.append(_Waiting(item, now_ns))
+            # One more than `pop` lets wait, for the case that nobody pops.
+            if len(self._waiting) > self._size + 1:
+                self._refuse(self._waiting.popleft(), "not looked at while queue_size newer came")
         elif key in self._queues:
             insort(self._queues[key], item, key=lambda entry: entry.stamp_ns)
             del self._queues[key][: -self._size]
@@ -100,11 +105,13 @@ class Synchronizer:
             if all(found.values()):
                 self._waiting.popleft()
                 return SyncedInputs(**{self._pivot: waiting.item}, **found)
-            self._check_hope(waiting, slop_ns)
-            if len(self._waiting) <= self._size:
+            missing = [key for key, item in found.items() if item is None]
+            why = [line for key in missing if (line := self._hopeless(key, waiting, slop_ns))]
+            if not why and len(self._waiting) <= self._size:
                 return None
             self._waiting.popleft()
-            self._refuse(waiting, next(key for key, item in found.items() if item is None))
+            late = f"no {_topic(missing[0])} came while queue_size newer waited"
+            self._refuse(waiting, why[0] if why else late)
         return None
 
     def clear(self) -> None:
@@ -116,7 +123,7 @@ class Synchronizer:
 
     def waiting_for(self) -> tuple[str, ...]:
         """The kinds of which no message has come yet."""
-        return tuple(k for k in (self._pivot, *self._others) if k not in self._newest)
+        return tuple(_topic(k) for k in (self._pivot, *self._others) if k not in self._newest)
 
     def _companion(
         self, key: str, waiting: _Waiting, now_ns: int, slop_ns: int
@@ -129,22 +136,25 @@ class Synchronizer:
         settled = gap == 0 or queue[-1].stamp_ns >= stamp or now_ns - waiting.arrived_ns > slop_ns
         return nearest if settled and gap <= slop_ns else None
 
-    def _check_hope(self, waiting: _Waiting, slop_ns: int) -> None:
-        for key, queue in self._queues.items():
-            if queue and queue[-1].stamp_ns > waiting.item.stamp_ns + slop_ns:
-                nearest = min(abs(q.stamp_ns - waiting.item.stamp_ns) for q in queue)
-                if nearest > slop_ns:
-                    self._waiting.popleft()
-                    self._refuse(waiting, key, nearest, slop_ns)
+    def _hopeless(self, key: str, waiting: _Waiting, slop_ns: int) -> str:
+        """Why no companion can come any more; "" where one can."""
+        stamps = [item.stamp_ns for item in self._queues[key]]
+        stamp = waiting.item.stamp_ns
+        if not stamps or stamps[-1] <= stamp + slop_ns:
+            return ""
+        nearest = min(abs(other - stamp) for other in stamps)
+        if nearest <= slop_ns:
+            return ""
+        why = f"the nearest {_topic(key)} lies {nearest / SECOND:.3f} s off"
+        if stamps[0] > stamp and len(stamps) == self._size:
+            return f"{why}, older ones were dropped to make room; raise queue_size"
+        expected = f"expected within sync_slop = {slop_ns / SECOND:g} s"
+        return f"{why}, {expected}; check the stamps or raise sync_slop"
 
-    def _refuse(
-        self, waiting: _Waiting, key: str, nearest_ns: int | None = None, slop_ns: int = 0
-    ) -> None:
-        gap = (
-            "none came" if nearest_ns is None else f"the nearest lies {nearest_ns / 1e9:.3f} s off"
-        )
-        raise RefusedInputError(
-            Reason.UNSYNCHRONISED,
-            f"{self._pivot}: no {key} for stamp {waiting.item.stamp_ns / 1e9:.3f} ({gap}, expected "
-            f"within sync_slop = {slop_ns / 1e9:.3f} s); check the stamps or raise sync_slop",
-        )
+    def _refuse(self, waiting: _Waiting, why: str) -> None:
+        stamp = waiting.item.stamp_ns / SECOND
+        raise RefusedInputError(Reason.UNSYNCHRONISED, f"{self._pivot} of {stamp:.3f}: {why}")
+
+
+def _topic(key: str) -> str:
+    return _TOPICS.get(key, key)

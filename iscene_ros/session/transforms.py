@@ -158,19 +158,30 @@ class TransformBuffer:
 
     def knows(self, name: str) -> bool:
         """Whether a frame has a parent or a child."""
-        return name in self._tracks or any(t.parent == name for t in self._tracks.values())
+        with self._lock:
+            return name in self._tracks or any(t.parent == name for t in self._tracks.values())
 
     def connects(self, a: str, b: str) -> bool:
         """Whether two frames belong to one tree."""
-        return self._ancestors(a)[-1] == self._ancestors(b)[-1]
+        with self._lock:
+            return self._ancestors(a)[-1] == self._ancestors(b)[-1]
 
     def frames(self) -> list[str]:
         """All frame names, sorted."""
-        return sorted(set(self._tracks) | {t.parent for t in self._tracks.values()})
+        with self._lock:
+            return sorted(set(self._tracks) | {t.parent for t in self._tracks.values()})
 
-    def forget_history(self) -> None:
-        """Drop everything but the static transforms."""
-        self._tracks = {name: t for name, t in self._tracks.items() if t.static}
+    def forget_after(self, stamp_ns: int) -> None:
+        """Drop the histories that reach beyond a stamp [ns] by more than messages out of order do.
+
+        After a jump back in time they belong to another run; what has already begun anew stays.
+        """
+        with self._lock:
+            self._tracks = {
+                name: track
+                for name, track in self._tracks.items()
+                if track.static or track.stamps[-1] <= stamp_ns + JUMP_NS
+            }
 
     @staticmethod
     def _jumped(track: _Track | None, sample: TransformSample) -> bool:

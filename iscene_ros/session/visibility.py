@@ -1,6 +1,8 @@
-"""Whether a view should show a known object."""
+"""What a view says about known objects."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,53 +18,61 @@ LEAST_IN_VIEW = LEAST_UNHIDDEN = 0.5
 LEAST_READINGS = 0.2
 
 
-def should_be_visible(
-    item: SceneObject, observation: Observation, frame_from_camera: np.ndarray
-) -> bool:
-    """Whether most of the side that faces the camera is in the picture, with nothing before it.
+@dataclass(frozen=True)
+class View:
+    """A frame from its camera.
 
-    Where the depth image has hardly a reading there, the answer is no: nothing can be said.
-
-    Args:
-        item: with its pose in the frame of `frame_from_camera`.
-        observation: a rectified view.
-        frame_from_camera: (4, 4) rigid [m].
+    Attributes:
+        observation: rectified.
+        frame_from_camera: (4, 4) float64 rigid [m], into the frame of the objects' poses.
     """
-    pixels, z = _facing_pixels(item, observation, frame_from_camera)
-    if not len(z):
-        return False
-    camera = observation.camera
-    inside = np.all((pixels >= 0) & (pixels < (camera.width, camera.height)), axis=1)
-    if inside.mean() < LEAST_IN_VIEW:
-        return False
-    depth = observation.depth[pixels[inside, 1], pixels[inside, 0]]
-    has_reading = depth > 0
-    if has_reading.mean() < LEAST_READINGS:
-        return False
-    return bool(np.mean((depth >= z[inside] - MARGIN_M)[has_reading]) >= LEAST_UNHIDDEN)
 
+    observation: Observation
+    frame_from_camera: np.ndarray
 
-def covered_share(
-    item: SceneObject, mask: np.ndarray, observation: Observation, frame_from_camera: np.ndarray
-) -> float:
-    """Share of the side that faces the camera whose pixels lie in a mask (H, W), in [0, 1]."""
-    pixels, _ = _facing_pixels(item, observation, frame_from_camera)
-    height, width = mask.shape
-    inside = np.all((pixels >= 0) & (pixels < (width, height)), axis=1)
-    hits = mask[pixels[inside, 1], pixels[inside, 0]]
-    return float(hits.sum() / max(1, len(pixels)))
+    def should_show(self, item: SceneObject, moved_to: int | None = None) -> bool:
+        """Whether most of an object's near side is in the picture, with nothing before it.
 
+        Where the depth image has hardly a reading there, the answer is no: nothing can be said.
 
-def _facing_pixels(
-    item: SceneObject, observation: Observation, frame_from_camera: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (M, 2) int64 u, v and depths (M,) [m] of vertices that face the camera."""
-    step = max(1, len(item.mesh.vertices) // SAMPLES)
-    camera_from_object = np.linalg.inv(frame_from_camera) @ item.frame_from_object
-    rotation = camera_from_object[:3, :3]
-    points = item.mesh.vertices[::step] @ rotation.T + camera_from_object[:3, 3]
-    normals = vertex_normals(item.mesh)[::step] @ rotation.T
-    facing = (np.einsum("ij,ij->i", normals, points) < 0) & (points[:, 2] > NEAR_M)
-    points = points[facing]
-    pixels = np.clip(np.rint(observation.camera.project(points)), -1, 1 << 30).astype(np.int64)
-    return pixels, points[:, 2]
+        Args:
+            item: where it is known to be.
+            moved_to: an instance that hides nothing, because it may be the object itself.
+        """
+        u, v, z, in_view = self._near_side(item)
+        if in_view < LEAST_IN_VIEW:
+            return False
+        depth = self.observation.depth[v, u]
+        own = np.zeros(len(z), bool) if moved_to is None else self._mask(moved_to)[v, u]
+        has_reading = (depth > 0) | own
+        if has_reading.mean() < LEAST_READINGS:
+            return False
+        unhidden = (depth >= z - MARGIN_M) | own
+        return bool(unhidden[has_reading].mean() >= LEAST_UNHIDDEN)
+
+    def covered_share(self, item: SceneObject, instance_id: int) -> float:
+        """Share of an object's near side that lies in the mask of an instance, in [0, 1]."""
+        u, v, _, in_view = self._near_side(item)
+        return float(self._mask(instance_id)[v, u].mean() * in_view) if len(u) else 0.0
+
+    def _mask(self, instance_id: int) -> np.ndarray:
+        return self.observation.masks[self.observation.instance_ids.index(instance_id)]
+
+    def _near_side(self, item: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        """What of an object's vertices faces the camera.
+
+        Returns:
+            (M,) int64 pixels u, v and (M,) depths [m] of those in the picture; their share.
+        """
+        step = max(1, len(item.mesh.vertices) // SAMPLES)
+        camera_from_object = np.linalg.inv(self.frame_from_camera) @ item.frame_from_object
+        rotation = camera_from_object[:3, :3]
+        points = item.mesh.vertices[::step] @ rotation.T + camera_from_object[:3, 3]
+        normals = vertex_normals(item.mesh)[::step] @ rotation.T
+        points = points[np.einsum("ij,ij->i", normals, points) < 0]
+        in_front = points[points[:, 2] > NEAR_M]
+        camera = self.observation.camera
+        pixels = np.rint(np.clip(camera.project(in_front), -1, 1 << 30)).astype(np.int64)
+        inside = np.all((pixels >= 0) & (pixels < (camera.width, camera.height)), axis=1)
+        u, v = pixels[inside].T
+        return u, v, in_front[inside, 2], len(u) / max(1, len(points))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iscene_ros.observation import Observation
 from iscene_ros.pictures.colors import instance_color
-from iscene_ros.scene import Scene, SceneObject
+from iscene_ros.scene import Scene, SceneObject, SkippedObject
 from iscene_ros.session.association import Candidate, MatchLimits, associate
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.outputs import KnownObject, RemovedObject
-from iscene_ros.session.visibility import covered_share, should_be_visible
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.visibility import View
 
 # An instance that could not be completed still shows the known object that it covers this much.
 COVERED = 0.5
@@ -33,6 +33,12 @@ class WorldRules:
     match: MatchLimits
     forget_after: int
     prefix: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> WorldRules:
+        """The rules that parameters set."""
+        match = MatchLimits(settings.match_overlap, settings.match_distance)
+        return cls(match, settings.forget_after, settings.frame_prefix)
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,12 @@ class World:
         self._objects: dict[int, KnownObject] = {}
         self._next_id = 1
 
+    def copy(self) -> World:
+        """Another world with the same objects; changes to one leave the other as it is."""
+        made = World()
+        made._objects, made._next_id = dict(self._objects), self._next_id
+        return made
+
     @property
     def objects(self) -> tuple[KnownObject, ...]:
         """Ascending by id."""
@@ -68,21 +80,23 @@ class World:
         """Take the completion of one frame; its ids are those of the frame's instances."""
         observation = tracked.observation
         trackers = dict(zip(observation.instance_ids, tracked.tracker_ids, strict=True))
-        known = self.objects
-        candidates = [Candidate(k.item, k.tracker_id) for k in known]
-        found = [Candidate(item, trackers[item.id]) for item in scene.objects]
+        known, view = self.objects, View(observation, scene.frame_from_camera)
+        matches = associate(
+            [Candidate(k.item, k.tracker_id) for k in known],
+            [Candidate(item, trackers[item.id]) for item in scene.objects],
+            rules.match,
+            lambda k, f: view.should_show(known[k].item, moved_to=scene.objects[f].id),
+        )
         ids, seen = {}, set()
-        for item, match in zip(
-            scene.objects, associate(candidates, found, rules.match), strict=True
-        ):
+        for item, match in zip(scene.objects, matches, strict=True):
             before = None if match is None else known[match]
             kept = self._keep(item, before, trackers[item.id], stamp_ns, rules)
             ids[item.id] = kept.id
             seen.add(kept.id)
         unseen = [k for k in known if k.id not in seen]
-        ids |= self._recognise_skipped(unseen, scene, observation, trackers, stamp_ns, ids)
+        ids |= self._recognise_skipped(unseen, scene.skipped, view, trackers, stamp_ns)
         missed = [k for k in unseen if k.id not in ids.values()]
-        removed = self._miss(missed, observation, scene.frame_from_camera, rules)
+        removed = self._miss(missed, view, rules)
         return WorldChange(ids, frozenset(seen), removed)
 
     def move(self, new_from_old: np.ndarray) -> None:
@@ -120,54 +134,52 @@ class World:
 
     def _recognise_skipped(
         self,
-        unseen: list[KnownObject],
-        scene: Scene,
-        observation: Observation,
+        unseen: Sequence[KnownObject],
+        skipped: Sequence[SkippedObject],
+        view: View,
         trackers: Mapping[int, str],
         stamp_ns: int,
-        ids: Mapping[int, int],
     ) -> dict[int, int]:
         """Ids of instances without a completion: of the object they show, or of none."""
         recognised: dict[int, int] = {}
-        fresh = self._next_id
-        for skipped in scene.skipped:
-            mask = observation.masks[observation.instance_ids.index(skipped.id)]
-            match = next(
-                (
-                    k
-                    for k in unseen
-                    if k.id not in recognised.values()
-                    and (
-                        (k.tracker_id and k.tracker_id == trackers[skipped.id])
-                        or covered_share(k.item, mask, observation, scene.frame_from_camera)
-                        >= COVERED
-                    )
-                ),
-                None,
-            )
+        left, fresh = list(unseen), self._next_id
+        for instance in skipped:
+            match = _shown_by(instance, left, view, trackers[instance.id])
             if match is None:
-                recognised[skipped.id], fresh = fresh, fresh + 1
+                recognised[instance.id], fresh = fresh, fresh + 1
             else:
-                recognised[skipped.id] = match.id
+                left.remove(match)
+                recognised[instance.id] = match.id
                 self._objects[match.id] = replace(match, misses=0, last_seen_ns=stamp_ns)
         return recognised
 
     def _miss(
-        self,
-        missed: list[KnownObject],
-        observation: Observation,
-        frame_from_camera: np.ndarray,
-        rules: WorldRules,
+        self, missed: Sequence[KnownObject], view: View, rules: WorldRules
     ) -> tuple[RemovedObject, ...]:
         removed = []
         for known in missed:
-            if not should_be_visible(known.item, observation, frame_from_camera):
+            if not view.should_show(known.item):
                 continue
             self._objects[known.id] = replace(known, misses=known.misses + 1)
             if known.misses + 1 >= rules.forget_after:
                 del self._objects[known.id]
                 removed.append(RemovedObject(known.id, known.name))
         return tuple(removed)
+
+
+def _shown_by(
+    instance: SkippedObject, known: Sequence[KnownObject], view: View, tracker_id: str
+) -> KnownObject | None:
+    """The object that an instance without a completion shows, or None."""
+    tracked = [k for k in known if tracker_id and k.tracker_id == tracker_id]
+    if tracked:
+        return tracked[0]
+    shares = [view.covered_share(k.item, instance.id) for k in known]
+    covered = [(k, share) for k, share in zip(known, shares, strict=True) if share >= COVERED]
+    best = max(
+        covered, key=lambda pair: (pair[0].item.label == instance.label, pair[1]), default=None
+    )
+    return None if best is None else best[0]
 
 
 def frame_slug(label: str) -> str:
