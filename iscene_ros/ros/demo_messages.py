@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iscene_ros.demo import DemoFrame, demo_frame
-from iscene_ros.ros.encode_geometry import encode_quaternion, encode_vector
+from iscene_ros.ros.encode_geometry import encode_pose, encode_quaternion, encode_vector
 from iscene_ros.ros.messages import MessageTypes, RosbagsTypes
 
 WORLD_FRAME, LINK_FRAME = "map", "camera_link"
@@ -126,11 +126,15 @@ def _detection(
     center = types.make(
         "vision_msgs/msg/Pose2D", position=types.make("vision_msgs/msg/Point2D", x=x, y=y)
     )
-    hypothesis = types.make("vision_msgs/msg/ObjectHypothesis", class_id=label, score=score)
+    result = types.make(
+        "vision_msgs/msg/ObjectHypothesisWithPose",
+        hypothesis=types.make("vision_msgs/msg/ObjectHypothesis", class_id=label, score=score),
+        pose=types.make("geometry_msgs/msg/PoseWithCovariance", pose=encode_pose(types, np.eye(4))),
+    )
     return types.make(
         "vision_msgs/msg/Detection2D",
         header=header,
-        results=[types.make("vision_msgs/msg/ObjectHypothesisWithPose", hypothesis=hypothesis)],
+        results=[result],
         bbox=types.make(
             "vision_msgs/msg/BoundingBox2D",
             center=center,

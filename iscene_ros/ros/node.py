@@ -67,12 +67,12 @@ class SceneNode(LifecycleNode):
         # Attributes of rclpy have short names, too: _parameters, _services.
         self._load = load or _load_pretrained
         self._types = RclpyTypes()
-        self._session: SceneSession | None = None
+        self.session: SceneSession | None = None
         self._worker: Worker | None = None
         self._scene_inputs: Inputs | None = None
         self._poll_timer = None
         self._failure = ""
-        self._scene_parameters = Parameters(self, lambda: self._session is not None, self._apply)
+        self._scene_parameters = Parameters(self, lambda: self.session is not None, self._apply)
         diagnostics = self._types.message_class("diagnostic_msgs/msg/DiagnosticArray")
         self._diagnostics = self.create_publisher(diagnostics, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
@@ -92,9 +92,9 @@ class SceneNode(LifecycleNode):
             log.error(self._failure)
             return FAILURE
         self._failure = ""
-        self._session = SceneSession(settings, completer, log.warning)
+        self.session = SceneSession(settings, completer, log.warning)
         self._scene_services = Services(
-            self, lambda: self._worker, self._session, self._scene_outputs.publish
+            self, lambda: self._worker, self.session, self._scene_outputs.publish
         )
         log.info(f"model {settings.model} loaded")
         return SUCCESS
@@ -113,7 +113,7 @@ class SceneNode(LifecycleNode):
         self._failure = ""
         super().on_activate(state)
         self._worker = Worker(
-            self._session, self._now_ns, self._scene_outputs.publish, self.get_logger().error
+            self.session, self._now_ns, self._scene_outputs.publish, self.get_logger().error
         )
         self._poll_timer = self.create_timer(POLL_PERIOD, self._poll)
         return SUCCESS
@@ -154,11 +154,11 @@ class SceneNode(LifecycleNode):
             self._worker = None
 
     def _release(self) -> None:
-        if self._session is None:
+        if self.session is None:
             return
         self._scene_services.destroy()
         self._scene_outputs.destroy()
-        self._session = self._scene_services = self._scene_outputs = None
+        self.session = self._scene_services = self._scene_outputs = None
         gc.collect()
         import torch
 
@@ -167,8 +167,8 @@ class SceneNode(LifecycleNode):
 
     def _apply(self, settings: Settings) -> None:
         """Settings changed while running."""
-        if self._session is not None:
-            self._session.settings = self._scene_outputs.settings = settings
+        if self.session is not None:
+            self.session.settings = self._scene_outputs.settings = settings
         if self._worker is not None:
             self._intake.settings = settings
             self._worker.settings_changed()
@@ -176,26 +176,26 @@ class SceneNode(LifecycleNode):
     def _receive(self, key: str, message: Any) -> None:
         now = self._now_ns()
         for item in self._intake.decode(key, message):
-            self._session.add(item, now)
+            self.session.add(item, now)
         self._poll()
 
     def _poll(self) -> None:
-        if self._session.poll(self._now_ns()) and self._worker is not None:
+        if self.session.poll(self._now_ns()) and self._worker is not None:
             self._worker.frame_ready()
 
     def _refuse(self, reason: Reason, message: str) -> None:
-        self._session.refuse(reason, message, self._now_ns())
+        self.session.refuse(reason, message, self._now_ns())
 
     def _publish_diagnostics(self) -> None:
         now = self._now_ns()
         if self._failure:
             status = Status("error", self._failure)
-        elif self._session is None:
+        elif self.session is None:
             status = Status("warn", "not configured")
         elif self._worker is None:
             status = Status("warn", "not active")
         else:
-            status = self._session.status(now)
+            status = self.session.status(now)
         settings = self._scene_parameters.settings
         hardware = f"{Path(settings.model).name} on {settings.device}"
         self._diagnostics.publish(

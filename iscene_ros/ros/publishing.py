@@ -8,7 +8,7 @@ from tf2_ros import TransformBroadcaster
 
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.messages import RclpyTypes
-from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, TF, OutputTopic
+from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, TF
 from iscene_ros.session.outputs import SceneUpdate
 from iscene_ros.session.settings import Settings
 
@@ -30,7 +30,7 @@ class Outputs:
         self._encoder = Encoder(types, settings, node.resolve_topic_name("~/meshes"))
         self._publishers = {
             topic: node.create_lifecycle_publisher(
-                types.message_class(topic.type_name), topic.name, qos_of(topic)
+                types.message_class(topic.type_name), topic.name, reliable_qos(topic.latched)
             )
             for topic in OUTPUTS
             if topic.name not in PUBLISHED_ELSEWHERE
@@ -61,7 +61,7 @@ class Outputs:
         self._node.destroy_publisher(self._broadcaster.pub_tf)
 
 
-def qos_of(topic: OutputTopic) -> QoSProfile:
-    """Reliable; latched topics keep their newest message for late subscribers."""
-    latched = DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
-    return QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
+def reliable_qos(latched: bool, depth: int = 1) -> QoSProfile:
+    """Reliable; latched topics keep their newest messages for late subscribers."""
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=durability)

@@ -10,10 +10,11 @@ from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
+from iscene_ros.ros.publishing import reliable_qos
+from iscene_ros.ros.subscribing import IMAGE_DEPTH
 
 
 class ReplayNode(Node):
@@ -44,10 +45,10 @@ class ReplayNode(Node):
 
     def _publisher(self, topic: str, type_name: str, latched: bool) -> Publisher:
         if topic not in self._publishers_by_topic:
-            durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-            qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
             kind = self._types.message_class(type_name)
-            self._publishers_by_topic[topic] = self.create_publisher(kind, topic, qos)
+            self._publishers_by_topic[topic] = self.create_publisher(
+                kind, topic, reliable_qos(latched, IMAGE_DEPTH)
+            )
         return self._publishers_by_topic[topic]
 
 

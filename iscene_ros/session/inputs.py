@@ -83,6 +83,7 @@ class Detection:
         tracker_id: what a tracker calls the object from frame to frame; "" where there is none.
         box: (4,) float64 centre u, v and width, height [pixels], or None.
         polygon: (P, 2) float64 boundary u, v of the mask [pixels], or None.
+        mask_size: width and height [pixels] of the image that the polygon lies in, or None.
     """
 
     label: str
@@ -90,6 +91,7 @@ class Detection:
     tracker_id: str = ""
     box: np.ndarray | None = None
     polygon: np.ndarray | None = None
+    mask_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def test_live_parameters_change_and_others_do_not() -> None:
     with robot() as r:
         change = r.scene.set_parameters
         assert change([Parameter("faces", value=800)])[0].successful
-        assert r.scene._session.settings.faces == 800
+        assert r.scene.session.settings.faces == 800
         assert "configure" in change([Parameter("model", value="other")])[0].reason
         assert not change([Parameter("faces", value=3)])[0].successful
         assert not change([Parameter("mode", value="sometimes")])[0].successful
