@@ -80,9 +80,9 @@ def associate(
 ) -> list[int | None]:
     """For each found object the index of the known one that it is, or None.
 
-    A tracker id that both sides have decides. Among the others the sum of shape overlap, class and
-    closeness is largest; those whose tracker ids differ have to overlap, for a tracker that loses
-    an object gives it a new id in its old place.
+    A tracker id that one object of each side has decides. Among the others the sum of shape
+    overlap, class and closeness is largest; those whose tracker ids differ have to overlap, for a
+    tracker that loses an object gives it a new id in its old place.
 
     Args:
         known, found: in one frame.
@@ -90,8 +90,7 @@ def associate(
         may_have_moved: whether a known object, which overlaps with nothing, may have left its place
             to become the found one; asked only about neighbours of one class and size.
     """
-    by_tracker = {c.tracker_id: i for i, c in enumerate(known) if c.tracker_id}
-    matches = [by_tracker.pop(c.tracker_id, None) if c.tracker_id else None for c in found]
+    matches = _by_tracker([c.tracker_id for c in known], [c.tracker_id for c in found])
     taken = {index for index in matches if index is not None}
     free_known = [i for i in range(len(known)) if i not in taken]
     free_found = [i for i, match in enumerate(matches) if match is None]
@@ -106,6 +105,12 @@ def associate(
         if scores[row, column] > 0:
             matches[free_found[row]] = free_known[column]
     return matches
+
+
+def _by_tracker(known: Sequence[str], found: Sequence[str]) -> list[int | None]:
+    """Matches of tracker ids; one that is used twice, as by a detector without tracker, is none."""
+    telling = {t for t in found if t and known.count(t) == found.count(t) == 1}
+    return [known.index(t) if t in telling else None for t in found]
 
 
 def shape_overlap(a: Candidate, b: Candidate) -> float:
@@ -139,7 +144,8 @@ def _score(
     overlap = shape_overlap(known, found)
     least = limits.overlap if same_class else max(limits.overlap, OTHER_CLASS_OVERLAP)
     if overlap <= 0 or overlap < least:
-        told_apart = known.tracker_id and found.tracker_id
+        trackers = {known.tracker_id, found.tracker_id}
+        told_apart = "" not in trackers and len(trackers) == 2
         near = same_class and distance <= limits.distance and _similar_size(a, b)
         if told_apart or not near or not may_have_moved():
             return 0.0

@@ -161,9 +161,10 @@ def _with_detections(
     if not boxed or not instances:
         return instances
     overlaps = np.array([[_box_overlap(_box(i.mask), d.box) for d in boxed] for i in instances])
+    overlaps[overlaps < SAME_BOX] = 0
     described = list(instances)
     for row, column in zip(*linear_sum_assignment(overlaps, maximize=True), strict=True):
-        if overlaps[row, column] >= SAME_BOX:
+        if overlaps[row, column] > 0:
             d = boxed[column]
             label = d.label or instances[row].label
             described[row] = replace(

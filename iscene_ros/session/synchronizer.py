@@ -110,8 +110,9 @@ class Synchronizer:
             if not why and len(self._waiting) <= self._size:
                 return None
             self._waiting.popleft()
-            late = f"no {_topic(missing[0])} came while queue_size newer waited"
-            self._refuse(waiting, why[0] if why else late)
+            never = [key for key in missing if key not in self._newest]
+            late = f"no {_topic((never or missing)[0])} came while queue_size newer waited"
+            self._refuse(waiting, why[0] if why and not never else late)
         return None
 
     def clear(self) -> None:
