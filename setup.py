@@ -52,14 +52,14 @@ setup(
     ],
     extras_require={
         # Bags and messages without ROS; the types of Jazzy came with 0.10.8.
-        "bag": ["rosbags>=0.10.8"],
+        "bag": ["rosbags>=0.11"],
         # Muon came with torch 2.9.
         "train": ["matplotlib>=3.7", "torch>=2.9"],
         "test": [
             "hypothesis>=6.80",
             "matplotlib>=3.7",
             "pytest>=7.4",
-            "rosbags>=0.10.8",
+            "rosbags>=0.11",
             "ruff>=0.6",
             "setuptools>=70.1",
         ],

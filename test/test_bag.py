@@ -1,4 +1,7 @@
 import json
+import os
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from fake_completer import FakeCompleter
 
 from iscene_ros.bag.names import resolved
 from iscene_ros.bag.reading import BagMessage
+from iscene_ros.bag.writing import uninterrupted
 from iscene_ros.demo import demo_frame
 from iscene_ros.files.scene_json import validate
 from iscene_ros.ros.topics import OUTPUTS
@@ -185,6 +189,19 @@ def test_interrupted_before_the_first_frame_leaves_nothing(demo: Path, tmp_path:
 
     assert run_bag(demo, tmp_path / "new/out", load=lambda *_: Interrupted()) == 130
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_waits_until_a_frame_is_written() -> None:
+    written = []
+    with pytest.raises(KeyboardInterrupt):
+        with uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            written.append("all of it")
+    assert written
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
 
 
 def test_a_failure_of_the_model_is_told_and_the_next_frame_completes(

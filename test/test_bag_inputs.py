@@ -139,6 +139,21 @@ def test_a_damaged_message_is_counted_and_the_next_frame_completes(
     assert "refused: malformed" in capsys.readouterr().out
 
 
+def test_a_damaged_end_keeps_the_frames_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    bag = make_demo(tmp_path / "demo.mcap", frames=6)
+    data = bytearray(bag.read_bytes())
+    chunk = data.index(b"\x28\xb5\x2f\xfd", len(data) * 2 // 3)  # how a chunk of zstd begins
+    data[chunk : chunk + 4] = bytes(4)
+    bag.write_bytes(data)
+    assert run_bag(bag, tmp_path / "out", *QUICK) == 2
+    printed = capsys.readouterr()
+    assert "damaged: the new bag holds what was completed until then" in printed.out
+    assert "demo.mcap: not a readable bag" in printed.err.splitlines()[-1]
+    assert 2 <= len(contents(tmp_path / "out")["/iscene/objects"]) <= 4
+
+
 def _without(*topics: str) -> Callable[[Path, Path], Path]:
     def make(demo: Path, path: Path) -> Path:
         return rewritten(demo, path, lambda m: [] if m.topic in topics else [m])

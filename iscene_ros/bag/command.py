@@ -98,8 +98,7 @@ def run(args: argparse.Namespace, load_completer: LoadCompleter = load_pretraine
             _check_completed(args.bag, driver.counts, session)
         print(_summary(driver.counts, session))
         print(f"written to {args.out}: {', '.join(writer.topics)}")
-    if driver.counts.interrupted:
-        raise KeyboardInterrupt
+    _check_ended(driver.counts)
     return 0
 
 
@@ -138,10 +137,19 @@ def _check_completed(bag: Path, counts: BagCounts, session: SceneSession) -> Non
 
     if counts.completed:
         return
-    if counts.interrupted:
-        raise KeyboardInterrupt
+    _check_ended(counts)
     reason = session.refusals.newest or session.status(0).summary
     raise InputError(f"{bag}: not one frame was completed; {reason}")
+
+
+def _check_ended(counts: BagCounts) -> None:
+    """Fail where the bag was not gone through to its end."""
+    from iscene_ros.errors import InputError
+
+    if counts.interrupted:
+        raise KeyboardInterrupt
+    if counts.damage:
+        raise InputError(counts.damage)
 
 
 def _summary(counts: BagCounts, session: SceneSession) -> str:
@@ -155,8 +163,9 @@ def _summary(counts: BagCounts, session: SceneSession) -> str:
     rows += [(f"refused: {reason.value}", count) for reason, count in refused]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}  {count:6d}" for name, count in rows]
-    if counts.interrupted:
-        lines.append("interrupted: the new bag holds what was completed until then")
+    if counts.interrupted or counts.damage:
+        what = "interrupted" if counts.interrupted else "damaged"
+        lines.append(f"{what}: the new bag holds what was completed until then")
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from iscene_ros.bag.names import NODE_NAME, found_inputs, resolved
 from iscene_ros.bag.reading import BagMessage, BagReader
 from iscene_ros.bag.session import EveryFrameSession
 from iscene_ros.bag.writing import BagWriter, offered_qos, uninterrupted
+from iscene_ros.errors import InputError
 from iscene_ros.ros.encode_diagnostics import encode_diagnostics
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.intake import Intake
@@ -48,13 +49,15 @@ class BagCounts:
         frames: whose messages and pose were all there.
         completed: of these.
         left_out: of these, because only every n-th was asked for.
-        interrupted: whether the bag was not gone through to its end.
+        interrupted: whether Ctrl-C ended it before the end of the bag.
+        damage: what ended it before the end of the bag where the rest cannot be read, or "".
     """
 
     frames: int = 0
     completed: int = 0
     left_out: int = 0
     interrupted: bool = False
+    damage: str = ""
 
 
 class BagDriver:
@@ -99,7 +102,7 @@ class BagDriver:
     def run(
         self, completer: Completer, writer: BagWriter, progress: Callable[[int], None]
     ) -> EveryFrameSession:
-        """Go through the bag, to its end or to Ctrl-C.
+        """Go through the bag: to its end, to Ctrl-C, or to where it is damaged.
 
         Args:
             completer: completes.
@@ -108,9 +111,6 @@ class BagDriver:
 
         Returns:
             The session, for what it refused.
-
-        Raises:
-            InputError: the bag is damaged.
         """
         self._session = EveryFrameSession(self._settings, completer, self._log)
         self._writer = writer
@@ -122,6 +122,8 @@ class BagDriver:
             self._finish()
         except KeyboardInterrupt:
             self.counts.interrupted = True
+        except InputError as error:
+            self.counts.damage = str(error)
         return self._session
 
     def _add_static_transforms(self) -> None:
@@ -186,7 +188,7 @@ class BagDriver:
         now = self._clock.now_ns
         hardware = f"{Path(self._settings.model).name} on {self._settings.device}"
         status = self._session.status(now)
-        message = encode_diagnostics(self._types, status, f"{NODE_NAME}: bag", hardware, now)
+        message = encode_diagnostics(self._types, status, f"{NODE_NAME}: scene", hardware, now)
         return self._types.serialize(_TOPICS[DIAGNOSTICS].type_name, message)
 
     def _write(self, name: str, data: bytes) -> None:
