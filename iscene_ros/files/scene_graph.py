@@ -33,22 +33,26 @@ def scene_graph_document(update: SceneUpdate, meshes_topic: str, inline: bool) -
         relations=update.relations,
     )
     document = to_document(scene)
-    for entry, known in zip(document["objects"], update.objects, strict=True):
-        entry["mesh"] = f"topic:{meshes_topic}#{known.name}"
-        entry |= _memory(known, known.id in update.seen)
-        if inline:
-            entry["mesh_data"] = mesh_data(known.item.mesh)
+    document["objects"] = [
+        _object_entry(entry, known, update, meshes_topic, inline)
+        for entry, known in zip(document["objects"], update.objects, strict=True)
+    ]
     return {key: _rounded(key, value) for key, value in document.items()}
 
 
-def _memory(known: KnownObject, visible: bool) -> dict:
-    return {
-        "name": known.name,
+def _object_entry(
+    entry: dict, known: KnownObject, update: SceneUpdate, meshes_topic: str, inline: bool
+) -> dict:
+    """The entry of an object, its name first for those who read it."""
+    mesh = f"topic:{meshes_topic}#{known.name}"
+    named = {"id": known.id, "name": known.name} | entry | {"mesh": mesh}
+    named |= {
         "tracker_id": known.tracker_id,
         "first_seen": known.first_seen_ns / NANOSECONDS,
         "last_seen": known.last_seen_ns / NANOSECONDS,
-        "visible": visible,
+        "visible": known.id in update.seen,
     }
+    return named | {"mesh_data": mesh_data(known.item.mesh)} if inline else named
 
 
 def _rounded(key: str, value: object) -> object:
