@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 import rclpy
@@ -29,8 +28,8 @@ from iscene_ros.ros.publishing import reliable_qos
 from iscene_ros.ros.subscribing import IMAGE_DEPTH
 from iscene_ros.ros.topics import OBJECTS, output_topic
 from iscene_ros.scene import Scene
+from iscene_ros.session.memory import resident_megabytes
 
-PAGE_BYTES, MEGABYTE = 4096, 1e6
 
 
 @dataclass(frozen=True)
@@ -165,11 +164,6 @@ def _headers(message: object) -> list:
     if hasattr(message, "transforms"):
         return [transform.header for transform in message.transforms]
     return [message.header]
-
-
-def resident_megabytes() -> float:
-    """Memory that this process holds now [1e6 bytes]."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES / MEGABYTE
 
 
 def node_table(measured: Sequence[NodeTimes]) -> list[list[str]]:

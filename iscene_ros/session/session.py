@@ -22,6 +22,7 @@ from iscene_ros.session.inputs import (
     TransformSample,
     check_clock,
 )
+from iscene_ros.session.memory import gpu_megabytes, resident_megabytes
 from iscene_ros.session.outputs import SceneUpdate, Status
 from iscene_ros.session.published_world import PublishedWorld
 from iscene_ros.session.records import Latencies, Refusals
@@ -193,6 +194,8 @@ class SceneSession:
                 latency_p50=self.latencies.percentile(50),
                 latency_p95=self.latencies.percentile(95),
                 scene_age=None if update is None else (now_ns - update.stamp_ns) / SECOND,
+                memory=resident_megabytes(),
+                gpu_memory=gpu_megabytes(),
                 objects=0 if update is None else len(update.objects),
                 frame_id=self.settings.world_frame if update is None else update.frame_id,
                 world_frame=self.settings.world_frame,

@@ -25,6 +25,7 @@ class Figures:
             they wait to be asked for.
         latency_p50, latency_p95: of the completions [s]; NaN where there was none.
         scene_age: time since the stamp of the newest scene [s], or None.
+        memory, gpu_memory: held by the process [1e6 bytes].
         objects: in the world.
         frame_id: of the outputs; world_frame: as it should be.
     """
@@ -39,6 +40,8 @@ class Figures:
     latency_p50: float
     latency_p95: float
     scene_age: float | None
+    memory: float
+    gpu_memory: float
     objects: int
     frame_id: str
     world_frame: str
@@ -55,6 +58,8 @@ def status_of(figures: Figures) -> Status:
         ("latency p50 [s]", _seconds(figures.latency_p50)),
         ("latency p95 [s]", _seconds(figures.latency_p95)),
         ("scene age [s]", _seconds(figures.scene_age)),
+        ("memory [MB]", f"{figures.memory:.0f}"),
+        ("GPU memory [MB]", f"{figures.gpu_memory:.0f}"),
         *((f"refused: {reason}", str(count)) for reason, count in figures.refused),
     ]
     if figures.newest_refusal:
