@@ -143,6 +143,8 @@ def test_too_small_and_too_unsure_instances_are_left_out_with_a_warning():
     ids[0, 0] = 9
     tracked = observe(frame(ids, detections), Settings(min_pixels=2, min_score=0.5))
     assert areas(tracked) == [80] and "2 instances left out" in tracked.observation.warnings[0]
+    np.testing.assert_array_equal(tracked.left_out, (ids == 7) | (ids == 9))
+    assert observe(frame(ids), ANY_SIZE).left_out is None
 
 
 def test_of_too_many_instances_the_largest_are_completed():

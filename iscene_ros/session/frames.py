@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.optimize import linear_sum_assignment
 
+from iscene_ros.camera import Camera
 from iscene_ros.errors import InputError
 from iscene_ros.observation import Observation
 from iscene_ros.session.inputs import Detection, InstanceImage, Intrinsics
@@ -59,10 +60,13 @@ class TrackedObservation:
     Attributes:
         observation: rectified; ids 1 to N.
         tracker_ids: N texts, "" where there is none.
+        left_out: (H, W) bool, pixels of the instances that are not in the observation, rectified;
+            None where there are none.
     """
 
     observation: Observation
     tracker_ids: tuple[str, ...]
+    left_out: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,7 @@ def observe(frame: Frame, settings: Settings) -> TrackedObservation:
         instances = _from_polygons(frame, settings)
     else:
         instances = _from_label_image(frame.inputs.instances, frame, settings)
-    kept = [i for i in instances if i.score >= settings.min_score]
-    kept = [i for i in kept if np.count_nonzero(i.mask) >= settings.min_pixels]
-    left_out = len(instances) - len(kept)
-    warnings = (f"{left_out} instances left out (min_pixels, min_score)",) if left_out else ()
-    if len(kept) > settings.max_instances:
-        warnings += (f"{len(kept)} instances; the {settings.max_instances} largest are completed",)
-        kept.sort(key=lambda i: -np.count_nonzero(i.mask))
-        kept = kept[: settings.max_instances]
+    kept, left_out, warnings = _chosen(instances, settings)
     color = frame.inputs.color
     try:
         observation = Observation(
@@ -109,7 +106,38 @@ def observe(frame: Frame, settings: Settings) -> TrackedObservation:
         ).rectified()
     except InputError as error:
         raise RefusedInputError(Reason.OBSERVATION, str(error)) from error
-    return TrackedObservation(observation, tuple(i.tracker_id for i in kept))
+    trackers = tuple(i.tracker_id for i in kept)
+    return TrackedObservation(observation, trackers, _pixels(left_out, frame.intrinsics.camera))
+
+
+def _chosen(
+    instances: list[_Instance], settings: Settings
+) -> tuple[list[_Instance], list[_Instance], tuple[str, ...]]:
+    """Instances to complete, those left out, and warnings about these."""
+    sizes = [np.count_nonzero(i.mask) for i in instances]
+    able = [
+        row
+        for row, i in enumerate(instances)
+        if i.score >= settings.min_score and sizes[row] >= settings.min_pixels
+    ]
+    few = len(instances) - len(able)
+    warnings = (f"{few} instances left out (min_pixels, min_score)",) if few else ()
+    if len(able) > settings.max_instances:
+        warnings += (f"{len(able)} instances; the {settings.max_instances} largest are completed",)
+        able = sorted(able, key=lambda row: -sizes[row])[: settings.max_instances]
+    left_out = [i for row, i in enumerate(instances) if row not in able]
+    return [instances[row] for row in able], left_out, warnings
+
+
+def _pixels(instances: list[_Instance], camera: Camera) -> np.ndarray | None:
+    """(H, W) bool rectified pixels of some instances, or None where there are none."""
+    if not instances:
+        return None
+    pixels = np.any([i.mask for i in instances], axis=0)
+    if camera.is_rectified:
+        return pixels
+    rows, columns, inside = camera.rectification_map()
+    return pixels[rows, columns] & inside
 
 
 def _no_masks(frame: Frame) -> np.ndarray:

@@ -43,19 +43,20 @@ class View:
         if in_view < LEAST_IN_VIEW:
             return False
         depth = self.observation.depth[v, u]
-        own = np.zeros(len(z), bool) if moved_to is None else self._mask(moved_to)[v, u]
+        own = np.zeros(len(z), bool) if moved_to is None else self.mask(moved_to)[v, u]
         has_reading = (depth > 0) | own
         if has_reading.mean() < LEAST_READINGS:
             return False
         unhidden = (depth >= z - MARGIN_M) | own
         return bool(unhidden[has_reading].mean() >= LEAST_UNHIDDEN)
 
-    def covered_share(self, item: SceneObject, instance_id: int) -> float:
-        """Share of an object's near side that lies in the mask of an instance, in [0, 1]."""
+    def covered_share(self, item: SceneObject, pixels: np.ndarray) -> float:
+        """Share of an object's near side that lies in pixels (H, W) bool, in [0, 1]."""
         u, v, _, in_view = self._near_side(item)
-        return float(self._mask(instance_id)[v, u].mean() * in_view) if len(u) else 0.0
+        return float(pixels[v, u].mean() * in_view) if len(u) else 0.0
 
-    def _mask(self, instance_id: int) -> np.ndarray:
+    def mask(self, instance_id: int) -> np.ndarray:
+        """(H, W) bool of an instance."""
         return self.observation.masks[self.observation.instance_ids.index(instance_id)]
 
     def _near_side(self, item: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

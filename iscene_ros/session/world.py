@@ -16,7 +16,7 @@ from iscene_ros.session.outputs import KnownObject, RemovedObject
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.visibility import View
 
-# An instance that could not be completed still shows the known object that it covers this much.
+# An instance that was not completed still shows the known object that it covers this much.
 COVERED = 0.5
 
 
@@ -96,6 +96,8 @@ class World:
         unseen = [k for k in known if k.id not in seen]
         ids |= self._recognise_skipped(unseen, scene.skipped, view, trackers, stamp_ns)
         missed = [k for k in unseen if k.id not in ids.values()]
+        if tracked.left_out is not None:
+            missed = [k for k in missed if view.covered_share(k.item, tracked.left_out) < COVERED]
         removed = self._miss(missed, view, rules)
         return WorldChange(ids, frozenset(seen), removed)
 
@@ -174,7 +176,8 @@ def _shown_by(
     tracked = [k for k in known if tracker_id and k.tracker_id == tracker_id]
     if tracked:
         return tracked[0]
-    shares = [view.covered_share(k.item, instance.id) for k in known]
+    mask = view.mask(instance.id)
+    shares = [view.covered_share(k.item, mask) for k in known]
     covered = [(k, share) for k, share in zip(known, shares, strict=True) if share >= COVERED]
     best = max(
         covered, key=lambda pair: (pair[0].item.label == instance.label, pair[1]), default=None
