@@ -1,6 +1,8 @@
 """Decoded inputs in, the scene of now out: frames, limits, resets, jumps back in time, status."""
 
 import gc
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -80,6 +82,22 @@ def test_an_instance_without_depth_is_skipped_with_an_id_of_its_own(driver):
     update = driver.step(0, seen, depth=depth)
     assert [s.id for s in update.skipped] == [2] and [k.id for k in update.objects] == [1]
     assert update.observation.instance_ids == (2, 1)
+
+
+def test_polygons_of_detections_can_be_the_masks():
+    driver = Driver(masks_from="detections", detections="yolo_msgs")
+    polygon = np.array([[60, 50], [80, 50], [80, 70], [60, 70]], np.float64)
+    items = (Detection("mug", 0.9, "5", None, polygon),)
+    driver.add(Detections(stamp(0), CAMERA_FRAME, items))
+    update = driver.step(0, without=[InstanceImage])
+    assert [(k.name, k.tracker_id) for k in update.objects] == [("mug_1", "5")]
+    assert driver.status(0).level == "ok"
+
+
+def test_without_colour_nothing_waits_for_it():
+    driver = Driver(use_rgb=False)
+    update = driver.step(0, without=[ColorImage])
+    assert update.observation.rgb is None and len(update.objects) == 2
 
 
 def test_a_frame_without_instances_is_an_empty_view(driver):
@@ -310,6 +328,33 @@ def test_frames_that_nobody_polls_fill_nothing():
         driver.add(*(replace(m, stamp_ns=stamp(33 * i)) for m in messages), now=33 * i)
     assert sum(isinstance(o, InstanceImage) for o in gc.get_objects()) <= 2 * 11 + 4
     assert driver.poll(33 * 500)
+
+
+def test_one_thread_may_add_while_another_completes():
+    driver, updates = Driver(posed=False, transform_timeout=0), []
+    driver.add(transform("map", CAMERA_FRAME, stamp(0), matrix=looking_at()))
+    stop = threading.Event()
+
+    def complete() -> None:
+        while not stop.is_set():
+            frame = driver.take(0)
+            if frame is not None:
+                updates.append(driver.session.complete(frame, 0))
+
+    worker = threading.Thread(target=complete)
+    worker.start()
+    for i in range(1, 150):
+        driver.add(transform("map", CAMERA_FRAME, stamp(10 * i), matrix=looking_at()), now=10 * i)
+        driver.send(10 * i)
+        driver.poll(10 * i)
+        driver.status(10 * i)
+        time.sleep(0.002)
+    stop.set()
+    worker.join()
+    assert len(updates) >= 3 and all(u.seen == {1, 2} for u in updates)
+    stamps = [u.stamp_ns for u in updates]
+    assert stamps == sorted(stamps) and driver.refused == {}
+    assert driver.session.dropped + len(updates) >= 148
 
 
 def test_lines_are_one_a_reason_in_five_seconds_and_have_no_breaks(driver):

@@ -82,16 +82,19 @@ def check_scene(scene: Scene, instance_ids: tuple[int, ...]) -> None:
     """Check what a completer returned.
 
     Raises:
-        ModelError: a number is not finite, or an instance is neither completed nor skipped.
+        ModelError: a number is not finite, a face names no vertex, or an instance is neither
+            completed nor skipped.
     """
     told = {o.id for o in scene.objects} | {s.id for s in scene.skipped}
     if told != set(instance_ids):
         raise ModelError(f"model: instances {sorted(told)}, expected {sorted(instance_ids)}")
     for item in scene.objects:
-        if not _is_finite(item):
-            raise ModelError(f"model: the {item.label} it made is not finite")
+        if not _is_sound(item):
+            raise ModelError(f"model: the {item.label} it made is no finite mesh with a pose")
 
 
-def _is_finite(item: SceneObject) -> bool:
-    numbers = item.mesh.vertices, item.frame_from_object, item.size
-    return all(np.isfinite(values).all() for values in numbers)
+def _is_sound(item: SceneObject) -> bool:
+    faces, vertices = item.mesh.faces, item.mesh.vertices
+    numbers = vertices, item.frame_from_object, item.size
+    finite = all(np.isfinite(values).all() for values in numbers)
+    return finite and bool(np.all((faces >= 0) & (faces < len(vertices))))
