@@ -51,7 +51,7 @@ class Fed:
     def frame(self, chance: random.Random | None = None, share: float = 0.3):
         """Feed one frame, damaged at random; the update that it led to."""
         self.now += PERIOD_NS
-        for topic, name, message, _ in frame_messages(TYPES, small_frame(), self.now):
+        for topic, _, message, _ in frame_messages(TYPES, small_frame(), self.now):
             if chance is not None and chance.random() < share:
                 damage(message, chance, foreign=chance.random() < 0.3)
             for item in self.intake.decode(topic.strip("/"), message):

@@ -7,68 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
+from random_trees import Tree
 from session_inputs import MS, START_NS, pose, transform
 
 from iscene_ros.session.refusal import Reason, RefusedInputError
 from iscene_ros.session.stamps import SECOND
 from iscene_ros.session.transforms import NoTransformError, TransformBuffer
-
-KNOTS = (0, 130, 400, 1000)  # [ms]
-
-
-class Tree:
-    """A random tree of frames, every edge static or sampled at the same times."""
-
-    def __init__(self, seed: int, size: int) -> None:
-        rng = np.random.default_rng(seed)
-        self.parents = [None, *(int(rng.integers(i)) for i in range(1, size))]
-        self.static = [bool(rng.random() < 0.3) for _ in range(size)]
-        # Turns of less than 180 degrees between two samples, so that there is one shortest way.
-        turns = rng.uniform(-1, 1, (size, len(KNOTS), 3))
-        start = Rotation.random(size, random_state=seed)
-        self.rotations = [
-            [start[i] * Rotation.from_rotvec(turns[i, k]) for k in range(len(KNOTS))]
-            for i in range(size)
-        ]
-        self.positions = rng.uniform(-3, 3, (size, len(KNOTS), 3))
-
-    def samples(self):
-        """Parent, child, stamp [ns], rotation, position, static; out of order."""
-        for i in range(1, len(self.parents)):
-            for k in (2, 0, 3, 1) if not self.static[i] else (0,):
-                stamp = START_NS + KNOTS[k] * MS
-                names = f"f{self.parents[i]}", f"f{i}"
-                yield *names, stamp, self.rotations[i][k], self.positions[i][k], self.static[i]
-
-    def buffer(self) -> TransformBuffer:
-        buffer = TransformBuffer()
-        for parent, child, stamp, rotation, position, static in self.samples():
-            matrix = np.eye(4)
-            matrix[:3, :3], matrix[:3, 3] = rotation.as_matrix(), position
-            buffer.add(transform(parent, child, stamp, static, matrix))
-        return buffer
-
-    def root_from(self, i: int, ms: float) -> np.ndarray:
-        """The plain way: every edge by the formulas of lerp and slerp, multiplied up."""
-        matrix = np.eye(4)
-        while i:
-            matrix = self._edge(i, 0 if self.static[i] else ms) @ matrix
-            i = self.parents[i]
-        return matrix
-
-    def _edge(self, i: int, ms: float) -> np.ndarray:
-        after = int(np.clip(np.searchsorted(KNOTS, ms), 1, len(KNOTS) - 1))
-        before = after - 1
-        share = (ms - KNOTS[before]) / (KNOTS[after] - KNOTS[before])
-        a, b = (self.rotations[i][k].as_quat() for k in (before, after))
-        b = b if a @ b >= 0 else -b
-        angle = np.arccos(np.clip(a @ b, -1, 1))
-        q = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
-        matrix = np.eye(4)
-        matrix[:3, :3] = Rotation.from_quat(q).as_matrix()
-        matrix[:3, 3] = (1 - share) * self.positions[i][before] + share * self.positions[i][after]
-        return matrix
 
 
 @settings(max_examples=60, deadline=None)
@@ -82,35 +26,6 @@ def test_lookup_agrees_with_a_plain_reference_on_random_trees(seed, size, target
     found = tree.buffer().lookup(f"f{target}", f"f{source}", START_NS + ms * MS)
     expected = np.linalg.inv(tree.root_from(target, ms)) @ tree.root_from(source, ms)
     np.testing.assert_allclose(found, expected, atol=1e-9)
-
-
-def test_lookup_equals_tf2_on_random_trees():
-    tf2_ros = pytest.importorskip("tf2_ros", reason="ROS is not installed or not sourced")
-    from geometry_msgs.msg import TransformStamped
-    from rclpy.time import Time
-
-    rng = np.random.default_rng(0)
-    for seed in range(30):
-        size = int(rng.integers(2, 9))
-        tree, buffer = Tree(seed, size), tf2_ros.Buffer()
-        for parent, child, stamp, rotation, position, static in tree.samples():
-            message = TransformStamped()
-            message.header.stamp = Time(nanoseconds=stamp).to_msg()
-            message.header.frame_id, message.child_frame_id = parent, child
-            t, q = message.transform.translation, message.transform.rotation
-            t.x, t.y, t.z = map(float, position)
-            q.x, q.y, q.z, q.w = map(float, rotation.as_quat())
-            (buffer.set_transform_static if static else buffer.set_transform)(message, "test")
-        ours = tree.buffer()
-        for ms in (0, 1, 65, 130, 399, 777, 1000):
-            target, source = (f"f{i}" for i in rng.integers(size, size=2))
-            stamp = START_NS + ms * MS
-            found = buffer.lookup_transform_core(target, source, Time(nanoseconds=stamp)).transform
-            q, t = found.rotation, found.translation
-            expected = np.eye(4)
-            expected[:3, :3] = Rotation.from_quat([q.x, q.y, q.z, q.w]).as_matrix()
-            expected[:3, 3] = t.x, t.y, t.z
-            np.testing.assert_allclose(ours.lookup(target, source, stamp), expected, atol=1e-9)
 
 
 def test_halfway_between_two_samples_is_half_the_way_and_half_the_turn():

@@ -31,7 +31,6 @@ from iscene_ros.scene import Scene
 from iscene_ros.session.memory import resident_megabytes
 
 
-
 @dataclass(frozen=True)
 class NodeTimes:
     """What was seen of a node.
