@@ -148,12 +148,13 @@ def robot(
     overrides = [Parameter(name, value=value) for name, value in (DEMO | parameters).items()]
     scene = SceneNode(load, parameter_overrides=overrides, namespace=namespace, cli_args=arguments)
     probe = Node("probe")
-    executors = []
+    executors, threads = [], []
     for node in (scene, probe):
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executors.append(executor)
-        threading.Thread(target=executor.spin, daemon=True).start()
+        threads.append(threading.Thread(target=executor.spin, daemon=True))
+        threads[-1].start()
     made = Robot(scene, probe, namespace)
     try:
         if activate:
@@ -164,6 +165,8 @@ def robot(
         scene.on_shutdown(None)
         for executor in executors:
             executor.shutdown(timeout_sec=5)
+        for thread in threads:
+            thread.join(timeout=5)
         for node in (scene, probe):
             node.destroy_node()
         rclpy.try_shutdown()

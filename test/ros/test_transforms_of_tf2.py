@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-tf2_ros = pytest.importorskip(
-    "tf2_ros", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash"
-)
+pytest.importorskip("tf2_ros", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
 
+import tf2_ros
 from geometry_msgs.msg import TransformStamped
 from random_trees import Tree
 from rclpy.time import Time
