@@ -135,6 +135,20 @@ def test_when_the_world_frame_comes_the_objects_are_taken_along():
     assert driver.status(100).level == "ok"
 
 
+def test_after_a_jump_back_the_world_frame_is_waited_for_again():
+    driver = unposed()
+    driver.add(tf("odom", CAMERA_FRAME, None, LOOKING))
+    driver.send(60_000)
+    driver.poll(60_000)
+    assert driver.finish(60_200).frame_id == "odom"
+    driver.add(tf("map", "odom", 60_300), now=60_300)
+    assert driver.step(60_300).frame_id == "map"
+    driver.send(0)
+    assert not driver.poll(0)
+    driver.add(tf("map", "odom", 0))
+    assert driver.finish(10).frame_id == "map"
+
+
 def test_objects_out_of_view_are_taken_along_from_where_they_were_last_seen():
     driver = unposed(transform_timeout=0, fallback_frames=["base_link"])
     driver.add(tf("base_link", CAMERA_FRAME, None, LOOKING))

@@ -10,6 +10,7 @@ from table_scene import Thing
 
 from iscene_ros.completion import CompletionOptions
 from iscene_ros.errors import ModelError
+from iscene_ros.session import published_world
 from iscene_ros.session.recovery import RecoveringCompleter, is_out_of_memory
 from iscene_ros.session.refusal import Reason
 
@@ -91,6 +92,23 @@ def test_a_first_scene_that_is_spoiled_is_not_published(completer, spoil):
     assert driver.step(0) is None and driver.session.update is None
     completer.spoil = lambda scene: scene
     assert driver.step(100).first
+
+
+def test_a_fault_while_the_world_changes_leaves_it_whole(monkeypatch):
+    driver = Driver(forget_after=2)
+    before = driver.step(0)
+
+    def fail(*args):
+        raise ZeroDivisionError("in the middle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(published_world, "scene_update", fail)
+        for i in range(4):
+            assert driver.step(100 + i, view([Thing(0.4, 0.1)])) is None
+    assert driver.session.update is before and driver.refused == {Reason.MODEL: 4}
+    update = driver.step(200)
+    assert [(k.id, k.misses) for k in update.objects] == [(1, 0), (2, 0)]
+    assert update.removed == ()
 
 
 class SmallGpu(FakeCompleter):

@@ -82,6 +82,20 @@ def test_an_object_behind_the_camera_stays(robot):
     assert robot.names == ["cup_1", "cup_2"]
 
 
+def test_an_object_mostly_beyond_the_border_is_not_judged(robot):
+    robot.see([Thing(0.47, 0)], looking_at(0.4))
+    for _ in range(5):
+        assert robot.see([]).removed == ()
+    assert robot.world.objects[0].misses == 0
+    assert [robot.see([], looking_at(0.1)).removed != () for _ in range(3)] == [False, False, True]
+
+
+def test_an_object_mostly_behind_the_camera_is_not_judged(robot):
+    robot.see([Thing(0, -1.3, "beam", box(0.1, 3, 0.1))])
+    for _ in range(5):
+        assert robot.see([]).removed == ()
+
+
 def test_an_object_taken_away_is_removed_after_so_many_frames_and_not_before(robot):
     robot.see([LEFT, RIGHT])
     for misses in (1, 2):
@@ -131,11 +145,13 @@ def test_a_hidden_object_stays(robot, detected):
     assert robot.see([LEFT, RIGHT]).ids == {1: 1, 2: 2}
 
 
-def test_where_the_depth_image_has_no_reading_nothing_is_judged(robot):
+@pytest.mark.parametrize("nth", [3, 1000])
+def test_where_the_depth_image_has_hardly_a_reading_nothing_is_judged(robot, nth):
     robot.see([LEFT, RIGHT])
     shot = shoot([RIGHT])
-    depth = shot.tracked.observation.depth.copy()
-    depth[:, :80] = 0
+    kept = np.zeros(shot.tracked.observation.depth.shape, bool)
+    kept[::nth, ::nth] = kept[:, 80:] = True
+    depth = shot.tracked.observation.depth * kept
     blind = replace(shot.tracked, observation=replace(shot.tracked.observation, depth=depth))
     for _ in range(6):
         robot.take(Shot(shot.scene, blind))
@@ -159,7 +175,8 @@ def test_an_unknown_instance_without_completion_has_an_id_that_no_object_has(rob
 
 
 def test_an_instance_without_completion_shows_the_object_of_its_class_and_place(robot):
-    robot.see([Thing(0, 0.02, "can"), Thing(0, 0)])
+    sticker = Thing(0, -0.036, "sticker", box(0.02, 0.002, 0.07))
+    robot.see([sticker, Thing(0, 0)])
     assert robot.see([replace(Thing(0, 0), depth=False)]).ids == {1: 2}
 
 

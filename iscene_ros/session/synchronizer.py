@@ -134,7 +134,7 @@ class Synchronizer:
             return None
         nearest = min(queue, key=lambda item: abs(item.stamp_ns - stamp))
         gap = abs(nearest.stamp_ns - stamp)
-        settled = gap == 0 or queue[-1].stamp_ns >= stamp or now_ns - waiting.arrived_ns > slop_ns
+        settled = queue[-1].stamp_ns >= stamp or now_ns - waiting.arrived_ns > slop_ns
         return nearest if settled and gap <= slop_ns else None
 
     def _hopeless(self, key: str, waiting: _Waiting, slop_ns: int) -> str:

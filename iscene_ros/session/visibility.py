@@ -44,7 +44,7 @@ class View:
             return False
         depth = self.observation.depth[v, u]
         own = np.zeros(len(z), bool) if moved_to is None else self.mask(moved_to)[v, u]
-        has_reading = (depth > 0) | own
+        has_reading = depth > 0
         if has_reading.mean() < LEAST_READINGS:
             return False
         unhidden = (depth >= z - MARGIN_M) | own
