@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -87,8 +87,8 @@ def associate(
     Args:
         known, found: in one frame.
         limits: what may be the same.
-        may_have_moved: whether a known object, which overlaps with nothing, may have left its place
-            to become the found one; asked only about neighbours of one class and size.
+        may_have_moved: whether a known object may have left its place to become the found one;
+            asked only about neighbours of one class and size neither of which agrees with another.
     """
     matches = _by_tracker([c.tracker_id for c in known], [c.tracker_id for c in found])
     taken = {index for index in matches if index is not None}
@@ -96,11 +96,15 @@ def associate(
     free_found = [i for i, match in enumerate(matches) if match is None]
     if not free_known or not free_found:
         return matches
-    scores = np.zeros((len(free_found), len(free_known)))
-    for row, f in enumerate(free_found):
-        for column, k in enumerate(free_known):
-            moved = partial(may_have_moved, k, f)
-            scores[row, column] = _score(known[k], found[f], limits, moved)
+    pairs = [[_Pair(known[k], found[f], limits) for k in free_known] for f in free_found]
+    agree = np.array([[pair.agrees for pair in row] for row in pairs])
+    scores = np.array([[pair.score if pair.agrees else 0.0 for pair in row] for row in pairs])
+    # What has not moved explains most; only what is left on both sides may have.
+    for row in np.flatnonzero(~agree.any(axis=1)):
+        for column in np.flatnonzero(~agree.any(axis=0)):
+            pair = pairs[row][column]
+            if pair.is_near and may_have_moved(free_known[column], free_found[row]):
+                scores[row, column] = pair.score
     for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
         if scores[row, column] > 0:
             matches[free_found[row]] = free_known[column]
@@ -134,23 +138,30 @@ def _share_on(a: Candidate, b: Candidate, tolerance: float) -> float:
     return float(np.isfinite(distance).mean())
 
 
-def _score(
-    known: Candidate, found: Candidate, limits: MatchLimits, may_have_moved: Callable[[], bool]
-) -> float:
-    """Positive where both may be the same, larger where that is likelier; 0 = they are not."""
-    a, b = known.item, found.item
-    distance = float(np.linalg.norm(a.frame_from_object[:3, 3] - b.frame_from_object[:3, 3]))
-    same_class = a.label == b.label
-    overlap = shape_overlap(known, found)
-    least = limits.overlap if same_class else max(limits.overlap, OTHER_CLASS_OVERLAP)
-    if overlap <= 0 or overlap < least:
+class _Pair:
+    """A known and a found object.
+
+    Attributes:
+        agrees: whether their surfaces do.
+        is_near: whether the known one, moved a little, may be the found one.
+        score: how likely they are the same, comparable among pairs; positive.
+    """
+
+    def __init__(self, known: Candidate, found: Candidate, limits: MatchLimits) -> None:
+        a, b = known.item, found.item
+        distance = float(np.linalg.norm(a.frame_from_object[:3, 3] - b.frame_from_object[:3, 3]))
+        same_class = a.label == b.label
+        overlap = shape_overlap(known, found)
+        least = limits.overlap if same_class else max(limits.overlap, OTHER_CLASS_OVERLAP)
         trackers = {known.tracker_id, found.tracker_id}
         told_apart = "" not in trackers and len(trackers) == 2
-        near = same_class and distance <= limits.distance and _similar_size(a, b)
-        if told_apart or not near or not may_have_moved():
-            return 0.0
-    closeness = np.exp(-distance / max(limits.distance, LEAST_AGREEMENT_M))
-    return float(overlap + LABEL_WEIGHT * same_class + POSITION_WEIGHT * closeness) + 1e-6
+        closeness = np.exp(-distance / max(limits.distance, LEAST_AGREEMENT_M))
+        self.agrees = overlap > 0 and overlap >= least
+        self.is_near = (
+            same_class and not told_apart and distance <= limits.distance and _similar_size(a, b)
+        )
+        bonus = LABEL_WEIGHT * same_class + POSITION_WEIGHT * closeness
+        self.score = float(overlap + bonus) + 1e-6
 
 
 def _similar_size(a: SceneObject, b: SceneObject) -> bool:
