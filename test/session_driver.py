@@ -29,6 +29,12 @@ def _full_table() -> Observation:
     return view(TABLE)
 
 
+def messages_of(kind, at: float, observation: Observation | None = None) -> list:
+    """The messages of one frame of the table that are of a kind."""
+    messages = frame_messages(observation or view(), stamp(at))
+    return [m for m in messages if isinstance(m, kind)]
+
+
 class Driver:
     """A session and its log; times are milliseconds after the start."""
 

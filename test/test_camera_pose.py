@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from session_driver import Driver, centers, stamp
+from session_driver import Driver, centers, messages_of, stamp
 from session_inputs import CAMERA_FRAME, pose, transform
 from table_scene import looking_at
 
@@ -59,16 +59,10 @@ def test_the_pose_is_that_of_the_depth_and_not_of_masks_a_little_later():
     for at, x in ((0, 0.0), (100, 0.1)):
         driver.add(tf("map", CAMERA_FRAME, at, pose(x) @ LOOKING))
     driver.send(40, without=[DepthImage])
-    driver.send(20, without=[k for k in _all_kinds() if k is not DepthImage])
+    driver.add(*messages_of(DepthImage, 20))
     update = driver.finish(200)
     assert update.stamp_ns == stamp(40)
     assert update.scene.frame_from_camera[0, 3] == pytest.approx(0.02)
-
-
-def _all_kinds():
-    from test_session import KINDS
-
-    return KINDS
 
 
 def test_after_the_wait_a_pose_within_the_tolerance_will_do():
