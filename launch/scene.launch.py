@@ -94,6 +94,7 @@ def _autostart(node: LifecycleNode) -> list:
         start_state="configuring",
         goal_state="inactive",
         entities=[change(Transition.TRANSITION_ACTIVATE)],
+        handle_once=True,  # who configures the node again later may want it inactive
     )
     failed = OnStateTransition(
         target_lifecycle_node=node,

@@ -89,6 +89,8 @@ class SceneNode(LifecycleNode):
             self._scene_outputs = Outputs(self, self._types, settings)
         except Exception as error:  # whatever it is, the node stays unconfigured and says so
             self._failure = f"cannot configure: {' '.join(str(error).split())}"
+            if isinstance(error, ModuleNotFoundError):
+                self._failure += "; activate the Python environment that has it, then launch"
             log.error(self._failure)
             return FAILURE
         self._failure = ""
