@@ -6,6 +6,7 @@ Its frame is the optical one: x right, y down, z forward.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -80,13 +81,22 @@ class Camera:
         """The same camera without distortion."""
         return Camera(self.width, self.height, self.k)
 
+    def same_as(self, other: Camera) -> bool:
+        """Whether size, K and D are equal."""
+        sizes = (self.width, self.height) == (other.width, other.height)
+        return sizes and np.array_equal(self.k, other.k) and np.array_equal(self.d, other.d)
+
     def rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For every rectified pixel its nearest source pixel.
+        """For every rectified pixel its nearest source pixel; worked out once.
 
         Returns:
             rows, columns: (H, W) int64, clipped to the image; inside: (H, W) bool, False where the
             source pixel lies outside the image.
         """
+        return self._rectification_map
+
+    @cached_property
+    def _rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         v, u = np.mgrid[: self.height, : self.width]
         # Far outside of what was calibrated a polynomial overflows, a rational one has poles.
         with np.errstate(all="ignore"):

@@ -90,3 +90,10 @@ def test_rectification_stays_inside_the_image_whatever_the_coefficients(d):
     rows, columns, inside = Camera(64, 48, K * [[0.1], [0.1], [1]], np.array(d)).rectification_map()
     assert rows.min() >= 0 and rows.max() < 48 and columns.min() >= 0 and columns.max() < 64
     assert not inside.all()
+
+
+def test_rectification_is_worked_out_once_a_camera() -> None:
+    camera = Camera(40, 30, K * [[0.06], [0.06], [1]], np.array([0.1, 0, 0, 0, 0]))
+    assert camera.rectification_map()[0] is camera.rectification_map()[0]
+    assert camera.same_as(Camera(40, 30, camera.k, camera.d))
+    assert not camera.same_as(Camera(40, 30, camera.k)) and not camera.same_as(camera.rectified())

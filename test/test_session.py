@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from session_driver import Driver, centers, messages_of, stamp, view
-from session_inputs import CAMERA_FRAME, transform
+from session_inputs import CAMERA_FRAME, MS, START_NS, transform
 from table_scene import Thing, looking_at
 
+from iscene_ros.camera import Camera
 from iscene_ros.demo import arc2017_observation
 from iscene_ros.session.inputs import (
     ColorImage,
@@ -223,3 +224,14 @@ def test_the_status_warns_of_a_scene_that_no_frame_renews():
     asked = Driver(mode="on_demand")
     asked.step(0)
     assert asked.status(10**6).level == "ok"
+
+
+def test_a_repeated_calibration_keeps_what_was_worked_out_for_it():
+    driver = Driver()
+    camera = Camera(8, 6, np.array([[5.0, 0, 4], [0, 5, 3], [0, 0, 1]]), np.full(5, 0.01))
+    for stamp in (START_NS, START_NS + MS):
+        again = Camera(camera.width, camera.height, camera.k.copy(), camera.d.copy())
+        driver.session.add(Intrinsics(stamp, "cam", again), stamp)
+        first = driver.session._intrinsics.camera if stamp == START_NS else first
+    assert driver.session._intrinsics.camera is first
+    assert driver.session._intrinsics.stamp_ns == START_NS + MS

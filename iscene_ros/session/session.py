@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.session.camera_pose import CameraPoses
@@ -260,7 +260,10 @@ class SceneSession:
         elif isinstance(item, PoseSample):
             self._poses.add_pose(item)
         elif isinstance(item, Intrinsics):
-            self._intrinsics = item
+            before = self._intrinsics
+            # The camera that is known keeps what was worked out for it.
+            known = before is not None and before.camera.same_as(item.camera)
+            self._intrinsics = replace(item, camera=before.camera) if known else item
         else:
             self._synchronizer.add(item, now_ns)
 
