@@ -29,11 +29,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["schema/*.json", "checkpoints/*"]},
+    package_data={NAME: ["schema/*.json", "checkpoints/*", "ros/definitions/*/msg/*.msg"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        (f"share/{NAME}/config", files("config/*.yaml")),
+        (f"share/{NAME}/config", files("config/*.yaml") + files("config/*.rviz")),
         (f"share/{NAME}/launch", files("launch/*.py")),
     ],
     install_requires=[
@@ -51,16 +51,26 @@ setup(
         "trimesh>=4.0",
     ],
     extras_require={
+        # Bags and messages without ROS; the types of Jazzy came with 0.10.8.
+        "bag": ["rosbags>=0.11"],
         # Muon came with torch 2.9.
         "train": ["matplotlib>=3.7", "torch>=2.9"],
         "test": [
             "hypothesis>=6.80",
             "matplotlib>=3.7",
             "pytest>=7.4",
+            "rosbags>=0.11",
             "ruff>=0.6",
             "setuptools>=70.1",
         ],
     },
-    entry_points={"console_scripts": ["iscene = iscene_ros.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "iscene = iscene_ros.cli:main",
+            # With ROS: ros2 run iscene_ros scene_node.
+            "scene_node = iscene_ros.ros.main:main",
+            "replay_node = iscene_ros.ros.replay_node:main",
+        ]
+    },
     zip_safe=False,
 )

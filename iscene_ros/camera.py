@@ -1,4 +1,4 @@
-"""The pinhole camera with plumb-bob distortion.
+"""The pinhole camera with plumb-bob or rational-polynomial distortion.
 
 Its frame is the optical one: x right, y down, z forward.
 """
@@ -6,6 +6,7 @@ Its frame is the optical one: x right, y down, z forward.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -19,11 +20,12 @@ class Camera:
     Attributes:
         width, height: image size [pixels].
         k: (3, 3) float64 pinhole matrix [pixels]; pixel centres have integer coordinates.
-        d: (5,) float64 plumb-bob coefficients k1, k2, p1, p2, k3; zeros for a rectified image.
+        d: (5,) float64 plumb-bob coefficients k1, k2, p1, p2, k3, or (8,) with k4, k5, k6 of the
+            rational polynomial (OpenCV's order); zeros for a rectified image.
 
     Raises:
-        InputError: a size is not positive, K is not finite or singular, D is not five finite
-            numbers.
+        InputError: a size is not positive, K is not finite or singular, D is not 4, 5 or 8
+            finite numbers (none = a rectified image).
     """
 
     width: int
@@ -63,9 +65,10 @@ class Camera:
     def distort(self, pixels: np.ndarray) -> np.ndarray:
         """Where rectified (M, 2) pixels lie in the distorted image (Brown-Conrady as in OpenCV)."""
         x, y = ((pixels - self.k[:2, 2]) @ np.linalg.inv(self.k[:2, :2]).T).T
-        k1, k2, p1, p2, k3 = self.d
+        k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(self.d, (0, 8 - len(self.d)))
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        radial /= 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
         distorted = np.column_stack(
             [
                 x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
@@ -78,15 +81,27 @@ class Camera:
         """The same camera without distortion."""
         return Camera(self.width, self.height, self.k)
 
+    def same_as(self, other: Camera) -> bool:
+        """Whether size, K and D are equal."""
+        sizes = (self.width, self.height) == (other.width, other.height)
+        return sizes and np.array_equal(self.k, other.k) and np.array_equal(self.d, other.d)
+
     def rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For every rectified pixel its nearest source pixel.
+        """For every rectified pixel its nearest source pixel; worked out once.
 
         Returns:
             rows, columns: (H, W) int64, clipped to the image; inside: (H, W) bool, False where the
             source pixel lies outside the image.
         """
+        return self._rectification_map
+
+    @cached_property
+    def _rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         v, u = np.mgrid[: self.height, : self.width]
-        source = self.distort(np.column_stack([u.ravel(), v.ravel()]).astype(np.float64))
+        # Far outside of what was calibrated a polynomial overflows, a rational one has poles.
+        with np.errstate(all="ignore"):
+            source = self.distort(np.column_stack([u.ravel(), v.ravel()]).astype(np.float64))
+            source = np.clip(np.nan_to_num(source, nan=-1.0), -1, max(self.width, self.height))
         columns, rows = np.rint(source).T.reshape(2, self.height, self.width).astype(np.int64)
         inside = (columns >= 0) & (columns < self.width) & (rows >= 0) & (rows < self.height)
         return np.clip(rows, 0, self.height - 1), np.clip(columns, 0, self.width - 1), inside
@@ -100,7 +115,10 @@ def _matrix(k: np.ndarray) -> np.ndarray:
     if not np.all(np.isfinite(k)):
         raise InputError("camera.k: not finite; calibrate the camera or check camera_info")
     if abs(np.linalg.det(k)) < 1e-9 or k[0, 0] <= 0 or k[1, 1] <= 0:
-        raise InputError("camera.k: singular or without positive focal lengths [pixels]")
+        raise InputError(
+            "camera.k: singular or without positive focal lengths [pixels]; calibrate the camera "
+            "or check camera_info"
+        )
     if not np.allclose(k[2], [0, 0, 1]):
         raise InputError("camera.k: the last row is not 0 0 1; pass K, row major, in pixels")
     return k
@@ -112,6 +130,10 @@ def _distortion(d: np.ndarray) -> np.ndarray:
         return np.zeros(5)
     if d.size == 4:
         d = np.append(d, 0.0)
-    if d.size != 5 or not np.all(np.isfinite(d)):
-        raise InputError(f"camera.d: expected 5 finite plumb-bob coefficients, got {d.size}")
+    if d.size not in (5, 8):
+        raise InputError(
+            f"camera.d: expected 5 plumb-bob or 8 rational-polynomial coefficients, got {d.size}"
+        )
+    if not np.all(np.isfinite(d)):
+        raise InputError("camera.d: not finite; calibrate the camera or check camera_info")
     return d

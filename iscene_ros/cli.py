@@ -15,6 +15,8 @@ BAD_INPUT, INTERRUPTED = 2, 130
 COMMANDS = {
     "demo": ("iscene_ros.commands.demo", "complete a real robot frame"),
     "complete": ("iscene_ros.commands.complete", "complete an RGB-D frame with instance masks"),
+    "bag": ("iscene_ros.bag.command", "complete every frame of a recorded bag"),
+    "make-demo-bag": ("iscene_ros.bag.make_demo_command", "write the real robot frame as a bag"),
     "train": ("iscene_ros.training.command", "train a model"),
     "evaluate": ("iscene_ros.evaluation.command", "measure a model on held-out scenes"),
     "benchmark": ("iscene_ros.evaluation.benchmark_command", "measure time and memory"),

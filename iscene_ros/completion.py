@@ -73,7 +73,7 @@ class SceneCompleter:
         """Complete every instance of an observation.
 
         Args:
-            observation: one view.
+            observation: one view; without masks, the scene has no objects.
             steps: Euler steps of the sampler; None = the completer's default.
             seed: same seed, same device: same result, bit for bit.
             faces: triangle budget of a mesh.
@@ -83,7 +83,8 @@ class SceneCompleter:
             The scene in the world frame where the observation has a pose, else in the camera's.
 
         Raises:
-            InputError: there is nothing to complete or a setting is out of range.
+            InputError: all masks are empty or a setting is out of range.
+            ModelError: the network returned what is no distance.
         """
         started = time.perf_counter()
         _check(observation, steps, faces)
@@ -148,7 +149,13 @@ class SceneCompleter:
         positions = token_positions(batch.centers, batch.sizes, *scene, side)
         ids = (observation.instance_ids[slot.index] for slot in plan.instances)
         inputs = SlotInputs(volumes.channels(), positions, (0, *ids))
-        return sample_scene(self.model.network, inputs, sampler, seed, advance).numpy()
+        distances = sample_scene(self.model.network, inputs, sampler, seed, advance).numpy()
+        if not np.isfinite(distances).all():
+            raise ModelError(
+                f"model {self.model.name}: its output is not finite; the weights are damaged or "
+                "the precision of the device is too low"
+            )
+        return distances
 
 
 def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -170,7 +177,7 @@ def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _check(observation: Observation, steps: int | None, faces: int) -> None:
-    if len(observation.masks) == 0 or not observation.masks.any():
+    if len(observation.masks) and not observation.masks.any():
         raise InputError("masks: no instance has any pixel; nothing to complete")
     if steps is not None and steps < 1:
         raise InputError(f"steps: {steps}, expected at least 1")

@@ -21,7 +21,7 @@ class Observation:
     Attributes:
         depth: (H, W) float32, distance along the optical axis [m], registered to the masks;
             0 = no reading (NaN, infinite and negative values are turned into 0).
-        masks: (N, H, W) bool, one instance each; they may overlap.
+        masks: (N, H, W) bool, one instance each; they may overlap. N = 0 is a view without objects.
         camera: intrinsics.
         rgb: (H, W, 3) uint8 or None; only pictures and mesh colours use it.
         labels: N class names ("object" where unknown).
@@ -33,7 +33,7 @@ class Observation:
         stamp: time of capture [s].
 
     Raises:
-        InputError: sizes disagree, no pixel has depth, none an instance, units are wrong, a pose
+        InputError: sizes disagree, no pixel has depth, masks are all empty, units are wrong, a pose
             is not rigid.
     """
 
@@ -136,7 +136,7 @@ def _checked_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if masks.ndim != 3 or masks.shape[1:] != size:
         raise InputError(f"masks: shape {masks.shape}, expected (N, {size[0]}, {size[1]})")
     masks = masks.astype(bool)
-    if not masks.any():
+    if len(masks) and not masks.any():
         raise InputError("masks: all empty; expected at least one instance with a pixel")
     return masks
 

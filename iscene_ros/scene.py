@@ -45,6 +45,8 @@ class SceneObject:
         depth_residual: median distance of the observed points to the mesh [m].
         seconds: time spent on this object [s].
         color: (3,) uint8 RGB.
+        vertex_observed: (V,) bool, whether the camera saw this vertex of the mesh; None where that
+            is not known, as after reading a scene from files.
     """
 
     id: int
@@ -58,6 +60,7 @@ class SceneObject:
     depth_residual: float
     seconds: float
     color: np.ndarray
+    vertex_observed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from iscene_ros.observation import Observation
 from iscene_ros.pictures.colors import instance_color
 from iscene_ros.scene import SceneObject, SkippedObject
 from iscene_ros.slots import InstanceSlot, SlotPlan
-from iscene_ros.surface import depth_residual, observed_fraction
+from iscene_ros.surface import depth_residual, observed_fraction, observed_vertices
 from iscene_ros.view_space import ViewSpace
 
 # (finished, in total, what is being done)
@@ -106,6 +106,7 @@ class ObjectMaker:
             depth_residual=depth_residual(mesh_view, slot.points_view),
             seconds=seconds + time.perf_counter() - started,
             color=instance_color(instance_id),
+            vertex_observed=observed_vertices(mesh_view, slot.points_view, tolerance),
         )
 
     def _level(self, slot: InstanceSlot, distance: np.ndarray) -> float:

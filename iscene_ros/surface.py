@@ -66,6 +66,14 @@ def observed_fraction(mesh: Mesh, points: np.ndarray, tolerance: float) -> float
     return float(np.mean(np.isfinite(distance)))
 
 
+def observed_vertices(mesh: Mesh, points: np.ndarray, tolerance: float) -> np.ndarray:
+    """(V,) bool, which vertices lie within a tolerance [m] of one of the observed points (M, 3)."""
+    if not len(points):
+        return np.zeros(len(mesh.vertices), bool)
+    distance, _ = cKDTree(points).query(mesh.vertices, distance_upper_bound=tolerance)
+    return np.isfinite(distance)
+
+
 def depth_residual(mesh: Mesh, points: np.ndarray) -> float:
     """Median distance [m] of observed points (M, 3) to the surface; at most 1000 of them are asked.
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from iscene_ros.demo import arc2017_observation
+from iscene_ros.demo import arc2017_observation, demo_label_image, demo_world_from_camera
 from iscene_ros.observation import Observation
+from iscene_ros.support_plane import find_support_plane
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +33,33 @@ def test_rectification_moves_little(observation: Observation) -> None:
     rectified = observation.rectified()
     kept = rectified.masks.sum((1, 2)) / observation.masks.sum((1, 2))
     assert np.all(np.abs(kept - 1) < 0.05)
+
+
+def test_camera_pose_puts_the_floor_of_the_bin_at_zero(observation: Observation) -> None:
+    rectified = observation.rectified()
+    world_from_camera = demo_world_from_camera(observation)
+
+    def heights(mask: np.ndarray) -> np.ndarray:
+        rows, columns = np.nonzero(mask & (rectified.depth > 0))
+        pixels = np.column_stack([columns, rows])
+        points_camera = rectified.camera.unproject(pixels, rectified.depth[rows, columns])
+        return points_camera @ world_from_camera[2, :3] + world_from_camera[2, 3]
+
+    counts, edges = np.histogram(
+        heights(~rectified.masks.any(0)), np.arange(-0.5, 0.5, 0.02) + 0.01
+    )
+    assert abs(edges[np.argmax(counts)] + 0.01) < 1e-9  # most of what is no object: -1 to 1 cm
+    assert all(-0.005 < np.median(heights(mask)) < 0.2 for mask in rectified.masks)
+    posed = replace(rectified, world_from_camera=world_from_camera)
+    floor = find_support_plane(rectified)
+    np.testing.assert_allclose(posed.gravity_camera, floor.gravity_camera, atol=1e-9)
+
+
+def test_label_image_gives_every_pixel_one_instance(observation: Observation) -> None:
+    image = demo_label_image(observation)
+    assert image.dtype == np.uint8 and set(np.unique(image)) == set(range(9))
+    np.testing.assert_array_equal(image > 0, observation.masks.any(0))
+    for number, mask in enumerate(observation.masks, start=1):
+        assert mask[image == number].all()
+        # A small instance in front of a large one is not painted over.
+        assert np.count_nonzero(image == number) > 2000

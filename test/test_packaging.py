@@ -47,6 +47,10 @@ def requirements(wheel: zipfile.ZipFile, extra: str = "") -> dict[str, Requireme
 def test_wheel_holds_everything(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert "iscene_ros/schema/scene.schema.json" in names
+    definitions = {
+        str(p.relative_to(ROOT)) for p in ROOT.glob("iscene_ros/ros/definitions/**/*.msg")
+    }
+    assert definitions and definitions <= set(names)
     for checkpoint in (ROOT / "iscene_ros/checkpoints").glob("*"):
         assert f"iscene_ros/checkpoints/{checkpoint.name}" in names
     modules = {str(path.relative_to(ROOT)) for path in ROOT.glob("iscene_ros/**/*.py")}
@@ -58,18 +62,44 @@ def test_wheel_holds_everything(wheel: zipfile.ZipFile) -> None:
     assert "iscene = iscene_ros.cli:main" in wheel.read(entry_points).decode()
 
 
+def imports(path: Path) -> set[str]:
+    """The packages that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"iscene_ros"}
+
+
+def ros_packages() -> set[str]:
+    """The packages of ROS that package.xml asks for."""
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    return {e.text for e in package.findall("exec_depend") if not e.text.startswith("python3-")}
+
+
 def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
-    imported = set()
+    declared = set(requirements(wheel))
+    # Curves of a training are drawn where matplotlib is at hand; bags are read where rosbags is.
+    declared |= set(requirements(wheel, "train")) | set(requirements(wheel, "bag"))
     for path in ROOT.glob("iscene_ros/**/*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                imported.add(node.module.split(".")[0])
-    imported -= set(sys.stdlib_module_names) | {"iscene_ros"}
-    distributions = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in imported}
-    # Curves of a training are drawn where matplotlib is at hand.
-    assert distributions - set(requirements(wheel)) <= set(requirements(wheel, "train"))
+        undeclared = imports(path)
+        if path.is_relative_to(ROOT / "iscene_ros/ros"):
+            undeclared -= ros_packages()
+        distributions = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in undeclared}
+        assert distributions <= declared, path.name
+
+
+def test_ros_is_imported_by_its_layer_alone() -> None:
+    folders = ROOT / "iscene_ros/ros", ROOT / "test/ros"
+    for path in (*ROOT.glob("iscene_ros/**/*.py"), *ROOT.glob("test/**/*.py")):
+        if not any(path.is_relative_to(folder) for folder in folders):
+            assert not imports(path) & ros_packages(), path.name
+
+
+def test_bags_need_rosbags_but_the_core_does_not(wheel: zipfile.ZipFile) -> None:
+    assert "rosbags" in requirements(wheel, "bag") and "rosbags" not in requirements(wheel)
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -94,7 +94,7 @@ def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
 def test_document_follows_the_schema(scene: Scene) -> None:
     document = json.loads(dumps(to_document(scene)))
     validate(document)
-    assert document["frame_id"] == "world" and document["schema_version"] == "1.0"
+    assert document["frame_id"] == "world" and document["schema_version"] == "1.1"
     np.testing.assert_allclose(document["gravity"], [0, 0, -1], atol=1e-12)
     assert document["objects"][1]["mesh"] == "meshes/007_bowl.ply"
     assert '"color": [0, 133, 179]' in dumps(document)
@@ -106,11 +106,12 @@ def test_document_follows_the_schema(scene: Scene) -> None:
         (("objects", 0, "pose"), [1.0] * 15, "objects[0].pose"),
         (("objects", 0, "id"), 0, "objects[0].id"),
         (("objects", 0, "mesh"), "../../etc/passwd", "objects[0].mesh"),
+        (("objects", 0, "mesh"), "topic:/scene/meshes", "objects[0].mesh"),
         (("objects", 1, "confidence"), 1.5, "objects[1].confidence"),
         (("model", "checksum"), "abc", "model.checksum"),
         (("timings", "objects"), [], "timings.objects"),
         (("schema_version",), "2.0", "schema_version"),
-        (("frame_id",), "map", "frame_id"),
+        (("frame_id",), "", "frame_id"),
         (("surprise",), 1, "surprise"),
     ],
 )
@@ -123,6 +124,25 @@ def test_schema_names_the_fault(scene: Scene, path: tuple, value: object, named:
     with pytest.raises(InputError) as caught:
         validate(document)
     assert named in str(caught.value)
+
+
+def test_reads_version_1_0(scene: Scene, tmp_path: Path) -> None:
+    write_scene(scene, tmp_path / "out")
+    path = tmp_path / "out/scene.json"
+    path.write_text(path.read_text().replace('"1.1"', '"1.0"'))
+    assert_same_scene(read_scene(tmp_path / "out"), scene)
+
+
+def test_keeps_the_frame_of_a_node(scene: Scene, tmp_path: Path) -> None:
+    write_scene(replace(scene, frame_id="odom"), tmp_path / "out")
+    assert read_scene(tmp_path / "out").frame_id == "odom"
+
+
+def test_text_is_the_document(scene: Scene) -> None:
+    document = to_document(scene)
+    text = dumps(document)
+    assert json.loads(text) == document
+    assert max(map(len, text.splitlines())) < 300 and '  "warnings": [\n' in text
 
 
 @pytest.mark.parametrize(
@@ -281,6 +301,6 @@ def test_read_names_the_file(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="001_mug.ply: truncated"):
         read_scene(tmp_path / "out")
     path = tmp_path / "out/scene.json"
-    path.write_text(path.read_text().replace('"world"', '"moon"'))
+    path.write_text(path.read_text().replace('"world"', '""'))
     with pytest.raises(InputError, match="scene.json: frame_id"):
         read_scene(tmp_path / "out")

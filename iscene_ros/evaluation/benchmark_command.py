@@ -29,6 +29,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N")
     parser.add_argument("--repeats", type=int, default=3, help="runs per row (%(default)s)")
     parser.add_argument(
+        "--messages",
+        action="store_true",
+        help="measure the message layer around the model instead, with rclpy where ROS is sourced",
+    )
+    parser.add_argument(
+        "--node",
+        action="store_true",
+        help="measure the node under 30 frames/s and a model of 1 s instead; needs ROS",
+    )
+    parser.add_argument("--frames", type=int, default=2000, help="of --node (%(default)s)")
+    parser.add_argument(
         "--out", type=Path, help="folder for benchmark.md and benchmark.csv (default: print only)"
     )
 
@@ -40,6 +51,8 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
 
     _check(args)
     machine = str(this_machine())
+    if args.messages or args.node:
+        return _measure_layer(args, machine)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
     load = load or partial(load_pretrained, args.model, args.device)
     measured: list[Measurement] = []
@@ -53,6 +66,27 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
     if args.out is not None:
         write_text(args.out / "benchmark.md", f"{machine}\n\n{text}")
         write_text(args.out / "benchmark.csv", csv_of([HEADINGS, *rows(measured)]))
+    return 0
+
+
+def _measure_layer(args: argparse.Namespace, machine: str) -> int:
+    """The message layer, or the whole node."""
+    from iscene_ros.evaluation.report import csv_of, markdown_table, write_text
+
+    print(machine, file=sys.stderr)
+    if args.node:
+        from iscene_ros.ros.node_benchmark import measure_node, node_table
+
+        name, table = "node", node_table([measure_node(args.frames)])
+    else:
+        from iscene_ros.ros.layer_benchmark import layer_table, measure_layer
+
+        name, table = "messages", layer_table([measure_layer(), measure_layer(overlay=True)])
+    text = markdown_table(table, text_columns=0)
+    print(text)
+    if args.out is not None:
+        write_text(args.out / f"{name}.md", f"{machine}\n\n{text}")
+        write_text(args.out / f"{name}.csv", csv_of(table))
     return 0
 
 

@@ -24,7 +24,7 @@ def check_writable(directory: Path) -> None:
     """
     with _writing(directory):
         _check_replaceable(directory.resolve())
-        with _temporary_sibling(directory.resolve()):
+        with temporary_sibling(directory.resolve()):
             pass
 
 
@@ -40,7 +40,7 @@ def new_result(directory: Path) -> Iterator[Path]:
     target = directory.resolve()
     with _writing(directory):
         _check_replaceable(target)
-        with _temporary_sibling(target) as temporary:
+        with temporary_sibling(target) as temporary:
             yield temporary
             _swap(temporary, target)
 
@@ -77,7 +77,7 @@ def _is_ours(entry: Path) -> bool:
 
 
 @contextmanager
-def _temporary_sibling(target: Path) -> Iterator[Path]:
+def temporary_sibling(target: Path) -> Iterator[Path]:
     """A new folder beside `target`, removed in the end with all parents made for it."""
     missing = [parent for parent in target.parents if not parent.exists()]
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")

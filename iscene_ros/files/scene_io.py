@@ -55,5 +55,13 @@ def read_scene(directory: Path) -> Scene:
         validate(document)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    paths = [entry["mesh"] for entry in document["objects"]]
-    return from_document(document, {name: read_ply(path.parent / name) for name in paths})
+    paths = [entry["mesh"] for entry in document["objects"] if _is_file(entry)]
+    meshes = {name: read_ply(path.parent / name) for name in paths}
+    try:
+        return from_document(document, meshes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _is_file(entry: dict) -> bool:
+    return "mesh_data" not in entry and entry["mesh"].startswith(f"{MESH_DIRECTORY}/")

@@ -14,9 +14,8 @@ import numpy as np
 from iscene_ros.errors import InputError
 from iscene_ros.scene import Mesh, Relation, Scene, SceneObject, SkippedObject, Timings
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 SCHEMA_PATH = Path(__file__).parents[1] / "schema" / "scene.schema.json"
-_NUMBER_LIST = re.compile(r"\[\n\s*([-+.\deE]+(?:,\n\s*[-+.\deE]+)*)\n\s*\]")
 
 
 def mesh_path(scene_object: SceneObject) -> str:
@@ -48,14 +47,24 @@ def to_document(scene: Scene) -> dict:
 
 
 def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
-    """The scene of a valid document and its meshes by their paths."""
+    """The scene of a valid document.
+
+    What only a ROS node knows of its objects (name, tracker_id, first_seen...) is not kept.
+
+    Args:
+        document: of any version of the schema.
+        meshes: by their paths; those that the document contains need not be there.
+
+    Raises:
+        InputError: a mesh is neither given nor in the document.
+    """
     frame_from_camera = np.array(document["frame_from_camera"], np.float64).reshape(4, 4)
     timings = dict(document["timings"])
     seconds = timings.pop("objects")
     return Scene(
         frame_id=document["frame_id"],
         objects=tuple(
-            _object(entry, meshes[entry["mesh"]], spent)
+            _object(entry, _mesh(entry, meshes), spent)
             for entry, spent in zip(document["objects"], seconds, strict=True)
         ),
         skipped=tuple(SkippedObject(**entry) for entry in document["skipped"]),
@@ -87,12 +96,26 @@ def validate(document: object) -> None:
         raise InputError(f"{error.json_path[2:] or 'scene'}: {error.message[:200]}")
     if len(document["timings"]["objects"]) != len(document["objects"]):
         raise InputError("timings.objects: expected one number for each of the objects")
+    for index, entry in enumerate(document["objects"]):
+        if "mesh_data" in entry:
+            _check_mesh_data(entry["mesh_data"], f"objects[{index}].mesh_data")
 
 
 def dumps(document: dict) -> str:
     """JSON text, indented, lists of numbers on one line."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    return _NUMBER_LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+    return _text(document, "") + "\n"
+
+
+def _text(value: object, indent: str) -> str:
+    """As json.dumps with an indent, which cannot leave lists on one line and is slow with them."""
+    deeper = indent + "  "
+    if isinstance(value, dict) and value:
+        entries = [f"{_text(key, '')}: {_text(entry, deeper)}" for key, entry in value.items()]
+        return f"{{\n{deeper}" + f",\n{deeper}".join(entries) + f"\n{indent}}}"
+    if isinstance(value, list) and value and not isinstance(value[0], (int, float)):
+        entries = [_text(entry, deeper) for entry in value]
+        return f"[\n{deeper}" + f",\n{deeper}".join(entries) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _object_entry(scene_object: SceneObject) -> dict:
@@ -126,6 +149,36 @@ def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
         seconds=seconds,
         color=np.array(entry["color"], np.uint8),
     )
+
+
+def mesh_data(mesh: Mesh) -> dict:
+    """A mesh as part of a document, its corners rounded to 0.1 mm."""
+    rounded = mesh.vertices.astype(np.float64).round(4) + 0.0  # no negative zeros
+    return {"vertices": rounded.ravel().tolist(), "faces": mesh.faces.ravel().tolist()}
+
+
+def _mesh(entry: dict, meshes: Mapping[str, Mesh]) -> Mesh:
+    if "mesh_data" in entry:
+        data = entry["mesh_data"]
+        return Mesh(
+            np.array(data["vertices"], np.float32).reshape(-1, 3),
+            np.array(data["faces"], np.int32).reshape(-1, 3),
+        )
+    if entry["mesh"] not in meshes:
+        raise InputError(
+            f"object {entry['id']}: its mesh is {entry['mesh']} and not in the document; "
+            "set inline_meshes or call ~/save_scene to get it"
+        )
+    return meshes[entry["mesh"]]
+
+
+def _check_mesh_data(data: dict, name: str) -> None:
+    for part in ("vertices", "faces"):
+        if len(data[part]) % 3:
+            raise InputError(f"{name}.{part}: {len(data[part])} numbers, expected threes")
+    corners = len(data["vertices"]) // 3
+    if max(data["faces"], default=-1) >= corners:
+        raise InputError(f"{name}.faces: {max(data['faces'])} names none of the {corners} corners")
 
 
 def _floats(array: np.ndarray) -> list[float]:

@@ -103,7 +103,9 @@ def _parts(scene: Scene, observation: Observation) -> list[Part]:
 
 
 def _observed_points(observation: Observation, instance_id: int) -> np.ndarray:
-    """At most POINTS_PER_OBJECT points_camera [m], evenly over the mask."""
+    """At most POINTS_PER_OBJECT points_camera [m], evenly over the mask; none out of view."""
+    if instance_id not in observation.instance_ids:
+        return np.zeros((0, 3))
     mask = observation.masks[observation.instance_ids.index(instance_id)]
     rows, columns = np.nonzero(mask & (observation.depth > 0))
     chosen = np.linspace(0, len(rows) - 1, min(len(rows), POINTS_PER_OBJECT)).astype(np.int64)

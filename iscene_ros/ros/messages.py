@@ -19,7 +19,7 @@ class MessageTypes(ABC):
     """Makes, reads and writes messages by the names of their types, as "std_msgs/msg/String"."""
 
     @abstractmethod
-    def make(self, name: str, **values: Any) -> Any:
+    def make(self, name: str, /, **values: Any) -> Any:
         """A message; what is not given is zero or empty.
 
         Raises:
@@ -54,7 +54,7 @@ class RclpyTypes(MessageTypes):
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
 
-    def make(self, name: str, **values: Any) -> Any:
+    def make(self, name: str, /, **values: Any) -> Any:
         """See `MessageTypes.make`."""
         return self.message_class(name)(**values)
 
@@ -110,7 +110,7 @@ class RosbagsTypes(MessageTypes):
             typestore = make_typestore()
         self.typestore = typestore
 
-    def make(self, name: str, **values: Any) -> Any:
+    def make(self, name: str, /, **values: Any) -> Any:
         """See `MessageTypes.make`."""
         if name not in self.typestore.fielddefs:
             raise LookupError(f"message type {name} is not registered")

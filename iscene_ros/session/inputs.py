@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from iscene_ros.camera import Camera
+from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.stamps import FUTURE_NS, SECOND
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Detection:
         tracker_id: what a tracker calls the object from frame to frame; "" where there is none.
         box: (4,) float64 centre u, v and width, height [pixels], or None.
         polygon: (P, 2) float64 boundary u, v of the mask [pixels], or None.
+        mask_size: width and height [pixels] of the image that the polygon lies in, or None.
     """
 
     label: str
@@ -88,6 +91,7 @@ class Detection:
     tracker_id: str = ""
     box: np.ndarray | None = None
     polygon: np.ndarray | None = None
+    mask_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -141,3 +145,19 @@ class PoseSample:
 
 
 Input = ColorImage | DepthImage | Intrinsics | InstanceImage | Detections | PoseSample
+
+
+def check_clock(item: Input | TransformSample, now_ns: int) -> None:
+    """Check that a stamp does not lie in the future.
+
+    Raises:
+        RefusedInputError: it does.
+    """
+    timeless = isinstance(item, TransformSample) and item.static
+    ahead = item.stamp_ns - now_ns
+    if ahead > FUTURE_NS and not timeless:
+        raise RefusedInputError(
+            Reason.FUTURE,
+            f"{type(item).__name__}: its stamp lies {ahead / SECOND:.1f} s in the future; check "
+            "the clocks of the machines and use_sim_time",
+        )

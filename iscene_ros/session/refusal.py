@@ -16,6 +16,7 @@ class Reason(str, Enum):
     STAMP = "stamp"
     TIME_JUMP = "time jump"
     TOO_OLD = "too old"
+    FUTURE = "from the future"
     INTRINSICS = "intrinsics"
     DETECTIONS = "detections"
     FRAME = "frame"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, get_type_hints
 
 from iscene_ros.errors import InputError
@@ -157,10 +158,25 @@ class Settings:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             check_setting(name, value)
+        self._check_frames()
         if self.masks_from == "detections" and self.detections != "yolo_msgs":
             raise InputError(
                 f"masks_from: detections, but detections: {self.detections}; only yolo_msgs carry "
                 "masks: set detections to yolo_msgs or masks_from to instances"
+            )
+
+    def _check_frames(self) -> None:
+        frames = [("world_frame", self.world_frame)]
+        frames += [("fallback_frames", frame) for frame in self.fallback_frames]
+        for name, frame in frames:
+            if not frame or frame.startswith("/"):
+                raise InputError(
+                    f"parameter {name}: {frame!r}, expected the name of a TF frame without "
+                    "leading slash"
+                )
+        if self.frame_prefix.startswith("/"):
+            raise InputError(
+                f"parameter frame_prefix: {self.frame_prefix!r}, expected no leading slash"
             )
 
     @classmethod
@@ -217,8 +233,12 @@ def check_setting(field_name: str, value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    if not isinstance(value, (list, tuple)):
+        return value
+    # An empty list has no type in ROS; [""] stands for it.
+    return () if list(value) == [""] else tuple(value)
 
 
+@cache
 def _hints() -> dict[str, Any]:
     return get_type_hints(Settings)

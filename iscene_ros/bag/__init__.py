@@ -1,0 +1,1 @@
+"""Bags without ROS: read, completed, written; and one to try it on."""

@@ -1,0 +1,218 @@
+"""Takes a recorded bag through a session: the offline counterpart of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from iscene_ros.bag.clock import BagClock
+from iscene_ros.bag.names import NODE_NAME, found_inputs, resolved
+from iscene_ros.bag.reading import BagMessage, BagReader
+from iscene_ros.bag.session import EveryFrameSession
+from iscene_ros.bag.writing import BagWriter, offered_qos, uninterrupted
+from iscene_ros.errors import InputError
+from iscene_ros.ros.encode_diagnostics import encode_diagnostics
+from iscene_ros.ros.encoder import Encoder
+from iscene_ros.ros.intake import Intake
+from iscene_ros.ros.messages import RosbagsTypes
+from iscene_ros.ros.topics import DIAGNOSTICS, MESHES, OUTPUTS, TF, OutputTopic
+from iscene_ros.session.frames import Frame
+from iscene_ros.session.outputs import SceneUpdate
+from iscene_ros.session.recovery import Completer
+from iscene_ros.session.refusal import Reason
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.stamps import nanoseconds
+
+TF_STATIC = "/tf_static"
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """How a bag is gone through.
+
+    Attributes:
+        every: of the frames that are ready, complete the first and every so manieth after.
+        keep_inputs: whether the messages that were read are written, too.
+    """
+
+    every: int = 1
+    keep_inputs: bool = False
+
+
+@dataclass
+class BagCounts:
+    """What became of a bag's frames.
+
+    Attributes:
+        frames: whose messages and pose were all there.
+        completed: of these.
+        left_out: of these, because only every n-th was asked for.
+        interrupted: whether Ctrl-C ended it before the end of the bag.
+        damage: what ended it before the end of the bag where the rest cannot be read, or "".
+    """
+
+    frames: int = 0
+    completed: int = 0
+    left_out: int = 0
+    interrupted: bool = False
+    damage: str = ""
+
+
+class BagDriver:
+    """Reads the topics that the settings name, completes, writes all outputs.
+
+    Time is that of the bag: it does not pass while a frame is completed, so that `rate`, `max_age`
+    and `mode` do not apply, and no frame is dropped for another.
+
+    Args:
+        reader: an open bag.
+        settings: as of the node.
+        options: how to go through it.
+        log: takes one line about a refused input.
+
+    Raises:
+        InputError: the bag lacks a topic, or one has another type.
+    """
+
+    def __init__(
+        self,
+        reader: BagReader,
+        settings: Settings,
+        options: BagOptions,
+        log: Callable[[str], None],
+    ) -> None:
+        self._reader, self._options, self._log = reader, options, log
+        self._settings = replace(settings, max_age=0.0, mode="continuous")
+        self._inputs = found_inputs(reader.path, reader.topics, settings)
+        self._types = RosbagsTypes()
+        self._encoder = Encoder(self._types, settings, resolved(MESHES))
+        self._intake = Intake(settings, self._refuse)
+        self._clock = BagClock(reader, [n for n, t in self._inputs.items() if "tf" not in t.key])
+        self._session: EveryFrameSession
+        self._writer: BagWriter
+        self.counts = BagCounts()
+
+    @property
+    def message_count(self) -> int:
+        """How many messages there are to read."""
+        return self._reader.count(self._inputs)
+
+    def run(
+        self, completer: Completer, writer: BagWriter, progress: Callable[[int], None]
+    ) -> EveryFrameSession:
+        """Go through the bag: to its end, to Ctrl-C, or to where it is damaged.
+
+        Args:
+            completer: completes.
+            writer: takes the outputs.
+            progress: called after every message with the number of completed frames.
+
+        Returns:
+            The session, for what it refused.
+        """
+        self._session = EveryFrameSession(self._settings, completer, self._log)
+        self._writer = writer
+        try:
+            self._add_static_transforms()
+            for message in self._reader.messages(self._inputs):
+                self._receive(message)
+                progress(self.counts.completed)
+            self._finish()
+        except KeyboardInterrupt:
+            self.counts.interrupted = True
+        except InputError as error:
+            self.counts.damage = str(error)
+        return self._session
+
+    def _add_static_transforms(self) -> None:
+        """Static transforms hold for all times; a recorder may have heard them late."""
+        for message in self._reader.messages([TF_STATIC]):
+            self._clock.see(message.log_ns)
+            self._add(message)
+
+    def _receive(self, message: BagMessage) -> None:
+        self._clock.see(message.log_ns)
+        if self._options.keep_inputs:
+            self._keep(message)
+        if message.topic != TF_STATIC:
+            self._add(message)
+            self._complete_ready()
+
+    def _add(self, message: BagMessage) -> None:
+        try:
+            decoded = message.decode()
+        # rosbags raises whatever the broken bytes lead to; the next message may be good.
+        except Exception as error:
+            line = f"{message.topic}: {type(error).__name__} ({error}); the message is damaged"
+            self._refuse(Reason.MALFORMED, line)
+            return
+        for item in self._intake.decode(self._inputs[message.topic].key, decoded):
+            self._session.add(item, self._clock.now_ns)
+
+    def _refuse(self, reason: Reason, line: str) -> None:
+        self._session.refuse(reason, line, self._clock.now_ns)
+
+    def _finish(self) -> None:
+        """Let the time pass for which frames at the end wait for messages and poses."""
+        for seconds in (self._settings.sync_slop, self._settings.transform_timeout):
+            self._clock.wait(nanoseconds(seconds) + 1)
+            self._complete_ready()
+
+    def _complete_ready(self) -> None:
+        while self._session.poll(self._clock.now_ns):
+            frame = self._session.take(self._clock.now_ns)
+            self.counts.frames += 1
+            if (self.counts.frames - 1) % self._options.every:
+                self.counts.left_out += 1
+            else:
+                self._complete(frame)
+
+    def _complete(self, frame: Frame) -> None:
+        update = self._session.complete(frame, self._clock.now_ns)
+        messages = [] if update is None else self._messages(update)
+        messages.append((DIAGNOSTICS, self._diagnostics()))
+        with uninterrupted():
+            self.counts.completed += update is not None
+            for name, data in messages:
+                self._write(name, data)
+
+    def _messages(self, update: SceneUpdate) -> list[tuple[str, bytes]]:
+        no_frames = not (self._settings.publish_tf and update.objects)
+        absent = {DIAGNOSTICS, TF} if no_frames else {DIAGNOSTICS}
+        names = [topic.name for topic in OUTPUTS if topic.name not in absent]
+        return [(name, self._encoder.encode_cdr(name, update)) for name in names]
+
+    def _diagnostics(self) -> bytes:
+        now = self._clock.now_ns
+        hardware = f"{Path(self._settings.model).name} on {self._settings.device}"
+        status = self._session.status(now)
+        message = encode_diagnostics(self._types, status, f"{NODE_NAME}: scene", hardware, now)
+        return self._types.serialize(_TOPICS[DIAGNOSTICS].type_name, message)
+
+    def _write(self, name: str, data: bytes) -> None:
+        topic = _TOPICS[name]
+        self._writer.write(
+            resolved(name),
+            topic.type_name,
+            data,
+            self._clock.log_ns,
+            self._types.typestore,
+            offered_qos(topic.latched),
+        )
+
+    def _keep(self, message: BagMessage) -> None:
+        qos: list[Any] = self._reader.qos(message.topic) or offered_qos(message.topic == TF_STATIC)
+        with uninterrupted():
+            self._writer.write(
+                message.topic,
+                message.type_name,
+                message.cdr(),
+                message.log_ns,
+                message.typestore,
+                qos,
+            )
+
+
+_TOPICS: dict[str, OutputTopic] = {topic.name: topic for topic in OUTPUTS}

@@ -1,0 +1,93 @@
+"""Settings from a ROS parameter file and from NAME=VALUE on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from iscene_ros.bag.names import NODE_NAME
+from iscene_ros.errors import InputError
+from iscene_ros.session.settings import Settings, parameter_name
+
+# Parameters that every node has; they say nothing about scenes.
+_NODE_PARAMETERS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+_PARAMETERS = "ros__parameters"
+
+
+def read_settings(path: Path | None, assignments: Sequence[str] = ()) -> Settings:
+    """The settings of a parameter file; the defaults where there is none.
+
+    Args:
+        path: `/**: ros__parameters: {...}`, or with the node's name in place of `/**`.
+        assignments: "name=value", which override the file; a list is written [a, b].
+
+    Raises:
+        InputError: no such file, no parameters in it, an unknown name, a value that does not fit.
+    """
+    settings = Settings()
+    if path is not None:
+        try:
+            settings = settings.changed(_file_values(path))
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    return settings.changed(dict(_assigned(text) for text in assignments))
+
+
+def _file_values(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{error.strerror}; name a parameter file, or none for defaults") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"no YAML ({' '.join(str(error).split())})") from error
+    values: dict[str, Any] = {}
+    ours = list(_of_this_node(document))
+    if not ours:
+        raise InputError(f"no parameters of {NODE_NAME}; expected /**: {_PARAMETERS}: ...")
+    for parameters in ours:
+        values |= dict(_flat(parameters))
+    return values
+
+
+def _of_this_node(document: Any) -> Iterator[Mapping[str, Any]]:
+    if not isinstance(document, Mapping):
+        return
+    for node, content in document.items():
+        fits = str(node).split("/")[-1] in ("*", "**", NODE_NAME)
+        parameters = content.get(_PARAMETERS) if isinstance(content, Mapping) else None
+        if fits and isinstance(parameters, Mapping):
+            yield parameters
+
+
+def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in parameters.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        elif not name.startswith(_NODE_PARAMETERS):
+            yield name, _without_empty(value)
+
+
+def _without_empty(value: Any) -> Any:
+    # An empty list has no type in ROS; [""] stands for it.
+    return [entry for entry in value if entry != ""] if isinstance(value, list) else value
+
+
+def _assigned(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f"--set {text}: expected NAME=VALUE, as --set steps=2")
+    # A text is taken as it stands: "none" and "01" are words, not values of YAML.
+    texts = {parameter_name(f.name) for f in fields(Settings) if isinstance(f.default, str)}
+    if name in texts:
+        return name, value
+    try:
+        return name, _without_empty(yaml.safe_load(value))
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {name}: {value!r} is no value") from error

@@ -1,0 +1,163 @@
+"""Detections of an image: vision_msgs and yolo_msgs to classes, scores, boxes and polygons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from iscene_ros.ros.decode_header import decode_header, decode_text, refused, shown
+from iscene_ros.session.inputs import Detection, Detections
+from iscene_ros.session.refusal import Reason
+
+MOST_DETECTIONS = 4096
+# Coordinates further out than this belong to no image [pixels].
+FARTHEST_PIXEL = 1e6
+# Scores of float32 networks pass 0 and 1 by rounding.
+SCORE_ROUNDING = 1e-3
+_UNSCORED = 1.0
+_CHECK = "check the detector"
+
+
+def decode_detections(
+    message: Any, class_names: Sequence[str], topic: str = "detections"
+) -> Detections:
+    """The detections of a vision_msgs/msg/Detection2DArray.
+
+    The result with the highest score counts; without results the class is unknown and the score 1.
+
+    Args:
+        message: the detections.
+        class_names: name of each class number; a class id that is a number is looked up here.
+        topic: what refusals call the input.
+
+    Raises:
+        RefusedInputError: STAMP, FRAME; DETECTIONS for numbers that are not finite, scores outside
+            [0, 1], negative sizes, texts that cannot be names, too many detections.
+    """
+    stamp_ns, frame_id = decode_header(message.header, topic)
+    _check_count(message.detections, topic)
+    items = [
+        _vision_detection(detection, class_names, topic, f"detection {place}")
+        for place, detection in enumerate(message.detections)
+    ]
+    return Detections(stamp_ns, frame_id, tuple(items))
+
+
+def decode_yolo_detections(
+    message: Any, class_names: Sequence[str], topic: str = "detections"
+) -> Detections:
+    """The detections of a yolo_msgs/msg/DetectionArray, with the polygons of their masks.
+
+    A detection without class name takes it from `class_names`. Arguments and errors as in
+    `decode_detections`.
+    """
+    stamp_ns, frame_id = decode_header(message.header, topic)
+    _check_count(message.detections, topic)
+    items = [
+        _yolo_detection(detection, class_names, topic, f"detection {place}")
+        for place, detection in enumerate(message.detections)
+    ]
+    return Detections(stamp_ns, frame_id, tuple(items))
+
+
+def _vision_detection(
+    detection: Any, class_names: Sequence[str], topic: str, where: str
+) -> Detection:
+    label, score = "", _UNSCORED
+    if len(detection.results):
+        hypotheses = [result.hypothesis for result in detection.results]
+        scores = [_score(hypothesis.score, topic, where) for hypothesis in hypotheses]
+        best = int(np.argmax(scores))
+        score = scores[best]
+        label = _label(hypotheses[best].class_id, class_names, topic, where)
+    box = detection.bbox
+    return Detection(
+        label=label,
+        score=score,
+        tracker_id=decode_text(detection.id, topic, f"id of {where}", Reason.DETECTIONS),
+        box=_box(box.center, box.size_x, box.size_y, topic, where),
+    )
+
+
+def _yolo_detection(
+    detection: Any, class_names: Sequence[str], topic: str, where: str
+) -> Detection:
+    box = detection.bbox
+    return Detection(
+        label=_label(detection.class_name or str(detection.class_id), class_names, topic, where),
+        score=_score(detection.score, topic, where),
+        tracker_id=decode_text(detection.id, topic, f"id of {where}", Reason.DETECTIONS),
+        box=_box(box.center, box.size.x, box.size.y, topic, where),
+        polygon=_polygon(detection.mask.data, topic, where),
+    )
+
+
+def _check_count(detections: Sequence[Any], topic: str) -> None:
+    if len(detections) > MOST_DETECTIONS:
+        raise refused(
+            Reason.DETECTIONS,
+            topic,
+            f"{len(detections)} detections, expected those of one image, at most "
+            f"{MOST_DETECTIONS}; {_CHECK}",
+        )
+
+
+def _label(text: str, class_names: Sequence[str], topic: str, where: str) -> str:
+    """The class name; a number is looked up."""
+    text = decode_text(text, topic, f"class of {where}", Reason.DETECTIONS)
+    if not (text.isascii() and text.isdecimal()):
+        return text
+    number = int(text)
+    return class_names[number] if number < len(class_names) else f"class_{number}"
+
+
+def _score(value: Any, topic: str, where: str) -> float:
+    score = float(value)
+    if not -SCORE_ROUNDING <= score <= 1 + SCORE_ROUNDING:
+        raise refused(
+            Reason.DETECTIONS,
+            topic,
+            f"score {score:.4g} of {where}, expected 0 to 1; {_CHECK}",
+        )
+    return min(max(score, 0.0), 1.0)
+
+
+def _box(center: Any, width: Any, height: Any, topic: str, where: str) -> np.ndarray | None:
+    """(4,) centre u, v, width, height of the upright box around a rotated one; None if unset."""
+    values = np.array([center.position.x, center.position.y, width, height], np.float64)
+    theta = float(center.theta)
+    if not np.all(np.isfinite(values)) or not np.isfinite(theta):
+        raise refused(
+            Reason.DETECTIONS,
+            topic,
+            f"box of {where} is {shown(values.tolist())}, expected finite numbers; {_CHECK}",
+        )
+    if np.any(np.abs(values) > FARTHEST_PIXEL) or np.any(values[2:] < 0):
+        raise refused(
+            Reason.DETECTIONS,
+            topic,
+            f"box of {where} has centre {values[0]:.4g}, {values[1]:.4g} and size {values[2]:.4g} "
+            f"x {values[3]:.4g}, expected pixels and no negative size; {_CHECK}",
+        )
+    if not np.all(values[2:] > 0):
+        return None
+    cosine, sine = abs(np.cos(theta)), abs(np.sin(theta))
+    upright = np.array([[cosine, sine], [sine, cosine]]) @ values[2:]
+    return np.append(values[:2], upright)
+
+
+def _polygon(points: Sequence[Any], topic: str, where: str) -> np.ndarray | None:
+    """(P, 2) u, v of three or more points, or None."""
+    if len(points) < 3:
+        return None
+    polygon = np.array([(point.x, point.y) for point in points], np.float64)
+    if not np.all(np.abs(polygon) <= FARTHEST_PIXEL):
+        raise refused(
+            Reason.DETECTIONS,
+            topic,
+            f"mask of {where} has points that are not finite or further out than "
+            f"{FARTHEST_PIXEL:g}, expected pixels; {_CHECK}",
+        )
+    return polygon

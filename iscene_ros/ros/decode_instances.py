@@ -1,0 +1,105 @@
+"""Label images: messages to instance ids and classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from iscene_ros.ros.decode_header import decode_header, refused
+from iscene_ros.ros.pixels import PixelFormat, read_pixels
+from iscene_ros.session.inputs import InstanceImage
+from iscene_ros.session.refusal import Reason
+
+INSTANCE_FORMATS = {
+    "mono8": PixelFormat("u1"),
+    "mono16": PixelFormat("u2"),
+    "8UC1": PixelFormat("u1"),
+    "16UC1": PixelFormat("u2"),
+    "32SC1": PixelFormat("i4"),
+}
+MOST_INSTANCES = 512
+_PROBED_RUNS = 20_000
+_CLASS_SHIFT = 16
+_INSTANCE_BITS = (1 << _CLASS_SHIFT) - 1
+_ADVICE = "publish one instance id a pixel, 0 = background"
+
+
+def decode_instances(message: Any, encoding: str, topic: str = "instances") -> InstanceImage:
+    """The label image of a sensor_msgs/msg/Image: mono8, mono16, 8UC1, 16UC1 or 32SC1.
+
+    Args:
+        message: the image, registered to depth.
+        encoding: "ids", or "class_and_id" for pixels class << 16 | instance (32SC1 alone). There,
+            instance 0 is background whatever its class; where one number is used by several
+            classes of an image, these ids are class << 16 | instance, so that they stay apart.
+        topic: what refusals call the input.
+
+    Raises:
+        RefusedInputError: STAMP, FRAME, ENCODING, SIZE, EMPTY; OBSERVATION for negative ids or
+            more than 512 of them.
+    """
+    stamp_ns, frame_id = decode_header(message.header, topic)
+    formats = INSTANCE_FORMATS
+    if encoding == "class_and_id":
+        formats = {"32SC1": INSTANCE_FORMATS["32SC1"]}
+    ids = read_pixels(message, topic, formats, _ADVICE).astype(np.int32)
+    _refuse_negative(ids, topic)
+    values = _distinct(ids)
+    _refuse_many(values, topic)
+    if encoding == "class_and_id":
+        return InstanceImage(stamp_ns, frame_id, *_split(ids, values.tolist()))
+    return InstanceImage(stamp_ns, frame_id, ids)
+
+
+def _refuse_negative(ids: np.ndarray, topic: str) -> None:
+    if ids.min() >= 0:
+        return
+    row, column = np.argwhere(ids < 0)[0]
+    raise refused(
+        Reason.OBSERVATION,
+        topic,
+        f"negative id {ids[row, column]} at column {column}, row {row}, expected ids from 0; "
+        f"{_ADVICE}",
+    )
+
+
+def _refuse_many(values: np.ndarray, topic: str) -> None:
+    if np.count_nonzero(values) > MOST_INSTANCES:
+        raise refused(
+            Reason.OBSERVATION,
+            topic,
+            f"more than {MOST_INSTANCES} distinct ids; is this an image of instance ids? {_ADVICE}",
+        )
+
+
+def _distinct(ids: np.ndarray) -> np.ndarray:
+    """Sorted distinct values, or too many of them.
+
+    Labels come in runs, and only the start of a run is sorted. An image of noise has as many runs
+    as pixels; it shows at its first ones.
+    """
+    flat = ids.ravel()
+    starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
+    first = np.unique(flat[starts[:_PROBED_RUNS]])
+    if len(starts) <= _PROBED_RUNS or len(first) > MOST_INSTANCES + 1:
+        return first
+    return np.union1d(first, flat[starts[_PROBED_RUNS:]])
+
+
+def _split(
+    values: np.ndarray, distinct: list[int]
+) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
+    """Instance ids, and the class of each, of an image of class << 16 | instance."""
+    uses = Counter(value & _INSTANCE_BITS for value in distinct)
+    ids, classes = values & _INSTANCE_BITS, []
+    for value in distinct:
+        instance = value & _INSTANCE_BITS
+        if instance == 0:
+            continue
+        unique = instance if uses[instance] == 1 else value
+        if unique != instance:
+            ids[values == value] = unique
+        classes.append((unique, value >> _CLASS_SHIFT))
+    return ids, tuple(sorted(classes))

@@ -1,0 +1,108 @@
+"""Poses: transforms, PoseStamped and Odometry to rigid matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from iscene_ros.ros.decode_header import decode_frame, decode_header, decode_stamp, refused
+from iscene_ros.session.inputs import PoseSample, TransformSample
+from iscene_ros.session.refusal import Reason
+
+# How far the norm of a quaternion may lie from 1; what rounding explains is normalised.
+NORM_TOLERANCE = 1e-2
+# Further away than any frame on the ground (UTM, ECEF) [m].
+FARTHEST_M = 1e8
+
+
+def decode_transform(message: Any, static: bool, topic: str = "tf") -> TransformSample:
+    """One geometry_msgs/msg/TransformStamped of a TFMessage.
+
+    Args:
+        message: the transform.
+        static: it came on tf_static; its stamp is ignored and may be zero.
+        topic: what refusals call the input.
+
+    Raises:
+        RefusedInputError: STAMP; FRAME for an empty name or a frame in itself; POSE.
+    """
+    parent = decode_frame(message.header.frame_id, topic, "header.frame_id")
+    child = decode_frame(message.child_frame_id, topic, "child_frame_id")
+    if parent == child:
+        raise refused(
+            Reason.FRAME,
+            topic,
+            f"{child} is its own parent, expected two frames; check what publishes the transform",
+        )
+    name = f"{parent} -> {child}"
+    stamp_ns = 0 if static else decode_stamp(message.header.stamp, f"{topic} {name}")
+    transform = message.transform
+    pose = rigid_matrix(transform.translation, transform.rotation, f"{topic} {name}")
+    return TransformSample(stamp_ns, parent, child, pose, static)
+
+
+def decode_pose(message: Any, topic: str = "camera_pose") -> PoseSample:
+    """The pose of the camera's optical frame in a geometry_msgs/msg/PoseStamped.
+
+    Raises:
+        RefusedInputError: STAMP, FRAME or POSE.
+    """
+    stamp_ns, parent = decode_header(message.header, topic, needs_frame=True)
+    pose = rigid_matrix(message.pose.position, message.pose.orientation, topic)
+    return PoseSample(stamp_ns, parent, "", pose)
+
+
+def decode_odometry(message: Any, topic: str = "camera_pose") -> PoseSample:
+    """The pose of child_frame_id in a nav_msgs/msg/Odometry; an empty one is the camera's own.
+
+    Raises:
+        RefusedInputError: STAMP, FRAME or POSE.
+    """
+    stamp_ns, parent = decode_header(message.header, topic, needs_frame=True)
+    child = message.child_frame_id
+    child = decode_frame(child, topic, "child_frame_id") if child != "" else ""
+    if parent == child:
+        raise refused(
+            Reason.FRAME,
+            topic,
+            f"{child} is its own parent, expected two frames; check what publishes the odometry",
+        )
+    pose = message.pose.pose
+    return PoseSample(stamp_ns, parent, child, rigid_matrix(pose.position, pose.orientation, topic))
+
+
+def rigid_matrix(position: Any, orientation: Any, topic: str) -> np.ndarray:
+    """(4, 4) float64 rigid transform [m] of a position and a quaternion (x, y, z, w).
+
+    Raises:
+        RefusedInputError: POSE; not finite, too far away, or no unit quaternion.
+    """
+    translation = np.array([position.x, position.y, position.z], np.float64)
+    xyzw = [orientation.x, orientation.y, orientation.z, orientation.w]
+    quaternion = np.array(xyzw, np.float64)
+    if not np.all(np.isfinite(translation)) or not np.all(np.isfinite(quaternion)):
+        raise refused(
+            Reason.POSE, topic, "pose is not finite, expected numbers; check what publishes it"
+        )
+    if np.any(np.abs(translation) > FARTHEST_M):
+        raise refused(
+            Reason.POSE,
+            topic,
+            f"position {np.abs(translation).max():.4g} m away, expected metres below "
+            f"{FARTHEST_M:g}; check what publishes it",
+        )
+    with np.errstate(over="ignore"):
+        norm = np.linalg.norm(quaternion)
+    if not abs(norm - 1) <= NORM_TOLERANCE:
+        raise refused(
+            Reason.POSE,
+            topic,
+            f"quaternion of norm {norm:.4g}, expected 1 in the order x, y, z, w; check what "
+            "publishes it",
+        )
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+    pose[:3, 3] = translation
+    return pose

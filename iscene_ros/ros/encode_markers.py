@@ -1,0 +1,161 @@
+"""Markers for RViz: the completed meshes, and the relations between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from iscene_ros.pictures.colors import instance_color
+from iscene_ros.predicates import predicate_number
+from iscene_ros.ros.encode_geometry import (
+    encode_color,
+    encode_pose,
+    encode_position,
+    encode_vector,
+    vector_values,
+)
+from iscene_ros.ros.mesh_markers import (
+    ADD,
+    ARROW,
+    DELETE_ALL,
+    MARKERS_TYPE,
+    TEXT_VIEW_FACING,
+    TRIANGLE_LIST,
+    MeshMarker,
+    drawable_faces,
+    mesh_markers,
+)
+from iscene_ros.ros.messages import MessageTypes
+from iscene_ros.scene import Mesh, Relation, SceneObject
+from iscene_ros.session.outputs import SceneUpdate
+
+MARKER_TYPE = "visualization_msgs/msg/Marker"
+ENVIRONMENT_ID = 0
+ARROW_NAMESPACE, TEXT_NAMESPACE = "relations", "relation_names"
+# Diameter of the shaft, diameter and length of the head, height of the letters [m].
+SHAFT_M, HEAD_M, HEAD_LENGTH_M, LETTER_M = 0.004, 0.01, 0.015, 0.015
+FAINTEST = 0.3
+
+
+def encode_meshes(types: MessageTypes, update: SceneUpdate, alpha: float) -> Any:
+    """A visualization_msgs/MarkerArray of the meshes, one TRIANGLE_LIST an object.
+
+    Namespace and id of a marker are name and id of the object; the points lie in the object's
+    frame, whose pose is the marker's. This is the slow way: `meshes_cdr` writes the same bytes.
+
+    Args:
+        types: whose messages.
+        update: the world.
+        alpha: opacity in [0, 1].
+    """
+    header = types.header(update.stamp_ns, update.frame_id)
+    markers = [_mesh_marker(types, header, marker, alpha) for marker in mesh_markers(update)]
+    return types.make(MARKERS_TYPE, markers=markers)
+
+
+def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
+    """A visualization_msgs/MarkerArray: an arrow from subject to object, and the predicate's name.
+
+    Arrows join the centres of the boxes; the environment is the middle of the other's underside.
+    Each message replaces all of the one before. An edge to an object that is not in the world is
+    left out. The colour tells the predicate, the opacity the confidence.
+    """
+    header = types.header(update.stamp_ns, update.frame_id)
+    items = {known.id: known.item for known in update.objects}
+    markers = [_mesh_marker(types, header, MeshMarker(DELETE_ALL), 1.0)]
+    pairs: Counter[frozenset[int]] = Counter()
+    for index, relation in enumerate(update.relations):
+        ends = _ends(relation, items)
+        if ends is not None:
+            pair = frozenset((relation.subject, relation.object))
+            # Several names of one pair stand one above the other.
+            middle = (ends[0] + ends[1]) / 2 + [0, 0, LETTER_M * (1 + pairs[pair])]
+            pairs[pair] += 1
+            markers.append(_arrow(types, header, index, relation, ends))
+            markers.append(_text(types, header, index, relation, middle))
+    return types.make(MARKERS_TYPE, markers=markers)
+
+
+def _mesh_marker(types: MessageTypes, header: Any, marker: MeshMarker, alpha: float) -> Any:
+    values = {"header": header, "ns": marker.namespace, "id": marker.id, "action": marker.action}
+    if marker.item is None:
+        return types.make(MARKER_TYPE, **values, pose=encode_position(types, np.zeros(3)))
+    return types.make(
+        MARKER_TYPE,
+        **values,
+        type=TRIANGLE_LIST,
+        pose=encode_pose(types, marker.item.frame_from_object),
+        scale=encode_vector(types, np.ones(3)),
+        color=encode_color(types, marker.item.color, alpha),
+        points=_triangle_points(types, marker.item.mesh),
+    )
+
+
+def _triangle_points(types: MessageTypes, mesh: Mesh) -> list[Any]:
+    corners = mesh.vertices[drawable_faces(mesh).ravel()].astype(np.float64).tolist()
+    return [types.make("geometry_msgs/msg/Point", x=x, y=y, z=z) for x, y, z in corners]
+
+
+def _ends(
+    relation: Relation, items: dict[int, SceneObject]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """(3,) start and end of an arrow in the frame of the update [m]."""
+    both = relation.subject, relation.object
+    present = [items[end] for end in both if end in items]
+    if not present or any(end not in items and end != ENVIRONMENT_ID for end in both):
+        return None
+    start, end = (
+        items[end].frame_from_object[:3, 3] if end in items else _underside(present[0])
+        for end in both
+    )
+    return start, end
+
+
+def _underside(item: SceneObject) -> np.ndarray:
+    """(3,) middle of the lower face of the box, in the frame of the update [m]."""
+    return item.frame_from_object[:3, 3] - item.frame_from_object[:3, 2] * item.size[2] / 2
+
+
+def _arrow(
+    types: MessageTypes,
+    header: Any,
+    index: int,
+    relation: Relation,
+    ends: tuple[np.ndarray, np.ndarray],
+) -> Any:
+    return types.make(
+        MARKER_TYPE,
+        header=header,
+        ns=ARROW_NAMESPACE,
+        id=index,
+        type=ARROW,
+        action=ADD,
+        pose=encode_position(types, np.zeros(3)),
+        scale=encode_vector(types, np.array([SHAFT_M, HEAD_M, HEAD_LENGTH_M])),
+        color=_relation_color(types, relation),
+        points=[types.make("geometry_msgs/msg/Point", **vector_values(end)) for end in ends],
+    )
+
+
+def _text(
+    types: MessageTypes, header: Any, index: int, relation: Relation, position: np.ndarray
+) -> Any:
+    return types.make(
+        MARKER_TYPE,
+        header=header,
+        ns=TEXT_NAMESPACE,
+        id=index,
+        type=TEXT_VIEW_FACING,
+        action=ADD,
+        pose=encode_position(types, position),
+        scale=encode_vector(types, np.array([0, 0, LETTER_M])),
+        color=_relation_color(types, relation),
+        text=relation.predicate,
+    )
+
+
+def _relation_color(types: MessageTypes, relation: Relation) -> Any:
+    color = instance_color(predicate_number(relation.predicate) + 1)
+    return encode_color(types, color, max(FAINTEST, float(relation.confidence)))

@@ -1,0 +1,85 @@
+"""The objects of the world as vision_msgs/Detection3DArray and as TF frames."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from iscene_ros.ros.encode_geometry import encode_pose, encode_quaternion, encode_vector
+from iscene_ros.ros.messages import MessageTypes
+from iscene_ros.session.outputs import KnownObject, SceneUpdate
+
+DETECTIONS_TYPE = "vision_msgs/msg/Detection3DArray"
+TRANSFORMS_TYPE = "tf2_msgs/msg/TFMessage"
+# Where x, y and z lie on the diagonal of the row-major 6 x 6 covariance.
+_POSITION_VARIANCES = (0, 7, 14)
+
+
+def encode_detections3d(types: MessageTypes, update: SceneUpdate) -> Any:
+    """A vision_msgs/Detection3DArray: one Detection3D an object of the world.
+
+    `id` is the object's name, which is also its TF frame. The one hypothesis has the label as
+    class_id and the score of the 2D detection, that is of the class, as score; its pose is the
+    mesh's origin. Its covariance has the squared depth residual as variance of x, y and z; 0
+    where it is unknown, and for the rotation.
+    """
+    header = types.header(update.stamp_ns, update.frame_id)
+    detections = [_detection(types, header, known) for known in update.objects]
+    return types.make(DETECTIONS_TYPE, header=header, detections=detections)
+
+
+def encode_transforms(types: MessageTypes, update: SceneUpdate) -> Any:
+    """A tf2_msgs/TFMessage: the frame of the update is the parent of every object's frame."""
+    header = types.header(update.stamp_ns, update.frame_id)
+    transforms = [
+        types.make(
+            "geometry_msgs/msg/TransformStamped",
+            header=header,
+            child_frame_id=known.name,
+            transform=_transform(types, known.item.frame_from_object),
+        )
+        for known in update.objects
+    ]
+    return types.make(TRANSFORMS_TYPE, transforms=transforms)
+
+
+def _transform(types: MessageTypes, parent_from_child: np.ndarray) -> Any:
+    return types.make(
+        "geometry_msgs/msg/Transform",
+        translation=encode_vector(types, parent_from_child[:3, 3]),
+        rotation=encode_quaternion(types, parent_from_child),
+    )
+
+
+def _detection(types: MessageTypes, header: Any, known: KnownObject) -> Any:
+    item = known.item
+    # The mesh's origin is the centre of its box, so one pose serves both.
+    pose = encode_pose(types, item.frame_from_object)
+    hypothesis = types.make(
+        "vision_msgs/msg/ObjectHypothesis", class_id=item.label, score=float(item.score)
+    )
+    result = types.make(
+        "vision_msgs/msg/ObjectHypothesisWithPose",
+        hypothesis=hypothesis,
+        pose=types.make(
+            "geometry_msgs/msg/PoseWithCovariance",
+            pose=pose,
+            covariance=_covariance(item.depth_residual),
+        ),
+    )
+    box = types.make(
+        "vision_msgs/msg/BoundingBox3D", center=pose, size=encode_vector(types, item.size)
+    )
+    return types.make(
+        "vision_msgs/msg/Detection3D", header=header, results=[result], bbox=box, id=known.name
+    )
+
+
+def _covariance(depth_residual: float) -> np.ndarray:
+    """(36,) float64 row-major covariance of x, y, z [m²] and the rotation [rad²]."""
+    covariance = np.zeros(36)
+    if math.isfinite(depth_residual):
+        covariance[list(_POSITION_VARIANCES)] = depth_residual**2
+    return covariance

@@ -1,0 +1,70 @@
+"""The subscriptions of a node's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from iscene_ros.ros.input_topics import InputTopic, input_topics
+from iscene_ros.ros.messages import RclpyTypes
+from iscene_ros.session.settings import Settings
+
+# Images older than these few are of no use to a model that takes the newest.
+IMAGE_DEPTH = 5
+TF_DEPTH = 100
+
+
+class Inputs:
+    """Subscribes to what the settings ask for.
+
+    Args:
+        node: of the subscriptions.
+        types: of the node's ROS.
+        settings: topics, types and QoS.
+        receive: takes the key of a topic and a message.
+
+    Raises:
+        LookupError: a message type is not installed.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        types: RclpyTypes,
+        settings: Settings,
+        receive: Callable[[str, Any], None],
+    ) -> None:
+        self._node = node
+        self._subscriptions = [
+            node.create_subscription(
+                types.message_class(topic.type_name),
+                topic.name,
+                lambda message, key=topic.key: receive(key, message),
+                _qos(topic, settings),
+            )
+            for topic in input_topics(settings)
+        ]
+
+    def destroy(self) -> None:
+        """End the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+
+def _qos(topic: InputTopic, settings: Settings) -> QoSProfile:
+    if topic.key in ("tf", "tf_static"):
+        durability = (
+            DurabilityPolicy.TRANSIENT_LOCAL
+            if topic.key == "tf_static"
+            else DurabilityPolicy.VOLATILE
+        )
+        return QoSProfile(
+            depth=TF_DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=durability
+        )
+    reliable = settings.reliability == "reliable"
+    reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(depth=IMAGE_DEPTH, reliability=reliability)

@@ -1,0 +1,139 @@
+"""The camera's pose at the time of a frame, from TF or from a pose topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iscene_ros.session.inputs import PoseSample, TransformSample
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.stamps import nanoseconds
+from iscene_ros.session.transforms import NoTransformError, TransformBuffer
+
+# Poses of a topic lie in the tree under names of their own, so that a frame that TF knows, too,
+# keeps its one parent.
+_FROM_TOPIC = "(camera_pose) "
+FOREVER_NS = 1 << 62
+
+
+@dataclass(frozen=True)
+class CameraPose:
+    """Where the camera is.
+
+    Attributes:
+        frame_id: of the outputs.
+        frame_from_camera: (4, 4) float64 rigid [m], or None where frame_id is the camera's own.
+    """
+
+    frame_id: str
+    frame_from_camera: np.ndarray | None
+
+
+class CameraPoses:
+    """Looks up camera poses in the world frame, or in the first fallback frame that is known."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.transforms = TransformBuffer()
+        self._topic_child = ""
+        self._topic_parent = ""
+        self._substituted = False
+
+    def add_pose(self, sample: PoseSample) -> None:
+        """Take a pose of the camera, or of the frame that the message names.
+
+        Raises:
+            RefusedInputError: it jumped back in time.
+        """
+        self._topic_parent, self._topic_child = sample.parent, sample.child
+        child = _FROM_TOPIC + sample.child
+        self.transforms.add(
+            TransformSample(sample.stamp_ns, sample.parent, child, sample.parent_from_child)
+        )
+
+    def at(self, camera_frame: str, stamp_ns: int, patient: bool) -> CameraPose:
+        """The pose at a stamp.
+
+        Args:
+            camera_frame: the camera's optical frame.
+            stamp_ns: [ns].
+            patient: only a pose of that very time will do; else one within transform_tolerance.
+
+        Raises:
+            NoTransformError: there is none.
+        """
+        frame = self._output_frame(camera_frame, patient)
+        if frame == camera_frame:
+            return CameraPose(frame, None)
+        tolerance = nanoseconds(self.settings.transform_tolerance)
+        try:
+            pose = self._lookup(frame, camera_frame, stamp_ns, 0 if patient else tolerance)
+        except NoTransformError as error:
+            if not patient or error.may_come:
+                raise
+            # Waiting brings nothing nearer.
+            pose = self._lookup(frame, camera_frame, stamp_ns, tolerance)
+        return CameraPose(frame, pose)
+
+    def between(self, new: str, old: str, stamp_ns: int) -> np.ndarray | None:
+        """(4, 4) new_from_old at a stamp, or as near to it as is known; None = not connected."""
+        try:
+            return self.transforms.lookup(new, old, stamp_ns, FOREVER_NS)
+        except NoTransformError:
+            return None
+
+    def _output_frame(self, camera_frame: str, patient: bool) -> str:
+        """The world frame, or the first fallback frame that is connected to the camera.
+
+        A frame that is connected but late is waited for: the next fallback frame moves against it.
+
+        Raises:
+            NoTransformError: none is connected, or the world frame may still come.
+        """
+        world = self.settings.world_frame
+        if self._connected(world, camera_frame):
+            self._substituted = False
+            return world
+        fallbacks = (f for f in self.settings.fallback_frames if self._connected(f, camera_frame))
+        substitute = next(fallbacks, None)
+        # The first frame waits for the world frame; once one stood in, it does so at once.
+        if substitute is None or (patient and not self._substituted):
+            raise NoTransformError(self._why_none(camera_frame), may_come=True)
+        self._substituted = True
+        return substitute
+
+    def _connected(self, frame: str, camera_frame: str) -> bool:
+        connects = self.transforms.connects
+        if self.settings.pose_source == "tf" or frame == camera_frame:
+            return connects(frame, camera_frame)
+        if not self._topic_parent or not connects(frame, self._topic_parent):
+            return False
+        return self._topic_child in ("", camera_frame) or connects(self._topic_child, camera_frame)
+
+    def _why_none(self, camera_frame: str) -> str:
+        settings, frames = self.settings, self.transforms.frames()
+        if settings.pose_source != "tf" and not self._topic_parent:
+            return f"camera_pose: no message yet; pose_source is {settings.pose_source}"
+        wanted = ", ".join((settings.world_frame, *settings.fallback_frames))
+        known = ", ".join([f for f in frames if not f.startswith(_FROM_TOPIC)][:8]) or "none"
+        return (
+            f"transform: none of {wanted} is connected to the camera's frame {camera_frame}; known "
+            f"are: {known}; check TF, or set world_frame or fallback_frames"
+        )
+
+    def _lookup(self, frame: str, camera_frame: str, stamp_ns: int, tolerance: int) -> np.ndarray:
+        if self.settings.pose_source == "tf":
+            return self.transforms.lookup(frame, camera_frame, stamp_ns, tolerance)
+        child = self._topic_child
+        pose = self._from_topic(frame, stamp_ns, tolerance, child)
+        if child in ("", camera_frame):
+            return pose
+        return pose @ self.transforms.lookup(child, camera_frame, stamp_ns, tolerance)
+
+    def _from_topic(self, frame: str, stamp_ns: int, tolerance: int, child: str) -> np.ndarray:
+        parent = self._topic_parent
+        parent_from_child = self.transforms.lookup(parent, _FROM_TOPIC + child, stamp_ns, tolerance)
+        if frame == parent:
+            return parent_from_child
+        return self.transforms.lookup(frame, parent, stamp_ns, tolerance) @ parent_from_child

@@ -1,0 +1,90 @@
+"""A completer that survives a full GPU: smaller batches first, then the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from iscene_ros.observation import Observation
+from iscene_ros.scene import Scene
+
+# How torch says so: its allocators of the GPU and of the machine, and cuBLAS.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+
+
+class Completer(Protocol):
+    """What completes an observation; see `iscene_ros.completion.SceneCompleter`."""
+
+    def complete(
+        self, observation: Observation, steps: int | None = None, seed: int = 0, faces: int = 5000
+    ) -> Scene:
+        """Complete every instance."""
+
+
+class RecoveringCompleter:
+    """Completes, and retries with less memory where a GPU has no more of it.
+
+    What helped stays in use until the next load.
+
+    Args:
+        load: makes a completer for a device ("auto", "cpu", "cuda").
+        device: where to begin.
+        warn: takes one line when something was given up.
+    """
+
+    def __init__(
+        self, load: Callable[[str], Completer], device: str, warn: Callable[[str], None]
+    ) -> None:
+        self._load, self._warn = load, warn
+        self.completer = load(device)
+        model = getattr(self.completer, "model", None)
+        self.on_cpu = getattr(model, "device", device) == "cpu"
+
+    def complete(self, observation: Observation, steps: int | None, seed: int, faces: int) -> Scene:
+        """See `SceneCompleter.complete`."""
+        while True:
+            try:
+                return self.completer.complete(observation, steps, seed, faces)
+            except Exception as error:
+                if not is_out_of_memory(error) or not self._can_give_up():
+                    raise
+            # Only here has the error let go of the tensors of the failed attempt.
+            _empty_gpu_cache()
+            self._give_up_something()
+
+    def _can_give_up(self) -> bool:
+        return self._chunk() > 1 or not self.on_cpu
+
+    def _chunk(self) -> int:
+        """Objects that the completer computes at once."""
+        options = getattr(self.completer, "options", None)
+        return 1 if options is None else options.sampler.chunk
+
+    def _give_up_something(self) -> None:
+        """Use less memory."""
+        chunk = self._chunk()
+        if chunk > 1:
+            options = self.completer.options
+            sampler = replace(options.sampler, chunk=chunk // 2)
+            self.completer.options = replace(options, sampler=sampler)
+            self._warn(f"out of memory: now {chunk // 2} objects at once instead of {chunk}")
+        else:
+            self.completer = self._load("cpu")
+            self.on_cpu = True
+            self._warn("out of memory with one object at a time: now on the CPU")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory, of the GPU or of the machine, is used up."""
+    if isinstance(error, MemoryError):
+        return True
+    line = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in line for sign in OUT_OF_MEMORY)
+
+
+def _empty_gpu_cache() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

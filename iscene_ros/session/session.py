@@ -1,0 +1,281 @@
+"""One running system without ROS: decoded inputs in, the scene of now out.
+
+A driver (the node, a bag) adds inputs and takes ready frames from one thread, and completes them in
+the same or in another one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from iscene_ros.errors import InputError, ModelError
+from iscene_ros.session.camera_pose import CameraPoses
+from iscene_ros.session.frames import Frame, observe
+from iscene_ros.session.inputs import (
+    Input,
+    Intrinsics,
+    PoseSample,
+    TransformSample,
+    check_clock,
+)
+from iscene_ros.session.memory import gpu_megabytes, resident_megabytes
+from iscene_ros.session.outputs import SceneUpdate, Status
+from iscene_ros.session.published_world import PublishedWorld
+from iscene_ros.session.records import Latencies, Refusals
+from iscene_ros.session.recovery import Completer
+from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.scene_update import check_scene
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.stamps import SECOND, nanoseconds
+from iscene_ros.session.status import Figures, status_of
+from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
+from iscene_ros.session.transforms import NoTransformError
+
+
+@dataclass(frozen=True)
+class _Posing:
+    """Synchronised messages that wait for calibration and pose."""
+
+    inputs: SyncedInputs
+    since_ns: int
+
+
+class SceneSession:
+    """Synchronises, completes, and keeps the world.
+
+    Args:
+        settings: the parameters; `settings` can be replaced at any time by ones that differ in
+            what may change live.
+        completer: completes observations.
+        log: takes one line about a refused input, at most one a reason in five seconds.
+    """
+
+    def __init__(
+        self, settings: Settings, completer: Completer, log: Callable[[str], None] = print
+    ) -> None:
+        self.completer = completer
+        self.refusals = Refusals(log)
+        self.latencies = Latencies()
+        self.dropped = self.completed = 0
+        self._model_fault = ""
+        self._settings = settings
+        self._poses = CameraPoses(settings)
+        self._synchronizer = Synchronizer(
+            settings.use_rgb,
+            settings.detections != "none",
+            settings.masks_from == "detections",
+            settings.queue_size,
+        )
+        self._intrinsics: Intrinsics | None = None
+        self._posing: deque[_Posing] = deque()
+        self._ready: Frame | None = None
+        self._ready_lock = threading.Lock()
+        self._world = PublishedWorld()
+
+    @property
+    def update(self) -> SceneUpdate | None:
+        """The newest one; None before the first, and after all was forgotten."""
+        return self._world.update
+
+    @property
+    def settings(self) -> Settings:
+        """The parameters in force."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: Settings) -> None:
+        self._settings = self._poses.settings = settings
+
+    def add(self, item: Input | TransformSample, now_ns: int) -> None:
+        """Take a decoded input; what cannot be used is counted and logged, never raised."""
+        try:
+            check_clock(item, now_ns)
+            self._store(item, now_ns)
+        except RefusedInputError as error:
+            self.refuse(error.reason, str(error), now_ns)
+            if error.reason == Reason.TIME_JUMP and not isinstance(item, TransformSample):
+                self._forget_time(item.stamp_ns)
+                self._store(item, now_ns)
+
+    def refuse(self, reason: Reason, message: str, now_ns: int) -> None:
+        """Count an input that a driver could not even decode."""
+        self.refusals.count(reason, message, now_ns)
+
+    def poll(self, now_ns: int) -> bool:
+        """Move waiting messages on; True where a frame is ready to be taken."""
+        while self._synchronise(now_ns):
+            pass
+        while self._posing and self._pose(self._posing[0], now_ns):
+            self._posing.popleft()
+        return self._ready is not None
+
+    def take(self, now_ns: int) -> Frame | None:
+        """The newest ready frame, once; None where there is none or it is older than max_age."""
+        with self._ready_lock:
+            frame, self._ready = self._ready, None
+        if frame is None:
+            return None
+        age = now_ns - frame.stamp_ns
+        limit = nanoseconds(self.settings.max_age)
+        if limit and age > limit:
+            self.refuse(
+                Reason.TOO_OLD,
+                f"frame: {age / SECOND:.2f} s old, expected at most max_age = "
+                f"{self.settings.max_age:g} s; check the clocks and use_sim_time, or raise max_age",
+                now_ns,
+            )
+            return None
+        return frame
+
+    def complete(self, frame: Frame, now_ns: int = 0) -> SceneUpdate | None:
+        """Complete a frame and bring the world up to date; may take long, never raises.
+
+        Returns:
+            What is to be published, or None where the frame was refused; the reason is counted.
+        """
+        started = time.monotonic()
+        settings = self.settings
+        try:
+            tracked = observe(frame, settings)
+            scene = self.completer.complete(
+                tracked.observation, settings.steps or None, settings.seed, settings.faces
+            )
+            check_scene(scene, tracked.observation.instance_ids)
+            update = self._world.add(frame, tracked, scene, settings, self._poses.between)
+        except RefusedInputError as error:
+            self.refuse(error.reason, str(error), now_ns)
+            return None
+        except InputError as error:
+            self.refuse(Reason.OBSERVATION, str(error), now_ns)
+            return None
+        except Exception as error:
+            kind = "" if isinstance(error, ModelError) else f"{type(error).__name__}: "
+            self._model_fault = " ".join(f"{kind}{error}; the last good scene stays".split())
+            self.refuse(Reason.MODEL, self._model_fault, now_ns)
+            return None
+        self._model_fault = ""
+        if update is None:
+            self.dropped += 1
+            return None
+        self.completed += 1
+        self.latencies.add(time.monotonic() - started)
+        return update
+
+    def reset(self) -> SceneUpdate | None:
+        """Forget all objects and all waiting messages; transforms and calibration stay.
+
+        A frame that is being completed is dropped, too.
+
+        Returns:
+            The emptied world, to be published; None where nothing was published before.
+        """
+        self._drop_waiting()
+        return self._world.reset()
+
+    def status(self, now_ns: int) -> Status:
+        """How it is going, for /diagnostics."""
+        waiting = self._synchronizer.waiting_for()
+        if self._intrinsics is None:
+            waiting += ("camera_info",)
+        update = self.update
+        return status_of(
+            Figures(
+                waiting=waiting,
+                completed=self.completed,
+                dropped=self.dropped,
+                refused=tuple((r.value, n) for r, n in sorted(self.refusals.counts.items())),
+                newest_refusal=self.refusals.newest,
+                model_fault=self._model_fault,
+                longest_pause=self._longest_pause(),
+                latency_p50=self.latencies.percentile(50),
+                latency_p95=self.latencies.percentile(95),
+                scene_age=None if update is None else (now_ns - update.stamp_ns) / SECOND,
+                memory=resident_megabytes(),
+                gpu_memory=gpu_megabytes(),
+                objects=0 if update is None else len(update.objects),
+                frame_id=self.settings.world_frame if update is None else update.frame_id,
+                world_frame=self.settings.world_frame,
+            )
+        )
+
+    def _longest_pause(self) -> float | None:
+        """Most time between two completions besides what they take [s]; None = on demand."""
+        if self.settings.mode == "on_demand":
+            return None
+        return 1 / self.settings.rate if self.settings.rate else 0.0
+
+    def _synchronise(self, now_ns: int) -> bool:
+        """One frame from the synchroniser to those that wait for a pose; False: no more."""
+        try:
+            inputs = self._synchronizer.pop(now_ns, nanoseconds(self.settings.sync_slop))
+        except RefusedInputError as error:
+            self.refuse(error.reason, str(error), now_ns)
+            return True
+        if inputs is None:
+            return False
+        if len(self._posing) >= self.settings.queue_size:
+            self._posing.popleft()
+            self.dropped += 1
+        self._posing.append(_Posing(inputs, now_ns))
+        return True
+
+    def _pose(self, posing: _Posing, now_ns: int) -> bool:
+        """Make a frame ready, or give it up; False: it still waits."""
+        waited = now_ns - posing.since_ns
+        patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
+        # The masks only choose among the points; where these are depends on the depth's time.
+        depth = posing.inputs.depth
+        if self._intrinsics is None:
+            if not patient:
+                line = "camera_info: no message yet; check the topic name"
+                self.refuse(Reason.INTRINSICS, line, now_ns)
+            return not patient
+        try:
+            pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
+        except NoTransformError as error:
+            if patient and error.may_come:
+                return False
+            self.refuse(error.reason, str(error), now_ns)
+            return True
+        frame = Frame(
+            posing.inputs,
+            self._intrinsics,
+            pose.frame_id,
+            pose.frame_from_camera,
+            self._world.resets,
+        )
+        with self._ready_lock:
+            if self._ready is not None and self.settings.mode == "continuous":
+                self.dropped += 1
+            self._ready = frame
+        return True
+
+    def _store(self, item: Input | TransformSample, now_ns: int) -> None:
+        if isinstance(item, TransformSample):
+            self._poses.transforms.add(item)
+        elif isinstance(item, PoseSample):
+            self._poses.add_pose(item)
+        elif isinstance(item, Intrinsics):
+            before = self._intrinsics
+            # The camera that is known keeps what was worked out for it.
+            known = before is not None and before.camera.same_as(item.camera)
+            self._intrinsics = replace(item, camera=before.camera) if known else item
+        else:
+            self._synchronizer.add(item, now_ns)
+
+    def _forget_time(self, stamp_ns: int) -> None:
+        """After a jump back in time nothing that was known holds; the next update says so."""
+        self._poses.transforms.forget_after(stamp_ns)
+        self._drop_waiting()
+        self._world.forget()
+
+    def _drop_waiting(self) -> None:
+        """Forget what waits to be completed."""
+        self._synchronizer.clear()
+        self._posing.clear()
+        with self._ready_lock:
+            self._ready = None

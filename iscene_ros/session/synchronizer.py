@@ -1,0 +1,161 @@
+"""Which messages belong to one frame: those whose stamps lie closest to the masks'."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from dataclasses import dataclass
+
+from iscene_ros.session.inputs import ColorImage, DepthImage, Detections, InstanceImage
+from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.stamps import JUMP_NS, SECOND
+
+SyncedInput = ColorImage | DepthImage | InstanceImage | Detections
+_KEYS = {
+    ColorImage: "color",
+    DepthImage: "depth",
+    InstanceImage: "instances",
+    Detections: "detections",
+}
+_TOPICS = {"color": "rgb"}
+
+
+@dataclass(frozen=True)
+class SyncedInputs:
+    """The messages of one frame; what is not used is None."""
+
+    depth: DepthImage
+    instances: InstanceImage | None = None
+    detections: Detections | None = None
+    color: ColorImage | None = None
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A pivot message that waits for its companions since `arrived_ns`."""
+
+    item: SyncedInput
+    arrived_ns: int
+
+
+class Synchronizer:
+    """Approximate synchronisation around the masks, which come last and least often.
+
+    A message with the very stamp of the masks is theirs. Else the nearest within the slop is taken,
+    as soon as a later one shows that none nearer comes, or the slop has passed.
+
+    Args:
+        use_color, use_detections: whether these are waited for.
+        masks_from_detections: whether the detections carry the masks.
+        queue_size: messages kept of each kind.
+    """
+
+    def __init__(
+        self,
+        use_color: bool,
+        use_detections: bool,
+        masks_from_detections: bool,
+        queue_size: int,
+    ) -> None:
+        self._pivot = "detections" if masks_from_detections else "instances"
+        wanted = {"depth": True, "color": use_color, "detections": use_detections}
+        self._others = tuple(k for k, used in wanted.items() if used and k != self._pivot)
+        self._size = queue_size
+        self._queues: dict[str, list[SyncedInput]] = {key: [] for key in self._others}
+        self._waiting: deque[_Waiting] = deque()
+        self._newest: dict[str, int] = {}
+
+    def add(self, item: SyncedInput, now_ns: int) -> None:
+        """Take a message.
+
+        Raises:
+            RefusedInputError: it jumped back in time: all messages are dropped, this one included;
+                or more masks wait than are kept, and the oldest are dropped.
+        """
+        key = _KEYS[type(item)]
+        newest = self._newest.get(key, item.stamp_ns)
+        if item.stamp_ns < newest - JUMP_NS:
+            self.clear()
+            back = (newest - item.stamp_ns) / SECOND
+            raise RefusedInputError(
+                Reason.TIME_JUMP,
+                f"{_topic(key)}: jumped back in time by {back:.1f} s; what was known of the time "
+                "after is dropped",
+            )
+        self._newest[key] = max(newest, item.stamp_ns)
+        if key == self._pivot:
+            self._waiting.append(_Waiting(item, now_ns))
+            # One more than `pop` lets wait, for the case that nobody pops.
+            if len(self._waiting) > self._size + 1:
+                self._refuse(self._waiting.popleft(), "not looked at while queue_size newer came")
+        elif key in self._queues:
+            insort(self._queues[key], item, key=lambda entry: entry.stamp_ns)
+            del self._queues[key][: -self._size]
+
+    def pop(self, now_ns: int, slop_ns: int) -> SyncedInputs | None:
+        """The next frame whose messages are all there, in the order of the masks; None = wait.
+
+        Raises:
+            RefusedInputError: the masks that waited longest will never have all companions; they
+                are dropped, the next call looks at the next ones.
+        """
+        while self._waiting:
+            waiting = self._waiting[0]
+            found = {key: self._companion(key, waiting, now_ns, slop_ns) for key in self._others}
+            if all(found.values()):
+                self._waiting.popleft()
+                return SyncedInputs(**{self._pivot: waiting.item}, **found)
+            missing = [key for key, item in found.items() if item is None]
+            why = [line for key in missing if (line := self._hopeless(key, waiting, slop_ns))]
+            if not why and len(self._waiting) <= self._size:
+                return None
+            self._waiting.popleft()
+            never = [key for key in missing if key not in self._newest]
+            late = f"no {_topic((never or missing)[0])} came while queue_size newer waited"
+            self._refuse(waiting, why[0] if why and not never else late)
+        return None
+
+    def clear(self) -> None:
+        """Forget all messages."""
+        self._waiting.clear()
+        self._newest.clear()
+        for queue in self._queues.values():
+            queue.clear()
+
+    def waiting_for(self) -> tuple[str, ...]:
+        """The kinds of which no message has come yet."""
+        return tuple(_topic(k) for k in (self._pivot, *self._others) if k not in self._newest)
+
+    def _companion(
+        self, key: str, waiting: _Waiting, now_ns: int, slop_ns: int
+    ) -> SyncedInput | None:
+        queue, stamp = self._queues[key], waiting.item.stamp_ns
+        if not queue:
+            return None
+        nearest = min(queue, key=lambda item: abs(item.stamp_ns - stamp))
+        gap = abs(nearest.stamp_ns - stamp)
+        settled = queue[-1].stamp_ns >= stamp or now_ns - waiting.arrived_ns > slop_ns
+        return nearest if settled and gap <= slop_ns else None
+
+    def _hopeless(self, key: str, waiting: _Waiting, slop_ns: int) -> str:
+        """Why no companion can come any more; "" where one can."""
+        stamps = [item.stamp_ns for item in self._queues[key]]
+        stamp = waiting.item.stamp_ns
+        if not stamps or stamps[-1] <= stamp + slop_ns:
+            return ""
+        nearest = min(abs(other - stamp) for other in stamps)
+        if nearest <= slop_ns:
+            return ""
+        why = f"the nearest {_topic(key)} lies {nearest / SECOND:.3f} s off"
+        if stamps[0] > stamp and len(stamps) == self._size:
+            return f"{why}, older ones were dropped to make room; raise queue_size"
+        expected = f"expected within sync_slop = {slop_ns / SECOND:g} s"
+        return f"{why}, {expected}; check the stamps or raise sync_slop"
+
+    def _refuse(self, waiting: _Waiting, why: str) -> None:
+        stamp = waiting.item.stamp_ns / SECOND
+        raise RefusedInputError(Reason.UNSYNCHRONISED, f"{self._pivot} of {stamp:.3f}: {why}")
+
+
+def _topic(key: str) -> str:
+    return _TOPICS.get(key, key)

@@ -1,0 +1,212 @@
+"""Transforms over time, as tf2 keeps them, for the node and for bags alike."""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
+
+from iscene_ros.session.inputs import TransformSample
+from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.stamps import JUMP_NS, SECOND
+
+CACHE_NS = 10 * SECOND
+
+
+class NoTransformError(RefusedInputError):
+    """A transform is not known.
+
+    Attributes:
+        may_come: waiting may help.
+    """
+
+    def __init__(self, message: str, may_come: bool) -> None:
+        super().__init__(Reason.NO_TRANSFORM, message)
+        self.may_come = may_come
+
+
+@dataclass
+class _Track:
+    """One frame's poses in its parent, by stamp; a static one has a single pose for all stamps."""
+
+    parent: str
+    static: bool
+    stamps: list[int] = field(default_factory=list)
+    poses: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def add(self, stamp_ns: int, pose: np.ndarray) -> None:
+        if self.static:
+            stamp_ns = 0
+        if stamp_ns not in self.poses:
+            insort(self.stamps, stamp_ns)
+        self.poses[stamp_ns] = pose
+        while self.stamps[-1] - self.stamps[0] > CACHE_NS:
+            del self.poses[self.stamps.pop(0)]
+
+    def at(self, stamp_ns: int, tolerance_ns: int, name: str) -> np.ndarray:
+        if self.static:
+            return self.poses[0]
+        after = bisect_left(self.stamps, stamp_ns)
+        if after < len(self.stamps) and self.stamps[after] == stamp_ns:
+            return self.poses[stamp_ns]
+        if 0 < after < len(self.stamps):
+            return self._between(self.stamps[after - 1], self.stamps[after], stamp_ns)
+        nearest = self.stamps[0] if after == 0 else self.stamps[-1]
+        if abs(nearest - stamp_ns) <= tolerance_ns:
+            return self.poses[nearest]
+        late = (stamp_ns - nearest) / SECOND
+        what = (
+            f"the newest is {late:.2f} s older"
+            if late > 0
+            else f"the oldest is {-late:.2f} s newer"
+        )
+        raise NoTransformError(
+            f"transform {self.parent} <- {name}: {what} than the image; expected one within "
+            f"{tolerance_ns / SECOND:.2f} s: check the clocks and use_sim_time",
+            may_come=late > 0,
+        )
+
+    def _between(self, before: int, after: int, stamp_ns: int) -> np.ndarray:
+        share = (stamp_ns - before) / (after - before)
+        first, second = self.poses[before], self.poses[after]
+        rotations = Rotation.from_matrix(np.stack([first[:3, :3], second[:3, :3]]))
+        pose = np.eye(4)
+        pose[:3, :3] = Slerp([0, 1], rotations)(share).as_matrix()
+        pose[:3, 3] = (1 - share) * first[:3, 3] + share * second[:3, 3]
+        return pose
+
+
+class TransformBuffer:
+    """A tree of frames with ten seconds of history; poses between samples are interpolated.
+
+    One thread may add while another looks up.
+    """
+
+    def __init__(self) -> None:
+        self._tracks: dict[str, _Track] = {}
+        self._lock = threading.RLock()
+
+    def add(self, sample: TransformSample) -> None:
+        """Take a sample; a frame that changes its parent starts anew.
+
+        Raises:
+            RefusedInputError: the frame would become its own ancestor; or its stamps jumped back in
+                time, after which its history starts with this sample.
+        """
+        with self._lock:
+            self._add(sample)
+
+    def _add(self, sample: TransformSample) -> None:
+        if sample.child in self._ancestors(sample.parent):
+            raise RefusedInputError(
+                Reason.FRAME,
+                f"tf: {sample.parent} -> {sample.child} closes a loop; expected a tree: one parent "
+                "a frame",
+            )
+        track = self._tracks.get(sample.child)
+        jumped = self._jumped(track, sample)
+        if (
+            track is None
+            or jumped
+            or (track.parent, track.static) != (sample.parent, sample.static)
+        ):
+            track = self._tracks[sample.child] = _Track(sample.parent, sample.static)
+        track.add(sample.stamp_ns, sample.parent_from_child)
+        if jumped:
+            raise RefusedInputError(
+                Reason.TIME_JUMP,
+                f"tf: {sample.parent} -> {sample.child} jumped back in time; its past is dropped",
+            )
+
+    def lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int = 0) -> np.ndarray:
+        """(4, 4) float64 target_from_source [m] at a stamp [ns].
+
+        Args:
+            target, source: frame names.
+            stamp_ns: the time.
+            tolerance_ns: how far beyond the ends of a history its end still counts.
+
+        Raises:
+            NoTransformError: a frame is unknown, the frames are not connected, or the stamp lies
+                outside the history.
+        """
+        with self._lock:
+            return self._lookup(target, source, stamp_ns, tolerance_ns)
+
+    def _lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int) -> np.ndarray:
+        for name in (target, source):
+            if not self.knows(name):
+                known = ", ".join(self.frames()[:8]) or "none"
+                raise NoTransformError(
+                    f"transform {target} <- {source}: frame {name} is unknown; known are: {known}",
+                    may_come=True,
+                )
+        up_target, up_source = self._ancestors(target), self._ancestors(source)
+        common = next((name for name in up_source if name in up_target), None)
+        if common is None:
+            raise NoTransformError(
+                f"transform {target} <- {source}: not connected ({up_target[-1]} and "
+                f"{up_source[-1]} are the roots of two trees)",
+                may_come=True,
+            )
+        common_from_source = self._climb(source, common, stamp_ns, tolerance_ns)
+        common_from_target = self._climb(target, common, stamp_ns, tolerance_ns)
+        return _inverse(common_from_target) @ common_from_source
+
+    def knows(self, name: str) -> bool:
+        """Whether a frame has a parent or a child."""
+        with self._lock:
+            return name in self._tracks or any(t.parent == name for t in self._tracks.values())
+
+    def connects(self, a: str, b: str) -> bool:
+        """Whether two frames belong to one tree."""
+        with self._lock:
+            return self._ancestors(a)[-1] == self._ancestors(b)[-1]
+
+    def frames(self) -> list[str]:
+        """All frame names, sorted."""
+        with self._lock:
+            return sorted(set(self._tracks) | {t.parent for t in self._tracks.values()})
+
+    def forget_after(self, stamp_ns: int) -> None:
+        """Drop the histories that reach beyond a stamp [ns] by more than messages out of order do.
+
+        After a jump back in time they belong to another run; what has already begun anew stays.
+        """
+        with self._lock:
+            self._tracks = {
+                name: track
+                for name, track in self._tracks.items()
+                if track.static or track.stamps[-1] <= stamp_ns + JUMP_NS
+            }
+
+    @staticmethod
+    def _jumped(track: _Track | None, sample: TransformSample) -> bool:
+        if track is None or track.static or sample.static:
+            return False
+        return sample.stamp_ns < track.stamps[-1] - JUMP_NS
+
+    def _ancestors(self, name: str) -> list[str]:
+        """A frame and all above it."""
+        names = [name]
+        while names[-1] in self._tracks:
+            names.append(self._tracks[names[-1]].parent)
+        return names
+
+    def _climb(self, name: str, ancestor: str, stamp_ns: int, tolerance_ns: int) -> np.ndarray:
+        pose = np.eye(4)
+        while name != ancestor:
+            track = self._tracks[name]
+            pose = track.at(stamp_ns, tolerance_ns, name) @ pose
+            name = track.parent
+        return pose
+
+
+def _inverse(rigid: np.ndarray) -> np.ndarray:
+    inverse = np.eye(4)
+    inverse[:3, :3] = rigid[:3, :3].T
+    inverse[:3, 3] = -rigid[:3, :3].T @ rigid[:3, 3]
+    return inverse

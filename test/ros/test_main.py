@@ -1,0 +1,39 @@
+"""The process: how it ends, and what it says of wrong parameters."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
+
+
+def start(*arguments: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "iscene_ros.ros.main", "--ros-args", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
+    )
+
+
+def test_two_interrupts_end_it_cleanly() -> None:
+    process = start()
+    time.sleep(4)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0 and "Traceback" not in output, output
+
+
+@pytest.mark.parametrize(
+    ("assignment", "reason"),
+    [("faces:=3", "faces"), ("faces:=many", "faces"), ("mode:=sometimes", "mode")],
+)
+def test_wrong_parameters_end_it_with_one_line(assignment: str, reason: str) -> None:
+    output, _ = (process := start("-p", assignment)).communicate(timeout=60)
+    assert process.returncode == 2
+    assert output.startswith("scene_node: error: ") and reason in output, output
+    assert output.count("\n") == 1

@@ -1,0 +1,40 @@
+"""What the README says of parameters, topics and services is what the code has."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from iscene_ros.ros.topics import OUTPUTS
+from iscene_ros.session.settings import Settings, limits_of, parameter_name
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+
+
+def shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(value)}]"
+    return '""' if value == "" else str(value)
+
+
+def test_every_parameter_is_listed_with_its_default() -> None:
+    for field in fields(Settings):
+        limits = limits_of(field.name)
+        star = "" if limits.live else " *"
+        description = limits.description.replace(" | ", " \\| ")
+        name = parameter_name(field.name)
+        assert f"| `{name}`{star} | `{shown(field.default)}` | {description} |" in README, name
+
+
+def test_every_output_is_listed_with_its_type() -> None:
+    for topic in OUTPUTS:
+        latched = " †" if topic.latched else ""
+        kind = topic.type_name.replace("/msg/", "/")
+        assert f"| `{topic.name}`{latched} | `{kind}` | {topic.description} |" in README
+
+
+def test_every_service_is_listed() -> None:
+    source = (Path(__file__).parents[1] / "iscene_ros/ros/services.py").read_text("utf-8")
+    services = set(re.findall(r'"(~/\w+)"', source))
+    assert services and all(f"| `{service}` |" in README for service in services)
