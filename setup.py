@@ -40,6 +40,7 @@ setup(
         "fast-simplification>=0.1.7",
         "imgviz>=1.7",
         "jsonschema>=4.18",
+        "networkx>=3.0",
         "numpy>=1.24",
         "pillow>=10.1",
         "pyyaml>=6.0",
@@ -53,15 +54,22 @@ setup(
     extras_require={
         # Bags and messages without ROS; the types of Jazzy came with 0.10.8.
         "bag": ["rosbags>=0.11"],
+        # Scenes at rest for `iscene evaluate --relations`; coacd for convex collision parts, too.
+        "evaluate": ["coacd>=1.0.5", "mujoco>=3.1"],
         # Muon came with torch 2.9.
         "train": ["matplotlib>=3.7", "torch>=2.9"],
         "test": [
+            "coacd>=1.0.5",
             "hypothesis>=6.80",
             "matplotlib>=3.7",
+            "mujoco>=3.1",
+            "pddl>=0.4",
             "pytest>=7.4",
             "rosbags>=0.11",
             "ruff>=0.6",
             "setuptools>=70.1",
+            "unified-planning>=1.1",
+            "up-pyperplan>=1.0",
         ],
     },
     entry_points={

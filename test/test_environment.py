@@ -62,7 +62,7 @@ def test_planes_of_table_and_wall_are_found_in_noise() -> None:
     scene, observation = seen([scene_object(1, box((0.1, 0.1, 0.1)))], [TABLE, WALL], 0.001)
     _, environment, _ = surveyed(scene, observation)
     planes = sorted(environment.planes, key=lambda p: -p.share)[:2]
-    normals = sorted((tuple(np.round(p.normal, 1) + 0.0) for p in planes))
+    normals = sorted(tuple(np.round(p.normal, 1) + 0.0) for p in planes)
     assert normals == [(0.0, -1.0, 0.0), (0.0, 0.0, 1.0)]
     level = next(p for p in planes if p.normal[2] > 0.9)
     assert level.offset == pytest.approx(0.0, abs=1e-3)

@@ -33,9 +33,9 @@ def convex(mesh):
 
 def walls(radius, height):
     """A square vessel in five convex pieces."""
-    sides = [
-        box((0.008, 2 * radius, height), (s * radius, 0)) for s in (-1, 1)
-    ] + [box((2 * radius, 0.008, height), (0, s * radius)) for s in (-1, 1)]
+    sides = [box((0.008, 2 * radius, height), (s * radius, 0)) for s in (-1, 1)] + [
+        box((2 * radius, 0.008, height), (0, s * radius)) for s in (-1, 1)
+    ]
     return tuple(convex(m) for m in (*sides, box((2 * radius, 2 * radius, 0.008))))
 
 

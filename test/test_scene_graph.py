@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from made_objects import scene_object, scene_of
 from made_scenes import box
 
+from iscene_ros.predicates import PREDICATES
 from iscene_ros.relations.build import relate, with_relations
 from iscene_ros.relations.graph import SceneGraph
 from iscene_ros.relations.graph_files import to_dot, to_graphml, to_json, write_graph
 from iscene_ros.relations.graph_picture import draw_graph
+from iscene_ros.relations.predicate import Predicate
 from iscene_ros.scene import Relation, RelationEvidence, Scene
 
 
@@ -145,3 +147,7 @@ def test_removal_order_ends_with_the_object_and_names_each_once(edges) -> None:
         assert object_id in order
         if not any((b, a) in edges for a, b in edges):
             assert order[-1] == object_id
+
+
+def test_every_predicate_has_a_number_on_the_wire() -> None:
+    assert {p.value for p in Predicate} == set(PREDICATES)

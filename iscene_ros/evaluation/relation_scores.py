@@ -14,6 +14,8 @@ from iscene_ros.scene import Relation
 
 Edge = tuple[int, Predicate, int]
 
+HEADINGS = ("predicate", "precision", "recall", "F1", "calibration error", "true", "found")
+
 # Only one direction of each pair is scored.
 SCORED = (
     Predicate.SUPPORTED_BY,
@@ -71,9 +73,7 @@ class RelationScores:
         """A Markdown table a kind of mesh."""
         parts = []
         for kind, scored in self.edges.items():
-            lines = [
-                ["predicate", "precision", "recall", "F1", "calibration error", "true", "found"]
-            ]
+            lines = [list(HEADINGS)]
             for predicate in SCORED:
                 rows = [s for s in scored if s.edge[1] is predicate]
                 if any(s.holds for s in rows):

@@ -12,7 +12,7 @@ from iscene_ros.relations.predicate import Predicate
 DOMAIN_NAME = "iscene-scene"
 ENVIRONMENT_NAME = "environment"
 
-DOMAIN = f""";; The facts describe the scene as it was seen; an item that is away has left its place.
+DOMAIN = f""";; Facts describe the scene as it was seen; an item that is away has left its place.
 (define (domain {DOMAIN_NAME})
   (:requirements :strips :typing :negative-preconditions :disjunctive-preconditions
     :universal-preconditions)
