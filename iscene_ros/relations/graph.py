@@ -133,7 +133,8 @@ class SceneGraph:
                     waiting.append(above)
                 order.add_edge(above, below, weight=self._blocking(above, below))
         _without_cycles(order)
-        return tuple(nx.lexicographical_topological_sort(order))
+        needed = nx.ancestors(order, object_id) | {object_id}
+        return tuple(nx.lexicographical_topological_sort(order.subgraph(needed)))
 
     def nearest(self, object_id: int, k: int = 1) -> tuple[tuple[int, float], ...]:
         """The k nearest of the near objects with their gaps [m], the closest first.
