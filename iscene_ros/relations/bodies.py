@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class Body:
     high: np.ndarray
     seen: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
+    @cached_property
+    def points(self) -> np.ndarray:
+        """(P, 3) vertices that some face uses [m]."""
+        return _used(self.vertices, self.faces)
+
     @property
     def reach(self) -> tuple[np.ndarray, np.ndarray]:
         """Corners (3,) of the box around the surface and the observed points [m]."""
@@ -76,7 +82,7 @@ class Body:
         faces = faces[np.all(np.isfinite(vertices[faces]).all(axis=2), axis=1)]
         if not len(faces):
             return None
-        used = vertices[np.unique(faces)]
+        used = _used(vertices, faces)
         volume, center = _volume_and_center(vertices, faces)
         return cls(
             body_id,
@@ -156,9 +162,15 @@ def _body(item: SceneObject, upright: np.ndarray) -> Body | None:
     return Body.of(item.id, vertices, item.mesh.faces, surface_sigma(item), item.confidence)
 
 
+def _used(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    used = np.zeros(len(vertices), bool)
+    used[faces] = True
+    return vertices[used]
+
+
 def _volume_and_center(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, np.ndarray]:
     """Of the solid; where the mesh is open or flat, of its box."""
-    used = vertices[np.unique(faces)]
+    used = _used(vertices, faces)
     low, high = used.min(axis=0), used.max(axis=0)
     middle = 0.5 * (low + high)
     parts = signed_volume(vertices - middle, faces)

@@ -53,6 +53,30 @@ class Intervals:
 
 
 @dataclass(frozen=True)
+class Triangles:
+    """All triangles of some bodies.
+
+    Attributes:
+        corners: (T, 3, 3) float64 [m]; body: (T,) int64 index; normals: (T, 3) float32 unit.
+    """
+
+    corners: np.ndarray
+    body: np.ndarray
+    normals: np.ndarray
+
+    @classmethod
+    def of(cls, bodies: Sequence[Body]) -> Triangles:
+        """Those of the bodies, one after the other."""
+        corners = [body.vertices[body.faces] for body in bodies]
+        index = np.repeat(np.arange(len(bodies)), [len(c) for c in corners])
+        joined = np.concatenate([*corners, np.zeros((0, 3, 3))])
+        (ax, ay, az), (bx, by, bz) = ((joined[:, i] - joined[:, 0]).T for i in (1, 2))
+        normal = np.column_stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+        length = np.sqrt(np.einsum("ti,ti->t", normal, normal))[:, None]
+        return cls(joined, index, (normal / np.maximum(length, 1e-30)).astype(np.float32))
+
+
+@dataclass(frozen=True)
 class ColumnGrid:
     """Columns along one of the axes x, y, z.
 
@@ -82,20 +106,20 @@ class ColumnGrid:
         points[:, self.axis] = along
         return points
 
-    def intervals(self, bodies: Sequence[Body]) -> Intervals:
+    def intervals(self, triangles: Triangles) -> Intervals:
         """Where the columns lie inside the bodies."""
-        corners, index, normals = _triangles(bodies)
-        crossings = self._crossings(corners, index, normals)
-        return _paired(crossings)
+        return _paired(self._crossings(triangles))
 
-    def _crossings(self, corners: np.ndarray, index: np.ndarray, normals: np.ndarray) -> _Crossings:
+    def _crossings(self, triangles: Triangles) -> _Crossings:
+        corners, normals = triangles.corners, triangles.normals
         u, v = self.across
         offset = OFFSET[[u, v]]
         plane = corners[:, :, [u, v]] / self.spacing - offset
         along = corners[:, :, self.axis]
-        first = np.ceil(plane.min(axis=1)).astype(np.int64)
-        count = np.floor(plane.max(axis=1)).astype(np.int64) - first + 1
-        candidates = np.prod(np.maximum(count, 0), axis=1)
+        a, b, c = plane[:, 0], plane[:, 1], plane[:, 2]
+        first = np.ceil(np.minimum(np.minimum(a, b), c)).astype(np.int64)
+        count = np.floor(np.maximum(np.maximum(a, b), c)).astype(np.int64) - first + 1
+        candidates = np.maximum(count[:, 0], 0) * np.maximum(count[:, 1], 0)
         kept = np.flatnonzero((candidates > 0) & (np.abs(normals[:, self.axis]) > 1e-6))
         parts = []
         for batch in _batches(kept, candidates):
@@ -104,7 +128,7 @@ class ColumnGrid:
             parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
         triangle, cell, where = (np.concatenate(column) for column in zip(*parts, strict=True))
         enters = normals[triangle, self.axis] < 0
-        return _Crossings(index[triangle], cell, where, enters, normals[triangle])
+        return _Crossings(triangles.body[triangle], cell, where, enters, normals[triangle])
 
 
 @dataclass(frozen=True)
@@ -116,16 +140,6 @@ class _Crossings:
     along: np.ndarray
     enters: np.ndarray
     normal: np.ndarray
-
-
-def _triangles(bodies: Sequence[Body]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Corners (T, 3, 3), body index (T,) and unit normals (T, 3) of all triangles."""
-    corners = [body.vertices[body.faces] for body in bodies]
-    index = np.repeat(np.arange(len(bodies)), [len(c) for c in corners])
-    joined = np.concatenate([*corners, np.zeros((0, 3, 3))])
-    normal = np.cross(joined[:, 1] - joined[:, 0], joined[:, 2] - joined[:, 0])
-    length = np.linalg.norm(normal, axis=1, keepdims=True)
-    return joined, index, (normal / np.maximum(length, 1e-30)).astype(np.float32)
 
 
 def _batches(kept: np.ndarray, candidates: np.ndarray) -> list[np.ndarray]:

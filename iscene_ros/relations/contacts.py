@@ -19,8 +19,9 @@ REACH = 10.0
 # no contact: the bodies stand beside each other and overlap sideways.
 DEEPEST = 3.0
 
-# The closest columns are left out as strays: this share of them, but at least so many.
-STRAY_SHARE, STRAYS = 0.01, 2
+# The closest columns are left out as strays: so many times the root of their number, but at least
+# two. A share of them would leave out the feet of a table.
+STRAY_ROOTS, STRAYS = 0.4, 2
 
 # So many standard deviations beyond the closest approach still belong to the patch.
 PATCH = 1.0
@@ -112,7 +113,7 @@ def _patches(facings: Sequence[Facings], sigmas: np.ndarray, wanted) -> list[Pat
     for rows in np.split(order, starts[1:]):
         if not len(rows):
             continue
-        closest = gap[rows[min(max(int(STRAY_SHARE * len(rows)), STRAYS), len(rows) - 1)]]
+        closest = gap[rows[min(max(int(STRAY_ROOTS * len(rows) ** 0.5), STRAYS), len(rows) - 1)]]
         if closest > REACH * sigma[rows[0]]:
             continue
         near = rows[gap[rows] <= max(closest, 0.0) + PATCH * sigma[rows[0]]]

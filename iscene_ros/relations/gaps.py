@@ -11,7 +11,7 @@ from iscene_ros.relations.columns import ColumnGrid
 from iscene_ros.relations.scene_geometry import SceneGeometry
 
 # Points of a surface among which the closest ones of two bodies are looked for.
-POINTS = 600
+POINTS = 400
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
 
 from iscene_ros.relations.overlaps import Spans
 from iscene_ros.relations.scene_geometry import SceneGeometry
 
 # A surface counts as known, not completed, from this confidence on.
 KNOWN = 0.99
-
-HULL_VERTICES = 600
 
 
 class Hollows:
@@ -24,7 +21,7 @@ class Hollows:
     def __init__(self, geometry: SceneGeometry) -> None:
         self._geometry = geometry
         self._spans = Spans(geometry)
-        self._hulls: dict[int, np.ndarray | None] = {}
+        self._hulls: dict[int, np.ndarray] = {}
         self._shares: dict[tuple[int, int], float] = {}
 
     def share(self, contained: int, container: int) -> float:
@@ -48,20 +45,24 @@ class Hollows:
 
     def _hull_share(self, contained: int, container: int) -> float:
         if container not in self._hulls:
-            self._hulls[container] = self._half_spaces(container)
-        half_spaces = self._hulls[container]
+            body = self._geometry.bodies[container]
+            points = np.concatenate([body.points, body.seen])
+            self._hulls[container] = np.max(points @ DIRECTIONS.T, axis=0)
         points = self._spans.points(contained)
-        if half_spaces is None or not len(points):
+        if not len(points):
             return 0.0
-        inside = np.all(points @ half_spaces[:, :3].T + half_spaces[:, 3] <= 0, axis=1)
+        inside = np.all(points @ DIRECTIONS.T <= self._hulls[container], axis=1)
         return float(inside.mean())
 
-    def _half_spaces(self, index: int) -> np.ndarray | None:
-        """(K, 4) half spaces of the hull of everything known of a body."""
-        body = self._geometry.bodies[index]
-        used = body.vertices[np.unique(body.faces)]
-        points = np.concatenate([used[:: max(1, len(used) // HULL_VERTICES)], body.seen])
-        try:
-            return ConvexHull(points).equations
-        except (QhullError, ValueError):
-            return None
+
+def _sphere(count: int) -> np.ndarray:
+    """(count, 3) directions spread evenly (Fibonacci)."""
+    number = np.arange(count) + 0.5
+    z = 1 - 2 * number / count
+    angle = np.pi * (1 + 5**0.5) * number
+    radius = np.sqrt(1 - z * z)
+    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle), z])
+
+
+# A hull is described by how far it reaches in these directions.
+DIRECTIONS = np.concatenate([np.eye(3), -np.eye(3), _sphere(122)])

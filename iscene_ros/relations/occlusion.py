@@ -8,7 +8,7 @@ import numpy as np
 
 from iscene_ros.relations.bodies import Body
 from iscene_ros.relations.candidates import Candidate
-from iscene_ros.relations.columns import ColumnGrid
+from iscene_ros.relations.columns import BITS, ColumnGrid, Triangles
 from iscene_ros.relations.facings import facings
 from iscene_ros.relations.predicate import Predicate
 from iscene_ros.relations.scene_geometry import SceneGeometry
@@ -32,15 +32,14 @@ def occlusion_candidates(
         return []
     area = sum(float(np.prod(body.size[:2])) for body in seen)
     grid = ColumnGrid(2, max(float(np.sqrt(area / RAYS)), 1e-6))
-    intervals = grid.intervals(seen)
-    pairs = np.unique(np.column_stack([intervals.body, intervals.cell]), axis=0)
-    rays = np.bincount(pairs[:, 0], minlength=len(seen))
+    intervals = grid.intervals(Triangles.of(seen))
+    pairs = np.unique((intervals.body << (2 * BITS)) | intervals.cell)
+    rays = np.bincount(pairs >> (2 * BITS), minlength=len(seen))
     f = facings(grid, intervals)
-    code = np.column_stack([f.lower, f.upper, f.cell])
-    hidden = np.unique(code, axis=0)
-    groups, counts = np.unique(hidden[:, :2], axis=0, return_counts=True)
+    hidden = np.unique(((f.lower * len(seen) + f.upper) << (2 * BITS)) | f.cell)
+    groups, counts = np.unique(hidden >> (2 * BITS), return_counts=True)
     found = []
-    for (near, far), count in zip(groups, counts, strict=True):
+    for (near, far), count in zip((divmod(g, len(seen)) for g in groups), counts, strict=True):
         share = float(count / max(rays[far], 1))
         one, other = int(index[near]), int(index[far])
         known = is_known(geometry, one, other)
@@ -59,5 +58,5 @@ def _projected(body: Body, camera_from_upright: np.ndarray) -> Body | None:
         return None
     depth = np.where(ahead, points[:, 2], 1.0)
     rays = np.column_stack([points[:, 0] / depth, points[:, 1] / depth, -1.0 / depth])
-    used = rays[np.unique(faces)]
+    used = rays[ahead]
     return replace(body, vertices=rays, faces=faces, low=used.min(axis=0), high=used.max(axis=0))

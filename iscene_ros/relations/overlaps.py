@@ -12,7 +12,7 @@ from iscene_ros.relations.contacts import DEEPEST
 from iscene_ros.relations.scene_geometry import SceneGeometry
 
 # Points inside a body at which it is asked whether another one encloses it.
-ENCLOSED_POINTS = 400
+ENCLOSED_POINTS = 250
 
 
 @dataclass(frozen=True)

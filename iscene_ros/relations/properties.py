@@ -87,7 +87,7 @@ def upright_axis(body: Body, up: np.ndarray) -> np.ndarray | None:
 def _stable_faces(body: Body) -> list[tuple[np.ndarray, float]]:
     """Normals of the hull's faces on which it stands, and the tangents of the tipping angles."""
     try:
-        hull = ConvexHull(body.vertices[np.unique(body.faces)])
+        hull = ConvexHull(body.points)
     except (QhullError, ValueError):
         return []
     normals, corners = hull.equations[:, :3], hull.points[hull.simplices]
@@ -125,7 +125,7 @@ def _oriented_box(body: Body) -> tuple[np.ndarray, np.ndarray]:
     """Transform into the frame of the smallest box, and its edges, the longest first."""
     import trimesh
 
-    points = body.vertices[np.unique(body.faces)]
+    points = body.points
     try:
         box_from_object, size = trimesh.bounds.oriented_bounds(points)
     except (QhullError, ValueError):

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from iscene_ros.relations.bodies import Body
-from iscene_ros.relations.columns import ColumnGrid, Intervals
+from iscene_ros.relations.columns import ColumnGrid, Intervals, Triangles
 from iscene_ros.relations.contacts import Patch, bearing_patches, sideways_patches
 from iscene_ros.relations.environment import Environment
 from iscene_ros.relations.facings import Facings, facings
 
 # Columns of all bodies along all axes together; they lie closer in small scenes.
-COLUMN_BUDGET = 60_000
+COLUMN_BUDGET = 40_000
 CLOSEST_COLUMNS_M = 3e-4
 
 
@@ -67,9 +67,10 @@ def measure(bodies: Sequence[Body], environment: Environment) -> SceneGeometry:
     area = float((sizes * np.roll(sizes, 1, axis=1)).sum())
     spacing = max(float(np.sqrt(area / COLUMN_BUDGET)), CLOSEST_COLUMNS_M)
     found = []
+    triangles = Triangles.of(bodies)
     for axis in range(3):
         grid = ColumnGrid(axis, spacing)
-        own = grid.intervals(bodies)
+        own = grid.intervals(triangles)
         cells = np.unique(own.cell)
         around = environment.intervals(grid, cells, len(bodies))
         found.append(Intervals.joined([own, around]))

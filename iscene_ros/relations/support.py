@@ -23,6 +23,9 @@ FARTHEST = 8.0
 TIPPING_SHARE = 0.02
 TIPPED = 4.0
 
+# What stands that firmly leans on nothing.
+STEADY = 1.5
+
 # What is enclosed less than this in volume is not held by a hollow.
 LEAST_ENCLOSED = 0.1
 
@@ -117,6 +120,8 @@ def leaning_candidates(
         place = geometry.bodies[body].center_of_mass[:2]
         margin, away = stability(geometry, body, contacts)
         scale = patch.sigma + TIPPING_SHARE * float(np.linalg.norm(geometry.bodies[body].size))
+        if margin > STEADY * scale:
+            continue
         normal = (patch.normal if body == patch.upper else -patch.normal)[:2]
         # A push toward the support holds what would tip away from it.
         lever = np.linalg.norm(away - place) * np.linalg.norm(normal)
