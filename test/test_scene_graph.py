@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 from made_objects import scene_object, scene_of
 from made_scenes import box
 
+from iscene_ros.camera import Camera
+from iscene_ros.observation import Observation
 from iscene_ros.predicates import PREDICATES
 from iscene_ros.relations.build import relate, with_relations
 from iscene_ros.relations.graph import SceneGraph
 from iscene_ros.relations.graph_files import to_dot, to_graphml, to_json, write_graph
-from iscene_ros.relations.graph_picture import draw_graph
+from iscene_ros.relations.graph_picture import COLORS, draw_graph
+from iscene_ros.relations.groups import scene_arrangements, shape_groups
 from iscene_ros.relations.predicate import Predicate
+from iscene_ros.relations.scene_picture import draw_graph_over_scene
 from iscene_ros.scene import Relation, RelationEvidence, Scene
 
 
@@ -149,3 +153,29 @@ def test_removal_order_ends_with_the_object_and_names_each_once(edges) -> None:
 
 def test_every_predicate_has_a_number_on_the_wire() -> None:
     assert {p.value for p in Predicate} == set(PREDICATES)
+
+
+def test_rows_of_equal_objects() -> None:
+    scene = scene_of(
+        *(scene_object(i, box((0.03, 0.05, 0.08), (0.1 * i, 0.0))) for i in (1, 2, 3, 4)),
+        scene_object(5, box((0.2, 0.05, 0.02), (0.0, 0.5))),
+    )
+    scene = with_relations(scene)
+    assert shape_groups(scene.graph) == ((1, 2, 3, 4),)
+    (row,) = scene_arrangements(scene)
+    assert row.kind == "row" and set(row.members) == {1, 2, 3, 4}
+
+
+def test_graph_is_drawn_over_the_scene() -> None:
+    scene = with_relations(tower())
+    camera = Camera(64, 48, np.array([[60.0, 0, 31.5], [0, 60.0, 23.5], [0, 0, 1]]))
+    observation = Observation(
+        depth=np.full((48, 64), 1.5, np.float32),
+        masks=np.ones((1, 48, 64), bool),
+        camera=camera,
+        world_from_camera=scene.frame_from_camera,
+    )
+    picture = np.asarray(draw_graph_over_scene(scene, observation))
+    assert picture.shape == (720, 960, 3)
+    blocked = np.abs(picture.astype(int) - COLORS["blocks_from_above"]).sum(axis=2) < 12
+    assert blocked.sum() > 50

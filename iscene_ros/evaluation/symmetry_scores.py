@@ -1,17 +1,22 @@
-"""Own symmetries of shapes whose groups are known."""
+"""Symmetries of shapes whose groups are known, and pairs of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.evaluation.report import markdown_table
 from iscene_ros.evaluation.truth import true_body
 from iscene_ros.relations.bodies import Body
+from iscene_ros.relations.certainty import probability
+from iscene_ros.relations.predicate import Predicate
+from iscene_ros.relations.same_shapes import same_shape_candidates
 from iscene_ros.relations.shape_samples import ShapeSample
 from iscene_ros.relations.symmetry import ANY_ANGLE, symmetry_axes, symmetry_planes
+from iscene_ros.scene import Mesh
 from iscene_ros.synthetic.part_builders import box, cylinder, ellipsoid, extrusion, pose, revolution
 from iscene_ros.synthetic.shapes import Part, Solid
 
@@ -88,35 +93,75 @@ def _prism(sides: int, width: float, height: float) -> KnownShape:
 
 
 def symmetry_report() -> str:
-    """A Markdown table of precision, recall and F1 of planes and axes."""
-    planes, axes = np.zeros(3), np.zeros(3)
+    """A Markdown table of precision, recall and F1 of planes, axes and pairs."""
+    planes, axes, pairs = np.zeros(3), np.zeros(3), np.zeros(3)
     for seed in range(SAMPLES):
         rng = np.random.default_rng(seed)
-        for shape in known_shapes(rng):
+        shapes = known_shapes(rng)
+        for shape in shapes:
             found_planes, found_axes = _found(shape, rng)
             planes += found_planes
             axes += found_axes
-    lines = [["own symmetry", "precision", "recall", "F1", "true", "found"]]
-    for name, (right, found, wanted) in (("planes", planes), ("axes with order", axes)):
+        pairs += _found_pairs(shapes, rng)
+    lines = [["symmetry", "precision", "recall", "F1", "true", "found"]]
+    rows = {"own planes": planes, "own axes with order": axes, "same or mirrored pairs": pairs}
+    for name, (right, found, wanted) in rows.items():
         scores = right / max(found, 1), right / max(wanted, 1), 2 * right / (found + wanted)
         lines.append([name, *(f"{100 * s:.1f}" for s in scores), f"{wanted:.0f}", f"{found:.0f}"])
     return f"Shapes with known symmetry, true meshes:\n\n{markdown_table(lines)}"
 
 
-def _found(shape: KnownShape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Right, found and true planes (3,), and axes (3,), of the shape in a random pose."""
+def _found_pairs(shapes: list[KnownShape], rng: np.random.Generator) -> np.ndarray:
+    """Right, found and true pairs (3,) among two copies of each shape and its mirror image."""
+    mirror = np.diag([1.0, 1.0, -1.0])
+    samples, names = [], []
+    for shape in shapes:
+        mesh = _mesh(shape)
+        is_chiral = shape.planes == ()
+        for turn in (np.eye(3), np.eye(3), mirror)[: 3 if is_chiral else 2]:
+            faces = mesh.faces if turn is not mirror else mesh.faces[:, ::-1]
+            samples.append(_turned(mesh.vertices @ turn, faces, rng)[0])
+            names.append((shape.name, turn is mirror))
+    wanted = {
+        (i, j, _pair(names[i], names[j]))
+        for i in range(len(names))
+        for j in range(i + 1, len(names))
+        if names[i][0] == names[j][0]
+    }
+    found = {
+        (c.subject, c.object, c.predicate)
+        for c in same_shape_candidates(samples, [True] * len(samples))
+        if probability(c) >= 0.5
+    }
+    return np.array([len(found & wanted), len(found), len(wanted)], float)
+
+
+def _pair(one: tuple[str, bool], other: tuple[str, bool]) -> Predicate:
+    return Predicate.SAME_SHAPE if one[1] == other[1] else Predicate.MIRRORED
+
+
+def _mesh(shape: KnownShape) -> Mesh:
     solid = Solid(shape.parts)
     low, high = (corner.numpy().astype(np.float64) for corner in solid.bounds())
 
     def distance(points: np.ndarray) -> np.ndarray:
-        import torch
-
         return solid.distance(torch.from_numpy(points).float()).numpy()
 
-    mesh = true_body(distance, low, high).mesh
+    return true_body(distance, low, high).mesh
+
+
+def _turned(
+    vertices: np.ndarray, faces: np.ndarray, rng: np.random.Generator
+) -> tuple[ShapeSample, np.ndarray]:
+    """A sample of a mesh in a random orientation, and the rotation (3, 3)."""
     turn = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
-    body = Body.of(1, mesh.vertices @ turn.T, mesh.faces, sigma=2e-4)
-    sample = ShapeSample.of(body)
+    return ShapeSample.of(Body.of(1, vertices @ turn.T, faces)), turn
+
+
+def _found(shape: KnownShape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Right, found and true planes (3,), and axes (3,), of the shape in a random pose."""
+    mesh = _mesh(shape)
+    sample, turn = _turned(mesh.vertices, mesh.faces, rng)
     planes = [plane.normal @ turn for plane in symmetry_planes(sample)]
     axes = [(axis.direction @ turn, axis.order) for axis in symmetry_axes(sample)]
     round_ = any(order == ANY_ANGLE for _, order in shape.axes)
