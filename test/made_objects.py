@@ -41,7 +41,7 @@ def scene_of(*objects, world_from_camera=None, gravity_camera=None):
         frame_from_camera=world_from_camera,
         gravity_camera=np.asarray(gravity_camera, np.float64),
         model_name="made",
-        model_checksum="0",
+        model_checksum="0" * 64,
         seed=0,
         steps=1,
         timings=Timings(),

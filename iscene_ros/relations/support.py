@@ -213,8 +213,8 @@ def patch_evidence(patch: Patch, from_lower: bool) -> RelationEvidence:
     """Evidence of a contact, its normal pointing to the edge's subject."""
     normal = patch.normal if from_lower else -patch.normal
     return RelationEvidence(
-        gap_m=max(patch.gap, 0.0),
-        penetration_m=max(-patch.gap, 0.0),
+        gap_m=max(0.0, patch.gap),
+        penetration_m=max(0.0, -patch.gap),
         area_m2=patch.area,
         contact_point=tuple(float(v) for v in patch.point),
         normal=tuple(float(v) for v in normal),
