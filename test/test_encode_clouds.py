@@ -6,7 +6,7 @@ import scene_updates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iscene_ros.predicates import PREDICATES, predicate_label, predicate_number
+from iscene_ros.relations.predicate import PREDICATES, predicate_label, predicate_number
 from iscene_ros.ros.encode_clouds import (
     CLOUD_TYPE,
     EDGE,

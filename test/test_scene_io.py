@@ -94,7 +94,7 @@ def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
 def test_document_follows_the_schema(scene: Scene) -> None:
     document = json.loads(dumps(to_document(scene)))
     validate(document)
-    assert document["frame_id"] == "world" and document["schema_version"] == "1.1"
+    assert document["frame_id"] == "world" and document["schema_version"] == "1.2"
     np.testing.assert_allclose(document["gravity"], [0, 0, -1], atol=1e-12)
     assert document["objects"][1]["mesh"] == "meshes/007_bowl.ply"
     assert '"color": [0, 133, 179]' in dumps(document)
@@ -129,7 +129,7 @@ def test_schema_names_the_fault(scene: Scene, path: tuple, value: object, named:
 def test_reads_version_1_0(scene: Scene, tmp_path: Path) -> None:
     write_scene(scene, tmp_path / "out")
     path = tmp_path / "out/scene.json"
-    path.write_text(path.read_text().replace('"1.1"', '"1.0"'))
+    path.write_text(path.read_text().replace('"1.2"', '"1.0"'))
     assert_same_scene(read_scene(tmp_path / "out"), scene)
 
 

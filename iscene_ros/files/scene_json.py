@@ -12,9 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from iscene_ros.errors import InputError
-from iscene_ros.scene import Mesh, Relation, Scene, SceneObject, SkippedObject, Timings
+from iscene_ros.scene import (
+    Mesh,
+    Relation,
+    RelationEvidence,
+    Scene,
+    SceneObject,
+    SkippedObject,
+    Timings,
+)
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 SCHEMA_PATH = Path(__file__).parents[1] / "schema" / "scene.schema.json"
 
 
@@ -34,7 +42,7 @@ def to_document(scene: Scene) -> dict:
         "frame_from_camera": _floats(scene.frame_from_camera),
         "objects": [_object_entry(scene_object) for scene_object in scene.objects],
         "skipped": [asdict(skipped) for skipped in scene.skipped],
-        "relations": [asdict(relation) for relation in scene.relations],
+        "relations": [_relation_entry(relation) for relation in scene.relations],
         "model": {"name": scene.model_name, "checksum": scene.model_checksum},
         "seed": int(scene.seed),
         "steps": int(scene.steps),
@@ -76,7 +84,7 @@ def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
         steps=document["steps"],
         timings=Timings(**timings),
         stamp=document["stamp"],
-        relations=tuple(Relation(**entry) for entry in document["relations"]),
+        relations=tuple(_relation(entry) for entry in document["relations"]),
         warnings=tuple(document["warnings"]),
     )
 
@@ -116,6 +124,35 @@ def _text(value: object, indent: str) -> str:
         entries = [_text(entry, deeper) for entry in value]
         return f"[\n{deeper}" + f",\n{deeper}".join(entries) + f"\n{indent}]"
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _relation_entry(relation: Relation) -> dict:
+    entry = {
+        "subject": int(relation.subject),
+        "predicate": str(relation.predicate),
+        "object": int(relation.object),
+        "confidence": float(relation.confidence),
+    }
+    if relation.evidence is None:
+        return entry
+    values = asdict(relation.evidence).items()
+    return entry | {"evidence": {name: _plain(v) for name, v in values if v is not None}}
+
+
+def _plain(value: object) -> object:
+    """Numbers of numpy and tuples as JSON has them."""
+    if isinstance(value, (tuple, np.ndarray)):
+        return _floats(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _relation(entry: dict) -> Relation:
+    evidence = entry.get("evidence")
+    if evidence is not None:
+        vectors = {n: tuple(v) for n, v in evidence.items() if isinstance(v, list)}
+        evidence = RelationEvidence(**(evidence | vectors))
+    ends = entry["subject"], entry["predicate"], entry["object"]
+    return Relation(*ends, entry["confidence"], evidence)
 
 
 def _object_entry(scene_object: SceneObject) -> dict:

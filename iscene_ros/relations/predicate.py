@@ -6,14 +6,15 @@ from enum import Enum
 
 
 class Predicate(str, Enum):
-    """A directed relation between a subject and an object; 0 is the environment."""
+    """A directed relation between a subject and an object; 0 is the environment.
+
+    The place is the number in the relation table of the node: append, never insert or reorder.
+    """
 
     SUPPORTED_BY = "supported_by"  # rests on it: contact from below that can bear load
-    SUPPORTS = "supports"
     LEANING_ON = "leaning_on"  # would fall or roll without this sideways contact
     TOUCHING = "touching"  # any contact, load-bearing or not
     INSIDE = "inside"  # a good part of its volume lies in the other one's hollow
-    CONTAINS = "contains"
     NEAR = "near"  # a gap of less than half the size of the smaller one
     ABOVE = "above"  # vertically above without contact
     BELOW = "below"
@@ -25,6 +26,8 @@ class Predicate(str, Enum):
     BLOCKS_FROM_ABOVE = "blocks_from_above"  # in the way when it is lifted straight up
     SAME_SHAPE = "same_shape"
     MIRRORED = "mirrored"  # its mirror image, in shape
+    SUPPORTS = "supports"
+    CONTAINS = "contains"
 
 
 INVERSE = {
@@ -41,3 +44,26 @@ INVERSE = {
 INVERSE.update({inverse: predicate for predicate, inverse in INVERSE.items()})
 
 SYMMETRIC = frozenset(predicate for predicate, inverse in INVERSE.items() if predicate is inverse)
+
+# What a person wants to see of a scene, one direction of each pair.
+TELLING = (
+    Predicate.SUPPORTED_BY,
+    Predicate.INSIDE,
+    Predicate.LEANING_ON,
+    Predicate.BLOCKS_FROM_ABOVE,
+)
+
+PREDICATES = tuple(predicate.value for predicate in Predicate)
+OTHER_NUMBER = 255
+OTHER_LABEL = "other"
+_NUMBERS = {predicate: number for number, predicate in enumerate(PREDICATES)}
+
+
+def predicate_number(predicate: str) -> int:
+    """The uint8 of a predicate; 255 = one that has no number."""
+    return _NUMBERS.get(predicate, OTHER_NUMBER)
+
+
+def predicate_label(number: int) -> str:
+    """The predicate of a number; "other" where it has none."""
+    return PREDICATES[number] if 0 <= number < len(PREDICATES) else OTHER_LABEL

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.predicates import OTHER_LABEL, OTHER_NUMBER, PREDICATES, predicate_number
+from iscene_ros.relations.predicate import OTHER_LABEL, OTHER_NUMBER, PREDICATES, predicate_number
 from iscene_ros.ros.messages import MessageTypes
 from iscene_ros.session.outputs import SceneUpdate, SurfaceCloud
 

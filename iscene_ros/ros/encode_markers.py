@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.pictures.colors import instance_color
-from iscene_ros.predicates import predicate_number
+from iscene_ros.relations.predicate import predicate_number
 from iscene_ros.ros.encode_geometry import (
     encode_color,
     encode_pose,

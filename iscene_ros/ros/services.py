@@ -16,7 +16,6 @@ from std_srvs.srv import SetBool, Trigger
 from iscene_ros.errors import InputError
 from iscene_ros.files.scene_io import write_scene
 from iscene_ros.session.outputs import SceneUpdate
-from iscene_ros.session.scene_update import world_scene
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.worker import Worker
 
@@ -89,7 +88,7 @@ class Services:
         if update is None:
             return _answer(response, False, "no scene yet; complete one first")
         directory = self._scene_directory(update)
-        job = worker.submit(lambda: write_scene(world_scene(update), directory, update.observation))
+        job = worker.submit(lambda: write_scene(update.world, directory, update.observation))
         outcome = await self._result(job)
         if isinstance(outcome, InputError):
             return _answer(response, False, str(outcome).replace("--out", "save_directory"))

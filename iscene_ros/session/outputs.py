@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Relation, Scene, SceneObject, SkippedObject
+
+if TYPE_CHECKING:
+    from iscene_ros.relations.graph import SceneGraph
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class SceneUpdate:
         scene: the frame's completion; ids are those of the world, frame_id as above.
         observation: what it was completed from; `instance_ids` are the ids of the world (an
             instance without an object has an id that no object has).
-        relations: edges between ids of the world; 0 is the environment.
+        relations: edges between ids of the world, with their evidence in frame_id; 0 is the
+            environment.
         first: nothing was published before, or the world was emptied since.
     """
 
@@ -74,6 +80,17 @@ class SceneUpdate:
     observation: Observation
     relations: tuple[Relation, ...] = ()
     first: bool = False
+
+    @cached_property
+    def world(self) -> Scene:
+        """The whole world as a scene, objects out of view included."""
+        objects = tuple(known.item for known in self.objects)
+        return replace(self.scene, objects=objects, relations=self.relations)
+
+    @property
+    def graph(self) -> SceneGraph:
+        """The graph of the whole world, to ask: `update.graph.removal_order(id)`."""
+        return self.world.graph
 
 
 @dataclass(frozen=True)

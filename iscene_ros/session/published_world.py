@@ -16,6 +16,8 @@ from iscene_ros.session.world import World, WorldRules
 
 # (new frame, old frame, stamp [ns]) to (4, 4) new_from_old, or None
 Between = Callable[[str, str, int], np.ndarray | None]
+# (made update, update before it) to the update that is published
+Finish = Callable[[SceneUpdate, SceneUpdate | None], SceneUpdate]
 
 
 class PublishedWorld:
@@ -38,21 +40,27 @@ class PublishedWorld:
         scene: Scene,
         settings: Settings,
         between: Between,
+        finish: Finish,
     ) -> SceneUpdate | None:
         """The update that a completed frame makes; None where all was forgotten since the frame.
 
-        Where anything fails, the world stays as it was.
+        Where anything fails, the world stays as it was. Only one thread may call it at a time.
         """
         with self._lock:
             if frame.resets != self.resets:
                 return None
             world, before, gone = self._world.copy(), self.update, self._gone
-            if before is not None and before.frame_id != frame.frame_id:
-                gone += _moved(world, before, frame.frame_id, between)
-            change = world.update(scene, tracked, frame.stamp_ns, WorldRules.of(settings))
-            update = scene_update(frame, tracked, scene, change, world, gone, before is None)
+        if before is not None and before.frame_id != frame.frame_id:
+            gone += _moved(world, before, frame.frame_id, between)
+        change = world.update(scene, tracked, frame.stamp_ns, WorldRules.of(settings))
+        update = scene_update(frame, tracked, scene, change, world, gone, before is None)
+        # This takes long; who forgets everything meanwhile does not wait for it.
+        update = finish(update, before)
+        with self._lock:
+            if frame.resets != self.resets:
+                return None
             self._world, self._gone, self.update = world, (), update
-            return update
+        return update
 
     def reset(self) -> SceneUpdate | None:
         """Forget everything; the emptied world, or None where nothing was published before."""

@@ -25,6 +25,7 @@ class Reason(str, Enum):
     UNSYNCHRONISED = "unsynchronised"
     OBSERVATION = "observation"
     MODEL = "model"
+    RELATIONS = "relations"
     MALFORMED = "malformed"
 
 

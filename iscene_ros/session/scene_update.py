@@ -59,12 +59,6 @@ def scene_update(
     )
 
 
-def world_scene(update: SceneUpdate) -> Scene:
-    """The whole world as a scene, objects out of view included."""
-    objects = tuple(known.item for known in update.objects)
-    return replace(update.scene, objects=objects, relations=update.relations)
-
-
 def emptied(update: SceneUpdate, removed: tuple[RemovedObject, ...]) -> SceneUpdate:
     """The update after all objects were forgotten."""
     return replace(

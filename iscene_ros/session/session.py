@@ -34,6 +34,7 @@ from iscene_ros.session.stamps import SECOND, nanoseconds
 from iscene_ros.session.status import Figures, status_of
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
+from iscene_ros.session.world_relations import WorldRelations
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class SceneSession:
                 tracked.observation, settings.steps or None, settings.seed, settings.faces
             )
             check_scene(scene, tracked.observation.instance_ids)
-            update = self._world.add(frame, tracked, scene, settings, self._poses.between)
+            related = WorldRelations(settings, lambda r, line: self.refuse(r, line, now_ns))
+            update = self._world.add(frame, tracked, scene, settings, self._poses.between, related)
         except RefusedInputError as error:
             self.refuse(error.reason, str(error), now_ns)
             return None

@@ -135,6 +135,14 @@ class Settings:
         0.3, "share of the surfaces that must agree for the same object", low=0, high=1, live=True
     )
 
+    relations: bool = _setting(
+        True, "work out how objects stand to each other after every completion", live=True
+    )
+    compare_shapes: bool = _setting(
+        True, "look for equal and mirrored shapes, too, which takes longer than all other "
+        "relations", live=True,
+    )  # fmt: skip
+
     frame_prefix: str = _setting("", "put before the TF names of objects")
     publish_tf: bool = _setting(True, "broadcast a TF frame for every object", live=True)
     marker_alpha: float = _setting(1.0, "opacity of the mesh markers", low=0, high=1, live=True)
