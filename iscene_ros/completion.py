@@ -17,6 +17,7 @@ from iscene_ros.model.checkpoint import LoadedModel, load_model
 from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
 from iscene_ros.model.volume_flow import token_positions
 from iscene_ros.observation import Observation
+from iscene_ros.relations.build import with_relations
 from iscene_ros.scene import Scene, Timings
 from iscene_ros.scene_objects import ObjectMaker, Progress, Report
 from iscene_ros.slot_batch import slot_batch
@@ -35,10 +36,12 @@ class CompletionOptions:
     Attributes:
         sampler: steps, guidance and averaging of the network.
         fit: of the cubes.
+        relations: whether the scene gets the edges of its graph.
     """
 
     sampler: SceneSamplerOptions = SceneSamplerOptions()
     fit: FitOptions = FitOptions()
+    relations: bool = True
 
 
 class SceneCompleter:
@@ -80,7 +83,8 @@ class SceneCompleter:
             progress: told what has been finished.
 
         Returns:
-            The scene in the world frame where the observation has a pose, else in the camera's.
+            The scene in the world frame where the observation has a pose, else in the camera's;
+            `scene.graph` answers how its objects stand to each other.
 
         Raises:
             InputError: all masks are empty or a setting is out of range.
@@ -102,7 +106,7 @@ class SceneCompleter:
         seconds = (sampled - started) / max(1, len(plan.instances))
         objects, skipped = maker.make_all(plan, distances, seconds, report)
         finished = time.perf_counter()
-        return Scene(
+        scene = Scene(
             frame_id=maker.frame_id,
             objects=objects,
             skipped=skipped,
@@ -118,6 +122,19 @@ class SceneCompleter:
             stamp=observation.stamp,
             warnings=(*observation.warnings, *warnings),
         )
+        return self._related(scene, observation) if self.options.relations else scene
+
+    def _related(self, scene: Scene, observation: Observation) -> Scene:
+        """The scene with its relations; with a warning where those cannot be had."""
+        started = time.perf_counter()
+        try:
+            scene = with_relations(scene, observation)
+        except Exception as error:  # the scene is worth more than its graph
+            line = f"relations: left out ({type(error).__name__}: {error})"
+            return replace(scene, warnings=(*scene.warnings, line))
+        spent = time.perf_counter() - started
+        total = scene.timings.total + spent
+        return replace(scene, timings=replace(scene.timings, relations=spent, total=total))
 
     def _sampler(self, steps: int | None) -> SceneSamplerOptions:
         sampler = self.options.sampler

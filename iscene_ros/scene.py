@@ -113,12 +113,13 @@ class Relation:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds by stage [s]."""
+    """Seconds by stage [s]; `total` includes all of them."""
 
     prepare: float = 0.0
     network: float = 0.0
     meshing: float = 0.0
     total: float = 0.0
+    relations: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -91,11 +91,24 @@ def test_default_goal_is_what_has_most_in_its_way() -> None:
     assert "(:goal (holding box-1))" in pddl_problem(TOWER)
 
 
-def test_unknown_goal_and_empty_scene_are_refused() -> None:
+def test_unknown_goal_is_refused() -> None:
     with pytest.raises(InputError, match="goal 9"):
         pddl_problem(TOWER, goal=9)
-    with pytest.raises(InputError, match="no object"):
-        pddl_problem(SceneGraph((), ()))
+
+
+def test_an_empty_scene_is_a_solved_problem(tmp_path) -> None:
+    pddl = pytest.importorskip("pddl")
+    problem = tmp_path / "problem.pddl"
+    problem.write_text(pddl_problem(SceneGraph((), ())), "utf-8")
+    task = pddl.parse_problem(problem)
+    assert not task.objects and task.goal in task.init
+
+
+def test_objects_may_be_named_as_their_frames() -> None:
+    names = {1: "box_1", 2: "cup_2", 3: "ball_3", 4: "thing_4"}
+    text = pddl_problem(TOWER, goal=1, names=names)
+    assert "(on cup_2 box_1)" in text and "(on box_1 environment)" in text
+    assert "(holding box_1)" in text and "box-1" not in text
 
 
 @given(

@@ -14,9 +14,15 @@ from iscene_ros.ros.typestore import DEFINITIONS
 
 TYPES = RosbagsTypes()
 DEFINED = sorted(f"{p.parts[-3]}/msg/{p.stem}" for p in DEFINITIONS.glob("*/msg/*.msg"))
-# Type hashes of the released packages (vision_msgs 4.1.1 on Jazzy, yolo_msgs 4.6.1); they cover
-# every type inside.
+# Type hashes of the released packages (vision_msgs 4.1.1, moveit_msgs 2.6.0 and plansys2_msgs 2.0.12
+# on Jazzy, yolo_msgs 4.6.1); they cover every type inside.
 RELEASED = {
+    "moveit_msgs/msg/PlanningScene": (
+        "0f58540ad5eab4b9ea827d53b763c793d8cabd202b3b301fcee25afa4ce1bd80"
+    ),
+    "plansys2_msgs/msg/Knowledge": (
+        "f30b3e7fd160c49d5e4188195a1cb2ec12c8579492f735bc7314f9bc6f02172d"
+    ),
     "vision_msgs/msg/Detection2DArray": (
         "214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968"
     ),

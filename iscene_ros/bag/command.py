@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iscene_ros.commands.completion_run import LoadCompleter, load_pretrained
+from iscene_ros.commands.completion_run import LoadCompleter, load_without_relations
 
 if TYPE_CHECKING:
     from iscene_ros.bag.driver import BagCounts, BagDriver
@@ -81,7 +81,7 @@ def check_rosbags() -> None:
         raise InputError("rosbags is not installed; run: pip install 'iscene_ros[bag]'")
 
 
-def run(args: argparse.Namespace, load_completer: LoadCompleter = load_pretrained) -> int:
+def run(args: argparse.Namespace, load_completer: LoadCompleter = load_without_relations) -> int:
     """Complete the frames of a bag."""
     check_rosbags()
     from iscene_ros.bag.driver import BagDriver, BagOptions

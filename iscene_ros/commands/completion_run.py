@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from iscene_ros.errors import InputError
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Scene
 
@@ -38,6 +39,13 @@ def load_pretrained(name_or_path: str, device: str) -> Completer:
     return SceneCompleter.from_pretrained(name_or_path, device)
 
 
+def load_without_relations(name_or_path: str, device: str) -> Completer:
+    """The same for those who do not ask for the relations of single frames."""
+    from iscene_ros.completion import CompletionOptions, SceneCompleter
+
+    return SceneCompleter.from_pretrained(name_or_path, device, CompletionOptions(relations=False))
+
+
 def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that say how to complete."""
     parser.add_argument(
@@ -58,6 +66,19 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         help="most triangles a mesh (default: %(default)s)",
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument(
+        "--pddl",
+        type=Path,
+        nargs=2,
+        metavar=("DOMAIN", "PROBLEM"),
+        help="files to write for task planners: what has to be put away to hold an object",
+    )
+    parser.add_argument(
+        "--pddl-goal",
+        type=_positive,
+        metavar="ID",
+        help="instance to hold in the end (default: the one with the most in its way)",
+    )
 
 
 def complete_to(
@@ -75,20 +96,32 @@ def complete_to(
         load_completer: makes the completer of a model's name and a device.
     """
     from iscene_ros.commands.scene_table import format_table
+    from iscene_ros.files.pddl_files import check_pddl_files, write_pddl
     from iscene_ros.files.result_directory import check_writable
     from iscene_ros.files.scene_io import write_scene
+    from iscene_ros.planning.pddl import pddl_problem
 
+    if args.pddl:
+        check_pddl_files(args.pddl, directory)
+    elif args.pddl_goal:
+        raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
     check_writable(directory)
     completer = load_completer(args.model, args.device)
     with _Progress() as progress:
         scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
         progress.say("write")
+        problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
         write_scene(scene, directory, observation)
+        if args.pddl:
+            write_pddl(args.pddl, problem)
         progress.finish()
     for warning in scene.warnings:
         print(f"iscene: warning: {warning}", file=sys.stderr)
     print(format_table(scene))
-    print(f"written to {directory}/: scene.json, scene.glb, overview.png, meshes/")
+    graph = "graph.png, " if scene.relations else ""
+    print(f"written to {directory}/: scene.json, scene.glb, overview.png, {graph}meshes/")
+    if args.pddl:
+        print(f"for task planners: {args.pddl[0]}, {args.pddl[1]}")
 
 
 class _Progress:

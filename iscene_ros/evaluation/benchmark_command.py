@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from iscene_ros.commands.completion_run import DEFAULT_MODEL, Completer, load_pretrained
+from iscene_ros.commands.completion_run import DEFAULT_MODEL, Completer, load_without_relations
 from iscene_ros.errors import InputError
 from iscene_ros.evaluation.benchmark import Measurement, benchmark
 from iscene_ros.evaluation.table_scene import MAX_OBJECTS
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
     if args.messages or args.node:
         return _measure_layer(args, machine)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
-    load = load or partial(load_pretrained, args.model, args.device)
+    load = load or partial(load_without_relations, args.model, args.device)
     measured: list[Measurement] = []
     for one in benchmark(load, sorted(args.objects), sorted(args.steps), args.repeats):
         measured.append(one)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return relation_command.run(args)
     from tqdm import tqdm
 
-    from iscene_ros.completion import SceneCompleter
+    from iscene_ros.completion import CompletionOptions, SceneCompleter
     from iscene_ros.confidence import Calibration
     from iscene_ros.evaluation import calibration
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, evaluate_scenes
@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         steps=args.steps,
         baselines=not args.no_baselines,
     )
-    completer = SceneCompleter.from_pretrained(args.model, args.device)
+    unrelated = CompletionOptions(relations=False)
+    completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)
     if args.calibrate:
         completer = calibration.with_calibration(completer, Calibration())
         level = calibration.fit_level(completer, options)

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Score relations, print the tables, write them with every edge."""
     from tqdm import tqdm
 
-    from iscene_ros.completion import SceneCompleter
+    from iscene_ros.completion import CompletionOptions, SceneCompleter
     from iscene_ros.evaluation.machine import this_machine
     from iscene_ros.evaluation.relation_evaluation import RelationOptions, evaluate_relations
     from iscene_ros.evaluation.relation_fit import Examples, write_table
@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         steps=args.steps,
         cache=args.out,
     )
-    completer = SceneCompleter.from_pretrained(args.model, args.device)
+    unrelated = CompletionOptions(relations=False)
+    completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)
     examples = Examples() if args.calibrate else None
     with tqdm(total=options.scenes, unit="scene") as bar:
         scores = RelationScores()

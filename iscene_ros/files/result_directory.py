@@ -13,7 +13,7 @@ from iscene_ros.errors import InputError
 
 SCENE_FILE = "scene.json"
 MESH_DIRECTORY = "meshes"
-_FILES = {SCENE_FILE, "scene.glb", "overview.png"}
+_FILES = {SCENE_FILE, "scene.glb", "overview.png", "graph.png"}
 
 
 def check_writable(directory: Path) -> None:

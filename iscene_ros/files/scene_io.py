@@ -11,6 +11,7 @@ from iscene_ros.files.result_directory import MESH_DIRECTORY, SCENE_FILE, new_re
 from iscene_ros.files.scene_json import dumps, from_document, mesh_path, to_document, validate
 from iscene_ros.observation import Observation
 from iscene_ros.pictures.overview import draw_overview
+from iscene_ros.relations.graph_files import write_graph
 from iscene_ros.scene import Scene
 
 __all__ = ["read_scene", "validate", "write_scene"]
@@ -20,7 +21,8 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
     """Write a scene, whole or not at all; an earlier result in `directory` is replaced.
 
     Files: scene.json (see schema/scene.schema.json), meshes/<id>_<label>.ply in each object's own
-    frame, scene.glb, and overview.png where the observation is given.
+    frame, scene.glb, overview.png where the observation is given, graph.png where the relations are
+    known.
 
     Args:
         scene: what was completed.
@@ -40,6 +42,8 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
         write_glb(scene, temporary / "scene.glb")
         if observation is not None:
             draw_overview(scene, observation).save(temporary / "overview.png")
+        if scene.relations:
+            write_graph(scene.graph, temporary / "graph.png")
         (temporary / SCENE_FILE).write_text(dumps(document), "utf-8")
 
 

@@ -49,14 +49,15 @@ def scene_changes(
         known = {}
     for object_id, item in wanted.items():
         old = known.get(object_id)
-        if old is None or not _same_mesh(old.mesh, item.mesh):
+        if old is None or not same_mesh(old.mesh, item.mesh):
             changes.append(Change(object_id, Operation.ADD))
         elif not _same_pose(old, item):
             changes.append(Change(object_id, Operation.MOVE))
     return tuple(change for change in changes if change.id not in attached)
 
 
-def _same_mesh(one: Mesh, other: Mesh) -> bool:
+def same_mesh(one: Mesh, other: Mesh) -> bool:
+    """Whether two meshes have the same vertices and faces."""
     return np.array_equal(one.faces, other.faces) and np.array_equal(one.vertices, other.vertices)
 
 

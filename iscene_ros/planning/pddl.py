@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from iscene_ros.errors import InputError
 from iscene_ros.relations.graph import ENVIRONMENT, SceneGraph
@@ -11,6 +11,7 @@ from iscene_ros.relations.predicate import Predicate
 
 DOMAIN_NAME = "iscene-scene"
 ENVIRONMENT_NAME = "environment"
+HAND_EMPTY = "hand-empty"
 
 DOMAIN = f""";; Facts describe the scene as it was seen; an item that is away has left its place.
 (define (domain {DOMAIN_NAME})
@@ -53,36 +54,55 @@ def pddl_domain() -> str:
     return DOMAIN
 
 
-def pddl_problem(graph: SceneGraph, goal: int | None = None, name: str = "scene") -> str:
-    """The facts of a graph as a problem.
+def pddl_problem(
+    graph: SceneGraph,
+    goal: int | None = None,
+    name: str = "scene",
+    names: Mapping[int, str] | None = None,
+) -> str:
+    """The facts of a graph as a problem; that of an empty scene is solved from the beginning.
 
     Args:
         graph: of the scene.
         goal: id of the object to hold in the end; None = the one with the most in its way.
         name: of the problem.
+        names: PDDL names of the objects by id; None = `item_names`.
 
     Raises:
-        InputError: the graph has no object, or not the one of the goal.
+        InputError: the graph does not have the object of the goal.
     """
-    if not graph.ids:
-        raise InputError("pddl: the scene has no object, so there is nothing to plan")
-    if goal is None:
-        goal = max(graph.ids, key=lambda i: (len(graph.removal_order(i)), -i))
-    if goal not in graph.ids:
+    if goal is not None and goal not in graph.ids:
         raise InputError(f"pddl: goal {goal} is not an object of the scene {graph.ids}")
-    names = item_names(graph)
-    objects = "\n".join(f"    {names[i]} - item" for i in graph.ids)
-    facts = "\n".join(f"    ({fact})" for fact in pddl_facts(graph))
+    names = names or item_names(graph)
+    objects = "".join(f"\n    {names[i]} - item" for i in graph.ids)
+    facts = "".join(f"\n    ({fact})" for fact in pddl_facts(graph, names))
     return (
-        f"(define (problem {_identifier(name)})\n  (:domain {DOMAIN_NAME})\n"
-        f"  (:objects\n{objects})\n  (:init\n    (hand-empty)\n{facts})\n"
-        f"  (:goal (holding {names[goal]})))\n"
+        f"(define (problem {pddl_identifier(name)})\n  (:domain {DOMAIN_NAME})\n"
+        + (f"  (:objects{objects})\n" if objects else "")
+        + f"  (:init\n    ({HAND_EMPTY}){facts})\n"
+        f"  (:goal ({pddl_goal(graph, goal, names)})))\n"
     )
 
 
-def pddl_facts(graph: SceneGraph) -> tuple[str, ...]:
-    """The facts of a graph, such as "on mug-3 environment", sorted."""
-    names = item_names(graph)
+def pddl_goal(
+    graph: SceneGraph, goal: int | None = None, names: Mapping[int, str] | None = None
+) -> str:
+    """The fact to reach, such as "holding mug-3"; arguments as of `pddl_problem`."""
+    if not graph.ids:
+        return HAND_EMPTY
+    if goal is None:
+        goal = max(graph.ids, key=lambda i: (len(graph.removal_order(i)), -i))
+    return f"holding {(names or item_names(graph))[goal]}"
+
+
+def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tuple[str, ...]:
+    """The facts of a graph, such as "on mug-3 environment", sorted.
+
+    Args:
+        graph: of the scene.
+        names: PDDL names of the objects by id; None = `item_names`.
+    """
+    names = {ENVIRONMENT: ENVIRONMENT_NAME} | dict(names or item_names(graph))
     facts = set()
     for predicate, word in FACTS.items():
         for subject, _, obj in graph.edges(predicate):
@@ -99,7 +119,7 @@ def pddl_facts(graph: SceneGraph) -> tuple[str, ...]:
 def item_names(graph: SceneGraph) -> dict[int, str]:
     """PDDL names of all nodes: label and id, such as "mug-3"; the environment is a constant."""
     names = {ENVIRONMENT: ENVIRONMENT_NAME}
-    names.update({i: f"{_identifier(graph.label(i))}-{i}" for i in graph.ids})
+    names.update({i: f"{pddl_identifier(graph.label(i))}-{i}" for i in graph.ids})
     return names
 
 
@@ -135,7 +155,7 @@ def _removal_of_all(ids: Iterable[int], blockers: dict[int, tuple[int, ...]]) ->
     return order
 
 
-def _identifier(text: str) -> str:
+def pddl_identifier(text: str) -> str:
     """Lower-case letters, digits and hyphens, beginning with a letter."""
     cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     return cleaned if re.match(r"[a-z]", cleaned) else f"item-{cleaned}".rstrip("-")

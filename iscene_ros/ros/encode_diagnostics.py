@@ -31,17 +31,10 @@ def encode_diagnostics(
     ]
     told = types.make(
         STATUS_TYPE,
-        level=_level(types, status.level),
+        level=types.byte(LEVELS[status.level]),
         message=status.summary,
         hardware_id=hardware_id,
         values=values,
     )
     told.name = name  # `make` calls the type so
     return types.make(DIAGNOSTICS_TYPE, header=types.header(stamp_ns, ""), status=[told])
-
-
-def _level(types: MessageTypes, level: str) -> int | bytes:
-    """The `byte` of a level: rclpy holds it as bytes of length one, rosbags as a number."""
-    number = LEVELS[level]
-    is_bytes = isinstance(types.make(STATUS_TYPE).level, bytes)
-    return bytes([number]) if is_bytes else number

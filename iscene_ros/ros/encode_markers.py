@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.pictures.colors import instance_color
-from iscene_ros.relations.predicate import predicate_number
+from iscene_ros.relations.predicate import TELLING, predicate_number
 from iscene_ros.ros.encode_geometry import (
     encode_color,
     encode_pose,
@@ -60,15 +60,17 @@ def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
 
     Arrows join the centres of the boxes; the environment is the middle of the other's underside.
     Each message replaces all of the one before. An edge to an object that is not in the world is
-    left out. The colour tells the predicate, the opacity the confidence.
+    left out, and so is what would clutter the view: nearness, contact, directions, the inverse of
+    what is shown. The colour tells the predicate, the opacity the confidence.
     """
     header = types.header(update.stamp_ns, update.frame_id)
     items = {known.id: known.item for known in update.objects}
     markers = [_mesh_marker(types, header, MeshMarker(DELETE_ALL), 1.0)]
     pairs: Counter[frozenset[int]] = Counter()
+    telling = {predicate.value for predicate in TELLING}
     for index, relation in enumerate(update.relations):
         ends = _ends(relation, items)
-        if ends is not None:
+        if ends is not None and relation.predicate in telling:
             pair = frozenset((relation.subject, relation.object))
             # Several names of one pair stand one above the other.
             middle = (ends[0] + ends[1]) / 2 + [0, 0, LETTER_M * (1 + pairs[pair])]

@@ -31,6 +31,10 @@ class MessageTypes(ABC):
         """What a field of type uint8[] takes, from contiguous values of any dtype."""
 
     @abstractmethod
+    def byte(self, number: int) -> Any:
+        """What a field of type byte takes."""
+
+    @abstractmethod
     def serialize(self, name: str, message: Any) -> bytes:
         """The CDR bytes of a message, with the 4 bytes of encapsulation."""
 
@@ -83,6 +87,10 @@ class RclpyTypes(MessageTypes):
         made.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
         return made
 
+    def byte(self, number: int) -> bytes:
+        """See `MessageTypes.byte`."""
+        return bytes([number])
+
     def serialize(self, name: str, message: Any) -> bytes:
         """See `MessageTypes.serialize`."""
         from rclpy.serialization import serialize_message
@@ -127,6 +135,10 @@ class RosbagsTypes(MessageTypes):
     def byte_array(self, values: np.ndarray) -> np.ndarray:
         """See `MessageTypes.byte_array`."""
         return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+
+    def byte(self, number: int) -> int:
+        """See `MessageTypes.byte`."""
+        return number
 
     def serialize(self, name: str, message: Any) -> bytes:
         """See `MessageTypes.serialize`."""

@@ -14,11 +14,12 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from iscene_ros.ros.encode_diagnostics import encode_diagnostics
 from iscene_ros.ros.intake import Intake
 from iscene_ros.ros.messages import RclpyTypes
+from iscene_ros.ros.moveit import MoveItScene
 from iscene_ros.ros.parameters import Parameters
 from iscene_ros.ros.publishing import Outputs
 from iscene_ros.ros.services import Services
 from iscene_ros.ros.subscribing import Inputs
-from iscene_ros.session.outputs import Status
+from iscene_ros.session.outputs import SceneUpdate, Status
 from iscene_ros.session.recovery import Completer, RecoveringCompleter
 from iscene_ros.session.refusal import Reason
 from iscene_ros.session.session import SceneSession
@@ -69,6 +70,7 @@ class SceneNode(LifecycleNode):
         self._types = RclpyTypes()
         self.session: SceneSession | None = None
         self._worker: Worker | None = None
+        self._moveit: MoveItScene | None = None
         self._scene_inputs: Inputs | None = None
         self._poll_timer = None
         self._failure = ""
@@ -95,9 +97,8 @@ class SceneNode(LifecycleNode):
             return FAILURE
         self._failure = ""
         self.session = SceneSession(settings, completer, log.warning)
-        self._scene_services = Services(
-            self, lambda: self._worker, self.session, self._scene_outputs.publish
-        )
+        self._scene_services = Services(self, lambda: self._worker, self.session, self._publish)
+        self._moveit = self._moveit_scene()
         log.info(f"model {settings.model} loaded")
         return SUCCESS
 
@@ -114,9 +115,7 @@ class SceneNode(LifecycleNode):
             return FAILURE
         self._failure = ""
         super().on_activate(state)
-        self._worker = Worker(
-            self.session, self._now_ns, self._scene_outputs.publish, self.get_logger().error
-        )
+        self._worker = Worker(self.session, self._now_ns, self._publish, self.get_logger().error)
         self._poll_timer = self.create_timer(POLL_PERIOD, self._poll)
         return SUCCESS
 
@@ -160,12 +159,32 @@ class SceneNode(LifecycleNode):
             return
         self._scene_services.destroy()
         self._scene_outputs.destroy()
-        self.session = self._scene_services = self._scene_outputs = None
+        if self._moveit is not None:
+            self._moveit.destroy()
+        self.session = self._moveit = self._scene_services = self._scene_outputs = None
         gc.collect()
         import torch
 
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _moveit_scene(self) -> MoveItScene | None:
+        """None where moveit_msgs is not installed."""
+
+        def refused(line: str) -> None:
+            if self.session is not None:
+                self._refuse(Reason.PLANNING_SCENE, line)
+
+        try:
+            return MoveItScene(self, self._types, self._scene_outputs.pictures, refused)
+        except LookupError:
+            return None
+
+    def _publish(self, update: SceneUpdate) -> None:
+        """An update to all who want it; MoveIt last, since bodies for it take longest."""
+        self._scene_outputs.publish(update)
+        if self._moveit is not None:
+            self._moveit.publish(update, self._scene_parameters.settings)
 
     def _apply(self, settings: Settings) -> None:
         """Settings changed while running."""
@@ -209,6 +228,7 @@ class SceneNode(LifecycleNode):
 
 
 def _load_pretrained(model: str, device: str) -> Completer:
-    from iscene_ros.completion import SceneCompleter
+    from iscene_ros.completion import CompletionOptions, SceneCompleter
 
-    return SceneCompleter.from_pretrained(model, device)
+    # The session relates the whole world, of which a frame shows a part.
+    return SceneCompleter.from_pretrained(model, device, CompletionOptions(relations=False))

@@ -101,8 +101,11 @@ class Services:
         return base / f"scene_{update.stamp_ns // 10**9}_{update.stamp_ns % 10**9:09d}"
 
     def _reset(self, request: Any, response: Any) -> Any:
-        emptied = self._session.reset()
-        if emptied is not None:
+        emptied, worker = self._session.reset(), self._worker()
+        if emptied is not None and worker is not None:
+            # After what the worker may be publishing now.
+            worker.submit(lambda: self._publish(emptied))
+        elif emptied is not None:
             self._publish(emptied)
         return _answer(response, True, "all objects forgotten")
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from iscene_ros.ros.encode_clouds import CLOUD_TYPE, LABELS_TYPE
 from iscene_ros.ros.encode_diagnostics import DIAGNOSTICS_TYPE
 from iscene_ros.ros.encode_images import IMAGE_TYPE
+from iscene_ros.ros.encode_knowledge import KNOWLEDGE_TYPE
 from iscene_ros.ros.encode_objects import DETECTIONS_TYPE, TRANSFORMS_TYPE
+from iscene_ros.ros.encode_planning_scene import PLANNING_SCENE_TYPE
 from iscene_ros.ros.encode_texts import STRING_TYPE
 from iscene_ros.ros.mesh_markers import MARKERS_TYPE
 
@@ -22,18 +24,22 @@ class OutputTopic:
         latched: QoS reliable and transient local, depth 1: a late subscriber gets the newest
             message. Others are reliable and volatile.
         description: one sentence.
+        optional: left out where the package of its type is not installed.
     """
 
     name: str
     type_name: str
     latched: bool
     description: str
+    optional: bool = False
 
 
 OBJECTS, MESHES, CLOUD, TF = "~/objects", "~/meshes", "~/cloud", "/tf"
 SCENE_GRAPH, RELATIONS = "~/scene_graph", "~/relations"
 RELATION_LABELS, RELATION_MARKERS = "~/relation_labels", "~/relation_markers"
 OVERLAY, DIAGNOSTICS = "~/overlay", "/diagnostics"
+PDDL_DOMAIN, PDDL_PROBLEM, KNOWLEDGE = "~/pddl_domain", "~/pddl", "~/knowledge"
+PLANNING_SCENE = "~/planning_scene"
 
 OUTPUTS = (
     OutputTopic(OBJECTS, DETECTIONS_TYPE, True, "box, pose, class and id of every object"),
@@ -60,10 +66,31 @@ OUTPUTS = (
         RELATION_LABELS, LABELS_TYPE, True, "the name of each predicate number of ~/relations"
     ),
     OutputTopic(
-        RELATION_MARKERS, MARKERS_TYPE, True, "the relations as named arrows between objects"
+        RELATION_MARKERS,
+        MARKERS_TYPE,
+        True,
+        "support, containment, leaning and blocking as named arrows",
+    ),
+    OutputTopic(PDDL_DOMAIN, STRING_TYPE, True, "types, predicates and actions for task planners"),
+    OutputTopic(
+        PDDL_PROBLEM, STRING_TYPE, True, "the relations as facts of a PDDL problem of that domain"
+    ),
+    OutputTopic(
+        KNOWLEDGE,
+        KNOWLEDGE_TYPE,
+        True,
+        "the same for PlanSys2, where plansys2_msgs is installed",
+        optional=True,
     ),
     OutputTopic(
         OVERLAY, IMAGE_TYPE, False, "the image with its masks and outlines of completed objects"
+    ),
+    OutputTopic(
+        PLANNING_SCENE,
+        PLANNING_SCENE_TYPE,
+        False,
+        "what changed, as collision objects for MoveIt, where moveit_msgs is installed",
+        optional=True,
     ),
     OutputTopic(
         DIAGNOSTICS, DIAGNOSTICS_TYPE, False, "how the session does; what was refused, and why"

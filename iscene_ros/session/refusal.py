@@ -26,6 +26,7 @@ class Reason(str, Enum):
     OBSERVATION = "observation"
     MODEL = "model"
     RELATIONS = "relations"
+    PLANNING_SCENE = "planning scene"
     MALFORMED = "malformed"
 
 

@@ -152,6 +152,19 @@ class Settings:
     inline_meshes: bool = _setting(
         False, "put the meshes into ~/scene_graph instead of naming their markers", live=True
     )
+    moveit: bool = _setting(
+        True, "tell objects to MoveIt where its service apply_planning_scene is there", live=True
+    )
+    collision_shape: str = _setting(
+        "auto",
+        "objects for MoveIt: auto: convex parts where coacd is installed, else the hull; hull; "
+        "mesh: at most 5000 triangles",
+        choices=("auto", "hull", "mesh"),
+        live=True,
+    )
+    collision_padding: float = _setting(
+        0.0, "objects for MoveIt are larger by this on all sides [m]", low=0, high=1, live=True
+    )
     save_directory: str = _setting(
         "iscene_scenes", "where ~/save_scene writes; a folder a call", live=True
     )

@@ -1,0 +1,54 @@
+"""What task planners take: PDDL as text, and the knowledge of PlanSys2."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from iscene_ros.planning.pddl import (
+    ENVIRONMENT_NAME,
+    pddl_domain,
+    pddl_facts,
+    pddl_goal,
+    pddl_problem,
+)
+from iscene_ros.ros.encode_texts import encode_string
+from iscene_ros.ros.messages import MessageTypes
+from iscene_ros.session.outputs import SceneUpdate
+
+KNOWLEDGE_TYPE = "plansys2_msgs/msg/Knowledge"
+
+
+def encode_pddl_domain(types: MessageTypes) -> Any:
+    """A std_msgs/String: the domain, always the same."""
+    return encode_string(types, pddl_domain())
+
+
+def encode_pddl_problem(types: MessageTypes, update: SceneUpdate) -> Any:
+    """A std_msgs/String: the world as a problem; its objects are named as their TF frames."""
+    return encode_string(types, pddl_problem(update.graph, names=pddl_names(update)))
+
+
+def encode_knowledge(types: MessageTypes, update: SceneUpdate) -> Any:
+    """A plansys2_msgs/Knowledge: the same objects, facts and goal.
+
+    Raises:
+        LookupError: plansys2_msgs is not installed.
+    """
+    names = pddl_names(update)
+    return types.make(
+        KNOWLEDGE_TYPE,
+        instances=[*names.values(), ENVIRONMENT_NAME],
+        predicates=["hand-empty", *pddl_facts(update.graph, names)],
+        goal=f"(and ({pddl_goal(update.graph, None, names)}))",
+    )
+
+
+def pddl_names(update: SceneUpdate) -> dict[int, str]:
+    """The names of the objects, in lower case and without what PDDL does not allow."""
+    return {known.id: _pddl_name(known.name) for known in update.objects}
+
+
+def _pddl_name(name: str) -> str:
+    cleaned = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")
+    return cleaned if re.match(r"[a-z]", cleaned) else f"item-{cleaned}"

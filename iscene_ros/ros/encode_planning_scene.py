@@ -1,0 +1,121 @@
+"""What a motion planner has to be told, as a diff of moveit_msgs/PlanningScene."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from iscene_ros.planning.collision import CollisionBody, Subframe
+from iscene_ros.planning.told import Difference
+from iscene_ros.ros.encode_geometry import encode_color, encode_pose, vector_values
+from iscene_ros.ros.messages import MessageTypes
+from iscene_ros.scene import Mesh
+
+PLANNING_SCENE_TYPE = "moveit_msgs/msg/PlanningScene"
+COLLISION_OBJECT_TYPE = "moveit_msgs/msg/CollisionObject"
+# moveit_msgs/CollisionObject: operations. shape_msgs/SolidPrimitive: type.
+ADD, REMOVE, MOVE = 0, 1, 3
+BOX = 1
+SUPPORT_COLOR = np.array([150, 150, 150], np.uint8)
+
+
+def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
+    """A moveit_msgs/PlanningScene with is_diff: what to remove, add and move.
+
+    One CollisionObject an object: its id is the object's name, its pose that of the object, the
+    meshes and subframes lie in the object's frame. MOVE brings only the pose. The support is one
+    object of boxes. What the difference does not name stays as it is, the robot's state and what
+    is attached to it above all.
+
+    Raises:
+        LookupError: moveit_msgs is not installed.
+    """
+    picture = difference.picture
+    header = types.header(picture.stamp_ns, picture.frame_id)
+    objects = [_object(types, header, name, REMOVE) for name in difference.removed]
+    objects += [_added(types, header, name, body) for name, body in difference.added]
+    if difference.supports:
+        objects.append(_support(types, header, difference))
+    objects += [
+        _object(types, header, name, MOVE, pose=encode_pose(types, body.frame_from_object))
+        for name, body in difference.moved
+    ]
+    return types.make(
+        PLANNING_SCENE_TYPE,
+        object_colors=_colors(types, difference),
+        world=types.make("moveit_msgs/msg/PlanningSceneWorld", collision_objects=objects),
+        # A state that is no diff would say that nothing is attached.
+        robot_state=types.make("moveit_msgs/msg/RobotState", is_diff=True),
+        is_diff=True,
+    )
+
+
+def _object(types: MessageTypes, header: Any, name: str, operation: int, **values: Any) -> Any:
+    if not name:
+        raise ValueError("a collision object without id would stand for all objects")
+    number = types.byte(operation)
+    return types.make(COLLISION_OBJECT_TYPE, header=header, id=name, operation=number, **values)
+
+
+def _added(types: MessageTypes, header: Any, name: str, body: CollisionBody) -> Any:
+    still = encode_pose(types, np.eye(4))
+    return _object(
+        types,
+        header,
+        name,
+        ADD,
+        pose=encode_pose(types, body.frame_from_object),
+        type=types.make("object_recognition_msgs/msg/ObjectType", key=body.label),
+        meshes=[_mesh(types, piece) for piece in body.pieces],
+        mesh_poses=[still for _ in body.pieces],
+        subframe_names=[frame.name for frame in body.subframes],
+        subframe_poses=[_subframe(types, frame) for frame in body.subframes],
+    )
+
+
+def _subframe(types: MessageTypes, frame: Subframe) -> Any:
+    return encode_pose(types, frame.object_from_subframe)
+
+
+def _mesh(types: MessageTypes, mesh: Mesh) -> Any:
+    triangles = [
+        types.make("shape_msgs/msg/MeshTriangle", vertex_indices=corners)
+        for corners in mesh.faces.astype(np.uint32)
+    ]
+    points = [
+        types.make("geometry_msgs/msg/Point", **vector_values(vertex)) for vertex in mesh.vertices
+    ]
+    return types.make("shape_msgs/msg/Mesh", triangles=triangles, vertices=points)
+
+
+def _support(types: MessageTypes, header: Any, difference: Difference) -> Any:
+    boxes = [_box(types, support.size) for support in difference.supports]
+    poses = [encode_pose(types, support.frame_from_box) for support in difference.supports]
+    return _object(
+        types,
+        header,
+        difference.picture.support_name,
+        ADD,
+        pose=encode_pose(types, np.eye(4)),
+        primitives=boxes,
+        primitive_poses=poses,
+    )
+
+
+def _box(types: MessageTypes, size: np.ndarray) -> Any:
+    made = types.make(
+        "shape_msgs/msg/SolidPrimitive", dimensions=np.asarray(size, np.float64).tolist()
+    )
+    made.type = BOX
+    return made
+
+
+def _colors(types: MessageTypes, difference: Difference) -> list[Any]:
+    colors = [(name, body.color) for name, body in difference.added]
+    if difference.supports:
+        colors.append((difference.picture.support_name, SUPPORT_COLOR))
+    return [
+        types.make("moveit_msgs/msg/ObjectColor", id=name, color=encode_color(types, color, 1.0))
+        for name, color in colors
+    ]

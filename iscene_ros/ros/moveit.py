@@ -1,0 +1,145 @@
+"""Tells a running MoveIt of the world by its services, without ever waiting for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.client import Client
+from rclpy.node import Node
+from rclpy.task import Future
+
+from iscene_ros.planning.planner_picture import PictureMaker, PlannerPicture
+from iscene_ros.planning.told import Difference, ToldScene
+from iscene_ros.ros.encode_planning_scene import encode_planning_scene
+from iscene_ros.ros.messages import RclpyTypes
+from iscene_ros.session.outputs import SceneUpdate
+from iscene_ros.session.settings import Settings
+
+APPLY, GET = "apply_planning_scene", "get_planning_scene"
+# A call without an answer is given up after this [s].
+PATIENCE = 5.0
+
+
+class MoveItScene:
+    """Keeps the objects of MoveIt's planning scene those of the world.
+
+    Each time it first asks what is there and what is attached to the robot, where
+    `get_planning_scene` is offered; what is attached is left alone. While a call is on its way,
+    only the newest world waits.
+
+    Args:
+        node: of the clients; their names are relative.
+        types: of the node's ROS.
+        maker: of pictures; used by the thread that calls `publish`.
+        refused: takes a line when MoveIt did not take the objects.
+
+    Raises:
+        LookupError: moveit_msgs is not installed.
+    """
+
+    def __init__(
+        self, node: Node, types: RclpyTypes, maker: PictureMaker, refused: Callable[[str], None]
+    ) -> None:
+        try:
+            from moveit_msgs.srv import ApplyPlanningScene, GetPlanningScene
+        except ImportError as error:
+            raise LookupError("moveit_msgs is not installed") from error
+        self._node, self._types, self._maker, self._refused = node, types, maker, refused
+        self._kinds = ApplyPlanningScene, GetPlanningScene
+        group = ReentrantCallbackGroup()
+        self._apply = node.create_client(ApplyPlanningScene, APPLY, callback_group=group)
+        self._get = node.create_client(GetPlanningScene, GET, callback_group=group)
+        self._lock = threading.RLock()
+        self._told = ToldScene()
+        self._waiting: PlannerPicture | None = None
+        self._call: tuple[Client, Future, float] | None = None
+
+    def publish(self, update: SceneUpdate, settings: Settings) -> None:
+        """Tell an update, now or when the call on its way is answered; from any thread."""
+        if not (settings.moveit and self._apply.service_is_ready()):
+            with self._lock:
+                # A MoveIt that comes later knows nothing.
+                self._told.forget()
+                self._waiting = None
+            return
+        picture = self._maker.picture(update, settings)
+        with self._lock:
+            self._waiting = picture
+            self._give_up_late_call()
+            self._go_on()
+
+    def destroy(self) -> None:
+        """Take the clients away; what is on its way is not looked at any more."""
+        with self._lock:
+            self._call = self._waiting = None
+        for client in (self._apply, self._get):
+            self._node.destroy_client(client)
+
+    def _go_on(self) -> None:
+        """Begin with what waits, unless a call is on its way."""
+        if self._call is not None or self._waiting is None:
+            return
+        if not self._get.service_is_ready():
+            self._send(frozenset(), None)
+            return
+        request = self._kinds[1].Request()
+        parts = request.components
+        parts.components = parts.WORLD_OBJECT_NAMES | parts.ROBOT_STATE_ATTACHED_OBJECTS
+        self._begin(self._get, request, self._on_scene)
+
+    def _on_scene(self, response: Any) -> None:
+        scene = response.scene
+        attached = {a.object.id for a in scene.robot_state.attached_collision_objects}
+        self._send(attached, {known.id for known in scene.world.collision_objects})
+
+    def _send(self, attached: Any, present: Any) -> None:
+        picture, self._waiting = self._waiting, None
+        if picture is None:
+            return
+        difference = self._told.difference(picture, attached, present)
+        if difference.is_empty:
+            self._told.confirm(difference)
+            return
+        request = self._kinds[0].Request(scene=encode_planning_scene(self._types, difference))
+        self._begin(self._apply, request, lambda response: self._on_applied(response, difference))
+
+    def _on_applied(self, response: Any, difference: Difference) -> None:
+        self._told.confirm(difference)
+        if response.success:
+            return
+        # Some of it may be there. Next time everything is told, and what is there asked for.
+        self._told.forget()
+        self._refused(
+            f"{self._apply.srv_name} refused the objects in frame {difference.picture.frame_id}; "
+            "look at the log of move_group: its robot model may not know this frame"
+        )
+
+    def _begin(self, client: Client, request: Any, answered: Callable[[Any], None]) -> None:
+        future = client.call_async(request)
+        self._call = client, future, time.monotonic() + PATIENCE
+        future.add_done_callback(lambda done: self._end(done, answered))
+
+    def _end(self, future: Future, answered: Callable[[Any], None]) -> None:
+        with self._lock:
+            if self._call is None or self._call[1] is not future:
+                return  # given up
+            self._call = None
+            try:
+                answered(future.result())
+            except Exception as error:  # of the service, or of what it answered
+                self._told.forget()
+                self._refused(f"{type(error).__name__}: {error}")
+            self._go_on()
+
+    def _give_up_late_call(self) -> None:
+        if self._call is None or time.monotonic() < self._call[2]:
+            return
+        client, future, _ = self._call
+        self._call = None
+        client.remove_pending_request(future)
+        self._told.forget()
+        self._refused(f"{client.srv_name} did not answer within {PATIENCE:g} s")
