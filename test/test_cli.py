@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import frame_files
@@ -19,6 +20,7 @@ from iscene_ros.commands.completion_run import LoadCompleter
 from iscene_ros.errors import ModelError
 from iscene_ros.files.frame_io import FrameFiles
 from iscene_ros.files.scene_io import read_scene
+from iscene_ros.scene import Relation, RelationEvidence
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +70,73 @@ def test_complete_writes_a_scene_and_prints_a_table(
     assert lines[1].split()[:2] == ["1", "mug"] and "40 %" in lines[1] and "0.80" in lines[1]
     assert "2 objects" in lines[3]
     assert "iscene: warning: gravity: guessed" in printed.err
+
+
+class RelatingCompleter(FakeCompleter):
+    """As the real one: with relations."""
+
+    def complete(self, *args, **kwargs):
+        evidence = RelationEvidence(gap_m=0.001, contact_point=(0.1, 0.2, 0.3), is_stable=True)
+        edges = (
+            Relation(1, "supported_by", 7, 0.9, evidence),
+            Relation(7, "supports", 1, 0.9, evidence),
+            Relation(7, "supported_by", 0, 0.8),
+        )
+        return replace(super().complete(*args, **kwargs), relations=edges)
+
+
+def test_the_graph_and_a_planning_problem_are_written(
+    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    pddl = pytest.importorskip("pddl")
+    paths = tmp_path / "domain.pddl", tmp_path / "problem.pddl"
+    argv = [*arguments(files, tmp_path / "out"), "--pddl", *map(str, paths), "--pddl-goal", "7"]
+    assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 0
+    assert (tmp_path / "out/graph.png").is_file()
+    assert "graph.png" in capsys.readouterr().out
+    scene = read_scene(tmp_path / "out")
+    assert scene.relations[0].evidence.contact_point == (0.1, 0.2, 0.3)
+    assert scene.graph.on_top_of(7) == (1,) and scene.relations[2].evidence is None
+    domain, problem = pddl.parse_domain(paths[0]), pddl.parse_problem(paths[1])
+    assert problem.domain_name == domain.name and {str(o) for o in problem.objects} == {
+        "mug-1",
+        "bowl-7",
+    }
+    assert "(holding bowl-7)" in str(problem.goal)
+    # An earlier result is replaced, its picture of the graph, too.
+    assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
+    assert not (tmp_path / "out/graph.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--pddl", "p.pddl", "p.pddl"], "twice"),
+        (["--pddl", "d.pddl", "out/p.pddl"], "lies in --out"),
+        (["--pddl", "d.pddl", "nowhere/p.pddl"], "no such folder"),
+        (["--pddl", "d.pddl", "frame"], "is a folder"),
+        (["--pddl-goal", "7"], "--pddl DOMAIN PROBLEM"),
+    ],
+)
+def test_pddl_files_that_cannot_be_are_refused_before_the_work(
+    files: FrameFiles,
+    tmp_path: Path,
+    options: list[str],
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    argv = arguments(files, Path("out")) + options
+    assert run_with(complete_command, argv, no_completer) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_an_unknown_goal_writes_nothing(files: FrameFiles, tmp_path: Path) -> None:
+    paths = [str(tmp_path / "domain.pddl"), str(tmp_path / "problem.pddl")]
+    argv = [*arguments(files, tmp_path / "out"), "--pddl", *paths, "--pddl-goal", "99"]
+    assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 2
+    assert not (tmp_path / "out").exists() and not Path(paths[0]).exists()
 
 
 def test_gravity_is_passed_on(files: FrameFiles, tmp_path: Path) -> None:

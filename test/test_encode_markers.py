@@ -85,11 +85,11 @@ def test_areas_of_a_cube() -> None:
 
 
 def test_relations_are_arrows_with_names() -> None:
-    clear, arrow, text = relations(Relation(1, "near", 2, 0.5))
+    clear, arrow, text = relations(Relation(1, "leaning_on", 2, 0.5))
     assert clear.action == DELETE_ALL
     assert (arrow.type, arrow.action, arrow.ns, arrow.id) == (ARROW, ADD, "relations", 0)
     np.testing.assert_allclose(points(arrow), [[0.2, -0.1, 0.05], [0.4, -0.1, 0.05]])
-    assert (text.type, text.text, text.ns) == (TEXT, "near", "relation_names")
+    assert (text.type, text.text, text.ns) == (TEXT, "leaning_on", "relation_names")
     assert text.pose.position.x == pytest.approx(0.3)
     assert arrow.color.a == pytest.approx(0.5) and text.color == arrow.color
 
@@ -102,14 +102,19 @@ def test_the_environment_is_below_the_object(ends: tuple[int, int]) -> None:
 
 
 def test_names_of_one_pair_do_not_cover_each_other() -> None:
-    made = relations(Relation(1, "near", 2, 0.5), Relation(2, "same_shape", 1, 0.5))
+    made = relations(Relation(1, "inside", 2, 0.5), Relation(2, "blocks_from_above", 1, 0.5))
     heights = [marker.pose.position.z for marker in made if marker.type == TEXT]
     assert heights[1] - heights[0] == pytest.approx(0.015)
 
 
 @pytest.mark.parametrize("ends", [(1, 9), (9, 1), (9, 0), (0, 0)])
 def test_edges_to_nowhere_are_left_out(ends: tuple[int, int]) -> None:
-    assert len(relations(Relation(ends[0], "near", ends[1], 0.5))) == 1
+    assert len(relations(Relation(ends[0], "inside", ends[1], 0.5))) == 1
+
+
+@pytest.mark.parametrize("predicate", ["near", "left_of", "supports", "touching", "hums_to"])
+def test_what_clutters_the_view_is_left_out(predicate: str) -> None:
+    assert len(relations(Relation(1, predicate, 2, 0.9))) == 1
 
 
 def test_no_relations_clear_the_old_ones() -> None:

@@ -14,7 +14,7 @@ from iscene_ros.ros.typestore import DEFINITIONS
 
 TYPES = RosbagsTypes()
 DEFINED = sorted(f"{p.parts[-3]}/msg/{p.stem}" for p in DEFINITIONS.glob("*/msg/*.msg"))
-# Type hashes of the released packages (vision_msgs 4.1.1, moveit_msgs 2.6.0 and plansys2_msgs 2.0.12
+# Type hashes of the released packages (vision_msgs 4.1.1, moveit_msgs 2.6.0, plansys2_msgs 2.0.12
 # on Jazzy, yolo_msgs 4.6.1); they cover every type inside.
 RELEASED = {
     "moveit_msgs/msg/PlanningScene": (
