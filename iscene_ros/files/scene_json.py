@@ -110,14 +110,14 @@ def validate(document: object) -> None:
 
 
 def dumps(document: dict) -> str:
-    """JSON text, indented, lists of numbers on one line."""
+    """JSON text, indented; lists of numbers and relations on one line each."""
     return _text(document, "") + "\n"
 
 
 def _text(value: object, indent: str) -> str:
     """As json.dumps with an indent, which cannot leave lists on one line and is slow with them."""
     deeper = indent + "  "
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and "predicate" not in value:
         entries = [f"{_text(key, '')}: {_text(entry, deeper)}" for key, entry in value.items()]
         return f"{{\n{deeper}" + f",\n{deeper}".join(entries) + f"\n{indent}}}"
     if isinstance(value, list) and value and not isinstance(value[0], (int, float)):

@@ -1,0 +1,129 @@
+"""What MoveIt and task planners get from the node, on a real ROS."""
+
+import time
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
+pytest.importorskip("moveit_msgs.srv", reason="needs moveit_msgs")
+
+from move_group import move_group
+from rclpy.parameter import Parameter
+from robot import robot, wait_until
+
+from iscene_ros.ros import moveit
+
+HULLS = {"collision_shape": "hull"}
+
+
+def objects_of(r) -> set[str]:
+    return {d.id for d in r.until("~/objects")[-1].detections}
+
+
+def publish_until(r, condition) -> None:
+    def holds() -> bool:
+        if not condition():
+            r.publish_frame()
+            time.sleep(0.15)
+        return condition()
+
+    wait_until(holds)
+
+
+def test_moveit_is_told_what_there_is_and_then_only_what_changes() -> None:
+    with robot(**HULLS) as r, move_group() as moveit_:
+        r.listen("~/objects")
+        names = objects_of(r)
+        publish_until(r, lambda: moveit_.names == names)
+        assert len(names) == 8
+        r.pause(True)
+        time.sleep(0.5)
+        moveit_.model.operations.clear()
+        r.pause(False)
+        r.until("~/objects", len(r.received["~/objects"]) + 2)
+        time.sleep(0.3)
+        assert moveit_.model.operations == []
+        assert r.call("~/reset").success
+        r.pause(True)
+        wait_until(lambda: not moveit_.model.world)
+
+
+def test_what_the_robot_holds_is_left_alone() -> None:
+    with robot(**HULLS) as r, move_group() as moveit_:
+        r.listen("~/objects")
+        names = objects_of(r)
+        publish_until(r, lambda: moveit_.names == names)
+        r.pause(True)
+        time.sleep(0.5)
+        held = sorted(names)[0]
+        moveit_.model.hold(held)
+        assert r.call("~/reset").success
+        wait_until(lambda: not moveit_.model.world)
+        assert moveit_.model.attached == {held}
+
+
+def test_a_refusal_is_reported_and_everything_is_told_again() -> None:
+    with robot(**HULLS) as r, move_group() as moveit_:
+        moveit_.refuses = True
+        r.listen("~/objects", "/diagnostics")
+
+        def reported() -> bool:
+            values = r.diagnostics() if r.received["/diagnostics"] else {}
+            return int(values.get("refused: planning scene", 0)) >= 2
+
+        publish_until(r, reported)
+        assert "map" in r.diagnostics()["newest refusal"]
+        moveit_.refuses = False
+        names = objects_of(r)
+        publish_until(r, lambda: moveit_.names == names)
+
+
+def test_a_moveit_that_does_not_answer_holds_nothing_up(monkeypatch) -> None:
+    monkeypatch.setattr(moveit, "PATIENCE", 0.5)
+    with robot(**HULLS) as r, move_group() as moveit_:
+        moveit_.may_answer.clear()
+        r.listen("~/objects", "/diagnostics")
+        r.until("~/objects")
+        publish_until(r, lambda: moveit_.calls)
+        r.until("~/objects", len(r.received["~/objects"]) + 4)
+        publish_until(r, lambda: "did not answer" in r.diagnostics().get("newest refusal", ""))
+        moveit_.may_answer.set()
+        names = objects_of(r)
+        publish_until(r, lambda: moveit_.names == names)
+
+
+def test_moveit_is_not_told_where_it_is_not_wanted() -> None:
+    with robot(moveit=False, **HULLS) as r, move_group() as moveit_:
+        r.listen("~/objects")
+        r.until("~/objects", 3)
+        assert moveit_.calls == 0
+        assert r.scene.set_parameters([Parameter("moveit", value=True)])[0].successful
+        publish_until(r, lambda: moveit_.calls)
+
+
+def test_every_new_listener_of_the_topic_hears_of_all_objects() -> None:
+    with robot(moveit=False, **HULLS) as r:
+        r.listen("~/objects")
+        names = objects_of(r)
+        for _ in range(2):
+            r.received["~/planning_scene"] = []
+            r.listen("~/planning_scene")
+            messages = r.until("~/planning_scene", 4)
+            heard = {c.id for m in messages for c in m.world.collision_objects}
+            assert names <= heard
+
+
+def test_task_planners_get_the_same_facts_in_both_forms() -> None:
+    pytest.importorskip("plansys2_msgs.msg", reason="needs plansys2_msgs")
+    with robot() as r:
+        r.listen("~/objects")
+        names = objects_of(r)
+        r.pause(True)
+        r.listen("~/pddl", "~/pddl_domain", "~/knowledge")
+        for topic in ("~/pddl", "~/pddl_domain", "~/knowledge"):
+            wait_until(lambda topic=topic: r.received[topic])
+        problem, knowledge = r.received["~/pddl"][-1].data, r.received["~/knowledge"][-1]
+        assert set(knowledge.instances) == names | {"environment"}
+        assert all(f"({fact})" in problem for fact in knowledge.predicates)
+        assert knowledge.goal.removeprefix("(and ").removesuffix(")") in problem
+        assert "(define (domain" in r.received["~/pddl_domain"][-1].data
