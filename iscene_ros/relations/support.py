@@ -26,6 +26,10 @@ TIPPED = 4.0
 # What stands that firmly leans on nothing.
 STEADY = 1.5
 
+# Standard deviations to which it is looked for something that carries what nothing is close to;
+# what hovers higher may be held.
+LAST_REACH = 30.0
+
 # What is enclosed less than this in volume is not held by a hollow.
 LEAST_ENCLOSED = 0.1
 
@@ -228,11 +232,16 @@ def _lowest_resort(
     geometry: SceneGeometry, carried: set[int], shares: dict[tuple[int, int], float]
 ) -> set[tuple[int, int]]:
     """Completed objects that nothing is close to, and what most of their outline faces below."""
+    f = geometry.facings[2]
+    reach = LAST_REACH * np.hypot(geometry.sigmas[f.lower], geometry.sigmas[f.upper])
+    within = f.is_next & (f.gap >= 0) & (f.gap <= reach)
+    facing = set(zip(f.upper[within].tolist(), f.lower[within].tolist(), strict=True))
     best: dict[int, tuple[float, int]] = {}
-    for (upper, lower), share in shares.items():
+    for upper, lower in facing:
         free = upper not in carried and upper != geometry.environment
         if free and not is_known(geometry, upper):
-            best[upper] = max(best.get(upper, (0.0, -1)), (share, lower))
+            found = shares[upper, lower], lower
+            best[upper] = max(best.get(upper, (0.0, -1)), found)
     return {(upper, lower) for upper, (_, lower) in best.items()}
 
 
