@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from iscene_ros import __version__
 from iscene_ros.errors import InputError, ModelError
+from iscene_ros.waiting_threads import wait_passively
 
 BAD_INPUT, INTERRUPTED = 2, 130
 # Subcommand -> module with add_arguments(parser) and run(args) -> exit code, and one line of help.
@@ -25,6 +26,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 = done, 2 = bad input, 130 = interrupted."""
+    wait_passively()
     argv = sys.argv[1:] if argv is None else list(argv)
     return exit_code(lambda: _run(argv))
 

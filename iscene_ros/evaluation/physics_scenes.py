@@ -76,6 +76,8 @@ def random_physics_scene(
     """Drop random shapes and let them come to rest; None where some do not, or too few stay."""
     arrangement = list(Arrangement)[int(rng.integers(len(Arrangement)))]
     chosen = _chosen(rng, pool, arrangement, int(rng.integers(2, most + 1)))
+    if arrangement is Arrangement.STACK:
+        chosen.sort(key=lambda pair: -np.prod(np.ptp(pair[0].mesh.vertices, axis=0)[:2]))
     shapes = [shape for shape, _ in chosen]
     boxes = _environment(rng, arrangement)
     poses = _dropped(rng, shapes, arrangement)
@@ -169,8 +171,6 @@ def _dropped(
         Arrangement.BIN: 0.08,
         Arrangement.CORNER: 0.07,
     }[arrangement]
-    if arrangement is Arrangement.STACK:
-        shapes.sort(key=lambda s: -np.prod(np.ptp(s.mesh.vertices, axis=0)[:2]))
     poses, floor = [], 0.002
     for number, shape in enumerate(shapes):
         pose = np.eye(4)

@@ -37,6 +37,8 @@ class Examples:
             kinds = {KNOWN if c.is_known else COMPLETED for c, _ in scored}
             if predicate in DEFINED and KNOWN in kinds:
                 continue  # the truth of completed meshes comes from these
+            if predicate in UNFITTED:
+                continue
             for candidate, _ in scored:
                 pair = name(candidate.subject), name(candidate.object)
                 holds = (pair[0], predicate.value, pair[1]) in edges
@@ -59,6 +61,10 @@ class Examples:
 
 # Predicates that the true meshes define.
 DEFINED = frozenset({Predicate.NEAR, Predicate.LEFT_OF, Predicate.IN_FRONT_OF, Predicate.OCCLUDES})
+
+
+# Copies whose completions look alike are too rare to fit anything.
+UNFITTED = frozenset({Predicate.SAME_SHAPE, Predicate.MIRRORED})
 
 
 def fit_logistic(features: np.ndarray, holds: np.ndarray) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ from iscene_ros.relations.candidates import Candidate
 from iscene_ros.relations.certainty import probability
 from iscene_ros.relations.consistency import (
     Edge,
-    above_from,
+    apart,
     likely,
     one_way,
     supports_without_cycles,
@@ -25,6 +25,7 @@ from iscene_ros.relations.hollows import Hollows
 from iscene_ros.relations.occlusion import occlusion_candidates
 from iscene_ros.relations.overlaps import overhangs
 from iscene_ros.relations.placement import (
+    above_candidates,
     beside_candidates,
     blocking_candidates,
     inside_candidates,
@@ -160,12 +161,15 @@ def find_candidates(
     near = _scored(near_candidates(geometry, gaps))
     carried = carrying(geometry, supported)
     pairs = [(gap.one, gap.other) for gap in gaps]
+    over = overhangs(geometry)
+    touching = _scored(touching_candidates(geometry, supported))
     found = [
         supported,
         _scored(leaning_candidates(geometry, supported)),
-        _scored(touching_candidates(geometry, supported)),
+        touching,
         _scored(inside_candidates(geometry, hollows, carried)),
-        _scored(blocking_candidates(geometry, overhangs(geometry), hollows, carried)),
+        _scored(blocking_candidates(geometry, over, hollows, carried)),
+        _scored(above_candidates(geometry, over, touching, carried)),
         near,
     ]
     if upright_from_camera is not None:
@@ -189,8 +193,7 @@ def decide(candidates: Candidates) -> tuple[Edge, ...]:
     leaning = likely(candidates.of(Predicate.LEANING_ON))
     touching = touching_with_support(candidates.of(Predicate.TOUCHING), supported + leaning)
     blocking = likely(candidates.of(Predicate.BLOCKS_FROM_ABOVE))
-    environment = candidates.geometry.environment
-    above = [edge for edge in above_from(blocking, touching) if edge.subject != environment]
+    above = apart(one_way(likely(candidates.of(Predicate.ABOVE))), touching)
     edges = [*_with_stability(candidates.geometry, supported), *leaning, *touching, *inside]
     edges += likely(candidates.of(Predicate.NEAR)) + above
     edges += likely(candidates.of(Predicate.LEFT_OF)) + likely(candidates.of(Predicate.IN_FRONT_OF))

@@ -56,6 +56,13 @@ FEATURES = {
     Predicate.SAME_SHAPE: ("error [tolerances]",),
     Predicate.MIRRORED: ("error [tolerances]",),
     Predicate.OCCLUDES: ("share", "logarithm of the rays"),
+    Predicate.ABOVE: (
+        "reach [sigma]",
+        "share of the outline",
+        "gap [sigma]",
+        "probability of contact",
+        "probability that it rests on it",
+    ),
     Predicate.BLOCKS_FROM_ABOVE: (
         "reach [sigma]",
         "share of the outline",

@@ -103,12 +103,7 @@ def touching_with_support(scored: list[tuple[Candidate, float]], carried: list[E
     ]
 
 
-def above_from(blocking: list[Edge], touching: list[Edge]) -> list[Edge]:
-    """What is over an object without touching it."""
-    contact = {frozenset((e.subject, e.object)): e.probability for e in touching}
-    edges = []
-    for edge in blocking:
-        p = edge.probability * (1.0 - contact.get(frozenset((edge.subject, edge.object)), 0.0))
-        if p >= LIKELY:
-            edges.append(replace(edge, predicate=Predicate.ABOVE, probability=p))
-    return one_way(edges)
+def apart(edges: list[Edge], touching: list[Edge]) -> list[Edge]:
+    """Edges between bodies that do not touch each other."""
+    contact = {frozenset((edge.subject, edge.object)) for edge in touching}
+    return [edge for edge in edges if frozenset((edge.subject, edge.object)) not in contact]

@@ -86,6 +86,38 @@ def blocking_candidates(
     return found
 
 
+def above_candidates(
+    geometry: SceneGeometry,
+    over: list[Overhang],
+    touching: list[tuple[Candidate, float]],
+    carried: np.ndarray,
+) -> list[Candidate]:
+    """Objects that lie over another one, perhaps without touching it.
+
+    Args:
+        geometry: of the scene.
+        over: what lies over what.
+        touching: candidates for contact and their probabilities.
+        carried: what rests on what, as of `carrying`.
+    """
+    contact = {frozenset((c.subject, c.object)): p for c, p in touching}
+    found = []
+    for hang in over:
+        if geometry.environment in (hang.upper, hang.lower):
+            continue
+        features = (
+            float(np.clip(hang.reach / (hang.sigma + geometry.spacing), 0.0, FARTHEST)),
+            min(hang.share, 1.0),
+            float(np.clip(hang.gap / hang.sigma, -FARTHEST, FARTHEST)),
+            contact.get(frozenset((hang.upper, hang.lower)), 0.0),
+            float(carried[hang.upper, hang.lower]),
+        )
+        evidence = RelationEvidence(gap_m=max(0.0, hang.gap), area_m2=hang.area)
+        known = is_known(geometry, hang.lower, hang.upper)
+        found.append(Candidate(hang.upper, Predicate.ABOVE, hang.lower, features, evidence, known))
+    return found
+
+
 def _resting(
     geometry: SceneGeometry, carried: np.ndarray, upper: int, lower: int
 ) -> tuple[float, float]:

@@ -26,6 +26,10 @@ TIPPED = 4.0
 # What stands that firmly leans on nothing.
 STEADY = 1.5
 
+# Standard deviations to which it is looked for something that carries what nothing is close to;
+# what hovers higher may be held.
+LAST_REACH = 30.0
+
 # What is enclosed less than this in volume is not held by a hollow.
 LEAST_ENCLOSED = 0.1
 
@@ -39,6 +43,7 @@ def support_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candid
     found = []
     enclosed = {pair: hollows.share(*pair) for pair in hollows.box_pairs()}
     pairs = set(patches) | {pair for pair, share in enclosed.items() if share > LEAST_ENCLOSED}
+    pairs |= _lowest_resort(geometry, {upper for upper, _ in pairs}, shares)
     for upper, lower in sorted(pairs):
         held = max((s for (c, _), s in enclosed.items() if c == upper), default=0.0)
         features = _features(geometry, upper, lower, patches, closest, shares)
@@ -75,7 +80,9 @@ def _features(
         height = max(min(body.size[2], other.size[2]), 1e-6)
         below = float(np.clip((body.low[2] - other.low[2]) / height, -1.0, 1.0))
     if patch is None:
-        return 0.0, FARTHEST, 0.0, FARTHEST, share, below, is_environment, 1.0
+        # Without a patch of anything the gap is only too large, not larger than another one.
+        excess = FARTHEST if upper in closest else 0.0
+        return 0.0, FARTHEST, 0.0, excess, share, below, is_environment, 1.0
     gap = float(np.clip(patch.z_score, 0.0, FARTHEST))
     overlap = float(np.clip(-patch.z_score, 0.0, FARTHEST))
     excess = float(np.clip((patch.gap - closest[upper]) / patch.sigma, 0.0, FARTHEST))
@@ -219,6 +226,23 @@ def patch_evidence(patch: Patch, from_lower: bool) -> RelationEvidence:
         contact_point=tuple(float(v) for v in patch.point),
         normal=tuple(float(v) for v in normal),
     )
+
+
+def _lowest_resort(
+    geometry: SceneGeometry, carried: set[int], shares: dict[tuple[int, int], float]
+) -> set[tuple[int, int]]:
+    """Completed objects that nothing is close to, and what most of their outline faces below."""
+    f = geometry.facings[2]
+    reach = LAST_REACH * np.hypot(geometry.sigmas[f.lower], geometry.sigmas[f.upper])
+    within = f.is_next & (f.gap >= 0) & (f.gap <= reach)
+    facing = set(zip(f.upper[within].tolist(), f.lower[within].tolist(), strict=True))
+    best: dict[int, tuple[float, int]] = {}
+    for upper, lower in facing:
+        free = upper not in carried and upper != geometry.environment
+        if free and not is_known(geometry, upper):
+            found = shares[upper, lower], lower
+            best[upper] = max(best.get(upper, (0.0, -1)), found)
+    return {(upper, lower) for upper, (_, lower) in best.items()}
 
 
 def _closest_gaps(patches: dict[tuple[int, int], Patch]) -> dict[int, float]:

@@ -12,12 +12,14 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from iscene_ros.errors import InputError
 from iscene_ros.ros.node import SceneNode
+from iscene_ros.waiting_threads import wait_passively
 
 BAD_INPUT = 2
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Spin the node until it is shut down; 2 = a parameter is wrong."""
+    wait_passively()
     rclpy.init(args=args)
     try:
         node = SceneNode()
