@@ -9,6 +9,7 @@ import scene_updates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_scene_model import PlanningSceneModel, corners_of, transform_of
+from session_driver import Driver
 
 from iscene_ros.planning.planner_picture import PictureMaker, seen_supports
 from iscene_ros.planning.told import ToldScene
@@ -194,6 +195,36 @@ def test_the_support_is_a_box_below_the_objects_of_the_real_frame() -> None:
     for support in seen_supports(update):
         assert support.frame_from_box[:3, 2] @ [0, 0, 1] > 0.9
     assert ("left/support" in planner.model.world) == bool(seen_supports(update))
+    planner.tell(replace(update, objects=(), relations=()))
+    assert planner.model.world == {}
+
+
+def test_the_support_is_told_once_and_stays_while_out_of_view() -> None:
+    update = Driver().step()
+    (support,) = seen_supports(update)
+    top = support.frame_from_box[2, 3] + 0.5 * support.size[2]
+    for known in update.objects:
+        assert abs(known.item.frame_from_object[2, 3] - 0.5 * known.item.size[2] - top) < 0.03
+    planner = Planner()
+    planner.tell(update)
+    message = planner.model.world["support"]
+    np.testing.assert_allclose(message.primitives[0].dimensions, support.size)
+    np.testing.assert_allclose(
+        transform_of(message.pose) @ transform_of(message.primitive_poses[0]),
+        support.frame_from_box,
+        atol=1e-6,
+    )
+    planner.tell(update)
+    assert planner.model.operations == []
+    dark = np.zeros_like(update.observation.depth)
+    dark[0, 0] = 1.0
+    dark = replace(update, observation=replace(update.observation, depth=dark))
+    assert seen_supports(dark) == ()
+    planner.tell(dark)
+    assert planner.model.operations == [] and "support" in planner.model.world
+    planner.told.forget()
+    planner.tell(update)
+    assert ("support", ADD) in planner.model.operations
     planner.tell(replace(update, objects=(), relations=()))
     assert planner.model.world == {}
 

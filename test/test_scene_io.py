@@ -83,6 +83,7 @@ def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
     write_scene(scene, tmp_path / "b")
     files = content(tmp_path / "a")
     assert sorted(files) == [
+        "graph.png",
         "meshes/001_mug.ply",
         "meshes/007_bowl.ply",
         "scene.glb",
@@ -211,7 +212,12 @@ def test_replaces_an_earlier_result(scene: Scene, tmp_path: Path) -> None:
     write_scene(scene, tmp_path / "out")
     write_scene(replace(scene, objects=scene.objects[:1], seed=4), tmp_path / "out")
     assert read_scene(tmp_path / "out").seed == 4
-    assert sorted(content(tmp_path / "out")) == ["meshes/001_mug.ply", "scene.glb", "scene.json"]
+    assert sorted(content(tmp_path / "out")) == [
+        "graph.png",
+        "meshes/001_mug.ply",
+        "scene.glb",
+        "scene.json",
+    ]
     assert os.listdir(tmp_path) == ["out"]
 
 

@@ -42,7 +42,7 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
         write_glb(scene, temporary / "scene.glb")
         if observation is not None:
             draw_overview(scene, observation).save(temporary / "overview.png")
-        if scene.relations:
+        if scene.objects and scene.relations:
             write_graph(scene.graph, temporary / "graph.png")
         (temporary / SCENE_FILE).write_text(dumps(document), "utf-8")
 

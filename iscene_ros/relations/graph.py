@@ -30,6 +30,8 @@ class SceneGraph:
         for object_id, label, confidence in objects:
             self.nx.add_node(int(object_id), label=label, confidence=float(confidence))
         for relation in relations:
+            if not {relation.subject, relation.object} <= self.nx.nodes:
+                continue  # an edge to nowhere
             evidence = {} if relation.evidence is None else asdict(relation.evidence)
             attributes = {name: value for name, value in evidence.items() if value is not None}
             self.nx.add_edge(

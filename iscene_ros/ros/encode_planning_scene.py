@@ -104,9 +104,7 @@ def _support(types: MessageTypes, header: Any, difference: Difference) -> Any:
 
 
 def _box(types: MessageTypes, size: np.ndarray) -> Any:
-    made = types.make(
-        "shape_msgs/msg/SolidPrimitive", dimensions=np.asarray(size, np.float64).tolist()
-    )
+    made = types.make("shape_msgs/msg/SolidPrimitive", dimensions=types.doubles(size))
     made.type = BOX
     return made
 

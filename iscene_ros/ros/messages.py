@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,10 @@ class MessageTypes(ABC):
     @abstractmethod
     def byte_array(self, values: np.ndarray) -> Any:
         """What a field of type uint8[] takes, from contiguous values of any dtype."""
+
+    @abstractmethod
+    def doubles(self, values: np.ndarray) -> Any:
+        """What a field of type float64[] takes."""
 
     @abstractmethod
     def byte(self, number: int) -> Any:
@@ -70,9 +75,22 @@ class RclpyTypes(MessageTypes):
         """
         from rosidl_runtime_py.utilities import get_message
 
+        return self._installed(get_message, name)
+
+    def service_class(self, name: str) -> type:
+        """The class of a service type, as "std_srvs/srv/Trigger".
+
+        Raises:
+            LookupError: its package is not installed.
+        """
+        from rosidl_runtime_py.utilities import get_service
+
+        return self._installed(get_service, name)
+
+    def _installed(self, find: Callable[[str], type], name: str) -> type:
         if name not in self._classes:
             try:
-                self._classes[name] = get_message(name)
+                self._classes[name] = find(name)
             except (ImportError, AttributeError, ValueError) as error:
                 package = name.split("/")[0]
                 raise LookupError(
@@ -86,6 +104,10 @@ class RclpyTypes(MessageTypes):
         made = array.array("B")
         made.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
         return made
+
+    def doubles(self, values: np.ndarray) -> array.array:
+        """See `MessageTypes.doubles`."""
+        return array.array("d", np.asarray(values, np.float64))
 
     def byte(self, number: int) -> bytes:
         """See `MessageTypes.byte`."""
@@ -135,6 +157,10 @@ class RosbagsTypes(MessageTypes):
     def byte_array(self, values: np.ndarray) -> np.ndarray:
         """See `MessageTypes.byte_array`."""
         return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+
+    def doubles(self, values: np.ndarray) -> np.ndarray:
+        """See `MessageTypes.doubles`."""
+        return np.asarray(values, np.float64)
 
     def byte(self, number: int) -> int:
         """See `MessageTypes.byte`."""

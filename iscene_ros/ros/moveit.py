@@ -20,6 +20,8 @@ from iscene_ros.session.outputs import SceneUpdate
 from iscene_ros.session.settings import Settings
 
 APPLY, GET = "apply_planning_scene", "get_planning_scene"
+APPLY_TYPE = "moveit_msgs/srv/ApplyPlanningScene"
+GET_TYPE = "moveit_msgs/srv/GetPlanningScene"
 # A call without an answer is given up after this [s].
 PATIENCE = 5.0
 
@@ -44,15 +46,11 @@ class MoveItScene:
     def __init__(
         self, node: Node, types: RclpyTypes, maker: PictureMaker, refused: Callable[[str], None]
     ) -> None:
-        try:
-            from moveit_msgs.srv import ApplyPlanningScene, GetPlanningScene
-        except ImportError as error:
-            raise LookupError("moveit_msgs is not installed") from error
         self._node, self._types, self._maker, self._refused = node, types, maker, refused
-        self._kinds = ApplyPlanningScene, GetPlanningScene
+        self._kinds = types.service_class(APPLY_TYPE), types.service_class(GET_TYPE)
         group = ReentrantCallbackGroup()
-        self._apply = node.create_client(ApplyPlanningScene, APPLY, callback_group=group)
-        self._get = node.create_client(GetPlanningScene, GET, callback_group=group)
+        self._apply = node.create_client(self._kinds[0], APPLY, callback_group=group)
+        self._get = node.create_client(self._kinds[1], GET, callback_group=group)
         self._lock = threading.RLock()
         self._told = ToldScene()
         self._waiting: PlannerPicture | None = None
