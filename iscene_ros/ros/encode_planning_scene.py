@@ -8,7 +8,12 @@ import numpy as np
 
 from iscene_ros.planning.collision import CollisionBody, Subframe
 from iscene_ros.planning.told import Difference
-from iscene_ros.ros.encode_geometry import encode_color, encode_pose, vector_values
+from iscene_ros.ros.encode_geometry import (
+    encode_color,
+    encode_pose,
+    encode_position,
+    vector_values,
+)
 from iscene_ros.ros.messages import MessageTypes
 from iscene_ros.scene import Mesh
 
@@ -41,10 +46,17 @@ def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
         _object(types, header, name, MOVE, pose=encode_pose(types, body.frame_from_object))
         for name, body in difference.moved
     ]
+    world = types.make(
+        "moveit_msgs/msg/PlanningSceneWorld",
+        collision_objects=objects,
+        octomap=types.make(
+            "octomap_msgs/msg/OctomapWithPose", origin=encode_position(types, np.zeros(3))
+        ),
+    )
     return types.make(
         PLANNING_SCENE_TYPE,
         object_colors=_colors(types, difference),
-        world=types.make("moveit_msgs/msg/PlanningSceneWorld", collision_objects=objects),
+        world=world,
         # A state that is no diff would say that nothing is attached.
         robot_state=types.make("moveit_msgs/msg/RobotState", is_diff=True),
         is_diff=True,
@@ -55,6 +67,7 @@ def _object(types: MessageTypes, header: Any, name: str, operation: int, **value
     if not name:
         raise ValueError("a collision object without id would stand for all objects")
     number = types.byte(operation)
+    values.setdefault("pose", encode_position(types, np.zeros(3)))
     return types.make(COLLISION_OBJECT_TYPE, header=header, id=name, operation=number, **values)
 
 

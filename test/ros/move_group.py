@@ -61,13 +61,20 @@ def move_group() -> Iterator[MoveGroup]:
     node = Node("move_group")
     made, executor = MoveGroup(node), SingleThreadedExecutor()
     executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
+    stopped = threading.Event()
+
+    def spin() -> None:
+        while not stopped.is_set():
+            executor.spin_once(timeout_sec=0.1)
+
+    thread = threading.Thread(target=spin, daemon=True)
     thread.start()
     try:
         yield made
     finally:
         made.may_answer.set()
-        executor.shutdown(timeout_sec=5)
+        stopped.set()
         thread.join(timeout=5)
+        executor.shutdown(timeout_sec=5)
         node.destroy_node()
     assert not made.failures, made.failures[0]
