@@ -21,7 +21,7 @@ ALIKE = 0.08
 ALIKE_SIGMAS = 2.0
 
 # Steps of the alignment, and of the turns that are tried about an undetermined axis.
-ALIGNMENT_STEPS = 8
+ALIGNMENT_STEPS = 16
 TURNS = 12
 BEST_STARTS = 4
 
@@ -82,7 +82,7 @@ def _starts(one: ShapeSample, other: ShapeSample) -> list[np.ndarray]:
     close = [spread[i] - spread[i + 1] < 2 * EQUAL * max(spread[0], 1e-12) for i in range(2)]
     turns = [np.eye(3)]
     if all(close):
-        turns = list(Rotation.random(4 * TURNS, random_state=0).as_matrix())
+        turns += list(Rotation.random(4 * TURNS, random_state=0).as_matrix())
     elif any(close):
         axis = one.axes[2] if close[0] else one.axes[0]
         angles = 2 * np.pi * np.arange(TURNS) / TURNS
