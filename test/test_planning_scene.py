@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import scene_updates
+import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planning_scene_model import PlanningSceneModel, corners_of, transform_of
@@ -53,10 +54,10 @@ class Planner:
 
     def __init__(self, options: Settings = SETTINGS, asked: bool = True) -> None:
         self.model, self.told = PlanningSceneModel(), ToldScene()
-        self._maker, self._options, self._asked = PictureMaker(), options, asked
+        self._maker, self.options, self._asked = PictureMaker(), options, asked
 
     def tell(self, update: SceneUpdate) -> bool:
-        picture = self._maker.picture(update, self._options)
+        picture = self._maker.picture(update, self.options)
         present = set(self.model.world) if self._asked else None
         difference = self.told.difference(picture, self.model.attached, present)
         data = TYPES.serialize(PLANNING_SCENE_TYPE, encode_planning_scene(TYPES, difference))
@@ -175,6 +176,34 @@ def test_padding_makes_objects_larger() -> None:
     grown.tell(world((1, 0.1, 0.0)))
     size = np.ptp(corners_of(grown.model.world["mug_1"]), axis=0)
     assert np.all(size > 0.1 + 0.01) and np.all(size < 0.1 + 0.021)
+
+
+def test_noise_of_a_shape_moves_the_object_and_does_not_add_up() -> None:
+    planner = Planner(SETTINGS.changed({"collision_tolerance": 0.004}))
+    sphere = trimesh.creation.icosphere(2, 0.05)
+
+    def swollen(by: float) -> SceneUpdate:
+        mesh = Mesh((sphere.vertices * (1 + by / 0.05)).astype(np.float32), sphere.faces)
+        item = scene_updates.scene_object(1, mesh=mesh)
+        pose = item.frame_from_object.copy()
+        pose[0, 3] += by
+        item = replace(item, frame_from_object=pose)
+        return scene_updates.small_update((scene_updates.known(item),))
+
+    told = []
+    for by in (0.0, 0.003, 0.006):
+        planner.tell(swollen(by))
+        told += operations(planner)
+    assert told == [("mug_1", ADD), ("mug_1", MOVE), ("mug_1", ADD)]
+
+
+def test_padding_takes_effect_when_it_changes() -> None:
+    planner = Planner()
+    planner.tell(world((1, 0.1, 0.0)))
+    planner.options = SETTINGS.changed({"collision_padding": 0.02})
+    planner.tell(world((1, 0.1, 0.0)))
+    assert operations(planner) == [("mug_1", ADD)]
+    assert np.all(np.ptp(corners_of(planner.model.world["mug_1"]), axis=0) > 0.12)
 
 
 def test_degenerate_objects_are_left_out() -> None:

@@ -26,6 +26,7 @@ PARTS_FACES = 1000
 PARTS_SEARCH = {
     "threshold": 0.08,
     "max_convex_hull": MAX_PARTS,
+    "decimate": True,
     "max_ch_vertex": 64,
     "resolution": 500,
     "preprocess_resolution": 30,

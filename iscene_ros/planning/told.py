@@ -52,6 +52,7 @@ class ToldScene:
         self._scene: Scene | None = None
         self._supports: tuple[SupportBox, ...] = ()
         self._ours: frozenset[str] = frozenset()
+        self._form: tuple[str, float] | None = None
 
     def difference(
         self,
@@ -70,6 +71,8 @@ class ToldScene:
         held = frozenset(attached)
         there = self._ours if present is None else self._ours & frozenset(present)
         ids = {name: i for i, name in picture.names.items()}
+        if self._form != picture.form:
+            self._scene = None
         known = self._known({ids[name] for name in (there - held) & ids.keys()})
         names = picture.names
         changes = [c for c in scene_changes(known, picture.scene) if names.get(c.id) not in held]
@@ -87,6 +90,7 @@ class ToldScene:
     def confirm(self, told: Difference) -> None:
         """The planner knows a difference now."""
         picture = told.picture
+        self._form = picture.form
         objects = tuple(
             item for item in picture.scene.objects if picture.names[item.id] not in told.attached
         )

@@ -165,6 +165,14 @@ class Settings:
     collision_padding: float = _setting(
         0.0, "objects for MoveIt are larger by this on all sides [m]", low=0, high=1, live=True
     )
+    collision_tolerance: float = _setting(
+        0.005,
+        "an object whose surface has changed by no more than this is only moved in MoveIt [m]; "
+        "0 = only if it has not changed at all",
+        low=0,
+        high=1,
+        live=True,
+    )
     save_directory: str = _setting(
         "iscene_scenes", "where ~/save_scene writes; a folder a call", live=True
     )
