@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from bag_files import DETECTED, QUICK, Recorded, contents, make_demo, rewritten, run_bag, stamp_ns
 from fake_completer import FakeCompleter
+from planning_scene_model import PlanningSceneModel, transform_of
 
 from iscene_ros.bag.names import resolved
 from iscene_ros.bag.reading import BagMessage
@@ -59,6 +60,28 @@ def test_outputs_carry_the_stamps_of_their_inputs(
     logged = [recorded.log_ns for recorded in contents(demo)["/detections"]]
     for messages in done.values():
         assert [recorded.log_ns for recorded in messages] == logged
+
+
+def test_a_planner_that_plays_the_bag_knows_the_objects(done: dict[str, list[Recorded]]) -> None:
+    model = PlanningSceneModel()
+    frames = zip(done["/iscene/planning_scene"], done["/iscene/objects"], strict=True)
+    for number, (scene, objects) in enumerate(frames):
+        model.operations.clear()
+        assert model.apply(scene.message)
+        assert set(model.world) - {"support"} == {d.id for d in objects.message.detections}
+        for d in objects.message.detections:
+            there = transform_of(model.world[d.id].pose)
+            np.testing.assert_allclose(there, transform_of(d.bbox.center), atol=1e-3)
+        assert bool(model.operations) == (number == 0)
+
+
+def test_task_planners_find_the_same_facts_in_the_bag(done: dict[str, list[Recorded]]) -> None:
+    problem = done["/iscene/pddl"][-1].message.data
+    knowledge = done["/iscene/knowledge"][-1].message
+    names = {d.id for d in done["/iscene/objects"][-1].message.detections}
+    assert set(knowledge.instances) == names | {"environment"}
+    assert all(f"({fact})" in problem for fact in knowledge.predicates)
+    assert any(fact.startswith("on ") for fact in knowledge.predicates)
 
 
 def test_an_object_has_one_name_everywhere_and_in_every_frame(

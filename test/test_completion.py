@@ -43,6 +43,23 @@ def test_every_instance_of_the_real_frame_is_completed(scene, frame):
     assert any("gravity" in warning for warning in scene.warnings)
 
 
+def test_the_scene_answers_how_its_objects_stand(scene):
+    graph = scene.graph
+    assert graph.on_top_of(0) and scene.timings.relations > 0
+    assert graph.removal_order(graph.ids[0])[-1] == graph.ids[0]
+
+
+def test_a_scene_survives_a_failure_of_its_relations(completer, frame, monkeypatch):
+    def fail(*_):
+        raise FloatingPointError("no hull")
+
+    monkeypatch.setattr("iscene_ros.completion.with_relations", fail)
+    few = replace(frame, masks=frame.masks[:1], labels=frame.labels[:1], scores=(), instance_ids=())
+    scene = completer.complete(few, steps=1)
+    assert len(scene.objects) == 1 and scene.relations == ()
+    assert "no hull" in scene.warnings[-1]
+
+
 def test_meshes_are_closed_upright_and_within_the_budget(scene):
     for o in scene.objects:
         mesh = trimesh.Trimesh(o.mesh.vertices, o.mesh.faces, process=False)

@@ -55,10 +55,17 @@ class MoveItScene:
         self._told = ToldScene()
         self._waiting: PlannerPicture | None = None
         self._call: tuple[Client, Future, float] | None = None
+        self._was_there = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a MoveIt has come since the update before; it knows nothing of it."""
+        return not self._was_there and self._apply.service_is_ready()
 
     def publish(self, update: SceneUpdate, settings: Settings) -> None:
         """Tell an update, now or when the call on its way is answered; from any thread."""
-        if not (settings.moveit and self._apply.service_is_ready()):
+        self._was_there = settings.moveit and self._apply.service_is_ready()
+        if not self._was_there:
             with self._lock:
                 # A MoveIt that comes later knows nothing.
                 self._told.forget()

@@ -207,7 +207,17 @@ class SceneNode(LifecycleNode):
     def _refuse(self, reason: Reason, message: str) -> None:
         self.session.refuse(reason, message, self._now_ns())
 
+    def _tell_new_moveit(self) -> None:
+        """The scene of now to a MoveIt that was started after it."""
+        settings, worker, moveit = self._scene_parameters.settings, self._worker, self._moveit
+        if worker is None or moveit is None or not (settings.moveit and moveit.is_new):
+            return
+        update = self.session.update
+        if update is not None:
+            worker.submit(lambda: moveit.publish(update, settings))
+
     def _publish_diagnostics(self) -> None:
+        self._tell_new_moveit()
         now = self._now_ns()
         if self._failure:
             status = Status("error", self._failure)

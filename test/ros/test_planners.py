@@ -48,6 +48,15 @@ def test_moveit_is_told_what_there_is_and_then_only_what_changes() -> None:
         wait_until(lambda: not moveit_.model.world)
 
 
+def test_a_moveit_that_comes_later_gets_the_scene_of_now() -> None:
+    with robot(**HULLS) as r:
+        r.listen("~/objects")
+        names = objects_of(r)
+        r.pause(True)
+        with move_group() as moveit_:
+            wait_until(lambda: moveit_.names == names)
+
+
 def test_what_the_robot_holds_is_left_alone() -> None:
     with robot(**HULLS) as r, move_group() as moveit_:
         r.listen("~/objects")
