@@ -27,6 +27,8 @@ from iscene_ros.session.settings import Settings
 from iscene_ros.session.worker import Worker
 
 DIAGNOSTICS_PERIOD = 1.0
+# Whether a MoveIt has come is looked at this often [s].
+MOVEIT_PERIOD = 1.0
 # Waiting frames are looked at this often where no message comes in [s].
 POLL_PERIOD = 0.02
 
@@ -78,6 +80,7 @@ class SceneNode(LifecycleNode):
         diagnostics = self._types.message_class("diagnostic_msgs/msg/DiagnosticArray")
         self._diagnostics = self.create_publisher(diagnostics, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        self.create_timer(MOVEIT_PERIOD, self._tell_new_moveit)
 
     @_reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -217,7 +220,6 @@ class SceneNode(LifecycleNode):
             worker.submit(lambda: moveit.publish(update, settings))
 
     def _publish_diagnostics(self) -> None:
-        self._tell_new_moveit()
         now = self._now_ns()
         if self._failure:
             status = Status("error", self._failure)
