@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 from robot import robot, wait_until
 
 from iscene_ros.ros import moveit
+from iscene_ros.ros.messages import RclpyTypes
 
 HULLS = {"collision_shape": "hull"}
 
@@ -120,6 +121,24 @@ def test_every_new_listener_of_the_topic_hears_of_all_objects() -> None:
             messages = r.until("~/planning_scene", 4)
             heard = {c.id for m in messages for c in m.world.collision_objects}
             assert names <= heard
+
+
+def test_without_the_packages_of_planners_the_node_does_without(monkeypatch) -> None:
+    found = RclpyTypes._installed
+
+    def installed(types, find, name: str) -> type:
+        if name.startswith(("moveit_msgs/", "plansys2_msgs/")):
+            raise LookupError(f"message type {name} is not installed")
+        return found(types, find, name)
+
+    monkeypatch.setattr(RclpyTypes, "_installed", installed)
+    with robot(**HULLS) as r, move_group() as moveit_:
+        r.listen("~/objects", "~/pddl")
+        r.until("~/objects", 2)
+        assert r.received["~/pddl"] and moveit_.calls == 0
+        names = {name for name, _ in r.scene.get_topic_names_and_types()}
+        assert r.name("~/pddl") in names
+        assert not names & {r.name("~/planning_scene"), r.name("~/knowledge")}
 
 
 def test_task_planners_get_the_same_facts_in_both_forms() -> None:
