@@ -9,8 +9,9 @@ from made_scenes import box
 from iscene_ros.camera import Camera
 from iscene_ros.observation import Observation
 from iscene_ros.pictures.rendering import render
+from iscene_ros.relations.bodies import Body
 from iscene_ros.relations.build import relate, surveyed
-from iscene_ros.relations.columns import ColumnGrid
+from iscene_ros.relations.columns import ColumnGrid, Triangles
 from iscene_ros.relations.environment import BoxEnvironment, SeenPlanes
 from iscene_ros.scene import Mesh
 
@@ -117,3 +118,9 @@ def test_view_of_nothing_but_objects_has_no_environment() -> None:
     _, environment, _ = surveyed(scene, observation)
     assert len(environment.intervals(ColumnGrid(2, 0.01), np.arange(5), 1).cell) == 0
     assert relate(scene, observation) == ()
+
+
+def test_a_triangle_between_the_columns_is_in_none_of_them() -> None:
+    tiny = np.array([[0.2, 0.2, 0], [0.4, 0.2, 0], [0.2, 0.4, 1.0]]) * 1e-4
+    body = Body.of(1, tiny, np.array([[0, 1, 2]]))
+    assert len(ColumnGrid(2, 0.01).intervals(Triangles.of([body])).cell) == 0

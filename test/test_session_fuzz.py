@@ -41,8 +41,8 @@ def small_frame() -> DemoFrame:
 class Fed:
     """A session that messages are fed to, as a driver does it."""
 
-    def __init__(self) -> None:
-        settings = Settings(detections="vision_msgs", sync_slop=0.0)
+    def __init__(self, relations: bool = False) -> None:
+        settings = Settings(detections="vision_msgs", sync_slop=0.0, relations=relations)
         self.lines: list[str] = []
         self.session = SceneSession(settings, FakeCompleter(), self.lines.append)
         self.now = START_NS
@@ -63,7 +63,7 @@ class Fed:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_messages_never_raise_and_good_ones_go_on(seed: int) -> None:
-    fed, chance = Fed(), random.Random(seed)
+    fed, chance = Fed(relations=seed == 1), random.Random(seed)
     for _ in range(FRAMES):
         fed.frame(chance)
     assert fed.session.refusals.total > FRAMES / 10

@@ -202,7 +202,7 @@ def _paired(crossings: _Crossings) -> Intervals:
     group = np.cumsum(new) - 1
     depth = np.cumsum(step)
     depth -= (depth[first] - step[first])[group]
-    last = np.append(first[1:], len(order)) - 1
+    last = np.append(first[1:], len(order))[: len(first)] - 1
     broken = np.zeros(len(first), bool)
     np.logical_or.at(broken, group, depth < 0)
     broken |= depth[last] != 0
