@@ -119,6 +119,17 @@ def test_a_loop_is_refused_and_the_tree_stays(parent, child):
     assert buffer.lookup("a", "c", START_NS)[0, 3] == 2
 
 
+def test_frames_that_fell_silent_give_way_to_a_tree_the_other_way_round():
+    buffer = TransformBuffer()
+    buffer.add(transform("cam", "odom", START_NS))
+    buffer.add(transform("odom", "map", START_NS))
+    with pytest.raises(RefusedInputError):
+        buffer.add(transform("map", "cam", START_NS + SECOND))
+    buffer.add(transform("map", "cam", START_NS + 11 * SECOND, matrix=pose(1, 0, 0)))
+    found = buffer.lookup("map", "cam", START_NS + 11 * SECOND)
+    np.testing.assert_allclose(found, pose(1, 0, 0))
+
+
 def test_a_frame_that_changes_its_parent_starts_anew():
     buffer = TransformBuffer()
     buffer.add(transform("map", "hand", static=True, matrix=pose(1)))

@@ -92,6 +92,9 @@ class TransformBuffer:
     def add(self, sample: TransformSample) -> None:
         """Take a sample; a frame that changes its parent starts anew.
 
+        Where the sample closes a loop with frames that were silent for longer than the history is
+        kept, those frames are no longer where they were, and leave the tree.
+
         Raises:
             RefusedInputError: the frame would become its own ancestor; or its stamps jumped back in
                 time, after which its history starts with this sample.
@@ -100,6 +103,8 @@ class TransformBuffer:
             self._add(sample)
 
     def _add(self, sample: TransformSample) -> None:
+        if sample.child in self._ancestors(sample.parent):
+            self._drop_silent(sample)
         if sample.child in self._ancestors(sample.parent):
             raise RefusedInputError(
                 Reason.FRAME,
@@ -120,6 +125,15 @@ class TransformBuffer:
                 Reason.TIME_JUMP,
                 f"tf: {sample.parent} -> {sample.child} jumped back in time; its past is dropped",
             )
+
+    def _drop_silent(self, sample: TransformSample) -> None:
+        """Forget what lies between the frames of a sample and has long not been heard of."""
+        for name in self._ancestors(sample.parent):
+            track = self._tracks.get(name)
+            if track is None or name == sample.child:
+                return
+            if not track.static and track.stamps[-1] < sample.stamp_ns - CACHE_NS:
+                del self._tracks[name]
 
     def lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int = 0) -> np.ndarray:
         """(4, 4) float64 target_from_source [m] at a stamp [ns].
