@@ -116,7 +116,8 @@ class _Layer:
         self, types: MessageTypes, publish: Publish, objects: int, faces: int, overlay: bool
     ) -> None:
         self._types, self._publish = types, publish
-        settings = Settings(model="known", faces=faces)
+        # Relations are the world's; they have a measure of their own.
+        settings = Settings(model="known", faces=faces, relations=False)
         completer = KnownScene(faces)
         self.faces = len(completer.mesh.faces)
         self._session = SceneSession(settings, completer)

@@ -102,6 +102,7 @@ def measure_node(frames: int = 2000, rate: float = 30.0, model_seconds: float = 
 def _running_node(model: _SlowModel) -> Iterator[SceneNode]:
     rclpy.init()
     parameters = {"detections": "vision_msgs", "reliability": "reliable", "model": "known"}
+    parameters |= {"relations": False, "moveit": False}
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     node = SceneNode(lambda name, device: model, parameter_overrides=overrides)
     executor = SingleThreadedExecutor()

@@ -139,7 +139,7 @@ class Settings:
         True, "work out how objects stand to each other after every completion", live=True
     )
     compare_shapes: bool = _setting(
-        True, "look for equal and mirrored shapes, too, which takes longer than all other "
+        False, "look for equal and mirrored shapes, too, which takes longer than all other "
         "relations", live=True,
     )  # fmt: skip
 
