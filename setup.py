@@ -76,8 +76,8 @@ setup(
         "console_scripts": [
             "iscene = iscene_ros.cli:main",
             # With ROS: ros2 run iscene_ros scene_node.
-            "scene_node = iscene_ros.ros.main:main",
-            "replay_node = iscene_ros.ros.replay_node:main",
+            "scene_node = iscene_ros.ros.entry:scene_node",
+            "replay_node = iscene_ros.ros.entry:replay_node",
         ]
     },
     zip_safe=False,
