@@ -11,15 +11,16 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
 
 
-def start(*arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "iscene_ros.ros.main", "--ros-args", *arguments]
+def start(*arguments: str, module: str = "main") -> subprocess.Popen:
+    command = [sys.executable, "-m", f"iscene_ros.ros.{module}", "--ros-args", *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
     )
 
 
-def test_two_interrupts_end_it_cleanly() -> None:
-    process = start()
+@pytest.mark.parametrize("module", ["main", "replay_node"])
+def test_two_interrupts_end_it_cleanly(module: str) -> None:
+    process = start(module=module)
     time.sleep(4)
     for _ in range(2):
         process.send_signal(signal.SIGINT)
