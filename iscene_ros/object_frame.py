@@ -40,7 +40,7 @@ def object_frame(mesh: Mesh, frame_from_mesh: np.ndarray, up: np.ndarray) -> Pla
         up: (3,) direction against gravity in that frame, any length.
     """
     vertices_frame = _moved(mesh.vertices, frame_from_mesh)
-    frame_from_upright = _upright_axes(np.asarray(up, np.float64))
+    frame_from_upright = upright_axes(np.asarray(up, np.float64))
     yaw = tightest_yaw((vertices_frame @ frame_from_upright)[:, :2])
     rotation = frame_from_upright @ _rotation_z(yaw)
     vertices = vertices_frame @ rotation
@@ -67,7 +67,7 @@ def tightest_yaw(points: np.ndarray) -> float:
     return float(tight[np.argmin(np.abs(tight))])
 
 
-def _upright_axes(up: np.ndarray) -> np.ndarray:
+def upright_axes(up: np.ndarray) -> np.ndarray:
     """(3, 3) rotation whose z is up and whose x is the frame's x (or y) axis made horizontal."""
     z = up / np.linalg.norm(up)
     reference = np.eye(3)[0 if abs(z[0]) < 0.9 else 1]

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from iscene_ros.meshing import signed_volume
+from iscene_ros.object_frame import upright_axes
 from iscene_ros.scene import Scene, SceneObject
 
 # The object's cube is longer than the object, and has this many voxels along its edge: for scenes
@@ -108,11 +109,7 @@ def up_in_frame(scene: Scene) -> np.ndarray | None:
 
 def upright_from_frame(up: np.ndarray) -> np.ndarray:
     """(3, 3) rotation into the upright frame; the identity where `up` is the frame's z."""
-    z = up / np.linalg.norm(up)
-    reference = np.eye(3)[0 if abs(z[0]) < 0.9 else 1]
-    x = reference - z * (reference @ z)
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z])
+    return upright_axes(up).T
 
 
 def bodies_of(
