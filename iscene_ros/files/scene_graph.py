@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from iscene_ros.files.scene_json import mesh_data, to_document
 from iscene_ros.session.outputs import KnownObject, SceneUpdate
+from iscene_ros.session.stamps import SECOND
 
-NANOSECONDS = 1_000_000_000
 SIGNIFICANT_DIGITS = 6
 SMALLEST_DECIMALS = 9
 # Six digits of seconds since 1970 would be hours.
@@ -27,7 +27,7 @@ def scene_graph_document(update: SceneUpdate, meshes_topic: str, inline: bool) -
     scene = replace(
         update.scene,
         frame_id=update.frame_id,
-        stamp=update.stamp_ns / NANOSECONDS,
+        stamp=update.stamp_ns / SECOND,
         objects=tuple(known.item for known in update.objects),
         skipped=update.skipped,
         relations=update.relations,
@@ -48,8 +48,8 @@ def _object_entry(
     named = {"id": known.id, "name": known.name} | entry | {"mesh": mesh}
     named |= {
         "tracker_id": known.tracker_id,
-        "first_seen": known.first_seen_ns / NANOSECONDS,
-        "last_seen": known.last_seen_ns / NANOSECONDS,
+        "first_seen": known.first_seen_ns / SECOND,
+        "last_seen": known.last_seen_ns / SECOND,
         "visible": known.id in update.seen,
     }
     return named | {"mesh_data": mesh_data(known.item.mesh)} if inline else named

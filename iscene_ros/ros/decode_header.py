@@ -5,8 +5,8 @@ from __future__ import annotations
 from operator import index
 from typing import Any
 
-from iscene_ros.ros.messages import NANOSECONDS
 from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.stamps import SECOND
 
 MOST_SECONDS = 2**31 - 1
 MOST_CHARACTERS = 256
@@ -55,14 +55,14 @@ def decode_stamp(stamp: Any, topic: str) -> int:
             topic,
             "stamp is zero, expected the time of capture; let the driver fill header.stamp",
         )
-    if not 0 <= seconds <= MOST_SECONDS or not 0 <= nanoseconds < NANOSECONDS:
+    if not 0 <= seconds <= MOST_SECONDS or not 0 <= nanoseconds < SECOND:
         raise refused(
             Reason.STAMP,
             topic,
             f"stamp of {shown(seconds)} s and {shown(nanoseconds)} ns, expected seconds from 0 to "
-            f"{MOST_SECONDS} and nanoseconds below {NANOSECONDS}; check the driver's clock",
+            f"{MOST_SECONDS} and nanoseconds below {SECOND}; check the driver's clock",
         )
-    return seconds * NANOSECONDS + nanoseconds
+    return seconds * SECOND + nanoseconds
 
 
 def decode_frame(name: str, topic: str, field: str) -> str:

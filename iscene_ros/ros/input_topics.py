@@ -6,14 +6,21 @@ from dataclasses import dataclass
 
 from iscene_ros.session.settings import Settings
 
-_DETECTIONS = {
+_TYPES = {
+    "rgb": "sensor_msgs/msg/Image",
+    "rgb_compressed": "sensor_msgs/msg/CompressedImage",
+    "depth": "sensor_msgs/msg/Image",
+    "camera_info": "sensor_msgs/msg/CameraInfo",
+    "instances": "sensor_msgs/msg/Image",
+    "tf": "tf2_msgs/msg/TFMessage",
+    "tf_static": "tf2_msgs/msg/TFMessage",
+}
+_DETECTION_TYPES = {
     "vision_msgs": "vision_msgs/msg/Detection2DArray",
     "yolo_msgs": "yolo_msgs/msg/DetectionArray",
 }
-_POSES = {
-    "pose": "geometry_msgs/msg/PoseStamped",
-    "odometry": "nav_msgs/msg/Odometry",
-}
+_POSE_TYPES = {"pose": "geometry_msgs/msg/PoseStamped", "odometry": "nav_msgs/msg/Odometry"}
+TOPIC_KEYS = (*_TYPES, "detections", "camera_pose")
 
 
 @dataclass(frozen=True)
@@ -33,36 +40,40 @@ class InputTopic:
     parameter: str = ""
 
 
+def message_type(topic_key: str, settings: Settings) -> str | None:
+    """The type of a topic's messages; None where the settings do not use the topic.
+
+    Raises:
+        KeyError: no key of `TOPIC_KEYS`.
+    """
+    if topic_key == "detections":
+        return _DETECTION_TYPES.get(settings.detections)
+    if topic_key == "camera_pose":
+        return _POSE_TYPES.get(settings.pose_source)
+    return _TYPES[topic_key]
+
+
 def input_topics(settings: Settings) -> tuple[InputTopic, ...]:
     """The inputs that the settings ask for."""
-    image = "sensor_msgs/msg/Image"
-    topics = [
-        InputTopic("tf_static", "/tf_static", "tf2_msgs/msg/TFMessage"),
-        InputTopic("tf", "/tf", "tf2_msgs/msg/TFMessage"),
-        InputTopic(
-            "camera_info",
-            settings.topics_camera_info,
-            "sensor_msgs/msg/CameraInfo",
-            "topics.camera_info",
-        ),
-    ]
+    names = {"tf_static": "/tf_static", "tf": "/tf", "camera_info": settings.topics_camera_info}
     if settings.use_rgb and settings.rgb_transport == "compressed":
-        compressed = "sensor_msgs/msg/CompressedImage"
-        name = f"{settings.topics_rgb}/compressed"
-        topics.append(InputTopic("rgb_compressed", name, compressed, "topics.rgb"))
+        names["rgb_compressed"] = f"{settings.topics_rgb}/compressed"
     elif settings.use_rgb:
-        topics.append(InputTopic("rgb", settings.topics_rgb, image, "topics.rgb"))
-    topics.append(InputTopic("depth", settings.topics_depth, image, "topics.depth"))
+        names["rgb"] = settings.topics_rgb
+    names["depth"] = settings.topics_depth
     if settings.masks_from == "instances":
-        topics.append(InputTopic("instances", settings.topics_instances, image, "topics.instances"))
+        names["instances"] = settings.topics_instances
     if settings.detections != "none":
-        kind = _DETECTIONS[settings.detections]
-        topics.append(
-            InputTopic("detections", settings.topics_detections, kind, "topics.detections")
-        )
+        names["detections"] = settings.topics_detections
     if settings.pose_source != "tf":
-        kind = _POSES[settings.pose_source]
-        topics.append(
-            InputTopic("camera_pose", settings.topics_camera_pose, kind, "topics.camera_pose")
-        )
-    return tuple(topics)
+        names["camera_pose"] = settings.topics_camera_pose
+    return tuple(
+        InputTopic(key, name, message_type(key, settings), _parameter(key))
+        for key, name in names.items()
+    )
+
+
+def _parameter(topic_key: str) -> str:
+    if topic_key in ("tf", "tf_static"):
+        return ""
+    return f"topics.{topic_key.removesuffix('_compressed')}"

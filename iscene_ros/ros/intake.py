@@ -12,25 +12,13 @@ from iscene_ros.ros.decode_detections import decode_detections, decode_yolo_dete
 from iscene_ros.ros.decode_images import decode_color, decode_depth
 from iscene_ros.ros.decode_instances import decode_instances
 from iscene_ros.ros.decode_poses import decode_odometry, decode_pose, decode_transform
+from iscene_ros.ros.input_topics import TOPIC_KEYS, message_type
 from iscene_ros.session.inputs import Input, TransformSample
 from iscene_ros.session.refusal import Reason, RefusedInputError
 from iscene_ros.session.settings import Settings
 
-_TYPES = {
-    "rgb": "sensor_msgs/msg/Image",
-    "rgb_compressed": "sensor_msgs/msg/CompressedImage",
-    "depth": "sensor_msgs/msg/Image",
-    "camera_info": "sensor_msgs/msg/CameraInfo",
-    "instances": "sensor_msgs/msg/Image",
-    "tf": "tf2_msgs/msg/TFMessage",
-    "tf_static": "tf2_msgs/msg/TFMessage",
-}
-_DETECTION_TYPES = {
-    "vision_msgs": "vision_msgs/msg/Detection2DArray",
-    "yolo_msgs": "yolo_msgs/msg/DetectionArray",
-}
-_POSE_TYPES = {"pose": "geometry_msgs/msg/PoseStamped", "odometry": "nav_msgs/msg/Odometry"}
-TOPIC_KEYS = (*_TYPES, "detections", "camera_pose")
+__all__ = ["TOPIC_KEYS", "Intake"]
+
 _TRANSFORM_KEYS = ("tf", "tf_static")
 _MOST_CHARACTERS = 200
 
@@ -60,11 +48,7 @@ class Intake:
         Raises:
             KeyError: no key of `TOPIC_KEYS`.
         """
-        if topic_key == "detections":
-            return _DETECTION_TYPES.get(self.settings.detections)
-        if topic_key == "camera_pose":
-            return _POSE_TYPES.get(self.settings.pose_source)
-        return _TYPES[topic_key]
+        return message_type(topic_key, self.settings)
 
     def decode(self, topic_key: str, message: Any) -> list[Input | TransformSample]:
         """The inputs in a message: one, none where it is refused, any number of transforms.

@@ -7,9 +7,9 @@ import numpy as np
 from iscene_ros.ros.cdr import CdrWriter
 from iscene_ros.ros.encode_geometry import quaternion_xyzw
 from iscene_ros.ros.mesh_markers import TRIANGLE_LIST, MeshMarker, drawable_faces, mesh_markers
-from iscene_ros.ros.messages import NANOSECONDS
 from iscene_ros.scene import Mesh
 from iscene_ros.session.outputs import SceneUpdate
+from iscene_ros.session.stamps import SECOND
 
 
 def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:
@@ -34,7 +34,7 @@ def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:
 
 
 def _write_header(writer: CdrWriter, stamp_ns: int, frame_id: str) -> None:
-    seconds, nanoseconds = divmod(int(stamp_ns), NANOSECONDS)
+    seconds, nanoseconds = divmod(int(stamp_ns), SECOND)
     writer.numbers("i", seconds)
     writer.numbers("I", nanoseconds)
     writer.string(frame_id)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-NANOSECONDS = 1_000_000_000
+from iscene_ros.session.stamps import SECOND
 
 
 class MessageTypes(ABC):
@@ -49,7 +49,7 @@ class MessageTypes(ABC):
 
     def stamp(self, stamp_ns: int) -> Any:
         """A builtin_interfaces/msg/Time of nanoseconds."""
-        seconds, nanoseconds = divmod(int(stamp_ns), NANOSECONDS)
+        seconds, nanoseconds = divmod(int(stamp_ns), SECOND)
         return self.make("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
 
     def header(self, stamp_ns: int, frame_id: str) -> Any:

@@ -17,6 +17,7 @@ from iscene_ros.errors import InputError
 from iscene_ros.files.scene_io import write_scene
 from iscene_ros.session.outputs import SceneUpdate
 from iscene_ros.session.session import SceneSession
+from iscene_ros.session.stamps import SECOND
 from iscene_ros.session.worker import Worker
 
 INACTIVE = "the node is not active: ros2 lifecycle set <node> activate"
@@ -98,7 +99,7 @@ class Services:
 
     def _scene_directory(self, update: SceneUpdate) -> Path:
         base = Path(self._session.settings.save_directory).expanduser().resolve()
-        return base / f"scene_{update.stamp_ns // 10**9}_{update.stamp_ns % 10**9:09d}"
+        return base / f"scene_{update.stamp_ns // SECOND}_{update.stamp_ns % SECOND:09d}"
 
     def _reset(self, request: Any, response: Any) -> Any:
         emptied, worker = self._session.reset(), self._worker()
