@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -12,16 +11,15 @@ import numpy as np
 import torch
 
 from iscene_ros.errors import InputError, ModelError
-from iscene_ros.impossible_readings import without_impossible_readings
+from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import LoadedModel, load_model
-from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
-from iscene_ros.model.volume_flow import token_positions
+from iscene_ros.model.scene_sampler import SceneSamplerOptions
 from iscene_ros.observation import Observation
+from iscene_ros.predicted_shapes import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.relations.build import with_relations
 from iscene_ros.scene import Scene, Timings
-from iscene_ros.scene_objects import ObjectMaker, Progress, Report
-from iscene_ros.slot_batch import slot_batch
-from iscene_ros.slots import FitOptions, SlotPlan, plan_slots
+from iscene_ros.scene_objects import ObjectMaker
+from iscene_ros.slots import FitOptions
 from iscene_ros.support_plane import find_support_plane
 from iscene_ros.view_space import ViewSpace
 from iscene_ros.visible_masks import with_visible_masks
@@ -50,6 +48,17 @@ class SceneCompleter:
     def __init__(self, model: LoadedModel, options: CompletionOptions | None = None) -> None:
         self.model = model
         self.options = options or CompletionOptions()
+        self.shapes: ShapeModel = MiniShapes(model, self.options.sampler, self.options.fit)
+
+    @property
+    def objects_at_once(self) -> int:
+        """Instances computed together, which bounds memory."""
+        return self.shapes.objects_at_once
+
+    def with_objects_at_once(self, count: int) -> SceneCompleter:
+        """The same completer with less memory, or more."""
+        sampler = replace(self.options.sampler, chunk=count)
+        return SceneCompleter(self.model, replace(self.options, sampler=sampler))
 
     @classmethod
     def from_pretrained(
@@ -92,19 +101,17 @@ class SceneCompleter:
         """
         started = time.perf_counter()
         _check(observation, steps, faces)
-        sampler = self._sampler(steps)
         observation = with_visible_masks(observation.rectified())
         gravity, warnings = _gravity(observation)
         view_space = ViewSpace.from_gravity(gravity)
-        plan = plan_slots(observation, view_space, self.options.fit)
-        observation = without_impossible_readings(observation, plan)
-        prepared = time.perf_counter()
-        report = Progress(plan, sampler.flow.steps, progress)
-        distances = self.distances(observation, plan, sampler, seed, report.network)
-        sampled = time.perf_counter()
-        maker = ObjectMaker(self.model, observation, view_space, faces)
-        seconds = (sampled - started) / max(1, len(plan.instances))
-        objects, skipped = maker.make_all(plan, distances, seconds, report)
+        ready = time.perf_counter()
+        told = Progress(progress)
+        request = PredictionRequest(steps, seed)
+        prediction = self.shapes.predict(observation, view_space, request, told)
+        predicted = time.perf_counter()
+        maker = ObjectMaker(prediction.observation, view_space, faces)
+        seconds = (predicted - started) / max(1, len(prediction.shapes))
+        objects, skipped = maker.make_all(prediction, seconds, told)
         finished = time.perf_counter()
         scene = Scene(
             frame_id=maker.frame_id,
@@ -112,17 +119,21 @@ class SceneCompleter:
             skipped=skipped,
             frame_from_camera=maker.frame_from_camera,
             gravity_camera=gravity,
-            model_name=self.model.name,
-            model_checksum=self.model.checksum,
+            model_name=self.shapes.name,
+            model_checksum=self.shapes.checksum,
             seed=seed,
-            steps=sampler.flow.steps,
+            steps=prediction.steps,
             timings=Timings(
-                prepared - started, sampled - prepared, finished - sampled, finished - started
+                prepare=ready - started + prediction.prepare_seconds,
+                network=prediction.network_seconds,
+                meshing=finished - predicted,
+                total=finished - started,
             ),
             stamp=observation.stamp,
-            warnings=(*observation.warnings, *warnings),
+            warnings=(*observation.warnings, *warnings, *prediction.warnings),
+            is_metric=prediction.is_metric,
         )
-        return self._related(scene, observation) if self.options.relations else scene
+        return self._related(scene, prediction.observation) if self.options.relations else scene
 
     def _related(self, scene: Scene, observation: Observation) -> Scene:
         """The scene with its relations; with a warning where those cannot be had."""
@@ -135,44 +146,6 @@ class SceneCompleter:
         spent = time.perf_counter() - started
         total = scene.timings.total + spent
         return replace(scene, timings=replace(scene.timings, relations=spent, total=total))
-
-    def _sampler(self, steps: int | None) -> SceneSamplerOptions:
-        sampler = self.options.sampler
-        if steps is None:
-            return sampler
-        return replace(sampler, flow=replace(sampler.flow, steps=steps))
-
-    def distances(
-        self,
-        observation: Observation,
-        plan: SlotPlan,
-        sampler: SceneSamplerOptions,
-        seed: int = 0,
-        advance: Callable[[int], None] | None = None,
-    ) -> np.ndarray:
-        """What the network predicts for the planned instances of a rectified observation.
-
-        Returns:
-            (N, R, R, R) float32 signed distance at the voxel centres of the instances' cubes, in
-            units of the truncation, negative inside.
-        """
-        config = self.model.network.config
-        if not plan.instances:
-            return np.zeros((0, *(config.resolution,) * 3), np.float32)
-        batch = slot_batch(observation, plan, True, self.model.device)
-        volumes = batch.observe(config.resolution, config.truncation)
-        scene = batch.centers[:1].expand_as(batch.centers), batch.sizes[:1].expand_as(batch.sizes)
-        side = config.flow.tokens_per_side
-        positions = token_positions(batch.centers, batch.sizes, *scene, side)
-        ids = (observation.instance_ids[slot.index] for slot in plan.instances)
-        inputs = SlotInputs(volumes.channels(), positions, (0, *ids))
-        distances = sample_scene(self.model.network, inputs, sampler, seed, advance).numpy()
-        if not np.isfinite(distances).all():
-            raise ModelError(
-                f"model {self.model.name}: its output is not finite; the weights are damaged or "
-                "the precision of the device is too low"
-            )
-        return distances
 
 
 def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:

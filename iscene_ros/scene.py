@@ -47,6 +47,7 @@ class SceneObject:
         color: (3,) uint8 RGB.
         vertex_observed: (V,) bool, whether the camera saw this vertex of the mesh; None where that
             is not known, as after reading a scene from files.
+        vertex_colors: (V, 3) uint8 RGB that the model gave the mesh's vertices, or None.
     """
 
     id: int
@@ -61,6 +62,7 @@ class SceneObject:
     seconds: float
     color: np.ndarray
     vertex_observed: np.ndarray | None = None
+    vertex_colors: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Scene:
         seed, steps: of the sampler.
         stamp: of the observation [s].
         warnings: one line each.
+        is_metric: False where nothing told the scale: then lengths are not metres.
     """
 
     frame_id: str
@@ -152,6 +155,7 @@ class Scene:
     stamp: float = 0.0
     relations: tuple[Relation, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    is_metric: bool = True
 
     @cached_property
     def graph(self) -> SceneGraph:

@@ -1,5 +1,6 @@
 """A model that fails: the last good scene stays, is reported, and the next frame may complete."""
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,6 @@ from fake_completer import FakeCompleter
 from session_driver import Driver, view
 from table_scene import Thing
 
-from iscene_ros.completion import CompletionOptions
 from iscene_ros.errors import ModelError
 from iscene_ros.session import published_world
 from iscene_ros.session.recovery import RecoveringCompleter, is_out_of_memory
@@ -116,10 +116,15 @@ class SmallGpu(FakeCompleter):
 
     def __init__(self, device: str, fits: int, error: Exception) -> None:
         self.device, self.fits, self.error = device, fits, error
-        self.options = CompletionOptions()
+        self.objects_at_once = 8
+
+    def with_objects_at_once(self, count: int):
+        smaller = copy(self)
+        smaller.objects_at_once = count
+        return smaller
 
     def complete(self, observation, steps=None, seed=0, faces=5000, progress=None):
-        if self.options.sampler.chunk > self.fits:
+        if self.objects_at_once > self.fits:
             raise self.error
         return super().complete(observation, steps, seed, faces)
 
@@ -141,7 +146,7 @@ def test_a_full_gpu_is_given_smaller_batches_which_stay_small():
     completer, warnings, loaded = recovering(gpu_fits=2)
     driver = Driver(completer)
     assert driver.step(0) is not None and driver.refused == {}
-    assert completer.completer.options.sampler.chunk == 2 and loaded == ["auto"]
+    assert completer.completer.objects_at_once == 2 and loaded == ["auto"]
     assert [line.split("now ")[1][0] for line in warnings] == ["4", "2"]
     assert driver.step(100) is not None and len(warnings) == 2
 
@@ -178,7 +183,7 @@ def test_on_the_cpu_there_is_no_other_device_to_go_to(device):
     completer = RecoveringCompleter(load, device, print)
     with pytest.raises(MemoryError):
         completer.complete(view(), None, 0, 100)
-    assert completer.completer.options.sampler.chunk == 1 and completer.completer.device == device
+    assert completer.completer.objects_at_once == 1 and completer.completer.device == device
 
 
 def test_other_errors_are_not_retried():

@@ -42,8 +42,7 @@ def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
             continue
         space = ViewSpace.from_gravity(view.observation.gravity_camera)
         plan = plan_slots(view.observation, space, options.samples().fit)
-        sampler = completer.options.sampler
-        predicted = torch.from_numpy(completer.distances(view.observation, plan, sampler))
+        predicted = torch.from_numpy(completer.shapes.distances(view.observation, plan))
         truth = sample.target[1:] < 0
         overlaps += [_overlaps(p, t) for p, t in zip(predicted, truth, strict=True)]
     return float(LEVELS[int(np.argmax(np.mean(overlaps, axis=0)))])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Protocol
 
 from iscene_ros.observation import Observation
@@ -54,21 +53,18 @@ class RecoveringCompleter:
             self._give_up_something()
 
     def _can_give_up(self) -> bool:
-        return self._chunk() > 1 or not self.on_cpu
+        return self._at_once() > 1 or not self.on_cpu
 
-    def _chunk(self) -> int:
-        """Objects that the completer computes at once."""
-        options = getattr(self.completer, "options", None)
-        return 1 if options is None else options.sampler.chunk
+    def _at_once(self) -> int:
+        """Objects that the completer computes together."""
+        return getattr(self.completer, "objects_at_once", 1)
 
     def _give_up_something(self) -> None:
         """Use less memory."""
-        chunk = self._chunk()
-        if chunk > 1:
-            options = self.completer.options
-            sampler = replace(options.sampler, chunk=chunk // 2)
-            self.completer.options = replace(options, sampler=sampler)
-            self._warn(f"out of memory: now {chunk // 2} objects at once instead of {chunk}")
+        count = self._at_once()
+        if count > 1:
+            self.completer = self.completer.with_objects_at_once(count // 2)
+            self._warn(f"out of memory: now {count // 2} objects at once instead of {count}")
         else:
             self.completer = self._load("cpu")
             self.on_cpu = True
