@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from fake_completer import FakeCompleter
 
+from iscene_ros.commands.scene_table import format_table
 from iscene_ros.errors import InputError
 from iscene_ros.files import result_directory, scene_io
 from iscene_ros.files.frame_io import read_observation
@@ -70,6 +71,25 @@ def test_round_trip(scene: Scene, tmp_path: Path) -> None:
     assert_same_scene(read_scene(tmp_path / "out"), scene)
 
 
+def test_a_scene_of_unknown_scale_says_so(scene: Scene, tmp_path: Path) -> None:
+    write_scene(replace(scene, is_metric=False), tmp_path / "out")
+    assert json.loads((tmp_path / "out/scene.json").read_text())["is_metric"] is False
+    assert not read_scene(tmp_path / "out").is_metric and read_scene(tmp_path / "out").objects
+    assert "[cm]" not in format_table(replace(scene, is_metric=False))
+
+
+def test_colours_of_vertices_reach_the_files(scene: Scene, tmp_path: Path) -> None:
+    count = len(scene.objects[0].mesh.vertices)
+    colors = np.random.default_rng(0).integers(0, 256, (count, 3), np.uint8)
+    painted = replace(scene.objects[0], vertex_colors=colors)
+    write_scene(replace(scene, objects=(painted, *scene.objects[1:])), tmp_path / "out")
+    mesh = trimesh.load(tmp_path / "out" / mesh_path(painted), process=False)
+    np.testing.assert_array_equal(mesh.visual.vertex_colors[:, :3], colors)
+    glb = trimesh.load(tmp_path / "out/scene.glb", process=False)
+    linear = glb.geometry[f"{painted.id}_{painted.label}"].visual.vertex_colors[:, :3]
+    np.testing.assert_allclose(255 * srgb_from_linear(linear / 255), colors, atol=8)
+
+
 def test_unknown_residual_is_null(scene: Scene, tmp_path: Path) -> None:
     unknown = replace(scene.objects[0], depth_residual=float("nan"))
     write_scene(replace(scene, objects=(unknown,)), tmp_path / "out")
@@ -95,7 +115,7 @@ def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
 def test_document_follows_the_schema(scene: Scene) -> None:
     document = json.loads(dumps(to_document(scene)))
     validate(document)
-    assert document["frame_id"] == "world" and document["schema_version"] == "1.2"
+    assert document["frame_id"] == "world" and document["schema_version"] == "1.3"
     np.testing.assert_allclose(document["gravity"], [0, 0, -1], atol=1e-12)
     assert document["objects"][1]["mesh"] == "meshes/007_bowl.ply"
     assert '"color": [0, 133, 179]' in dumps(document)
@@ -130,7 +150,7 @@ def test_schema_names_the_fault(scene: Scene, path: tuple, value: object, named:
 def test_reads_version_1_0(scene: Scene, tmp_path: Path) -> None:
     write_scene(scene, tmp_path / "out")
     path = tmp_path / "out/scene.json"
-    path.write_text(path.read_text().replace('"1.2"', '"1.0"'))
+    path.write_text(path.read_text().replace('"1.3"', '"1.0"'))
     assert_same_scene(read_scene(tmp_path / "out"), scene)
 
 

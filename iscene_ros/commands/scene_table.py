@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from iscene_ros.scene import Scene, SceneObject
 
-_TITLES = ("id", "label", "size [cm]", "observed", "confidence", "seconds")
 _LEFT_ALIGNED = {1}
 
 
 def format_table(scene: Scene) -> str:
     """One line an object, one line a skipped instance, and the sum."""
-    rows = [_TITLES, *map(_cells, scene.objects)]
+    unit = "[cm]" if scene.is_metric else "[unknown unit / 100]"
+    titles = ("id", "label", f"size {unit}", "observed", "confidence", "seconds")
+    rows = [titles, *map(_cells, scene.objects)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_aligned(row, widths) for row in rows]
     lines += [f"skipped {s.id} {s.label}: {s.reason}" for s in scene.skipped]

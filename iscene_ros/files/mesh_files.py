@@ -19,14 +19,15 @@ GLTF_FROM_VIEW = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
 def write_ply(mesh: Mesh, color: np.ndarray, path: Path) -> None:
-    """Write a binary PLY [m] with one colour; PLY knows no axis convention, so z stays up.
+    """Write a binary PLY [m]; PLY knows no axis convention, so z stays up.
 
     Args:
         mesh: in the object's own frame.
-        color: (3,) uint8 sRGB.
+        color: (3,) or (V, 3) uint8 sRGB, of the whole mesh or of its vertices.
         path: the file to write.
     """
-    colors = np.tile(np.append(color, 255).astype(np.uint8), (len(mesh.vertices), 1))
+    colors = np.full((len(mesh.vertices), 4), 255, np.uint8)
+    colors[:, :3] = color
     surface = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
     path.write_bytes(surface.export(file_type="ply", vertex_normal=False))
 
@@ -53,7 +54,7 @@ def write_glb(scene: Scene, path: Path) -> None:
     for scene_object in scene.objects:
         name = f"{scene_object.id}_{scene_object.label}"
         asset.add_geometry(
-            _textured(scene_object, name),
+            _colored(scene_object, name),
             node_name=name,
             geom_name=name,
             parent_node_name="scene",
@@ -72,20 +73,30 @@ def _gltf_from_frame(scene: Scene) -> np.ndarray:
     return transform
 
 
-def _textured(scene_object: SceneObject, name: str) -> trimesh.Trimesh:
+def _colored(scene_object: SceneObject, name: str) -> trimesh.Trimesh:
     mesh = scene_object.mesh
-    linear = linear_from_srgb(scene_object.color / 255)
-    material = trimesh.visual.material.PBRMaterial(
-        name=name,
-        # glTF factors are linear light.
-        baseColorFactor=np.append(np.rint(255 * linear), 255).astype(np.uint8),
-        metallicFactor=0.0,
-        roughnessFactor=0.8,
-    )
+    visual = _one_color(scene_object, name)
+    if scene_object.vertex_colors is not None:
+        visual = trimesh.visual.ColorVisuals(vertex_colors=_linear(scene_object.vertex_colors))
     return trimesh.Trimesh(
         mesh.vertices,
         mesh.faces,
         vertex_normals=vertex_normals(mesh),
-        visual=trimesh.visual.TextureVisuals(material=material),
+        visual=visual,
         process=False,
     )
+
+
+def _one_color(scene_object: SceneObject, name: str) -> trimesh.visual.TextureVisuals:
+    material = trimesh.visual.material.PBRMaterial(
+        name=name,
+        baseColorFactor=np.append(_linear(scene_object.color), np.uint8(255)),
+        metallicFactor=0.0,
+        roughnessFactor=0.8,
+    )
+    return trimesh.visual.TextureVisuals(material=material)
+
+
+def _linear(color: np.ndarray) -> np.ndarray:
+    """The colours of glTF are linear light."""
+    return np.rint(255 * linear_from_srgb(color / 255)).astype(np.uint8)

@@ -38,7 +38,8 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
         (temporary / MESH_DIRECTORY).mkdir()
         for scene_object in scene.objects:
             path = temporary / mesh_path(scene_object)
-            write_ply(scene_object.mesh, scene_object.color, path)
+            colors = scene_object.vertex_colors
+            write_ply(scene_object.mesh, scene_object.color if colors is None else colors, path)
         write_glb(scene, temporary / "scene.glb")
         if observation is not None:
             draw_overview(scene, observation).save(temporary / "overview.png")

@@ -22,7 +22,7 @@ from iscene_ros.scene import (
     Timings,
 )
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 SCHEMA_PATH = Path(__file__).parents[1] / "schema" / "scene.schema.json"
 
 
@@ -38,6 +38,7 @@ def to_document(scene: Scene) -> dict:
         "schema_version": SCHEMA_VERSION,
         "frame_id": scene.frame_id,
         "stamp": float(scene.stamp),
+        "is_metric": bool(scene.is_metric),
         "gravity": _floats(scene.frame_from_camera[:3, :3] @ scene.gravity_camera),
         "frame_from_camera": _floats(scene.frame_from_camera),
         "objects": [_object_entry(scene_object) for scene_object in scene.objects],
@@ -86,6 +87,7 @@ def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
         stamp=document["stamp"],
         relations=tuple(_relation(entry) for entry in document["relations"]),
         warnings=tuple(document["warnings"]),
+        is_metric=document.get("is_metric", True),
     )
 
 
