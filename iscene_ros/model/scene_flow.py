@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.model.attention import CrossAttention, KeyValue, SceneContextAttention
+from iscene_ros.model.attention import (
+    CrossAttention,
+    KeyValue,
+    SceneContextAttention,
+    SceneRows,
+)
 from iscene_ros.model.config import SceneFlowConfig
+from iscene_ros.model.precision import Float32LayerNorm, at_least_float32
 
 # The time embedding of TRELLIS: 256 sinusoids up to this period, on times scaled to 0..1000.
 TIME_FREQUENCIES = 256
@@ -30,6 +37,17 @@ class SceneMemory:
     def rows(self, index: Tensor) -> SceneMemory:
         """The memory of the scenes `index` (N,) int64, one for each of N slots."""
         return SceneMemory(tuple(block.rows(index) for block in self.blocks))
+
+
+@dataclass(frozen=True)
+class CachedContext:
+    """Keys and values of the context in every block: they serve all steps."""
+
+    blocks: tuple[KeyValue, ...]
+
+    def rows(self, index: Tensor | slice) -> CachedContext:
+        """Those of the slots `index`."""
+        return CachedContext(tuple(block.rows(index) for block in self.blocks))
 
 
 class SceneFlowTransformer(nn.Module):
@@ -56,29 +74,77 @@ class SceneFlowTransformer(nn.Module):
         )
         self.out_layer = nn.Linear(channels, config.out_channels)
 
+    def torso(self) -> Iterator[nn.Module]:
+        """The layers that the release keeps in half precision; convert each with `.to(dtype)`."""
+        return (module for module in self.blocks.modules() if isinstance(module, nn.Linear))
+
     def forward(
         self,
         tokens: Tensor,  # [S, L, C_in]
-        time: Tensor,  # [S], 0 = data, 1 = noise
+        time: Tensor,  # [S], or [1] for all slots; 0 = data, 1 = noise
         positions: Tensor | None = None,  # [S, L, 4] scene coordinates and log zoom
-        scene: SceneMemory | None = None,  # of the scene of each of the S slots
-        context: Tensor | None = None,  # [S, M, C_cond]
+        scene: SceneMemory | SceneRows | None = None,  # of or with the scene of each of the S slots
+        context: Tensor | CachedContext | None = None,  # [<= S, M, C_cond]
     ) -> tuple[Tensor, SceneMemory]:
-        """Return (S, L, C_out) and what other slots may remember of these."""
-        x = self.input_layer(tokens)
+        """Return (S, L, C_out) and what other slots may remember of these.
+
+        Context belongs to the first slots; those beyond it, or all for None, see what they would
+        see in tokens of zeros (the unconditional pass), which takes no attention.
+        """
+        x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
+        x, memory = self.run(range(len(self.blocks)), x, time_embedding, scene, context)
+        return self.project(x), memory
+
+    def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+        """(S, L, C_in) -> (S, L, C), what the first block gets."""
+        x = self.input_layer(tokens.to(self.input_layer.weight.dtype))
         if self.config.absolute_positions:
             x = x + self.pos_emb
         else:
             x = x + self.position_embedder(positions)
-        time_embedding = self.t_embedder(time * TIME_SCALE)
+        return self._into_torso(x)
+
+    def embed_time(self, time: Tensor) -> Tensor:
+        """(S,) in 0..1 -> (S, C)."""
+        return self._into_torso(self.t_embedder(time * TIME_SCALE))
+
+    def run(
+        self,
+        blocks: Sequence[int],
+        x: Tensor,  # [S, L, C]
+        time_embedding: Tensor,  # [S, C] or [1, C]
+        scene: SceneMemory | SceneRows | None,
+        context: Tensor | CachedContext | None,
+    ) -> tuple[Tensor, SceneMemory]:
+        """Send x through the blocks of these numbers; return it and what they remember."""
+        if isinstance(context, Tensor):
+            context = self._into_torso(context)
         memory = []
-        for block in self.blocks:
-            seen = scene.blocks[len(memory)] if scene and block.scene_context else None
-            x, own = block(x, time_embedding, seen, context)
+        for i in blocks:
+            block = self.blocks[i]
+            seen = scene if block.scene_context else None
+            if isinstance(seen, SceneMemory):
+                seen = seen.blocks[i - self.config.scene_context_range.start]
+            read = context.blocks[i] if isinstance(context, CachedContext) else context
+            x, own = block(x, time_embedding, seen, read)
             if block.scene_context:
                 memory.append(own)
-        out = self.out_layer(F.layer_norm(x.float(), x.shape[-1:]).to(x.dtype))
-        return out, SceneMemory(tuple(memory))
+        return x, SceneMemory(tuple(memory))
+
+    def project(self, x: Tensor) -> Tensor:
+        """(S, L, C) from the last block -> (S, L, C_out)."""
+        normed = F.layer_norm(at_least_float32(x), x.shape[-1:])
+        return self.out_layer(normed.to(self.out_layer.weight.dtype))
+
+    def cached_context(self, context: Tensor) -> CachedContext:
+        """What all blocks read from context (S, M, C_cond), for any number of calls."""
+        context = self._into_torso(context)
+        return CachedContext(tuple(b.cross_attn.keys_values(context) for b in self.blocks))
+
+    def _into_torso(self, x: Tensor) -> Tensor:
+        """x as the blocks want it; under autocast, x is what autocast made it."""
+        outer, torso = self.input_layer.weight.dtype, self.blocks[0].mlp.mlp[0].weight.dtype
+        return x.to(torso) if x.dtype == outer else x
 
 
 class SceneFlowBlock(nn.Module):
@@ -93,7 +159,7 @@ class SceneFlowBlock(nn.Module):
         self.self_attn = SceneContextAttention(channels, config.num_heads)
         self.cross_attn = None
         if config.cond_channels:
-            self.norm2 = nn.LayerNorm(channels, eps=1e-6)
+            self.norm2 = Float32LayerNorm(channels, eps=1e-6)
             self.cross_attn = CrossAttention(channels, config.cond_channels, config.num_heads)
         self.mlp = FeedForward(channels, config.mlp_ratio)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(channels, 6 * channels))
@@ -110,9 +176,9 @@ class SceneFlowBlock(nn.Module):
     def forward(
         self,
         x: Tensor,  # [S, L, C]
-        time_embedding: Tensor,  # [S, C]
-        scene: KeyValue | None,
-        context: Tensor | None,
+        time_embedding: Tensor,  # [S, C] or [1, C]
+        scene: KeyValue | SceneRows | None,
+        context: Tensor | KeyValue | None,
     ) -> tuple[Tensor, KeyValue]:
         """Return (S, L, C) and the self-attention's keys and values."""
         modulation = self.adaLN_modulation(time_embedding).unsqueeze(1).chunk(6, dim=-1)
@@ -121,9 +187,20 @@ class SceneFlowBlock(nn.Module):
         h, own = self.self_attn(h, scene)
         x = x + h * gate_attn
         if self.cross_attn is not None:
-            x = x + self.cross_attn(self.norm2(x), context)
+            x = x + self._read(x, context)
         h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
         return x + self.mlp(h) * gate_mlp, own
+
+    def _read(self, x: Tensor, context: Tensor | KeyValue | None) -> Tensor:
+        """What the first slots read from their context, and a constant for those beyond it."""
+        if context is None:
+            return self.cross_attn.without_context()
+        count = len(context.keys if isinstance(context, KeyValue) else context)
+        read = self.cross_attn(self.norm2(x[:count]), context)
+        if count == len(x):
+            return read
+        constant = self.cross_attn.without_context().expand_as(x[count:])
+        return torch.cat([read, constant])
 
 
 class FeedForward(nn.Module):
