@@ -14,6 +14,7 @@ from iscene_ros.errors import InputError, ModelError
 from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import LoadedModel, load_model
 from iscene_ros.model.scene_sampler import SceneSamplerOptions
+from iscene_ros.model_choice import ModelChoice
 from iscene_ros.observation import Observation
 from iscene_ros.predicted_shapes import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.relations.build import with_relations
@@ -73,6 +74,13 @@ class SceneCompleter:
             ModelError: unknown name, unreadable or foreign file, device not available.
         """
         return cls(load_model(checkpoint_path(name_or_path), _device(device)), options)
+
+    @classmethod
+    def from_choice(
+        cls, choice: ModelChoice, options: CompletionOptions | None = None
+    ) -> SceneCompleter:
+        """Load what a command line or a node's parameters name; see `from_pretrained`."""
+        return cls.from_pretrained(choice.name, choice.device, options)
 
     def complete(
         self,

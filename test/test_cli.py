@@ -20,6 +20,7 @@ from iscene_ros.commands.completion_run import LoadCompleter
 from iscene_ros.errors import ModelError
 from iscene_ros.files.frame_io import FrameFiles
 from iscene_ros.files.scene_io import read_scene
+from iscene_ros.model_choice import ModelChoice
 from iscene_ros.scene import Relation, RelationEvidence
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,7 @@ def run_with(command: object, argv: list[str], load_completer: LoadCompleter) ->
     return exit_code(lambda: command.run(parser.parse_args(argv), load_completer))
 
 
-def no_completer(name: str, device: str) -> FakeCompleter:
+def no_completer(choice: ModelChoice) -> FakeCompleter:
     raise AssertionError("bad input must be found before a model is loaded")
 
 
@@ -52,14 +53,15 @@ def test_complete_writes_a_scene_and_prints_a_table(
 ) -> None:
     called = []
 
-    def load(name: str, device: str) -> FakeCompleter:
-        called.append((name, device))
+    def load(choice: ModelChoice) -> FakeCompleter:
+        called.append(choice)
         return FakeCompleter()
 
     options = ["--steps", "4", "--seed", "9", "--model", "mine", "--device", "cpu"]
+    options += ["--preset", "fast"]
     argv = arguments(files, tmp_path / "out") + options
     assert run_with(complete_command, argv, load) == 0
-    assert called == [("mine", "cpu")]
+    assert called == [ModelChoice("mine", "cpu", "fast")]
     scene = read_scene(tmp_path / "out")
     assert (scene.seed, scene.steps, scene.frame_id) == (9, 4, "camera")
     assert [o.label for o in scene.objects] == ["mug", "bowl"]

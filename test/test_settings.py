@@ -122,8 +122,9 @@ def test_changes_keep_the_rest_and_leave_the_original():
 
 
 def test_what_the_node_builds_once_is_not_live():
-    built = ("model", "device", "queue_size", "use_rgb", "masks_from", "detections", "reliability")
-    assert not any(limits_of(name).live for name in (*built, "world_frame", "pose_source"))
+    built = ("model", "device", "preset", "base", "world_frame", "pose_source", "queue_size")
+    built += ("use_rgb", "masks_from", "detections", "reliability")
+    assert not any(limits_of(name).live for name in built)
     live = ("steps", "faces", "rate", "forget_after", "mode", "max_age")
     assert all(limits_of(name).live for name in live)
 

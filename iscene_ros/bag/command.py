@@ -120,7 +120,7 @@ def _run(
     from iscene_ros.session.recovery import RecoveringCompleter
 
     def load(device: str) -> Any:
-        return load_completer(settings.model, device)
+        return load_completer(settings.choice(device))
 
     completer = RecoveringCompleter(load, settings.device, _say)
     with tqdm(total=driver.message_count, unit=" messages", desc="0 frames") as bar:

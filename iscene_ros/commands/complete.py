@@ -9,7 +9,7 @@ from iscene_ros.commands.completion_run import (
     LoadCompleter,
     add_completion_arguments,
     complete_to,
-    load_pretrained,
+    load_chosen,
 )
 
 
@@ -33,10 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="direction of gravity in the camera frame (x right, y down, z forward), where the "
         "camera file has no pose",
     )
+    parser.add_argument(
+        "--camera-height",
+        type=float,
+        metavar="M",
+        help="of the camera above the support [m], which tells a released model the scale of a "
+        "view without depth",
+    )
     add_completion_arguments(parser)
 
 
-def run(args: argparse.Namespace, load_completer: LoadCompleter = load_pretrained) -> int:
+def run(args: argparse.Namespace, load_completer: LoadCompleter = load_chosen) -> int:
     """Complete the frame of the given files."""
     from iscene_ros.files.frame_io import FrameFiles, read_observation
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from iscene_ros.errors import InputError
+from iscene_ros.model_choice import DEVICES, PRESETS, SHIPPED_MODEL, ModelChoice
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Scene
-
-DEFAULT_MODEL = "iscene-mini"
 
 
 class Completer(Protocol):
@@ -29,31 +28,26 @@ class Completer(Protocol):
         """See `SceneCompleter.complete`."""
 
 
-LoadCompleter = Callable[[str, str], Completer]
+LoadCompleter = Callable[[ModelChoice], Completer]
 
 
-def load_pretrained(name_or_path: str, device: str) -> Completer:
-    """The completer of a shipped or saved model."""
+def load_chosen(choice: ModelChoice) -> Completer:
+    """The completer of a choice."""
     from iscene_ros.completion import SceneCompleter
 
-    return SceneCompleter.from_pretrained(name_or_path, device)
+    return SceneCompleter.from_choice(choice)
 
 
-def load_without_relations(name_or_path: str, device: str) -> Completer:
+def load_without_relations(choice: ModelChoice) -> Completer:
     """The same for those who do not ask for the relations of single frames."""
     from iscene_ros.completion import CompletionOptions, SceneCompleter
 
-    return SceneCompleter.from_pretrained(name_or_path, device, CompletionOptions(relations=False))
+    return SceneCompleter.from_choice(choice, CompletionOptions(relations=False))
 
 
 def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that say how to complete."""
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME_OR_PATH",
-        help="name of a shipped model or path of a checkpoint (default: %(default)s)",
-    )
+    add_model_arguments(parser)
     parser.add_argument(
         "--steps", type=_positive, metavar="N", help="steps of the sampler (default: the model's)"
     )
@@ -65,7 +59,6 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most triangles a mesh (default: %(default)s)",
     )
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument(
         "--pddl",
         type=Path,
@@ -81,11 +74,38 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which model completes."""
+    parser.add_argument(
+        "--model",
+        default=SHIPPED_MODEL,
+        metavar="NAME_OR_PATH",
+        help="a shipped model, a checkpoint, or a released I-Scene: folder, converted file or hub "
+        "id, such as LuLing/IScene (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument(
+        "--preset",
+        default="exact",
+        choices=PRESETS,
+        help="of a released model: how exact and how fast (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--base", default="", metavar="PATH_OR_ID", help="of a released model, if not its own"
+    )
+
+
+def model_choice(args: argparse.Namespace) -> ModelChoice:
+    """What the arguments of `add_model_arguments` say."""
+    height = getattr(args, "camera_height", None)
+    return ModelChoice(args.model, args.device, args.preset, args.base, height)
+
+
 def complete_to(
     directory: Path,
     observation: Observation,
     args: argparse.Namespace,
-    load_completer: LoadCompleter = load_pretrained,
+    load_completer: LoadCompleter = load_chosen,
 ) -> None:
     """Complete an observation, write the result folder, print the table.
 
@@ -93,7 +113,7 @@ def complete_to(
         directory: new, empty or an earlier result.
         observation: what the camera saw.
         args: with the arguments of `add_completion_arguments`.
-        load_completer: makes the completer of a model's name and a device.
+        load_completer: makes the completer of a choice of model.
     """
     from iscene_ros.commands.scene_table import format_table
     from iscene_ros.files.pddl_files import check_pddl_files, write_pddl
@@ -106,7 +126,7 @@ def complete_to(
     elif args.pddl_goal:
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
     check_writable(directory)
-    completer = load_completer(args.model, args.device)
+    completer = load_completer(model_choice(args))
     with _Progress() as progress:
         scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
         progress.say("write")

@@ -9,7 +9,7 @@ from iscene_ros.commands.completion_run import (
     LoadCompleter,
     add_completion_arguments,
     complete_to,
-    load_pretrained,
+    load_chosen,
 )
 
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_completion_arguments(parser)
 
 
-def run(args: argparse.Namespace, load_completer: LoadCompleter = load_pretrained) -> int:
+def run(args: argparse.Namespace, load_completer: LoadCompleter = load_chosen) -> int:
     """Complete the demo frame."""
     from iscene_ros.demo import arc2017_observation
 

@@ -8,7 +8,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from iscene_ros.commands.completion_run import DEFAULT_MODEL, Completer, load_without_relations
+from iscene_ros.commands.completion_run import (
+    Completer,
+    add_model_arguments,
+    load_without_relations,
+    model_choice,
+)
 from iscene_ros.errors import InputError
 from iscene_ros.evaluation.benchmark import Measurement, benchmark
 from iscene_ros.evaluation.table_scene import MAX_OBJECTS
@@ -21,8 +26,7 @@ HEADINGS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene benchmark`."""
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_PATH")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    add_model_arguments(parser)
     parser.add_argument(
         "--objects", type=int, nargs="+", default=[1, 2, 5, 10, 20], metavar="N", help="1 to 20"
     )
@@ -54,7 +58,7 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
     if args.messages or args.node:
         return _measure_layer(args, machine)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
-    load = load or partial(load_without_relations, args.model, args.device)
+    load = load or partial(load_without_relations, model_choice(args))
     measured: list[Measurement] = []
     for one in benchmark(load, sorted(args.objects), sorted(args.steps), args.repeats):
         measured.append(one)

@@ -11,6 +11,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from iscene_ros.model_choice import ModelChoice
 from iscene_ros.ros.encode_diagnostics import encode_diagnostics
 from iscene_ros.ros.intake import Intake
 from iscene_ros.ros.messages import RclpyTypes
@@ -56,7 +57,7 @@ class SceneNode(LifecycleNode):
     """Completes what the camera sees and publishes the scene.
 
     Args:
-        load: makes a completer of a model's name and a device; the shipped loader by default.
+        load: makes a completer of a choice of model; the shipped loader by default.
         **node_arguments: of rclpy's node, such as `parameter_overrides` or `namespace`.
 
     Raises:
@@ -64,11 +65,11 @@ class SceneNode(LifecycleNode):
     """
 
     def __init__(
-        self, load: Callable[[str, str], Completer] | None = None, **node_arguments: Any
+        self, load: Callable[[ModelChoice], Completer] | None = None, **node_arguments: Any
     ) -> None:
         super().__init__("iscene", **node_arguments)
         # Attributes of rclpy have short names, too: _parameters, _services.
-        self._load = load or _load_pretrained
+        self._load = load or _load_chosen
         self._types = RclpyTypes()
         self.session: SceneSession | None = None
         self._worker: Worker | None = None
@@ -89,7 +90,7 @@ class SceneNode(LifecycleNode):
         log = self.get_logger()
         try:
             completer = RecoveringCompleter(
-                lambda device: self._load(settings.model, device), settings.device, log.warning
+                lambda device: self._load(settings.choice(device)), settings.device, log.warning
             )
             self._scene_outputs = Outputs(self, self._types, settings)
         except Exception as error:  # whatever it is, the node stays unconfigured and says so
@@ -239,8 +240,8 @@ class SceneNode(LifecycleNode):
         return self.get_clock().now().nanoseconds
 
 
-def _load_pretrained(model: str, device: str) -> Completer:
+def _load_chosen(choice: ModelChoice) -> Completer:
     from iscene_ros.completion import CompletionOptions, SceneCompleter
 
     # The session relates the whole world, of which a frame shows a part.
-    return SceneCompleter.from_pretrained(model, device, CompletionOptions(relations=False))
+    return SceneCompleter.from_choice(choice, CompletionOptions(relations=False))

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from iscene_ros.errors import InputError
+from iscene_ros.model_choice import DEVICES, PRESETS, SHIPPED_MODEL, ModelChoice
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,13 @@ def _setting(default: Any, description: str, **limits: Any) -> Any:
 class Settings:
     """The parameters. `topics` are relative names that launch files remap and bags resolve."""
 
-    model: str = _setting("iscene-mini", "name of a shipped model or path of a checkpoint")
-    device: str = _setting("auto", "where the model runs", choices=("auto", "cpu", "cuda"))
+    model: str = _setting(
+        SHIPPED_MODEL,
+        "a shipped model, a checkpoint, or a released I-Scene: folder, converted file or hub id",
+    )
+    device: str = _setting("auto", "where the model runs", choices=DEVICES)
+    preset: str = _setting("exact", "of a released model: how exact and how fast", choices=PRESETS)
+    base: str = _setting("", "folder or hub id of a released model's base, if not its own")
     mode: str = _setting(
         "continuous",
         "continuous: complete the newest frame again and again; on_demand: only when ~/complete "
@@ -216,6 +222,10 @@ class Settings:
             InputError: an unknown name, a wrong type, a value out of range.
         """
         return cls().changed(values)
+
+    def choice(self, device: str) -> ModelChoice:
+        """The model that the parameters name, on a device."""
+        return ModelChoice(self.model, device, self.preset, self.base)
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with some replaced; names and errors as in `from_mapping`."""

@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
 
+from iscene_ros.model_choice import ModelChoice
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.node import SceneNode
@@ -134,7 +135,7 @@ class Robot:
 
 @contextmanager
 def robot(
-    load: Callable[[str, str], Any] = lambda model, device: FakeCompleter(),
+    load: Callable[[ModelChoice], Any] = lambda choice: FakeCompleter(),
     activate: bool = True,
     namespace: str = "",
     remappings: dict[str, str] | None = None,

@@ -17,6 +17,7 @@ from sensor_msgs_py.point_cloud2 import read_points
 
 from iscene_ros.errors import ModelError
 from iscene_ros.files.scene_json import validate
+from iscene_ros.model_choice import ModelChoice
 from iscene_ros.ros.topics import OUTPUTS
 
 
@@ -89,7 +90,7 @@ def test_lifecycle_cycles() -> None:
 
 
 def test_model_that_cannot_be_loaded_leaves_the_node_unconfigured() -> None:
-    def load(model: str, device: str) -> FakeCompleter:
+    def load(choice: ModelChoice) -> FakeCompleter:
         raise ModelError("model nothing: no such file")
 
     with robot(load, activate=False) as r:
@@ -253,7 +254,7 @@ class SlowCompleter(FakeCompleter):
 def test_slow_model_takes_the_newest_frame() -> None:
     period, completer, ages = 0.1, SlowCompleter(), []
 
-    with robot(lambda model, device: completer, relations=False) as r:
+    with robot(lambda choice: completer, relations=False) as r:
 
         def published(message) -> None:
             stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
