@@ -56,13 +56,17 @@ setup(
         "bag": ["rosbags>=0.11"],
         # Scenes at rest for `iscene evaluate --relations`; coacd for convex collision parts, too.
         "evaluate": ["coacd>=1.0.5", "mujoco>=3.1"],
+        # The published model: its weights, and its way to resize pictures.
+        "release": ["huggingface-hub>=0.23", "opencv-python-headless>=4.5"],
         # Muon came with torch 2.9.
         "train": ["matplotlib>=3.7", "torch>=2.9"],
         "test": [
             "coacd>=1.0.5",
+            "huggingface-hub>=0.23",
             "hypothesis>=6.80",
             "matplotlib>=3.7",
             "mujoco>=3.1",
+            "opencv-python-headless>=4.5",
             "pddl>=0.4",
             "pytest>=7.4",
             "rosbags>=0.11",

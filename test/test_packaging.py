@@ -16,7 +16,12 @@ from iscene_ros import __version__
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12")
 # Import name -> name of the distribution, where they differ.
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "yaml": "pyyaml"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "yaml": "pyyaml",
+}
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +90,8 @@ def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
     declared |= set(requirements(wheel, "train")) | set(requirements(wheel, "bag"))
     # Relations are evaluated where a physics engine is at hand.
     declared |= set(requirements(wheel, "evaluate"))
+    # The published model is loaded where its extra is installed.
+    declared |= set(requirements(wheel, "release"))
     for path in ROOT.glob("iscene_ros/**/*.py"):
         undeclared = imports(path)
         if path.is_relative_to(ROOT / "iscene_ros/ros"):
