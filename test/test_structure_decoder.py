@@ -8,6 +8,7 @@ from random_weights import randomised
 from torch.testing import assert_close
 
 from iscene_ros.model.release.config import ReleaseConfig, StructureDecoderConfig
+from iscene_ros.model.release.precision import convert_torso
 from iscene_ros.model.release.structure_decoder import StructureDecoder, occupied_cells
 
 TINY = StructureDecoderConfig(
@@ -98,8 +99,7 @@ def test_only_the_torso_is_in_half_precision(dtype):
     decoder = randomised(StructureDecoder(TINY))
     latents = torch.randn(1, 3, 3, 3, 3)
     exact = decoder(latents)
-    for layer in decoder.torso():
-        layer.to(dtype)
+    convert_torso(decoder, dtype)
     halves = {name for name, p in decoder.named_parameters() if p.dtype == dtype}
     assert "blocks.1.conv.weight" in halves and "middle_block.0.conv2.bias" in halves
     assert not any("norm" in n or n.startswith(("input_layer", "out_layer")) for n in halves)

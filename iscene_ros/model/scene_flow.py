@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,9 +74,9 @@ class SceneFlowTransformer(nn.Module):
         )
         self.out_layer = nn.Linear(channels, config.out_channels)
 
-    def torso(self) -> Iterator[nn.Module]:
-        """The layers that the release keeps in half precision; convert each with `.to(dtype)`."""
-        return (module for module in self.blocks.modules() if isinstance(module, nn.Linear))
+    def torso(self) -> list[nn.Module]:
+        """The parts whose linear layers the release keeps in half precision."""
+        return [self.blocks]
 
     def forward(
         self,

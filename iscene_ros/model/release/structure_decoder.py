@@ -35,10 +35,9 @@ class StructureDecoder(nn.Module):
             ChannelLayerNorm(widths[-1]), nn.SiLU(), _convolution(widths[-1], config.out_channels)
         )
 
-    def torso(self) -> Iterator[nn.Module]:
-        """The layers that the release keeps in half precision; convert each with `.to(dtype)`."""
-        for part in (self.middle_block, self.blocks):
-            yield from (module for module in part.modules() if isinstance(module, nn.Conv3d))
+    def torso(self) -> list[nn.Module]:
+        """The parts whose convolutions the release keeps in half precision."""
+        return [self.middle_block, self.blocks]
 
     def forward(
         self,
@@ -49,7 +48,8 @@ class StructureDecoder(nn.Module):
         Computed in the dtype of each layer; the result has that of the outer layers.
         """
         outer = self.input_layer.weight.dtype
-        x = self.input_layer(latents.to(outer)).to(next(self.torso()).weight.dtype)
+        torso = self.blocks[0].conv1.weight.dtype
+        x = self.input_layer(latents.to(outer)).to(torso)
         x = self.middle_block(x)
         for block in self.blocks:
             x = block(x)
