@@ -272,3 +272,11 @@ def test_module_runs_and_help_needs_no_torch() -> None:
         [sys.executable, "-m", "iscene_ros", "--version"], cwd=ROOT, capture_output=True, text=True
     )
     assert version.returncode == 0 and version.stdout == f"iscene_ros {__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert f"iscene {name}" in capsys.readouterr().out

@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from iscene_ros.commands.completion_run import DEFAULT_MODEL
 from iscene_ros.evaluation import relation_command
+from iscene_ros.model_choice import SHIPPED_MODEL
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene evaluate`."""
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME_OR_PATH")
+    parser.add_argument("--model", default=SHIPPED_MODEL, metavar="NAME_OR_PATH")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), help="folder of the tables")
     parser.add_argument("--scenes", type=int, default=40, help="rendered scenes (%(default)s)")
     parser.add_argument("--seed", type=int, default=1000, help="of the scenes (%(default)s)")
