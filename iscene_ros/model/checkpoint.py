@@ -1,11 +1,14 @@
-"""Weights of iscene-mini: one safetensors file with its configuration, loaded strictly."""
+"""Weights of iscene-mini: one safetensors file with its configuration, loaded strictly.
+
+And, for a name or a path, which of the two models it stands for.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 
 import torch
@@ -14,7 +17,12 @@ from safetensors.torch import save_file
 
 from iscene_ros.confidence import Calibration, ConfidenceModel
 from iscene_ros.errors import ModelError
+from iscene_ros.model.checksums import checksum
 from iscene_ros.model.config import MiniConfig
+from iscene_ros.model.release import converted
+from iscene_ros.model.release.package import BASE_FILE, RELEASE_FILE
+from iscene_ros.model.release.source import is_hub_id
+from iscene_ros.model.state_dicts import check_tensors
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 
 FORMAT = "iscene-mini/1"
@@ -37,6 +45,30 @@ class LoadedModel:
     checksum: str
     calibration: Calibration
     device: str
+
+
+class ModelKind(Enum):
+    """iscene-mini, or the published I-Scene."""
+
+    MINI = "iscene-mini"
+    RELEASE = "I-Scene"
+
+
+def model_kind(name_or_path: str | Path) -> ModelKind:
+    """Which model a name or a path stands for; neither the network nor the cache is asked.
+
+    A folder and a hub id (owner/name, perhaps with @revision) are the published model; a file says
+    by its metadata what it is. Any other name is left to iscene-mini, which knows its own.
+
+    Raises:
+        ModelError: a folder without a package, or a file that holds neither.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return _folder_kind(path)
+    if path.is_file():
+        return _file_kind(path)
+    return ModelKind.RELEASE if is_hub_id(str(name_or_path)) else ModelKind.MINI
 
 
 def save_weights(
@@ -73,7 +105,7 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     if metadata.get("format") != FORMAT:
         raise ModelError(f"model {path}: format {metadata.get('format')!r}, expected {FORMAT!r}")
     network = VolumeSceneFlow(MiniConfig.from_dict(json.loads(metadata["config"])))
-    _check_keys(network.state_dict(), tensors, path)
+    check_tensors(network.state_dict(), tensors, f"model {path}")
     network.load_state_dict(tensors)
     network = network.to(device, memory_format=torch.channels_last_3d)
     return LoadedModel(
@@ -85,13 +117,24 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     )
 
 
-def checksum(path: Path) -> str:
-    """The sha256 of a file, hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+def _folder_kind(folder: Path) -> ModelKind:
+    if (folder / RELEASE_FILE).is_file():
+        return ModelKind.RELEASE
+    is_base = (folder / BASE_FILE).is_file()
+    found = "a TRELLIS package, which is only the base of one" if is_base else f"no {RELEASE_FILE}"
+    raise ModelError(f"model {folder}: expected a package as LuLing/IScene, found {found}")
+
+
+def _file_kind(path: Path) -> ModelKind:
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = (file.metadata() or {}).get("format")
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"model {path}: cannot be read ({error}); fetch it again") from error
+    kinds = {FORMAT: ModelKind.MINI, converted.FORMAT: ModelKind.RELEASE}
+    if found not in kinds:
+        raise ModelError(f"model {path}: format {found!r}, expected one of: {', '.join(kinds)}")
+    return kinds[found]
 
 
 def _calibration(text: str | None) -> Calibration:
@@ -99,16 +142,3 @@ def _calibration(text: str | None) -> Calibration:
         return Calibration()
     numbers = json.loads(text)
     return Calibration(ConfidenceModel(**numbers["confidence"]), numbers["level"])
-
-
-def _check_keys(expected: dict, found: dict, path: Path) -> None:
-    faults = [f"missing {k}" for k in expected.keys() - found.keys()]
-    faults += [f"unexpected {k}" for k in found.keys() - expected.keys()]
-    faults += [
-        f"{k} is {tuple(found[k].shape)}, expected {tuple(expected[k].shape)}"
-        for k in expected.keys() & found.keys()
-        if found[k].shape != expected[k].shape
-    ]
-    if faults:
-        listed = "; ".join(sorted(faults)[:8])
-        raise ModelError(f"model {path}: {len(faults)} tensors differ: {listed}")

@@ -1,0 +1,56 @@
+"""The networks of the published model and the precision that each tensor is kept in."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from iscene_ros.model.release.config import ReleaseConfig
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network: where its class is, and the field of `ReleaseConfig` with its sizes."""
+
+    module: str
+    network: str
+    sizes: str
+
+
+PARTS = {
+    "conditioner": Part("release.image_conditioner", "ImageConditioner", "vision"),
+    "structure_flow": Part("scene_flow", "SceneFlowTransformer", "structure_flow"),
+    "structure_decoder": Part("release.structure_decoder", "StructureDecoder", "structure_decoder"),
+    "slat_flow": Part("release.slat_flow", "SlatFlow", "slat_flow"),
+    "mesh_decoder": Part("release.mesh_decoder", "MeshDecoder", "mesh_decoder"),
+}
+# By the names that settings and commands use.
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+def build_part(name: str, config: ReleaseConfig) -> nn.Module:
+    """A network without weights: on the meta device, ready for `load_state_dict(assign=True)`."""
+    part = PARTS[name]
+    module = importlib.import_module(f"iscene_ros.model.{part.module}")
+    with torch.device("meta"):
+        network = getattr(module, part.network)(getattr(config, part.sizes))
+    return network.eval().requires_grad_(False)
+
+
+def tensor_dtypes(network: nn.Module, torso: torch.dtype) -> dict[str, torch.dtype]:
+    """The dtype of each tensor of the state dict: `torso` in the torso, else float32.
+
+    A network that has no torso is computed in float32, as the release does its picture encoder.
+    """
+    layers = network.torso() if hasattr(network, "torso") else ()
+    inner = {id(parameter) for layer in layers for parameter in layer.parameters()}
+    tensors = network.state_dict(keep_vars=True)
+    return {k: torso if id(t) in inner else torch.float32 for k, t in tensors.items()}
+
+
+def default_dtype(device: str) -> torch.dtype:
+    """The torso's dtype: float16 on a GPU, as published; float32 on a CPU."""
+    return torch.float16 if torch.device(device).type == "cuda" else torch.float32
