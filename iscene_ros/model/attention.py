@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,11 @@ class KeyValue:
     def rows(self, index: Tensor | slice) -> KeyValue:
         """Those of the slots `index`: (N,) int64, or a slice, which copies nothing."""
         return KeyValue(self.keys[index], self.values[index])
+
+    @classmethod
+    def joined(cls, parts: Sequence[KeyValue]) -> KeyValue:
+        """Those of all slots, part after part."""
+        return cls(torch.cat([p.keys for p in parts]), torch.cat([p.values for p in parts]))
 
     def with_scene(self, scene: KeyValue) -> KeyValue:
         """These followed by those of each slot's scene."""

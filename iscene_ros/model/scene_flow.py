@@ -38,6 +38,14 @@ class SceneMemory:
         """The memory of the scenes `index` (N,) int64, one for each of N slots."""
         return SceneMemory(tuple(block.rows(index) for block in self.blocks))
 
+    @classmethod
+    def joined(cls, parts: Sequence[SceneMemory]) -> SceneMemory:
+        """The memory of all slots, part after part."""
+        if len(parts) == 1:
+            return parts[0]
+        blocks = zip(*(part.blocks for part in parts), strict=True)
+        return cls(tuple(KeyValue.joined(block) for block in blocks))
+
 
 @dataclass(frozen=True)
 class CachedContext:
