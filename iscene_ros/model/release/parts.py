@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from iscene_ros.model.release.config import ReleaseConfig
+from iscene_ros.model.release.precision import torso_layers
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ def build_part(name: str, config: ReleaseConfig) -> nn.Module:
 
 
 def tensor_dtypes(network: nn.Module, torso: torch.dtype) -> dict[str, torch.dtype]:
-    """The dtype of each tensor of the state dict: `torso` in the torso, else float32.
+    """The dtype of each tensor of the state dict: `torso` in the torso's layers, else float32.
 
     A network that has no torso is computed in float32, as the release does its picture encoder.
     """
-    layers = network.torso() if hasattr(network, "torso") else ()
+    layers = torso_layers(network) if hasattr(network, "torso") else ()
     inner = {id(parameter) for layer in layers for parameter in layer.parameters()}
     tensors = network.state_dict(keep_vars=True)
     return {k: torso if id(t) in inner else torch.float32 for k, t in tensors.items()}
