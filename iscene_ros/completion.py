@@ -108,7 +108,7 @@ class SceneCompleter:
             ModelError: the network returned what is no distance.
         """
         started = time.perf_counter()
-        _check(observation, steps, faces)
+        _check(observation, self.shapes, steps, faces)
         observation = with_visible_masks(observation.rectified())
         gravity, warnings = _gravity(observation)
         view_space = ViewSpace.from_gravity(gravity)
@@ -174,7 +174,12 @@ def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:
     )
 
 
-def _check(observation: Observation, steps: int | None, faces: int) -> None:
+def _check(observation: Observation, shapes: ShapeModel, steps: int | None, faces: int) -> None:
+    if shapes.needs_depth and not observation.has_depth:
+        raise InputError(
+            "depth: none; iscene-mini needs depth: give a depth image registered to the masks, "
+            "or complete with a released model (LuLing/IScene)"
+        )
     if len(observation.masks) and not observation.masks.any():
         raise InputError("masks: no instance has any pixel; nothing to complete")
     if steps is not None and steps < 1:

@@ -20,7 +20,8 @@ class Observation:
 
     Attributes:
         depth: (H, W) float32, distance along the optical axis [m], registered to the masks;
-            0 = no reading (NaN, infinite and negative values are turned into 0).
+            0 = no reading (NaN, infinite and negative values are turned into 0). None = a view
+            without depth, which is kept as an image without readings.
         masks: (N, H, W) bool, one instance each; they may overlap. N = 0 is a view without objects.
         camera: intrinsics.
         rgb: (H, W, 3) uint8 or None; only pictures and mesh colours use it.
@@ -31,13 +32,15 @@ class Observation:
         gravity_camera: (3,) unit vector, the direction of gravity in the camera frame, or None;
             follows from world_from_camera where that is given.
         stamp: time of capture [s].
+        allow_no_depth: whether a depth image without one reading is meant so; True where depth is
+            None.
 
     Raises:
-        InputError: sizes disagree, no pixel has depth, masks are all empty, units are wrong, a pose
-            is not rigid.
+        InputError: sizes disagree, no pixel of a given depth image has a reading, masks are all
+            empty, units are wrong, a pose is not rigid.
     """
 
-    depth: np.ndarray
+    depth: np.ndarray | None
     masks: np.ndarray
     camera: Camera
     rgb: np.ndarray | None = None
@@ -48,11 +51,15 @@ class Observation:
     gravity_camera: np.ndarray | None = None
     stamp: float = 0.0
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    allow_no_depth: bool = False
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
         set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        set_("depth", _checked_depth(self.depth, size))
+        if self.depth is None:
+            set_("allow_no_depth", True)
+            set_("depth", np.zeros(size, np.float32))
+        set_("depth", _checked_depth(self.depth, size, self.allow_no_depth))
         set_("masks", _checked_masks(self.masks, size))
         n = len(self.masks)
         set_("labels", tuple(self.labels) or ("object",) * n)
@@ -72,6 +79,11 @@ class Observation:
             set_("gravity_camera", gravity_from_pose(self.world_from_camera))
         elif self.gravity_camera is not None:
             set_("gravity_camera", _checked_direction(self.gravity_camera, "gravity_camera"))
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether any pixel has a reading."""
+        return bool(self.depth.any())
 
     def rectified(self) -> Observation:
         """This view without lens distortion (nearest pixels; what falls outside has no reading)."""
@@ -97,7 +109,7 @@ def _checked_rgb(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return rgb
 
 
-def _checked_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _checked_depth(depth: np.ndarray, size: tuple[int, int], allow_no_reading: bool) -> np.ndarray:
     depth = np.asarray(depth)
     if depth.shape != size:
         raise InputError(f"depth: shape {depth.shape}, expected {size} (height, width of camera)")
@@ -105,9 +117,10 @@ def _checked_depth(depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         cleaned = depth.astype(np.float32)
         cleaned = np.where(np.isfinite(cleaned) & (cleaned > 0), cleaned, np.float32(0))
     readings = cleaned[cleaned > 0]
-    if not readings.size:
+    if readings.size:
+        _check_unit(float(np.median(readings)))
+    elif not allow_no_reading:
         raise InputError(f"depth: {_why_no_reading(depth)}; expected metres along the optical axis")
-    _check_unit(float(np.median(readings)))
     return cleaned
 
 

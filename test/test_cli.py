@@ -141,6 +141,14 @@ def test_an_unknown_goal_writes_nothing(files: FrameFiles, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists() and not Path(paths[0]).exists()
 
 
+def test_depth_is_optional_for_models_that_do_without(files: FrameFiles, tmp_path: Path) -> None:
+    argv = arguments(files, tmp_path / "out")
+    at = argv.index("--depth")
+    assert run_with(complete_command, argv[:at] + argv[at + 2 :], lambda *_: FakeCompleter()) == 0
+    skipped = read_scene(tmp_path / "out").skipped
+    assert [o.reason for o in skipped] == ["no depth inside its mask"] * 2
+
+
 def test_gravity_is_passed_on(files: FrameFiles, tmp_path: Path) -> None:
     argv = [*arguments(files, tmp_path / "out"), "--gravity", "0", "-2.5", "0"]
     assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0

@@ -49,6 +49,12 @@ def test_the_scene_answers_how_its_objects_stand(scene):
     assert graph.removal_order(graph.ids[0])[-1] == graph.ids[0]
 
 
+def test_iscene_mini_refuses_a_view_without_depth(completer, frame):
+    with pytest.raises(InputError, match="depth: none; iscene-mini needs depth") as caught:
+        completer.complete(replace(frame, depth=None))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_scene_survives_a_failure_of_its_relations(completer, frame, monkeypatch):
     def fail(*_):
         raise FloatingPointError("no hull")

@@ -63,6 +63,14 @@ def test_jpeg_16_bit_masks_and_palette(files: FrameFiles, tmp_path: Path) -> Non
     assert read_observation(files).instance_ids == (1, 7)
 
 
+def test_depth_may_be_left_out(files: FrameFiles) -> None:
+    observation = read_observation(replace(files, depth=None))
+    assert not observation.has_depth and observation.masks.any()
+    files.masks.write_bytes(files.rgb.read_bytes())
+    with pytest.raises(InputError, match="masks.png: masks of mode RGB"):
+        read_observation(replace(files, depth=None))
+
+
 def test_gravity_without_pose(files: FrameFiles) -> None:
     observation = read_observation(files, gravity_camera=(0, 2, 0))
     np.testing.assert_allclose(observation.gravity_camera, [0, 1, 0])

@@ -70,6 +70,13 @@ def test_overview_of_odd_frames(size: tuple[int, int]) -> None:
     draw_overview(FakeCompleter().complete(odd), odd)
 
 
+def test_overview_of_a_view_without_depth(observation: Observation) -> None:
+    scene = FakeCompleter().complete(observation)
+    for rgb in (observation.rgb, None):
+        picture = np.asarray(draw_overview(scene, replace(observation, depth=None, rgb=rgb)))
+        assert picture.any() and picture.shape[1:] == (1600, 3)
+
+
 def test_overview_without_objects(observation: Observation) -> None:
     scene = FakeCompleter().complete(observation)
     skipped = tuple(SkippedObject(o.id, o.label, "no depth") for o in scene.objects)

@@ -12,18 +12,22 @@ from iscene_ros.commands.completion_run import (
     load_chosen,
 )
 
+OPTIONAL_FILES = ("depth",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene complete`."""
     files = {
         "rgb": "8-bit colour PNG or JPEG",
-        "depth": "16-bit PNG in mm or .npy float32 in m; 0 or NaN = no reading",
+        "depth": "16-bit PNG in mm or .npy float32 in m; 0 or NaN = no reading; needed by "
+        "iscene-mini, and without it a released model's scale is not measured",
         "masks": "8- or 16-bit PNG of instance ids (0 = background) or .npz with a (N, H, W) stack",
         "camera": 'JSON {"width", "height", "k": [9], "d": [5]?, "world_from_camera": [16]?}',
         "out": "folder to write; new, empty or an earlier result",
     }
     for name, explanation in files.items():
-        parser.add_argument(f"--{name}", type=Path, required=True, help=explanation)
+        required = name not in OPTIONAL_FILES
+        parser.add_argument(f"--{name}", type=Path, required=required, help=explanation)
     parser.add_argument("--labels", type=Path, help='JSON {"1": "mug", ...} or a list')
     parser.add_argument(
         "--gravity",

@@ -27,14 +27,14 @@ class FrameFiles:
 
     Attributes:
         rgb: 8-bit colour PNG or JPEG.
-        depth: 16-bit PNG [mm] or .npy float [m]; 0 or NaN = no reading.
+        depth: 16-bit PNG [mm] or .npy float [m]; 0 or NaN = no reading. None = without depth.
         masks: 8- or 16-bit PNG of instance ids (0 = background) or .npz with a (N, H, W) stack.
         camera: JSON, see `camera_json`.
         labels: JSON {"1": "mug"} or a list, or None.
     """
 
     rgb: Path
-    depth: Path
+    depth: Path | None
     masks: Path
     camera: Path
     labels: Path | None = None
@@ -57,7 +57,8 @@ def read_observation(
         raise InputError(
             f"{files.camera}: world_from_camera already tells gravity; drop it or --gravity"
         )
-    rgb, depth = read_rgb(files.rgb), read_depth(files.depth)
+    rgb = read_rgb(files.rgb)
+    depth = None if files.depth is None else read_depth(files.depth)
     ids, masks = read_masks(files.masks)
     _check_sizes(files, camera_file, rgb, depth, masks)
     labels = read_labels(files.labels, ids) if files.labels else (Label(),) * len(ids)
@@ -117,16 +118,15 @@ def _check_sizes(
     files: FrameFiles,
     camera_file: CameraFile,
     rgb: np.ndarray,
-    depth: np.ndarray,
+    depth: np.ndarray | None,
     masks: np.ndarray,
 ) -> None:
     camera = camera_file.camera
     expected = (camera.height, camera.width)
-    for path, field, shape in (
-        (files.depth, "depth", depth.shape),
-        (files.masks, "masks", masks.shape[1:]),
-        (files.rgb, "rgb", rgb.shape[:2]),
-    ):
+    images = [(files.masks, "masks", masks.shape[1:]), (files.rgb, "rgb", rgb.shape[:2])]
+    if depth is not None:
+        images.insert(0, (files.depth, "depth", depth.shape))
+    for path, field, shape in images:
         if shape != expected:
             raise InputError(
                 f"{path}: {field} of {shape[1]} x {shape[0]} pixels, expected {camera.width} x "

@@ -22,11 +22,17 @@ def input_picture(observation: Observation, width: int, height: int) -> np.ndarr
     """(height, width, 3) uint8: the colour image, where there is none the depth."""
     image = observation.rgb
     if image is None:
-        near, far = np.percentile(observation.depth[observation.depth > 0], [2, 98])
-        grey = 235 - 190 * np.clip((observation.depth - near) / max(far - near, 1e-6), 0, 1)
-        image = np.where(observation.depth > 0, grey, 20).astype(np.uint8)[..., None].repeat(3, -1)
+        image = _depth_picture(observation.depth)
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized)
+
+
+def _depth_picture(depth: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: the nearer, the lighter; almost black without a reading."""
+    known = depth > 0
+    near, far = np.percentile(depth[known], [2, 98]) if known.any() else (0.0, 1.0)
+    grey = 235 - 190 * np.clip((depth - near) / max(far - near, 1e-6), 0, 1)
+    return np.where(known, grey, 20).astype(np.uint8)[..., None].repeat(3, -1)
 
 
 def draw_masks(observation: Observation, skipped: set[int], width: int, height: int) -> np.ndarray:
