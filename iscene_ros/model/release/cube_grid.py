@@ -53,6 +53,10 @@ class CubeGrid:
         """Keys of the cells' corners."""
         return cells[:, None] + self.corner_steps(cells.device)
 
+    def axis_steps(self, device: torch.device) -> Tensor:  # [3]
+        """From a position to the next one along x, y and z."""
+        return self.steps(torch.eye(3, dtype=torch.int64, device=device))
+
     def corner_steps(self, device: torch.device) -> Tensor:  # [8]
         """From a cell to its corners."""
         return self.steps(torch.tensor(CORNERS, device=device))
@@ -77,9 +81,11 @@ class ActiveCells:
         """Sort cells.
 
         Raises:
-            ValueError: a cell outside the grid, or given twice.
+            ValueError: no cell, a cell outside the grid, or one given twice.
         """
-        if len(coords) and not 0 <= int(coords.min()) <= int(coords.max()) < grid.resolution:
+        if not len(coords):
+            raise ValueError("no cells; there is nothing to extract")
+        if not 0 <= int(coords.min()) <= int(coords.max()) < grid.resolution:
             raise ValueError(
                 f"cells {int(coords.min())} to {int(coords.max())} lie outside the grid of "
                 f"resolution {grid.resolution}; give the resolution of these coordinates"
@@ -92,7 +98,7 @@ class ActiveCells:
     def rows(self, cells: Tensor) -> Tensor:  # [...] -> [...]
         """Rows of the features of cells; -1 where a cell is not active."""
         index, found = find(self.keys, cells)
-        return torch.where(found, self.order[index], -1) if len(self.keys) else index
+        return torch.where(found, self.order[index], -1)
 
     def mean_at(self, corners: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
         """Means over the active cells that meet at corners.
@@ -130,6 +136,4 @@ def find(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _rows_or_zero(values: Tensor, rows: Tensor) -> Tensor:
-    if not len(values):
-        return torch.zeros(len(rows), values.shape[1], device=values.device)
     return torch.where((rows >= 0)[:, None], values[rows.clamp(min=0)].float(), 0.0)

@@ -10,7 +10,7 @@ two inside corners.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import combinations
 
@@ -30,6 +30,8 @@ CASES = 2 ** len(CORNERS)
 # A cell has at most four rings, and a ring at most seven points.
 MAX_RINGS = 4
 MAX_RING_EDGES = 7
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,12 @@ class DualCases:
     edges_of_ring: Tensor
     pinched_towards: Tensor
 
-    def to(self, device: torch.device) -> DualCases:
-        """The same table on another device."""
-        return DualCases(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
 
-
-@lru_cache(maxsize=1)
-def dual_cases() -> DualCases:
-    """The table, on the CPU."""
+@lru_cache(maxsize=8)
+def dual_cases(device: torch.device) -> DualCases:
+    """The table on a device."""
+    if device != CPU:
+        return DualCases(*(getattr(dual_cases(CPU), f.name).to(device) for f in fields(DualCases)))
     ring_count = torch.zeros(CASES, dtype=torch.int64)
     ring_of_edge = torch.full((CASES, len(EDGES)), -1)
     edges_of_ring = torch.full((CASES, MAX_RINGS, MAX_RING_EDGES), -1)
