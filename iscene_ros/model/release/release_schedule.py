@@ -12,14 +12,22 @@ import torch
 from torch import Tensor
 
 from iscene_ros.model.attention import SceneRows
+from iscene_ros.model.release.config import SlatNormalization
+from iscene_ros.model.release.scene_stages import StageNetworks
+from iscene_ros.model.release.slat_flow import SlatFlow
+from iscene_ros.model.release.structure_decoder import occupied_cells
 from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.model.scene_flow import SceneFlowTransformer
+from iscene_ros.model.sparse.tensor import SparseTensor
 
 
-def paired_context(context: Tensor) -> Tensor:
-    """(1 + N, M, C), the scene's first -> (2 N, M, C): instance 0, scene, instance 1, scene, ..."""
-    scene = context[:1].expand_as(context[1:])
-    return torch.stack([context[1:], scene], dim=1).flatten(0, 1)
+def paired(rows: Tensor) -> Tensor:
+    """(1 + N, ...), the scene's first -> (2 N, ...): instance 0, scene, instance 1, scene, ...
+
+    Of pictures or of their tokens.
+    """
+    scene = rows[:1].expand_as(rows[1:])
+    return torch.stack([rows[1:], scene], dim=1).flatten(0, 1)
 
 
 def euler(
@@ -39,13 +47,12 @@ def euler(
 @torch.inference_mode()
 def release_structure(
     flow: SceneFlowTransformer,
-    context: Tensor,  # [2 N, M, C_cond] in the order of `paired_context`
-    seed: int,
+    context: Tensor,  # [2 N, M, C_cond] in the order of `paired`
+    generator: torch.Generator,
     options: SamplerOptions,
 ) -> Tensor:
     """Structure latents (2 N, C, T, T, T) of instance 0, scene, instance 1, scene, ..."""
     slots, side, channels = len(context), flow.config.tokens_per_side, flow.config.in_channels
-    generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(2, channels, side, side, side, generator=generator)
     x = noise.repeat(slots // 2, 1, 1, 1, 1).to(context.device, flow.out_layer.weight.dtype)
     numbers = torch.arange(slots, device=context.device)
@@ -60,3 +67,50 @@ def release_structure(
         return out.transpose(1, 2).unflatten(2, x.shape[2:])
 
     return euler(velocity, x, options)
+
+
+@torch.inference_mode()
+def release_slat(
+    flow: SlatFlow,
+    cells: list[Tensor],  # of each of 2 N slots: [M_i, 3]
+    context: Tensor,  # [2 N, M, C_cond]
+    generator: torch.Generator,
+    options: SamplerOptions,
+    normalization: SlatNormalization,
+) -> list[SparseTensor]:
+    """Structured latents of all 2 N slots."""
+    coords, lengths = torch.cat(cells), tuple(len(own) for own in cells)
+    noise = torch.randn(len(coords), flow.config.in_channels, generator=generator)
+    x = SparseTensor(coords, noise.to(context.device, flow.out_layer.weight.dtype), lengths)
+    nothing = torch.zeros_like(context)
+
+    def velocity(features: Tensor, time: float, conditional: bool) -> Tensor:
+        times = torch.full((len(cells),), time, dtype=torch.float64, device=features.device)
+        return flow(x.replace(features), times, context if conditional else nothing)
+
+    latents = euler(velocity, x.features, options)
+    mean, std = (latents.new_tensor(t) for t in (normalization.mean, normalization.std))
+    return x.replace(latents * std + mean).items()
+
+
+def release_scene(
+    networks: StageNetworks,
+    context: Tensor,  # [2 N, M, C_cond]
+    seed: int,
+) -> list[SparseTensor]:
+    """Structured latents of the N instances, those of the scene slots computed and dropped."""
+    generator, config = torch.Generator().manual_seed(seed), networks.config
+    latents = release_structure(
+        networks.structure_flow, context, generator, config.structure_sampler
+    )
+    with torch.inference_mode():
+        cells = occupied_cells(networks.structure_decoder(latents))
+    slots = release_slat(
+        networks.slat_flow,
+        cells,
+        context,
+        generator,
+        config.slat_sampler,
+        config.slat_normalization,
+    )
+    return slots[::2]

@@ -16,7 +16,6 @@ class Shortcuts:
         constant_unconditional: cross-attention to tokens of zeros is a constant.
         cached_context: keys and values of picture tokens serve all steps.
         one_batch: conditional and unconditional slots run together.
-        instances_only: structured latents are sampled for instances, not for scene slots.
     """
 
     scene_once: bool = True
@@ -24,7 +23,6 @@ class Shortcuts:
     constant_unconditional: bool = True
     cached_context: bool = True
     one_batch: bool = True
-    instances_only: bool = True
 
     @classmethod
     def none(cls) -> Shortcuts:
