@@ -18,6 +18,8 @@ COMMANDS = {
     "complete": ("iscene_ros.commands.complete", "complete an RGB-D frame with instance masks"),
     "bag": ("iscene_ros.bag.command", "complete every frame of a recorded bag"),
     "make-demo-bag": ("iscene_ros.bag.make_demo_command", "write the real robot frame as a bag"),
+    "fetch-model": ("iscene_ros.commands.fetch_model", "fetch the published I-Scene"),
+    "inspect-model": ("iscene_ros.commands.inspect_model", "print what a model's files hold"),
     "train": ("iscene_ros.training.command", "train a model"),
     "evaluate": ("iscene_ros.evaluation.command", "measure a model on held-out scenes"),
     "benchmark": ("iscene_ros.evaluation.benchmark_command", "measure time and memory"),

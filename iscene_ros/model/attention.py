@@ -74,9 +74,9 @@ class SceneContextAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.to_qkv = nn.Linear(channels, 3 * channels)
-        self.to_out = nn.Linear(channels, channels)
         self.q_rms_norm = HeadRMSNorm(num_heads, channels // num_heads)
         self.k_rms_norm = HeadRMSNorm(num_heads, channels // num_heads)
+        self.to_out = nn.Linear(channels, channels)
 
     def forward(
         self, x: Tensor, scene: KeyValue | SceneRows | None = None

@@ -164,10 +164,11 @@ class SceneFlowBlock(nn.Module):
         self.scene_context = scene_context
         self.norm1 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
         self.norm3 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
+        if config.cond_channels:
+            self.norm2 = Float32LayerNorm(channels, eps=1e-6)
         self.self_attn = SceneContextAttention(channels, config.num_heads)
         self.cross_attn = None
         if config.cond_channels:
-            self.norm2 = Float32LayerNorm(channels, eps=1e-6)
             self.cross_attn = CrossAttention(channels, config.cond_channels, config.num_heads)
         self.mlp = FeedForward(channels, config.mlp_ratio)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(channels, 6 * channels))

@@ -21,6 +21,8 @@ from iscene_ros.model.release.source import Report, check_relative
 
 DEFAULT_REVISION = "main"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# Of a library's own words in an error.
+_MOST_CHARACTERS = 120
 # Left on the disk beside a download.
 _SPARE_BYTES = 64 << 20
 
@@ -168,7 +170,8 @@ def _explanation(error: Exception, source: HubSource, file: str) -> str:
         return (
             f"model {name}: {error.filename}: {error.strerror}; set HF_HUB_CACHE to another folder"
         )
+    what = f"{type(error).__name__}: {error}".splitlines()[0][:_MOST_CHARACTERS]
     return (
-        f"model {name}: {file or 'the hub'} cannot be reached ({type(error).__name__}: {error}); "
-        f"without a network give a folder or a converted file, otherwise {again}"
+        f"model {name}: {file or 'the hub'} cannot be reached ({what}); without a network give a "
+        f"folder or a converted file, otherwise {again}"
     )

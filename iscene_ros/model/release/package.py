@@ -15,6 +15,7 @@ from iscene_ros.model.release.source import FolderSource, Report, Source, open_s
 RELEASE_ID = "LuLing/IScene"
 RELEASE_FILE = "iscene_config.json"
 BASE_FILE = "pipeline.json"
+_HINT = f"fetch the whole of it with: iscene fetch-model {RELEASE_ID}"
 # The part of ours -> its name in pipeline.json; the Gaussians are not needed.
 _BASE_MODELS = {
     "structure_decoder": "sparse_structure_decoder",
@@ -73,7 +74,7 @@ def read_package(
     Raises:
         ModelError: a file is missing, malformed, or of a variant that is not supported.
     """
-    release = open_source(name_or_folder, revision, f"run: iscene fetch-model {RELEASE_ID}", report)
+    release = open_source(name_or_folder, revision, _HINT, report)
     package = read_json(release.paths([RELEASE_FILE])[0])
     named = package.text("base_model_id")
     checkpoints = {
@@ -100,18 +101,17 @@ def read_package(
 def _base_source(
     base: str | None, release: Source, named: str, where: str, report: Report | None
 ) -> Source:
-    hint = f"run: iscene fetch-model {settings.BASE_ID}"
     if base is not None:
-        return open_source(base, None, hint, report)
+        return open_source(base, None, _HINT, report)
     if isinstance(release, FolderSource):
         for folder in (release.folder, release.folder / named):
             if (folder / BASE_FILE).is_file():
-                return open_source(str(folder), None, hint, report)
+                return open_source(str(folder), None, _HINT, report)
     if named != settings.BASE_ID:
         raise ModelError(
             f"{where}: base_model_id: {named!r} is not supported, only {settings.BASE_ID}"
         )
-    return open_source(named, None, hint, report)
+    return open_source(named, None, _HINT, report)
 
 
 def _stem(pipeline: Section, key: str) -> str:
