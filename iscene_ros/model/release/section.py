@@ -142,8 +142,9 @@ def _read(path: Path, parse: Any, language: str) -> Section:
         return Section(parse(path.read_text("utf-8")), str(path))
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise ModelError(f"{path}: not valid {language} ({error}); fetch it again") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        fault = " ".join(str(error).split())
+        raise ModelError(f"{path}: not valid {language} ({fault}); fetch it again") from error
 
 
 def _is_int(value: Any) -> bool:
