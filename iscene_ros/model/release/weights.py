@@ -49,7 +49,7 @@ def place(
     try:
         dtypes = tensor_dtypes(network, dtype).items()
         placed = {name: tensor(name).to(device).to(kept) for name, kept in dtypes}
-    except torch.OutOfMemoryError as error:
+    except torch.cuda.OutOfMemoryError as error:
         raise ModelError(
             f"{what}: does not fit into the memory of {device}; free some, or use the CPU"
         ) from error
