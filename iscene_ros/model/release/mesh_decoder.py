@@ -113,6 +113,6 @@ class SubdivideBlock(nn.Module):
         finer = geometry.subdivided
         first, norm, _, second = self.out_layers
         h = F.silu(self.act_layers[0](x, geometry.lengths))
-        h = first.forward_subdivided(h, geometry.neighbours)
-        h = second(F.silu(norm(h, finer.lengths)), finer.neighbours)
+        h = first.forward_subdivided(h, geometry.pairs)
+        h = second(F.silu(norm(h, finer.lengths)), finer.pairs)
         return h + self.skip_connection(x).repeat_interleave(8, dim=0)

@@ -79,16 +79,18 @@ class SlatFlow(nn.Module):
         time_embedding = self.t_embedder(time * TIME_SCALE).to(self.torso_dtype)
         geometry = x.geometry
         h = self.input_layer(x.features.to(self.input_layer.weight.dtype)).to(self.torso_dtype)
-        skips = []
+        passed = []
         for block in self.input_blocks:
+            entered = geometry
             h, geometry = block(h, geometry, time_embedding)
-            skips.append((h, geometry))
+            passed.append((entered, h))
         h = h + geometry.positions(h.shape[1]).to(h.dtype)
         h = self._transform(h, geometry, time_embedding, context)
-        finer = [x.geometry, *(geometry for _, geometry in skips[:-1])]
         for block in self.out_blocks:
-            skip, geometry = skips.pop()
-            h = block(torch.cat([h, skip], dim=1), geometry, time_embedding, finer.pop())
+            # The way back ends on the cells that the counterpart of this block was given.
+            target, skip = passed.pop()
+            h = block(torch.cat([h, skip], dim=1), geometry, time_embedding, target)
+            geometry = target
         out_dtype = self.out_layer.weight.dtype
         return self.out_layer(F.layer_norm(h.to(out_dtype), h.shape[1:]))
 
@@ -157,9 +159,9 @@ class SlatResBlock(nn.Module):
         scale, shift = (
             geometry.spread(part) for part in self.emb_layers(time_embedding).chunk(2, dim=1)
         )
-        h = self.conv1(F.silu(self.norm1(x)), geometry.neighbours)
+        h = self.conv1(F.silu(self.norm1(x)), geometry.pairs)
         h = F.silu(self.norm2(h) * (1 + scale) + shift)
-        return self.conv2(h, geometry.neighbours) + self.skip_connection(x)
+        return self.conv2(h, geometry.pairs) + self.skip_connection(x)
 
 
 class SlatInputBlock(SlatResBlock):

@@ -1,4 +1,4 @@
-"""Submanifold convolution: outputs where inputs are, by gathered neighbours."""
+"""Submanifold convolution: outputs where inputs are, by pairs of neighbours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.model.sparse.neighbours import half_steps
+from iscene_ros.model.precision import at_least_float32
+from iscene_ros.model.sparse.neighbours import STAY, STEPS, KernelPairs, StepPairs, half_steps
 
 # Numbers gathered at once, unless a layer is told otherwise: 64 MiB in float32.
 GATHER_SIZE = 2**24
@@ -23,10 +24,6 @@ class KernelWeights(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels))
         bound = 1 / math.sqrt(in_channels * side**3)
         nn.init.uniform_(self.weight, -bound, bound)
-
-    def matrix(self) -> Tensor:
-        """(C_out, k^3 C_in)."""
-        return self.weight.flatten(1)
 
 
 class PointwiseConvolution(nn.Module):
@@ -49,8 +46,8 @@ class PointwiseConvolution(nn.Module):
 class SubmanifoldConvolution(nn.Module):
     """A kernel of 3^3 cells.
 
-    Neighbours are gathered into rows of a matrix and multiplied by all weights at once, so sums
-    over a neighbourhood run inside one product: in float32 on a GPU, also for half precision.
+    For each step of the kernel the cells that have a neighbour there gather it, multiply it and
+    add it to their sum: on a surface only about 10 of 27 do. Sums are in float32 at least.
 
     Attributes:
         gather_size: numbers gathered at once; it bounds the memory beside input and output.
@@ -61,59 +58,58 @@ class SubmanifoldConvolution(nn.Module):
         self.conv = KernelWeights(in_channels, out_channels, side=3)
         self.gather_size = gather_size
 
-    def forward(
-        self,
-        x: Tensor,  # [M, C_in]
-        neighbours: Tensor,  # [M, 27] int32
-    ) -> Tensor:
+    def forward(self, x: Tensor, pairs: KernelPairs) -> Tensor:
         """(M, C_in) -> (M, C_out)."""
-        return gathered_product(x, neighbours, self.conv.matrix(), self.conv.bias, self.gather_size)
+        weight = self.conv.weight.flatten(1, 3)  # [C_out, 27, C_in]
+        out = at_least_float32(F.linear(x, weight[:, STAY], self.conv.bias))
+        for step, step_pairs in pairs.around():
+            self._add(out[:, None], [0], x, step_pairs, weight[:, step])
+        return out.to(x.dtype)
 
-    def forward_subdivided(
-        self,
-        x: Tensor,  # [M, C_in]
-        neighbours: Tensor,  # [M, 27] int32
-    ) -> Tensor:
+    def forward_subdivided(self, x: Tensor, pairs: KernelPairs) -> Tensor:
         """Convolve on all eight halves of the cells, each of which has its cell's features.
 
-        The 27 neighbours of a half lie in only 8 of the parents. Weights that meet the same
-        features are added first: 8 / 27 of the products, and no copy of x for each half.
+        The 27 neighbours of a half lie in only 8 cells. Weights that meet the same features are
+        added first: 8 / 27 of the products, and no copy of x for each half.
+
+        Args:
+            x: (M, C_in).
+            pairs: those of the M cells.
 
         Returns:
             (8 M, C_out); the halves of row i are rows 8 i to 8 i + 7.
         """
-        out = x.new_empty(len(x), 8, len(self.conv.bias))
-        parents, _ = half_steps(x.device)
-        for half in range(8):
-            used, summed = self._summed_weights(parents[half])
-            out[:, half] = gathered_product(
-                x, neighbours[:, used], summed, self.conv.bias, self.gather_size
-            )
-        return out.flatten(0, 1)
-
-    def _summed_weights(self, parents: Tensor) -> tuple[Tensor, Tensor]:
-        """Which 8 of 27 parents a half sees, and the weights for them: (C_out, 8 C_in)."""
-        used, slots = parents.unique(return_inverse=True)
         weight = self.conv.weight.flatten(1, 3)  # [C_out, 27, C_in]
-        summed = weight.new_zeros(len(weight), len(used), weight.shape[2], dtype=torch.float32)
-        summed = summed.to(torch.promote_types(weight.dtype, torch.float32))
-        summed.index_add_(1, slots, weight.to(summed.dtype))
-        return used, summed.to(weight.dtype).flatten(1)
+        out = at_least_float32(self.conv.bias).repeat(len(x), 8, 1)  # [M, 8, C_out]
+        cells, _ = half_steps()
+        for step in range(STEPS):
+            halves = (cells == step).any(1).nonzero()[:, 0].tolist()
+            matrix = torch.cat([_sum_where(weight, cells[half] == step) for half in halves])
+            self._add(out, halves, x, pairs.at(step), matrix)
+        return out.flatten(0, 1).to(x.dtype)
+
+    def _add(
+        self,
+        out: Tensor,  # [M, H, C_out], added to
+        halves: list[int],  # of H, those that get something
+        x: Tensor,  # [M, C_in]
+        pairs: StepPairs,
+        matrix: Tensor,  # [len(halves) C_out, C_in]
+    ) -> None:
+        """Add products with neighbours, so many pairs at a time that `gather_size` holds."""
+        at_once = max(1, self.gather_size // x.shape[1])
+        for cells, neighbours in zip(
+            pairs.cells.split(at_once), pairs.neighbours.split(at_once), strict=True
+        ):
+            products = F.linear(x.index_select(0, neighbours), matrix).to(out.dtype)
+            for half, part in zip(halves, products.chunk(len(halves), dim=1), strict=True):
+                out[:, half].index_add_(0, cells, part)
 
 
-def gathered_product(
-    x: Tensor,  # [M, C_in]
-    rows: Tensor,  # [N, K] int32, M for zeros
-    matrix: Tensor,  # [C_out, K C_in]
-    bias: Tensor,  # [C_out]
-    gather_size: int,
+def _sum_where(
+    weight: Tensor,  # [C_out, 27, C_in]
+    chosen: Tensor,  # [27] bool
 ) -> Tensor:
-    """(N, C_out): each row of gathered features times the matrix, a chunk of rows at a time."""
-    padded = F.pad(x, (0, 0, 0, 1))
-    out = x.new_empty(len(rows), len(matrix))
-    at_once = max(1, gather_size // matrix.shape[1])
-    for begin in range(0, len(rows), at_once):
-        chunk = rows[begin : begin + at_once]
-        gathered = padded.index_select(0, chunk.flatten()).view(len(chunk), -1)
-        out[begin : begin + at_once] = F.linear(gathered, matrix, bias)
-    return out
+    """(C_out, C_in) sum over the chosen steps, added in float32 at least."""
+    steps = chosen.nonzero()[:, 0].to(weight.device)
+    return at_least_float32(weight[:, steps]).sum(1).to(weight.dtype)

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from iscene_ros.model.sparse.neighbours import find_neighbours, subdivide_neighbours
+from iscene_ros.model.sparse.neighbours import KernelPairs, find_pairs, subdivide_pairs
 from iscene_ros.model.sparse.positions import absolute_positions
 from iscene_ros.model.sparse.resample import Coarsening, coarsen, subdivide_coords
 from iscene_ros.model.sparse.sequences import Sequences, item_sequences, window_sequences
@@ -34,8 +34,11 @@ class CellGeometry:
             raise ValueError(
                 f"cells must be (M, 3) int64, these are {tuple(coords.shape)} {coords.dtype}"
             )
-        if sum(lengths) != len(coords) or min(lengths, default=-1) < 0:
-            raise ValueError(f"{len(coords)} cells cannot be split into items of {lengths}")
+        if sum(lengths) != len(coords) or min(lengths, default=0) < 1:
+            raise ValueError(
+                f"{len(coords)} cells cannot be split into items of {lengths}: each needs at least "
+                "one, and all together as many as there are"
+            )
         self.coords = coords
         self.lengths = tuple(lengths)
         self._windows: dict[tuple[int, int], Sequences] = {}
@@ -52,9 +55,9 @@ class CellGeometry:
         return numbers.repeat_interleave(lengths, output_size=len(self))
 
     @cached_property
-    def neighbours(self) -> Tensor:
-        """(M, 27) int32 rows of the cells around each, M where there is none."""
-        return find_neighbours(self.coords, self.items)
+    def pairs(self) -> KernelPairs:
+        """Which cells lie around which."""
+        return find_pairs(self.coords, self.items)
 
     @cached_property
     def coarsening(self) -> Coarsening:
@@ -102,6 +105,6 @@ class SubdividedGeometry(CellGeometry):
         self.parent = parent
 
     @cached_property
-    def neighbours(self) -> Tensor:
-        """(M, 27) int32 rows of the cells around each, M where there is none."""
-        return subdivide_neighbours(self.parent.neighbours)
+    def pairs(self) -> KernelPairs:
+        """Which cells lie around which."""
+        return subdivide_pairs(self.parent.pairs)

@@ -1,28 +1,63 @@
-"""The 27 cells around each occupied cell, by search in sorted integer keys."""
+"""Which cells lie around which, by search in sorted integer keys.
+
+The 27 steps of a kernel of 3^3 are numbered as its weights are: x slowest, each axis -1, 0, 1. So
+step 13 stays, and step 26 - s undoes step s.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-OFFSETS = 27  # of a kernel of 3^3, x slowest, each axis -1, 0, 1
+STEPS = 27
+STAY = 13
 
 
-def kernel_offsets(device: torch.device) -> Tensor:
-    """(27, 3) int64 steps to the cells around one, in the order of a kernel's weights."""
-    steps = torch.arange(-1, 2, device=device)
-    return torch.cartesian_prod(steps, steps, steps)
+@dataclass(frozen=True)
+class StepPairs:
+    """Rows of P cells, and of the cells one step from them: each (P,) int32, no row twice."""
+
+    cells: Tensor
+    neighbours: Tensor
+
+    def reversed(self) -> StepPairs:
+        """Those of the opposite step."""
+        return StepPairs(self.neighbours, self.cells)
 
 
-def find_neighbours(
+@dataclass(frozen=True)
+class KernelPairs:
+    """Cells and their neighbours for each step of a kernel.
+
+    Attributes:
+        stay: each cell with itself.
+        before: the pairs of steps 0 to 12.
+    """
+
+    stay: StepPairs
+    before: tuple[StepPairs, ...]
+
+    def at(self, step: int) -> StepPairs:
+        """The pairs of one of the 27 steps."""
+        if step == STAY:
+            return self.stay
+        return self.before[step] if step < STAY else self.before[STEPS - 1 - step].reversed()
+
+    def around(self) -> Iterator[tuple[int, StepPairs]]:
+        """Yield each step but the one that stays, with its pairs."""
+        for step in range(STEPS):
+            if step != STAY:
+                yield step, self.at(step)
+
+
+def find_pairs(
     coords: Tensor,  # [M, 3] int64
     items: Tensor,  # [M] int64
-) -> Tensor:
+) -> KernelPairs:
     """Look up the cells around each cell within its item.
-
-    Returns:
-        (M, 27) int32 rows; M where the item has no such cell, which is the row of zeros that a
-        convolution adds.
 
     Raises:
         ValueError: an item has a cell twice.
@@ -34,15 +69,51 @@ def find_neighbours(
     if bool((sorted_keys[1:] == sorted_keys[:-1]).any()):
         raise ValueError("a cell occurs twice in one item; each must be listed once")
     # A step is a constant difference of keys, because a border of one cell is kept empty.
-    origin = torch.zeros_like(items[:1])
-    steps = _keys(kernel_offsets(coords.device), origin, sides)
-    table = torch.empty(len(coords), OFFSETS, dtype=torch.int32, device=coords.device)
-    for offset, step in enumerate(steps):
-        wanted = keys + step
+    differences = _keys(kernel_steps().to(coords.device), torch.zeros_like(items[:1]), sides)
+    before = []
+    for difference in differences[:STAY]:
+        wanted = keys + difference
         found = torch.searchsorted(sorted_keys, wanted).clamp_(max=len(keys) - 1)
-        rows = torch.where(sorted_keys[found] == wanted, order[found], len(coords))
-        table[:, offset] = rows.to(torch.int32)
-    return table
+        cells = (sorted_keys[found] == wanted).nonzero()[:, 0]
+        before.append(StepPairs(cells.int(), order[found[cells]].int()))
+    return KernelPairs(_stay(len(coords), coords.device), tuple(before))
+
+
+def subdivide_pairs(pairs: KernelPairs) -> KernelPairs:
+    """The pairs of all eight halves of each cell, without another search."""
+    cells = len(pairs.stay.cells)
+    parents, halves = half_steps()
+    before = []
+    for step in range(STAY):
+        parts = [pairs.at(parent) for parent in parents[:, step].tolist()]
+        targets = [8 * part.cells + half for half, part in enumerate(parts)]
+        sources = [
+            8 * part.neighbours + half
+            for part, half in zip(parts, halves[:, step].tolist(), strict=True)
+        ]
+        before.append(StepPairs(torch.cat(targets), torch.cat(sources)))
+    return KernelPairs(_stay(8 * cells, pairs.stay.cells.device), tuple(before))
+
+
+def kernel_steps() -> Tensor:
+    """(27, 3) int64 steps in x, y, z."""
+    steps = torch.arange(-1, 2)
+    return torch.cartesian_prod(steps, steps, steps)
+
+
+def half_steps() -> tuple[Tensor, Tensor]:
+    """Where each of the 27 steps leads from each of the 8 halves of a cell.
+
+    From the half at 0 or 1 a step of -1, 0 or 1 leads to -1, 0, 1 or 2: that is the cell before,
+    the same cell or the one after, and there again the half at 0 or 1.
+
+    Returns:
+        (8, 27) int64 the step from the cell to the other cell, and (8, 27) int64 its half.
+    """
+    bits = torch.arange(2)
+    places = torch.cartesian_prod(bits, bits, bits)[:, None] + kernel_steps()
+    cells = ((places.div(2, rounding_mode="floor") + 1) * torch.tensor([9, 3, 1])).sum(-1)
+    return cells, (places.remainder(2) * torch.tensor([4, 2, 1])).sum(-1)
 
 
 def _keys(coords: Tensor, items: Tensor, sides: list[int]) -> Tensor:
@@ -51,32 +122,6 @@ def _keys(coords: Tensor, items: Tensor, sides: list[int]) -> Tensor:
     return ((items * sides[0] + x) * sides[1] + y) * sides[2] + z
 
 
-def subdivide_neighbours(
-    neighbours: Tensor,  # [M, 27] int32
-) -> Tensor:
-    """The table of all eight halves of each cell, (8 M, 27) int32, without another search.
-
-    From the half at 0 or 1 a step of -1, 0 or 1 leads to -1, 0, 1 or 2: that is the parent one
-    before, the same parent or the one after, and there again the half at 0 or 1.
-    """
-    cells = len(neighbours)
-    parents, halves = half_steps(neighbours.device)
-    rows = neighbours[:, parents.flatten()].view(cells, 8, OFFSETS)
-    # A missing parent, row M, has missing halves: row 8 M.
-    children = torch.where(rows == cells, 8 * cells, 8 * rows + halves.to(rows.dtype))
-    return children.view(8 * cells, OFFSETS)
-
-
-def half_steps(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Where each of the 27 steps leads from each of the 8 halves of a cell.
-
-    Returns:
-        (8, 27) int64 which of the 27 cells around the parent, and (8, 27) int64 which of its
-        halves.
-    """
-    bits = torch.arange(2, device=device)
-    places = torch.cartesian_prod(bits, bits, bits)[:, None] + kernel_offsets(device)
-    weights = torch.tensor([9, 3, 1], device=device)
-    parents = ((places.div(2, rounding_mode="floor") + 1) * weights).sum(-1)
-    halves = (places.remainder(2) * torch.tensor([4, 2, 1], device=device)).sum(-1)
-    return parents, halves
+def _stay(cells: int, device: torch.device) -> StepPairs:
+    rows = torch.arange(cells, dtype=torch.int32, device=device)
+    return StepPairs(rows, rows)

@@ -70,7 +70,7 @@ def _batched(
     places = torch.empty_like(order)
     batches = []
     begin = 0
-    for length in filled[counts > 0].unique().tolist():
+    for length in filled.unique().tolist():
         chosen = (filled == length).nonzero()  # [B, 1]
         steps = torch.arange(length, device=order.device)
         valid = steps < counts[chosen]  # [B, L]
