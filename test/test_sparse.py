@@ -89,6 +89,16 @@ def test_convolution_of_halves_from_their_cells(geometry):
 
 @given(batches)
 @settings(max_examples=20, deadline=None)
+def test_convolution_of_cells_from_what_they_were_pooled_to(geometry):
+    convolution = randomize(SubmanifoldConvolution(3, 2))
+    x = features_of(geometry.coarse, 3)
+    plain = convolution(geometry.coarsening.unpool(x), geometry.pairs)
+    shared = convolution.forward_unpooled(x, geometry.coarsening.parents, geometry.pairs)
+    assert_close(shared, plain)
+
+
+@given(batches)
+@settings(max_examples=20, deadline=None)
 def test_neighbours_of_halves_follow_from_those_of_cells(geometry):
     finer = geometry.subdivided
     searched = find_pairs(finer.coords, finer.items)

@@ -142,7 +142,7 @@ class SlatFlowBlock(nn.Module):
 
 
 class SlatResBlock(nn.Module):
-    """Two convolutions, modulated by the time, and a skip, on the cells it is given."""
+    """Two convolutions, modulated by the time, and a skip."""
 
     def __init__(self, channels: int, out_channels: int, embedding_channels: int) -> None:
         super().__init__()
@@ -154,14 +154,16 @@ class SlatResBlock(nn.Module):
         same = channels == out_channels
         self.skip_connection = nn.Identity() if same else nn.Linear(channels, out_channels)
 
-    def convolve(self, x: Tensor, geometry: CellGeometry, time_embedding: Tensor) -> Tensor:
-        """(M, C) -> (M, C_out)."""
+    def activated(self, x: Tensor) -> Tensor:
+        """What the first convolution gets."""
+        return F.silu(self.norm1(x))
+
+    def modulated(self, h: Tensor, geometry: CellGeometry, time_embedding: Tensor) -> Tensor:
+        """From the first convolution's output (M, C_out) to the second's."""
         scale, shift = (
             geometry.spread(part) for part in self.emb_layers(time_embedding).chunk(2, dim=1)
         )
-        h = self.conv1(F.silu(self.norm1(x)), geometry.pairs)
-        h = F.silu(self.norm2(h) * (1 + scale) + shift)
-        return self.conv2(h, geometry.pairs) + self.skip_connection(x)
+        return self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift), geometry.pairs)
 
 
 class SlatInputBlock(SlatResBlock):
@@ -177,19 +179,27 @@ class SlatInputBlock(SlatResBlock):
         """Return features and the cells they are on."""
         if self.down:
             x, geometry = geometry.coarsening.pool(x), geometry.coarse
-        return self.convolve(x, geometry, time_embedding), geometry
+        h = self.conv1(self.activated(x), geometry.pairs)
+        return self.modulated(h, geometry, time_embedding) + self.skip_connection(x), geometry
 
 
 class SlatOutBlock(SlatResBlock):
-    """A residual block that may first go back to the cells of half the side."""
+    """A residual block that may first go back to the cells of half the side.
+
+    Norm, activation and skip treat each cell by itself, so they are done before cells are copied.
+    """
 
     def forward(
         self, x: Tensor, geometry: CellGeometry, time_embedding: Tensor, target: CellGeometry
     ) -> Tensor:
         """Return features on the cells `target`: those of x, or those they were pooled from."""
-        if target is not geometry:
-            x = target.coarsening.unpool(x)
-        return self.convolve(x, target, time_embedding)
+        h, skip = self.activated(x), self.skip_connection(x)
+        if target is geometry:
+            h = self.conv1(h, target.pairs)
+        else:
+            h = self.conv1.forward_unpooled(h, target.coarsening.parents, target.pairs)
+            skip = target.coarsening.unpool(skip)
+        return self.modulated(h, target, time_embedding) + skip
 
 
 def _input_blocks(config: SlatFlowConfig) -> nn.ModuleList:

@@ -66,6 +66,25 @@ class SubmanifoldConvolution(nn.Module):
             self._add(out[:, None], [0], x, step_pairs, weight[:, step])
         return out.to(x.dtype)
 
+    def forward_unpooled(
+        self,
+        x: Tensor,  # [K, C_in]
+        parents: Tensor,  # [M] int64 rows of x
+        pairs: KernelPairs,  # of the M cells
+    ) -> Tensor:
+        """Convolve on M cells, each of which has the features of its parent: (M, C_out).
+
+        The K parents are multiplied, not their cells' copies.
+        """
+        weight = self.conv.weight.flatten(1, 3)  # [C_out, 27, C_in]
+        out = at_least_float32(F.linear(x, weight[:, STAY], self.conv.bias)[parents])
+        for step, step_pairs in pairs.around():
+            products = F.linear(x, weight[:, step])
+            out.index_add_(
+                0, step_pairs.cells, products[parents[step_pairs.neighbours]].to(out.dtype)
+            )
+        return out.to(x.dtype)
+
     def forward_subdivided(self, x: Tensor, pairs: KernelPairs) -> Tensor:
         """Convolve on all eight halves of the cells, each of which has its cell's features.
 
