@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import fast_simplification
@@ -22,6 +23,8 @@ SNAP = 0.01
 # as many faces as these factors allow.
 AGGRESSIVENESS = (7.0, 5.0)
 RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
+
+Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Doubled area of the smallest triangle that counts, in squared voxels.
 SMALLEST_TRIANGLE = 1e-6
@@ -46,7 +49,21 @@ def mesh_from_distance(
     Returns:
         The mesh in view space [m], or None where nothing is inside.
     """
-    resolution = len(distance)
+    surface = zero_surface(distance, upsample)
+    if surface is None:
+        return None
+    corners, triangles = simplified(*_largest_body(*surface), faces)
+    points_cube = cube_points(corners, len(distance), upsample)
+    return Mesh(cube.to_view(points_cube).astype(np.float32), triangles.astype(np.int32))
+
+
+def zero_surface(distance: np.ndarray, upsample: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """All closed surfaces at the zero of a field as of `mesh_from_distance`.
+
+    Returns:
+        (V, 3) float64 corners, for `cube_points`, and (F, 3) triangles; None where nothing is
+        inside.
+    """
     if not np.any(distance < 0):
         return None
     padded = np.pad(np.asarray(distance, np.float32), 1, mode="edge")
@@ -54,11 +71,13 @@ def mesh_from_distance(
     if not np.any(refined < 0):
         return None
     corners, triangles, _, _ = marching_cubes(_off_surface(refined), 0.0)
-    corners, triangles = _largest_body(corners.astype(np.float64), triangles)
-    corners, triangles = _simplified(corners, triangles, faces)
+    return corners.astype(np.float64), triangles
+
+
+def cube_points(corners: np.ndarray, resolution: int, upsample: int) -> np.ndarray:
+    """Cube coordinates in [-0.5, 0.5] of (V, 3) corners of `zero_surface`."""
     # Index i of the refined grid lies (i + 0.5) / upsample voxels from the border of the padding.
-    points_cube = ((corners + 0.5) / upsample - 1.0) / resolution - 0.5
-    return Mesh(cube.to_view(points_cube).astype(np.float32), triangles.astype(np.int32))
+    return ((corners + 0.5) / upsample - 1.0) / resolution - 0.5
 
 
 def is_watertight(triangles: np.ndarray, vertex_count: int) -> bool:
@@ -73,6 +92,52 @@ def signed_volume(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """(F,) volume between each triangle and the origin; their sum is the volume of the body."""
     a, b, c = np.moveaxis(vertices[triangles], 1, 0)
     return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
+
+
+def bodies(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(F,) number of the connected surface of each triangle, and (B,) the volumes in them.
+
+    Surfaces of cavities have a negative volume.
+    """
+    start, end = triangles[:, :2].ravel(), triangles[:, 1:].ravel()
+    links = coo_array((np.ones(len(start), bool), (start, end)), shape=(len(corners),) * 2)
+    _, body_of_corner = connected_components(links, directed=False)
+    body = body_of_corner[triangles[:, 0]]
+    return body, np.bincount(body, weights=signed_volume(corners, triangles))
+
+
+def used_corners(
+    corners: np.ndarray, triangles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The corners that triangles use, the triangles among these, and the rows of the corners."""
+    used, renumbered = np.unique(triangles, return_inverse=True)
+    return corners[used], renumbered.reshape(-1, 3), used
+
+
+def simplified(
+    corners: np.ndarray, triangles: np.ndarray, faces: int, repair: Repair | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """At most `faces` triangles where edge collapses keep the surface closed, else a few more.
+
+    Args:
+        corners: (V, 3) float64 [cells of the grid that the surface was cut from].
+        triangles: (F, 3), closed.
+        faces: triangle budget.
+        repair: applied to the outcome of collapses, before it is judged.
+    """
+    for factor in RELAXED_BUDGETS:
+        budget = int(factor * faces)
+        if budget >= len(triangles):
+            break
+        for aggressiveness in AGGRESSIVENESS:
+            fewer = fast_simplification.simplify(
+                corners, triangles, target_count=budget, agg=aggressiveness
+            )
+            if repair is not None:
+                fewer = repair(*fewer)
+            if len(fewer[1]) <= RELAXED_BUDGETS[1] * budget and _is_sound(*fewer):
+                return fewer
+    return corners, triangles
 
 
 def _outside_at_border(distance: np.ndarray) -> np.ndarray:
@@ -118,32 +183,8 @@ def _step_at_surface(distance: np.ndarray) -> float:
 
 
 def _largest_body(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The connected surface around the largest volume; surfaces of cavities have a negative one."""
-    start, end = triangles[:, :2].ravel(), triangles[:, 1:].ravel()
-    links = coo_array((np.ones(len(start), bool), (start, end)), shape=(len(corners),) * 2)
-    _, body_of_corner = connected_components(links, directed=False)
-    body = body_of_corner[triangles[:, 0]]
-    volumes = np.bincount(body, weights=signed_volume(corners, triangles))
-    kept = triangles[body == np.argmax(volumes)]
-    used, kept = np.unique(kept, return_inverse=True)
-    return corners[used], kept.reshape(-1, 3)
-
-
-def _simplified(
-    corners: np.ndarray, triangles: np.ndarray, faces: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """At most `faces` triangles where edge collapses keep the surface closed, else a few more."""
-    for factor in RELAXED_BUDGETS:
-        budget = int(factor * faces)
-        if budget >= len(triangles):
-            break
-        for aggressiveness in AGGRESSIVENESS:
-            fewer = fast_simplification.simplify(
-                corners, triangles, target_count=budget, agg=aggressiveness
-            )
-            if len(fewer[1]) <= RELAXED_BUDGETS[1] * budget and _is_sound(*fewer):
-                return fewer
-    return corners, triangles
+    body, volumes = bodies(corners, triangles)
+    return used_corners(corners, triangles[body == np.argmax(volumes)])[:2]
 
 
 def _is_sound(corners: np.ndarray, triangles: np.ndarray) -> bool:

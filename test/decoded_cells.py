@@ -44,13 +44,11 @@ def of_corners(distance):
     return cells, features
 
 
-def random_cells(resolution, share, seed, margin=0):
-    """A random share of the cells, `margin` from the grid's faces, and features of pure noise."""
+def random_cells(resolution, share, seed):
+    """A random share of the cells, and features of pure noise."""
     generator = torch.Generator().manual_seed(seed)
     cells = all_cells(resolution)
-    chosen = torch.rand(len(cells), generator=generator) < share
-    chosen &= ((cells >= margin) & (cells < resolution - margin)).all(1)
-    cells = cells[chosen]
+    cells = cells[torch.rand(len(cells), generator=generator) < share]
     return cells, torch.randn(len(cells), 101, generator=generator)
 
 

@@ -15,13 +15,19 @@ from iscene_ros.model.release.dual_cases import CORNERS
 
 @dataclass(frozen=True)
 class CubeGrid:
-    """Keys of the positions of a grid with `resolution` cells along a side."""
+    """Keys of the positions of a grid.
+
+    Attributes:
+        resolution: cells along a side.
+        margin: 1 where a surface may also pass through the cells next to the grid, else 0.
+    """
 
     resolution: int
+    margin: int = 0
 
     @property
     def _side(self) -> int:
-        # The corners, and a margin on either side: a step off the grid is no other position's key.
+        # The corners and one more on either side: a step off the grid is no other position's key.
         return self.resolution + 3
 
     def keys(self, positions: Tensor) -> Tensor:  # [..., 3] int64 -> [...]
@@ -40,14 +46,12 @@ class CubeGrid:
         return torch.stack([rest // self._side, rest % self._side, z], -1) - 1
 
     def has_cell(self, keys: Tensor) -> Tensor:  # [...] -> [...] bool
-        """Whether keys are those of cells of the grid."""
-        positions = self.positions(keys)
-        return ((positions >= 0) & (positions < self.resolution)).all(-1)
+        """Whether keys are those of cells of the grid, or of its margin."""
+        return self._has(keys, self.resolution - 1)
 
     def has_corner(self, keys: Tensor) -> Tensor:  # [...] -> [...] bool
-        """Whether keys are those of corners of the grid."""
-        positions = self.positions(keys)
-        return ((positions >= 0) & (positions <= self.resolution)).all(-1)
+        """Whether keys are those of corners of the grid, or of its margin."""
+        return self._has(keys, self.resolution)
 
     def corners_of(self, cells: Tensor) -> Tensor:  # [N] -> [N, 8]
         """Keys of the cells' corners."""
@@ -60,6 +64,10 @@ class CubeGrid:
     def corner_steps(self, device: torch.device) -> Tensor:  # [8]
         """From a cell to its corners."""
         return self.steps(torch.tensor(CORNERS, device=device))
+
+    def _has(self, keys: Tensor, last: int) -> Tensor:
+        positions = self.positions(keys)
+        return ((positions >= -self.margin) & (positions <= last + self.margin)).all(-1)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ class ExtractedMesh:
     """A mesh in the cube of the coordinates.
 
     Attributes:
-        vertices: (V, 3) float32 in [-0.5, 0.5]^3, or less than half a cell outside.
+        vertices: (V, 3) float32 in [-0.5, 0.5]^3; where the surface reaches a face of the grid up
+            to a cell and a half outside.
         faces: (F, 3) int64, counter-clockwise from outside.
         colors: (V, 3) float32 RGB in 0..1, or None.
     """
@@ -58,24 +59,27 @@ def extract_mesh(
     coords: Tensor,  # [M, 3] int64
     features: Tensor,  # [M, 101] or [M, 53]
     resolution: int = 256,
+    close_at_grid: bool = True,
 ) -> ExtractedMesh:
     """The surface between corners of negative distance and the others.
 
-    It is closed but where it reaches the faces of the grid. The same input gives the same bytes,
-    whatever the order of the cells.
+    The same input gives the same bytes, whatever the order of the cells.
 
     Args:
         coords: cells x, y, z, each once; cell i reaches from i / resolution - 0.5 to the next.
         features: 8 corners' distance, 8 x 3 deformation, 21 weights (12 of edges, 8 of corners,
             1 of the split) and 8 x 6 colour and normal, computed with in float32.
         resolution: cells of the grid along a side.
+        close_at_grid: let a surface that reaches the faces of the grid close in the cells next to
+            it. The published code leaves it open there.
 
     Raises:
-        ValueError: shapes, cells outside the grid or given twice, features that are not finite.
+        ValueError: shapes, no cells, cells outside the grid or given twice, features that are not
+            finite.
     """
     if coords.shape != (len(features), 3):
         raise ValueError(f"coords: shape {tuple(coords.shape)}, expected ({len(features)}, 3)")
-    grid = CubeGrid(resolution)
+    grid = CubeGrid(resolution, margin=int(close_at_grid))
     active = ActiveCells.of(coords.long(), grid)
     channels = CellFeatures(features, resolution)
     inside = _inside_corners(active, channels)
