@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,9 +34,9 @@ def on_meta(kind: Callable[..., nn.Module], *arguments: Any) -> nn.Module:
 
 
 class CountedFlow(SceneFlowTransformer):
-    """The structure flow on the meta device, which adds up the work of its calls.
+    """The structure flow on the meta device, which adds up the work of its layers.
 
-    A call like an earlier one costs the same, so it is not run again: whole schedules of many
+    A layer like an earlier one costs the same, so it is not run again: whole schedules of many
     steps are counted in seconds.
 
     Attributes:
@@ -48,29 +49,14 @@ class CountedFlow(SceneFlowTransformer):
         self.eval().requires_grad_(False)
         self.flops = 0
         self._known: dict[Any, tuple[Any, int]] = {}
+        for kind in ("embed", "embed_time", "project", "cached_context"):
+            setattr(self, kind, partial(self._counted, kind, getattr(self, kind)))
+        for block in self.blocks:
+            kind = ("block", block.scene_context)
+            block.forward = partial(self._counted, kind, block.forward)
 
-    def embed(self, *inputs: Any) -> Any:
-        """See `SceneFlowTransformer`."""
-        return self._counted(super().embed, *inputs)
-
-    def embed_time(self, *inputs: Any) -> Any:
-        """See `SceneFlowTransformer`."""
-        return self._counted(super().embed_time, *inputs)
-
-    def run(self, *inputs: Any) -> Any:
-        """See `SceneFlowTransformer`."""
-        return self._counted(super().run, *inputs)
-
-    def project(self, *inputs: Any) -> Any:
-        """See `SceneFlowTransformer`."""
-        return self._counted(super().project, *inputs)
-
-    def cached_context(self, *inputs: Any) -> Any:
-        """See `SceneFlowTransformer`."""
-        return self._counted(super().cached_context, *inputs)
-
-    def _counted(self, function: Callable[..., Any], *inputs: Any) -> Any:
-        key = (function.__name__, _shapes(inputs))
+    def _counted(self, kind: Any, function: Callable[..., Any], *inputs: Any) -> Any:
+        key = (kind, _shapes(inputs))
         if key not in self._known:
             outputs: list[Any] = []
             flops = count(lambda: outputs.append(function(*inputs)))

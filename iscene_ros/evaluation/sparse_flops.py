@@ -51,11 +51,9 @@ def slat_flow_flops(config: SlatFlowConfig, call: SlatCall) -> int:
     cells = len(call.geometry)
     total = linear(call.times, TIME_FREQUENCIES, wide) + linear(call.times, wide, wide)
     total += linear(cells, config.in_channels, narrow) + linear(cells, narrow, config.out_channels)
-    for geometry, channels, out in _residual_blocks(config, call.geometry):
-        pairs = sum(pairs_by_step(geometry))
-        total += linear(pairs, channels, out) + linear(pairs, out, out)
-        total += linear(call.times, wide, 2 * out)
-        total += linear(len(geometry), channels, out) if channels != out else 0
+    total += _residual_blocks(config, call.geometry)
+    modulated = (2 * config.num_io_res_blocks - 1) * narrow + wide
+    total += linear(call.times, wide, 2 * modulated)
     return total + config.num_blocks * _slat_block(config, call)
 
 
@@ -76,15 +74,18 @@ def mesh_decoder_flops(config: MeshDecoderConfig, geometry: CellGeometry) -> int
     return total + linear(cells, wide // 8, config.out_channels)
 
 
-def _residual_blocks(
-    config: SlatFlowConfig, geometry: CellGeometry
-) -> list[tuple[CellGeometry, int, int]]:
-    """Cells, channels in and out of each; for one halving of the resolution, as in the release."""
+def _residual_blocks(config: SlatFlowConfig, fine: CellGeometry) -> int:
+    """Convolutions and skips before and after the transformer; one halving, as in the release."""
     (narrow,), wide = config.io_block_channels, config.model_channels
-    more = config.num_io_res_blocks - 1
-    down = [(geometry, narrow, narrow)] * more + [(geometry.coarse, narrow, wide)]
-    up = [(geometry, 2 * wide, narrow)] + [(geometry, 2 * narrow, narrow)] * more
-    return down + up
+    coarse, more = fine.coarse, config.num_io_res_blocks - 1
+    pairs, coarse_pairs = sum(pairs_by_step(fine)), sum(pairs_by_step(coarse))
+    before = more * 2 * linear(pairs, narrow, narrow)
+    down = linear(coarse_pairs, narrow, wide) + linear(coarse_pairs, wide, wide)
+    # On the way up the coarse cells are multiplied by all of a kernel, then handed to the fine.
+    up = linear(STEPS * len(coarse), 2 * wide, narrow) + linear(pairs, narrow, narrow)
+    after = more * (linear(pairs, 2 * narrow, narrow) + linear(pairs, narrow, narrow))
+    skips = linear(len(coarse), narrow, wide) + linear(len(coarse), 2 * wide, narrow)
+    return before + down + up + after + skips + more * linear(len(fine), 2 * narrow, narrow)
 
 
 def _slat_block(config: SlatFlowConfig, call: SlatCall) -> int:
