@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
+from iscene_ros.errors import ModelError
 from iscene_ros.meshing import is_watertight, signed_volume
 from iscene_ros.model.release.flexicubes import extract_mesh
 
@@ -214,10 +215,18 @@ def test_where_nothing_is_inside_the_mesh_is_empty():
         ([[1, 1, 1], [1, 1, 1]], torch.zeros(2, 101), "given twice"),
         ([[1, 1, 1]], torch.zeros(1, 100), "expected"),
         ([[1, 1, 1]], torch.zeros(2, 101), "coords"),
-        ([[1, 1, 1]], torch.full((1, 101), torch.nan), "not finite"),
         (torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 101), "no cells"),
     ],
 )
 def test_bad_input_says_what_was_expected(coords, features, message):
     with pytest.raises(ValueError, match=message):
         extract_mesh(torch.as_tensor(coords), features, 8)
+
+
+@pytest.mark.parametrize("fault", (torch.nan, torch.inf, -torch.inf))
+def test_a_decoder_that_overflowed_is_no_empty_mesh(fault):
+    features = torch.zeros(3, 101)
+    features[1, 60] = fault
+    features[2, 61] = -fault
+    with pytest.raises(ModelError, match="not finite"):
+        extract_mesh(torch.eye(3, dtype=torch.int64), features, 8)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from iscene_ros.errors import ModelError
 from iscene_ros.model.release.dual_cases import CORNERS, EDGES
 
 DISTANCE = slice(0, 8)
@@ -27,7 +28,8 @@ class CellFeatures:
         resolution: cells of the grid along a side.
 
     Raises:
-        ValueError: wrong shape, or features that are not finite.
+        ValueError: wrong shape.
+        ModelError: not finite.
     """
 
     channels: Tensor
@@ -42,7 +44,10 @@ class CellFeatures:
             )
         # A sum is finite only where every term is, and needs no tensor of flags.
         if not bool(self.channels.sum(dtype=torch.float64).isfinite()):
-            raise ValueError("features: not finite; decode in float32 or bfloat16, not in float16")
+            raise ModelError(
+                "the mesh decoder's output is not finite; the weights are damaged or the precision "
+                "is too low (convert the model with --dtype float32)"
+            )
 
     def distance(self) -> Tensor:
         """(M, 8, 1) float32 of the corners, negative inside."""

@@ -74,8 +74,8 @@ def extract_mesh(
             it. The published code leaves it open there.
 
     Raises:
-        ValueError: shapes, no cells, cells outside the grid or given twice, features that are not
-            finite.
+        ValueError: shapes, no cells, cells outside the grid or given twice.
+        ModelError: the features are not finite.
     """
     if coords.shape != (len(features), 3):
         raise ValueError(f"coords: shape {tuple(coords.shape)}, expected ({len(features)}, 3)")
