@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from iscene_ros.evaluation import relation_command
+from iscene_ros.evaluation import placement_command, relation_command
 from iscene_ros.model_choice import SHIPPED_MODEL
 
 
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     relation_command.add_arguments(parser)
+    placement_command.add_arguments(parser)
     parser.add_argument(
         "--calibrate",
         action="store_true",
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     """Score, print the table, write it with every object's scores."""
     if args.relations:
         return relation_command.run(args)
+    if args.placement:
+        return placement_command.run(args)
     from tqdm import tqdm
 
     from iscene_ros.completion import CompletionOptions, SceneCompleter

@@ -1,0 +1,1 @@
+"""From shapes in a cube of unknown scale to metres: see docs/placement.md."""
