@@ -178,9 +178,9 @@ class SceneFlowBlock(nn.Module):
         """Begin as a plain pre-norm block: no shift, no scale, open gates, whatever the time."""
         modulation = self.adaLN_modulation[1]
         nn.init.zeros_(modulation.weight)
-        with torch.no_grad():
-            shift_scale_gate = torch.tensor([0.0, 0.0, 1.0]).repeat(2)
-            modulation.bias.copy_(shift_scale_gate.repeat_interleave(len(modulation.bias) // 6))
+        nn.init.zeros_(modulation.bias)
+        gates = modulation.bias.view(2, 3, -1)[:, 2]
+        nn.init.ones_(gates)
 
     def forward(
         self,
@@ -264,6 +264,9 @@ class ScenePositionEmbedder(nn.Module):
 
 def _grid_positions(side: int, channels: int) -> Tensor:
     """The release's absolute positions: (side^3, channels) sin | cos of each axis in turn."""
+    if torch.empty(0).is_meta:
+        # Only the shape counts there, and arithmetic would load torch's compiler: a second.
+        return torch.empty(side**3, channels)
     per_axis = channels // 3 // 2
     frequencies = 1.0 / MAX_PERIOD ** (torch.arange(per_axis, dtype=torch.float32) / per_axis)
     axis = torch.arange(side, dtype=torch.float32)

@@ -147,4 +147,4 @@ class VisionTransformer(nn.Module):
 
 
 def _tokens(*shape: int) -> nn.Parameter:
-    return nn.Parameter(INITIAL_STD * torch.randn(*shape))
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(*shape), std=INITIAL_STD))
