@@ -133,9 +133,10 @@ def simplified(
             fewer = fast_simplification.simplify(
                 corners, triangles, target_count=budget, agg=aggressiveness
             )
-            if repair is not None:
-                fewer = repair(*fewer)
-            if len(fewer[1]) <= RELAXED_BUDGETS[1] * budget and _is_sound(*fewer):
+            if len(fewer[1]) > RELAXED_BUDGETS[1] * budget:
+                continue
+            fewer = fewer if repair is None else repair(*fewer)
+            if _is_sound(*fewer):
                 return fewer
     return corners, triangles
 

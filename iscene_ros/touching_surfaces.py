@@ -25,7 +25,7 @@ def separated(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
         triangles: (F, 3), each edge as often one way as the other.
     """
     for _ in range(ROUNDS):
-        triangles = _without_flaps(triangles)
+        corners, triangles = _distinct(corners, triangles)
         crowded = _crowded_edges(triangles, len(corners))
         if not len(crowded):
             break
@@ -33,16 +33,32 @@ def separated(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
     return corners, triangles
 
 
-def _without_flaps(triangles: np.ndarray) -> np.ndarray:
-    """Without pairs of triangles with the same corners, and triangles that repeat a corner."""
+def _distinct(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """No two triangles on the same corners, and none that repeats a corner.
+
+    Opposite ones cancel; of equal ones all but the first get a corner in their middle.
+    """
     _, group = np.unique(np.sort(triangles, axis=1), axis=0, return_inverse=True)
     group = group.ravel()
     # The same for each rotation of the corners, the opposite for each reversal, 0 for a repetition.
     sense = np.sign(np.roll(triangles, -1, axis=1) - triangles).prod(axis=1)
     rest = np.bincount(group, weights=sense)[group]
-    is_first = np.zeros(len(triangles), bool)
-    is_first[np.unique(2 * group + (sense > 0), return_index=True)[1]] = True
-    return triangles[is_first & (sense * rest > 0)]
+    rank = _rank(2 * group + (sense > 0))
+    stays = (sense * rest > 0) & (rank < np.abs(rest))
+    copies = triangles[stays & (rank > 0)]
+    middle = len(corners) + np.arange(len(copies))
+    a, b, c = copies.T
+    fans = [np.stack([start, end, middle], 1) for start, end in ((a, b), (b, c), (c, a))]
+    corners = np.concatenate([corners, corners[copies].mean(axis=1)])
+    return corners, np.concatenate([triangles[stays & (rank == 0)], *fans])
+
+
+def _rank(keys: np.ndarray) -> np.ndarray:
+    """(N,) how many equal keys precede each."""
+    order = np.argsort(keys, kind="stable")
+    rank = np.empty(len(keys), np.int64)
+    rank[order] = np.arange(len(keys)) - np.searchsorted(keys[order], keys[order])
+    return rank
 
 
 def _crowded_edges(triangles: np.ndarray, vertex_count: int) -> np.ndarray:

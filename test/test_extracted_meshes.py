@@ -80,12 +80,12 @@ def test_bodies_that_touch_stay_closed():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_even_noise_ends_closed_and_far_smaller(seed):
+def test_even_noise_ends_closed_near_the_budget(seed):
     cells, features = decoded_cells.random_cells(16, 0.4, seed)
     raw = extract_mesh(cells, features, 16)
     finished = finished_mesh(raw.vertices.numpy(), raw.faces.numpy(), None, 1500)
     assert body(finished).volume > 0
-    assert len(finished.mesh.faces) < len(raw.faces) / 2
+    assert len(finished.mesh.faces) < 1.5 * 1500 < len(raw.faces) / 2
     assert finished.vertex_colors is None
 
 

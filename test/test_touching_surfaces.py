@@ -66,6 +66,16 @@ def test_one_of_three_equal_triangles_stays():
     assert np.array_equal(separated(np.array(box.vertices), triangles)[1], box.faces)
 
 
+def test_bodies_that_share_a_triangle_the_same_way_round_stay_two():
+    base = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 0]])
+    corners = np.concatenate([base, [[0, 0, 1], [0.2, 0.2, 2]]])
+    sides = [[a, b, apex] for apex in (3, 4) for a, b in ((0, 1), (1, 2), (2, 0))]
+    triangles = np.array([*sides, [1, 0, 2], [1, 0, 2]])
+    apart, fewer = separated(corners, triangles)
+    assert is_watertight(fewer, len(apart))
+    assert volume(apart, fewer) == pytest.approx(1 / 6 + 2 / 6, rel=0.05)
+
+
 def test_a_closed_surface_stays_as_it_is():
     ball = trimesh.creation.icosphere(2)
     corners, triangles = separated(np.array(ball.vertices), np.array(ball.faces))
