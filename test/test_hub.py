@@ -7,6 +7,7 @@ import pytest
 from hub_server import HubServer
 from tiny_release import DENOISER, TinyPackage, write_tiny_package
 
+from iscene_ros.cli import main
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import checksum
 from iscene_ros.model.release.loading import load_release
@@ -74,6 +75,18 @@ def test_what_is_cached_is_not_asked_for_again(server: HubServer) -> None:
     server.requests.clear()
     read_package(RELEASE)
     assert server.requests == []
+
+
+def test_looking_into_a_model_fetches_nothing(
+    server: HubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect-model", RELEASE]) == 2
+    assert f"{RELEASE}: not cached: iscene_config.json; fetch the whole" in capsys.readouterr().err
+    assert server.requests == []
+    assert main(["fetch-model", RELEASE]) == 0
+    assert f"{RELEASE}@{server.commit(RELEASE)[:12]} is complete" in capsys.readouterr().out
+    assert main(["inspect-model", RELEASE]) == 0
+    assert capsys.readouterr().out.startswith(f"model     {RELEASE}@{server.commit(RELEASE)[:12]}")
 
 
 def test_resumes_where_the_connection_broke(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_release import (
     BASE_ID,
     CONDITIONER,
@@ -175,8 +177,9 @@ def test_missing_files_are_all_listed(package: TinyPackage) -> None:
         ({"patch_size": 2}, "patch_size: 2 is not supported, only 1"),
         ({"type_embedding_type": "enable_k_bias"}, "bias of the scene's keys.*not supported"),
         ({"num_heads": 5}, "num_heads: 5, expected a divisor of 48"),
-        ({"num_blocks": -1}, "num_blocks: -1, expected a whole number above 0"),
+        ({"num_blocks": -1}, "num_blocks: -1, expected a whole number from 1"),
         ({"num_blocks": True}, "num_blocks: true, expected a whole number"),
+        ({"num_blocks": 10**9}, "num_blocks: 1000000000, expected a whole number from 1 to"),
         ({"mlp_ratio": float("nan")}, "mlp_ratio: NaN, expected a number above 0"),
         ({"scene_context_attn_num": 9}, "scene_context_attn_num: 9, expected at most num_blocks"),
         ({"new_gate": True}, "not known here: new_gate; this may be another version"),
@@ -297,3 +300,46 @@ def test_a_revision_of_a_folder_is_refused(package: TinyPackage) -> None:
         read_package("LuLing/IScene@v1", revision="v2")
     with pytest.raises(ModelError, match="no such file or folder, and not a name on the hub"):
         read_package("./IScene")
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["", "global", "ape", "${models}", "${models.denoiser}", "../x", "a/b"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(data=st.data())
+def test_whatever_a_file_says_it_is_read_or_refused(
+    written: TinyPackage, data: st.DataObject
+) -> None:
+    stem = written.base / data.draw(st.sampled_from(sorted(STEMS.values())))
+    files = [
+        written.release / "iscene_config.json",
+        written.release / "config.yml",
+        written.base / "pipeline.json",
+        *([stem.with_suffix(".json")] if stem.with_suffix(".json").exists() else []),
+    ]
+    path = data.draw(st.sampled_from(files))
+    original = path.read_text()
+
+    def spoil(settings: dict[str, Any]) -> None:
+        inner = settings
+        while True:
+            key = data.draw(st.sampled_from(sorted(inner)))
+            if not isinstance(inner[key], dict) or data.draw(st.booleans()):
+                inner[key] = data.draw(JSON_VALUES)
+                return
+            inner = inner[key]
+
+    try:
+        change(path, spoil)
+        read_package(str(written.release), base=str(written.base))
+    except ModelError as error:
+        assert "\n" not in str(error)
+    finally:
+        path.write_text(original)

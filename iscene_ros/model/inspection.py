@@ -77,7 +77,7 @@ class ModelContents:
 def inspect_model(
     name_or_path: str, base: str | None = None, revision: str | None = None
 ) -> ModelContents:
-    """Look into a file of either model, a package's folder or a hub id.
+    """Look into a file of either model, a package's folder or a hub id that is cached.
 
     Raises:
         ModelError: there is no such model, or it cannot be read.
@@ -126,7 +126,7 @@ def key_lines(parts: Iterable[PartContents], prefixed: bool) -> list[str]:
 
 
 def _package_contents(name: str, base: str | None, revision: str | None) -> ModelContents:
-    package = read_package(name, base, revision)
+    package = read_package(name, base, revision, fetch=False)
     parts = tuple(
         _part(part, build_part(part, package.config), read_tensors(package.weights[part].path))
         for part in PARTS

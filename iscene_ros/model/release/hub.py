@@ -30,8 +30,16 @@ _SPARE_BYTES = 64 << 20
 class HubSource:
     """The files of one repository at one commit."""
 
-    def __init__(self, repo_id: str, revision: str | None, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        repo_id: str,
+        revision: str | None,
+        report: Report | None = None,
+        cache_hint: str | None = None,
+    ) -> None:
+        """`cache_hint`: use the cache alone, and where it lacks files say this; None = fetch."""
         self.repo_id = repo_id
+        self._cache_hint = cache_hint
         self.revision = revision or DEFAULT_REVISION
         self._commit: str | None = None
         self._fetched: str | None = None
@@ -48,6 +56,9 @@ class HubSource:
         for file in files:
             check_relative(file, self.repo_id)
         missing = [file for file in files if self._cached(file) is None]
+        if missing and self._cache_hint is not None:
+            lacking = ", ".join(missing)
+            raise ModelError(f"model {self.repo_id}: not cached: {lacking}; {self._cache_hint}")
         if missing:
             self._fetch(missing)
         return [Path(self._cached(file)) for file in files]

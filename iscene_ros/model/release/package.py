@@ -61,6 +61,7 @@ def read_package(
     base: str | None = None,
     revision: str | None = None,
     report: Report | None = None,
+    fetch: bool = True,
 ) -> ReleasePackage:
     """Find all files of the published model, fetching those that are on the hub alone.
 
@@ -70,11 +71,12 @@ def read_package(
             it of the base's name, or the hub.
         revision: of the release on the hub; the base's may follow its name: owner/name@revision.
         report: told what is fetched.
+        fetch: whether the network may be used; False = only what is cached.
 
     Raises:
         ModelError: a file is missing, malformed, or of a variant that is not supported.
     """
-    release = open_source(name_or_folder, revision, _HINT, report)
+    release = open_source(name_or_folder, revision, _HINT, report, fetch)
     package = read_json(release.paths([RELEASE_FILE])[0])
     named = package.text("base_model_id")
     checkpoints = {
@@ -83,7 +85,8 @@ def read_package(
     }
     config_file = package.text("config_file")
     config = read_yaml(release.paths([config_file])[0])
-    base_source = _base_source(base, release, named, package.where, report)
+    base_name = base or _base_name(release, named, package.where)
+    base_source = open_source(base_name, None, _HINT, report, fetch)
     pipeline = read_json(base_source.paths([BASE_FILE])[0])
     settings.check_pipeline(pipeline)
     stems = {part: _stem(pipeline, key) for part, key in _BASE_MODELS.items()}
@@ -98,20 +101,17 @@ def read_package(
     return ReleasePackage(release.name, read, weights)
 
 
-def _base_source(
-    base: str | None, release: Source, named: str, where: str, report: Report | None
-) -> Source:
-    if base is not None:
-        return open_source(base, None, _HINT, report)
+def _base_name(release: Source, named: str, where: str) -> str:
+    """The folder or the hub id of the base that a package names."""
     if isinstance(release, FolderSource):
         for folder in (release.folder, release.folder / named):
             if (folder / BASE_FILE).is_file():
-                return open_source(str(folder), None, _HINT, report)
+                return str(folder)
     if named != settings.BASE_ID:
         raise ModelError(
             f"{where}: base_model_id: {named!r} is not supported, only {settings.BASE_ID}"
         )
-    return open_source(named, None, _HINT, report)
+    return named
 
 
 def _stem(pipeline: Section, key: str) -> str:

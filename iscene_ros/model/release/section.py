@@ -12,6 +12,9 @@ import yaml
 
 from iscene_ros.errors import ModelError
 
+# Far above any size of a network that fits a machine; a damaged file must not allocate for ever.
+LARGEST_COUNT = 1 << 14
+LONGEST_LIST = 8
 _REFERENCE = re.compile(r"\$\{([\w.]+)\}")
 
 
@@ -44,13 +47,18 @@ class Section:
         return self._checked(key, lambda v: isinstance(v, str) and v.strip() != "", "a text")
 
     def count(self, key: str) -> int:
-        """A whole number above 0."""
-        return self._checked(key, lambda v: _is_int(v) and v > 0, "a whole number above 0")
+        """A whole number from 1 to `LARGEST_COUNT`."""
+        return self._checked(key, _is_count, f"a whole number from 1 to {LARGEST_COUNT}")
 
     def number(self, key: str) -> float:
-        """A finite number above 0."""
-        value = self._checked(key, lambda v: _is_finite(v) and v > 0, "a number above 0")
-        return float(value)
+        """A number above 0, up to `LARGEST_COUNT`."""
+        return float(
+            self._checked(
+                key,
+                lambda v: _is_finite(v) and 0 < v <= LARGEST_COUNT,
+                f"a number above 0, up to {LARGEST_COUNT}",
+            )
+        )
 
     def flag(self, key: str, default: bool) -> bool:
         """True or false."""
@@ -59,11 +67,11 @@ class Section:
         return self._checked(key, lambda v: isinstance(v, bool), "true or false")
 
     def counts(self, key: str) -> tuple[int, ...]:
-        """A list of whole numbers above 0."""
+        """A list of such whole numbers, not empty and not long."""
         value = self._checked(
             key,
-            lambda v: isinstance(v, list) and v and all(_is_int(n) and n > 0 for n in v),
-            "a list of whole numbers above 0",
+            lambda v: isinstance(v, list) and 0 < len(v) <= LONGEST_LIST and all(map(_is_count, v)),
+            f"a list of whole numbers from 1 to {LARGEST_COUNT}",
         )
         return tuple(value)
 
@@ -147,12 +155,12 @@ def _read(path: Path, parse: Any, language: str) -> Section:
         raise ModelError(f"{path}: not valid {language} ({fault}); fetch it again") from error
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= LARGEST_COUNT
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) < math.inf
 
 
 def _short(value: Any) -> str:

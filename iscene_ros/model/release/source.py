@@ -63,15 +63,20 @@ class FolderSource:
 
 
 def open_source(
-    name_or_folder: str, revision: str | None, fetch_hint: str, report: Report | None = None
+    name_or_folder: str,
+    revision: str | None,
+    fetch_hint: str,
+    report: Report | None = None,
+    fetch: bool = True,
 ) -> Source:
     """The source that a name stands for.
 
     Args:
         name_or_folder: a folder, or a hub id: owner/name or owner/name@revision.
         revision: branch, tag or commit on the hub; None = that of the id, or `main`.
-        fetch_hint: what to do when a folder lacks files.
+        fetch_hint: what to do when files are missing.
         report: told what is fetched.
+        fetch: whether the network may be used; False = only what is cached.
 
     Raises:
         ModelError: neither a folder nor a hub id, or a revision where there can be none.
@@ -86,7 +91,7 @@ def open_source(
         raise ModelError(f"{name_or_folder}: revision {revision!r} contradicts the name's")
     from iscene_ros.model.release.hub import HubSource
 
-    return HubSource(repo_id, revision or named_revision, report)
+    return HubSource(repo_id, revision or named_revision, report, None if fetch else fetch_hint)
 
 
 def is_hub_id(name: str) -> bool:
