@@ -12,12 +12,14 @@ import torch
 
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.mini_shapes import MiniShapes
-from iscene_ros.model.checkpoint import LoadedModel, load_model
+from iscene_ros.model.checkpoint import LoadedModel, ModelKind, load_model, model_kind
+from iscene_ros.model.release.loading import ReleaseModel, load_release
 from iscene_ros.model.scene_sampler import SceneSamplerOptions
 from iscene_ros.model_choice import ModelChoice
 from iscene_ros.observation import Observation
 from iscene_ros.predicted_shapes import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.relations.build import with_relations
+from iscene_ros.release_shapes import ReleaseOptions, ReleaseShapes
 from iscene_ros.scene import Scene, Timings
 from iscene_ros.scene_objects import ObjectMaker
 from iscene_ros.slots import FitOptions
@@ -36,20 +38,24 @@ class CompletionOptions:
         sampler: steps, guidance and averaging of the network.
         fit: of the cubes.
         relations: whether the scene gets the edges of its graph.
+        release: of a published model, which takes nothing of `sampler`.
     """
 
     sampler: SceneSamplerOptions = SceneSamplerOptions()
     fit: FitOptions = FitOptions()
     relations: bool = True
+    release: ReleaseOptions = ReleaseOptions()
 
 
 class SceneCompleter:
     """Completes the instances of one view to closed meshes in metres."""
 
-    def __init__(self, model: LoadedModel, options: CompletionOptions | None = None) -> None:
+    def __init__(
+        self, model: LoadedModel | ReleaseModel, options: CompletionOptions | None = None
+    ) -> None:
         self.model = model
         self.options = options or CompletionOptions()
-        self.shapes: ShapeModel = MiniShapes(model, self.options.sampler, self.options.fit)
+        self.shapes = _shape_model(model, self.options)
 
     @property
     def objects_at_once(self) -> int:
@@ -59,7 +65,8 @@ class SceneCompleter:
     def with_objects_at_once(self, count: int) -> SceneCompleter:
         """The same completer with less memory, or more."""
         sampler = replace(self.options.sampler, chunk=count)
-        return SceneCompleter(self.model, replace(self.options, sampler=sampler))
+        release = replace(self.options.release, objects_at_once=count)
+        return SceneCompleter(self.model, replace(self.options, sampler=sampler, release=release))
 
     @classmethod
     def from_pretrained(
@@ -67,20 +74,35 @@ class SceneCompleter:
         name_or_path: str = "iscene-mini",
         device: str = "auto",
         options: CompletionOptions | None = None,
+        base: str | None = None,
     ) -> SceneCompleter:
-        """Load a shipped model by name or a checkpoint by path.
+        """Load a shipped model by name, a checkpoint by path, or a published I-Scene.
+
+        Args:
+            name_or_path: "iscene-mini"; a checkpoint of it; or of the published model a hub id
+                such as "LuLing/IScene", the folder of its package, or a converted file.
+            device: "auto", "cpu" or "cuda".
+            options: defaults of the completer.
+            base: folder or hub id of a published model's base; None = the one that it names.
 
         Raises:
             ModelError: unknown name, unreadable or foreign file, device not available.
         """
-        return cls(load_model(checkpoint_path(name_or_path), _device(device)), options)
+        device = _device(device)
+        if model_kind(name_or_path) is ModelKind.RELEASE:
+            return cls(load_release(name_or_path, device, base=base), options)
+        return cls(load_model(checkpoint_path(name_or_path), device), options)
 
     @classmethod
     def from_choice(
         cls, choice: ModelChoice, options: CompletionOptions | None = None
     ) -> SceneCompleter:
         """Load what a command line or a node's parameters name; see `from_pretrained`."""
-        return cls.from_pretrained(choice.name, choice.device, options)
+        options = options or CompletionOptions()
+        placement = replace(options.release.placement, camera_height=choice.camera_height)
+        release = replace(options.release, preset=choice.preset, placement=placement)
+        options = replace(options, release=release)
+        return cls.from_pretrained(choice.name, choice.device, options, choice.base or None)
 
     def complete(
         self,
@@ -114,10 +136,10 @@ class SceneCompleter:
         view_space = ViewSpace.from_gravity(gravity)
         ready = time.perf_counter()
         told = Progress(progress)
-        request = PredictionRequest(steps, seed)
+        request = PredictionRequest(steps, seed, faces)
         prediction = self.shapes.predict(observation, view_space, request, told)
         predicted = time.perf_counter()
-        maker = ObjectMaker(prediction.observation, view_space, faces)
+        maker = ObjectMaker(prediction.observation, view_space)
         seconds = (predicted - started) / max(1, len(prediction.shapes))
         objects, skipped = maker.make_all(prediction, seconds, told)
         finished = time.perf_counter()
@@ -134,7 +156,7 @@ class SceneCompleter:
             timings=Timings(
                 prepare=ready - started + prediction.prepare_seconds,
                 network=prediction.network_seconds,
-                meshing=finished - predicted,
+                meshing=finished - ready - prediction.prepare_seconds - prediction.network_seconds,
                 total=finished - started,
             ),
             stamp=observation.stamp,
@@ -154,6 +176,12 @@ class SceneCompleter:
         spent = time.perf_counter() - started
         total = scene.timings.total + spent
         return replace(scene, timings=replace(scene.timings, relations=spent, total=total))
+
+
+def _shape_model(model: LoadedModel | ReleaseModel, options: CompletionOptions) -> ShapeModel:
+    if isinstance(model, ReleaseModel):
+        return ReleaseShapes(model, options.release, options.fit)
+    return MiniShapes(model, options.sampler, options.fit)
 
 
 def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:

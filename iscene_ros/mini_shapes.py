@@ -60,7 +60,7 @@ class MiniShapes:
         return Prediction(
             observation=observation,
             shapes=tuple(
-                DistanceShape(slot, distance, truncation, calibration)
+                DistanceShape(slot, distance, truncation, calibration, request.faces)
                 for slot, distance in zip(plan.instances, distances, strict=True)
             ),
             skipped=plan.skipped,
@@ -120,12 +120,14 @@ class DistanceShape:
         distance: (R, R, R) float32 in units of the truncation, negative inside.
         truncation: [voxels].
         calibration: fitted to the weights.
+        faces: triangle budget of the mesh.
     """
 
     slot: InstanceSlot
     distance: np.ndarray
     truncation: float
     calibration: Calibration
+    faces: int
 
     @property
     def row(self) -> int:
@@ -142,9 +144,9 @@ class DistanceShape:
         """Edge of a voxel [m]."""
         return self.slot.cube.size / len(self.distance)
 
-    def mesh(self, faces: int) -> ShapeMesh | None:
+    def mesh(self) -> ShapeMesh | None:
         """See `PredictedShape.mesh`."""
-        mesh_view = mesh_from_distance(self._leveled(), self.slot.cube, faces)
+        mesh_view = mesh_from_distance(self._leveled(), self.slot.cube, self.faces)
         return None if mesh_view is None else ShapeMesh(mesh_view)
 
     def confidence(self, observed_fraction: float) -> float:

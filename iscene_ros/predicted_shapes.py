@@ -42,8 +42,8 @@ class PredictedShape(Protocol):
     points_view: np.ndarray
     cell: float
 
-    def mesh(self, faces: int) -> ShapeMesh | None:
-        """The surface with at most about `faces` triangles; None where nothing is solid."""
+    def mesh(self) -> ShapeMesh | None:
+        """The surface; None where nothing is solid."""
 
     def confidence(self, observed_fraction: float) -> float:
         """How far to trust it, in [0, 1], if so much of its surface was seen."""
@@ -102,10 +102,12 @@ class PredictionRequest:
     Attributes:
         steps: of the sampler; None = the model's default.
         seed: same seed, same device: same result.
+        faces: triangle budget of a mesh.
     """
 
     steps: int | None = None
     seed: int = 0
+    faces: int = 5000
 
 
 class ShapeModel(Protocol):

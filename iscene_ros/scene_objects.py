@@ -21,8 +21,8 @@ SEEN_CELLS = 1.5
 class ObjectMaker:
     """Turns what a model predicted for one observation into the scene's objects."""
 
-    def __init__(self, observation: Observation, view_space: ViewSpace, faces: int) -> None:
-        self.observation, self.faces = observation, faces
+    def __init__(self, observation: Observation, view_space: ViewSpace) -> None:
+        self.observation = observation
         pose = observation.world_from_camera
         self.frame_id = "camera" if pose is None else "world"
         self.frame_from_camera = np.eye(4) if pose is None else pose
@@ -45,7 +45,7 @@ class ObjectMaker:
 
     def _make(self, shape: PredictedShape, seconds: float) -> SceneObject | None:
         started = time.perf_counter()
-        made = shape.mesh(self.faces)
+        made = shape.mesh()
         if made is None:
             return None
         mesh_view, points_view = made.mesh_view, shape.points_view

@@ -49,6 +49,7 @@ def with_visible_masks(
 
     A pixel of an overlap goes to the instance to which the smoothest way leads: from the pixels
     that are the instance's alone, within its mask, with the fewest jumps of depth on the way.
+    Without depth it goes to the smallest mask: a small thing hidden by a large one has no mask.
     """
     options = options or OwnershipOptions()
     masks = observation.masks
@@ -56,22 +57,36 @@ def with_visible_masks(
     rows, columns = np.nonzero(count > 1)
     if len(rows) == 0:
         return observation
-    cost = _step_cost(observation.depth, observation.camera.k[0, 0], options)
-    margin = options.margin * observation.camera.width / 640
-    ways = np.full((len(masks), len(rows)), np.inf)
-    for number, mask in enumerate(masks):
-        if mask[rows, columns].any():
-            shared = mask & (count > 1)
-            alone = mask & (ndimage.distance_transform_edt(~shared) > margin)
-            seeds = _main_parts(alone & (cost < options.hole_cost), options)
-            ways[number] = _ways(mask, seeds, cost, options)[rows, columns]
-    owner = np.argmin(ways, axis=0)
-    # A part of a mask that no way reaches stays with the first instance that claims it.
-    unreached = ~np.isfinite(ways.min(axis=0))
-    owner[unreached] = np.argmax(masks[:, rows[unreached], columns[unreached]], axis=0)
+    owner = _smallest(masks, rows, columns)
+    if observation.has_depth:
+        ways = _all_ways(observation, count > 1, options)
+        # A part of a mask that no way reaches stays with the smallest.
+        owner = np.where(np.isfinite(ways.min(axis=0)), np.argmin(ways, axis=0), owner)
     visible = masks & (count == 1)
     visible[owner, rows, columns] = True
     return replace(observation, masks=visible)
+
+
+def _smallest(masks: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(M,) which of the masks that hold a pixel has the fewest pixels."""
+    sizes = np.count_nonzero(masks, axis=(1, 2))[:, None]
+    return np.argmin(np.where(masks[:, rows, columns], sizes, np.inf), axis=0)
+
+
+def _all_ways(
+    observation: Observation, shared: np.ndarray, options: OwnershipOptions
+) -> np.ndarray:
+    """(N, M) cost of the best way of each instance to each shared pixel; infinite: not in it."""
+    masks = observation.masks
+    cost = _step_cost(observation.depth, observation.camera.k[0, 0], options)
+    margin = options.margin * observation.camera.width / 640
+    ways = np.full((len(masks), np.count_nonzero(shared)), np.inf)
+    for number, mask in enumerate(masks):
+        if (mask & shared).any():
+            alone = mask & (ndimage.distance_transform_edt(~(mask & shared)) > margin)
+            seeds = _main_parts(alone & (cost < options.hole_cost), options)
+            ways[number] = _ways(mask, seeds, cost, options)[shared]
+    return ways
 
 
 def _step_cost(depth: np.ndarray, focal: float, options: OwnershipOptions) -> np.ndarray:

@@ -27,6 +27,16 @@ def wall(depth=1.0, boxes=((100, 150, 100, 150, 0.8),)) -> Observation:
     return Observation(image, masks, CAMERA, gravity_camera=np.array([0, 1.0, 0]))
 
 
+def test_without_depth_the_smaller_mask_keeps_what_two_claim():
+    masks = np.zeros((2, 40, 60), bool)
+    masks[0, 5:35, 5:50] = True
+    masks[1, 10:20, 40:58] = True
+    camera = Camera(60, 40, np.array([[60.0, 0, 30], [0, 60, 20], [0, 0, 1]]))
+    visible = with_visible_masks(Observation(None, masks, camera)).masks
+    np.testing.assert_array_equal(visible[1], masks[1])
+    np.testing.assert_array_equal(visible[0], masks[0] & ~masks[1])
+
+
 def test_the_cube_holds_the_observed_points_with_room_behind_them():
     slot = plan_slots(wall(), LEVEL).instances[0]
     inside = slot.cube.from_view(slot.points_view)

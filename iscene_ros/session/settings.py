@@ -92,7 +92,7 @@ class Settings:
         0.1, "how far a pose may lie from the stamp of the frame [s]", low=0, high=10, live=True
     )
 
-    use_rgb: bool = _setting(True, "use the colour image; only pictures need it")
+    use_rgb: bool = _setting(True, "use the colour image; pictures and released models need it")
     rgb_transport: str = _setting(
         "raw", "raw: Image on rgb; compressed: CompressedImage on rgb/compressed",
         choices=("raw", "compressed"),
