@@ -14,6 +14,8 @@ from iscene_ros.scene import Mesh
 
 # Points that stand for a surface.
 POINTS = 1500
+# So many of them, those closest to another point, say how far it is from the surface.
+NEIGHBOURS = 6
 # The closest points of two surfaces that make up a contact: nearer than the gap and this more.
 CONTACT_DEPTH = 1e-3
 
@@ -90,13 +92,8 @@ def _gap(shells: Sequence[Shell], one: int, other: int, reach: float) -> Gap | N
         inside = _near_box(shells[a].points, shells[b], reach)
         if not len(inside):
             continue
-        distance, nearest = shells[b].tree.query(inside)
-        direction = shells[b].normals[nearest]
-        along = np.einsum("mi,mi->m", inside - shells[b].points[nearest], direction)
-        # Beside the nearest point the surface goes on, as a plane, until the next one.
-        beside = np.sqrt(np.maximum(distance**2 - along**2, 0)) - shells[b].spacing
-        length = np.hypot(along, np.maximum(beside, 0))
-        lengths.append(np.where(along < 0, -length, length))
+        length, direction = _signed_distance(inside, shells[b])
+        lengths.append(length)
         points.append(inside)
         normals.append(sign * direction)
     if not lengths:
@@ -110,6 +107,21 @@ def _gap(shells: Sequence[Shell], one: int, other: int, reach: float) -> Gap | N
     mean = normal[np.argmin(length)] if norm < 1e-3 else mean / norm
     point = np.concatenate(points)[closest].mean(axis=0)
     return Gap(one, other, float(length.min()), point, mean)
+
+
+def _signed_distance(points: np.ndarray, shell: Shell) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) distance of (M, 3) points to a shell, negative inside, and its (M, 3) normals there."""
+    distance, nearest = shell.tree.query(points, k=NEIGHBOURS)
+    normals = shell.normals[nearest]
+    along = np.einsum("mki,mki->mk", points[:, None] - shell.points[nearest], normals)
+    # Where it bulges, a point is at least as far from a surface as from its tangent planes, and
+    # behind all of them when it is inside.
+    planes = along.max(axis=1)
+    # Beside the nearest point the surface goes on, as a plane, until the next one.
+    beside = np.sqrt(np.maximum(distance[:, 0] ** 2 - along[:, 0] ** 2, 0)) - shell.spacing
+    beyond = np.maximum(planes, np.hypot(along[:, 0], beside))
+    signed = np.where((planes < 0) | (beside <= 0), planes, beyond)
+    return signed, normals[np.arange(len(points)), along.argmax(axis=1)]
 
 
 def _near_box(points: np.ndarray, shell: Shell, reach: float) -> np.ndarray:

@@ -110,8 +110,8 @@ class Fitness:
             return None
         return (
             "its predicted shape does not fit the depth: readings are "
-            f"{1000 * residual:.1f} mm off its surface, at most {1000 * allowed:.1f} mm expected at a visible size of "
-            f"{1000 * readings.size:.0f} mm"
+            f"{1000 * residual:.1f} mm off its surface, at most {1000 * allowed:.1f} mm expected "
+            f"at a visible size of {1000 * readings.size:.0f} mm"
         )
 
 

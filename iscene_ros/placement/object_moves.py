@@ -63,7 +63,7 @@ class Standing:
         return [
             replace(
                 scene,
-                scale=scene.scale * (1 + move[0]),
+                scale=scene.scale * (1 + float(move[0])),
                 translation=center + (1 + move[0]) * (scene.translation - center) + move[1:],
             )
             for center, move in zip(self.centers, moves, strict=True)

@@ -125,7 +125,7 @@ def _solve(
 
 
 def _moved(similarity: Similarity, step: np.ndarray, options: PlacementOptions) -> Similarity:
-    grown = similarity.seen_from_camera_scaled(1 + step[0]).shifted(step[1:4])
+    grown = similarity.seen_from_camera_scaled(1 + float(step[0])).shifted(step[1:4])
     yaw, pitch = np.clip(
         np.array([similarity.yaw, similarity.pitch]) + step[4:], -options.max_turn, options.max_turn
     )
