@@ -118,11 +118,20 @@ def test_the_base_may_lie_anywhere(package: TinyPackage, tmp_path: Path) -> None
 def test_heads_may_be_told_by_their_width(package: TinyPackage) -> None:
     def edit(config: dict[str, Any]) -> None:
         arguments = config["models"]["denoiser"]["args"]
-        del arguments["num_heads"]
-        arguments["num_head_channels"] = 16
+        arguments.update(num_heads=None, num_head_channels=16)
 
     change(package.release / "config.yml", edit)
     assert read_package(str(package.release)).config.structure_flow.num_heads == 3
+
+
+def test_where_settings_are_silent_trellis_own_count(package: TinyPackage) -> None:
+    def edit(model: dict[str, Any]) -> None:
+        for key in ("num_heads", "mlp_ratio", "window_size"):
+            del model["args"][key]
+
+    change((package.base / STEMS["slat_decoder_mesh"]).with_suffix(".json"), edit)
+    found = read_package(str(package.release)).config.mesh_decoder
+    assert (found.num_heads, found.mlp_ratio, found.window_size) == (4, 4.0, 8)
 
 
 @pytest.mark.parametrize("key", ["base_model_id", "config_file", "denoiser_checkpoint"])

@@ -25,6 +25,12 @@ PICTURE_ENCODERS = {"dinov2_vitl14_reg": VisionConfig(), "tiny": ReleaseConfig.t
 # The release samples with these in place of the base's own (its inferencer sets them in code).
 RELEASE_STEPS = 25
 RELEASE_GUIDANCE = 3.0
+# What TRELLIS's networks take where their settings are silent.
+MLP_RATIO = 4.0
+MIDDLE_BLOCKS = 2
+IO_BLOCKS = 2
+WINDOW_SIZE = 8
+HEAD_CHANNELS = 64
 # Arguments of a denoiser that say how it is trained or stored, not what it computes.
 _TRAINING_ARGUMENTS = ("use_fp16", "use_checkpoint", "pretrained_base", "learning_pattern")
 
@@ -59,7 +65,7 @@ def read_structure_flow(config: Section) -> SceneFlowConfig:
         model_channels=section.count("model_channels"),
         num_blocks=section.count("num_blocks"),
         num_heads=_heads(section),
-        mlp_ratio=section.number("mlp_ratio"),
+        mlp_ratio=section.number("mlp_ratio", MLP_RATIO),
         cond_channels=section.count("cond_channels"),
         scene_context_blocks=section.count("scene_context_attn_num"),
         absolute_positions=True,
@@ -84,7 +90,7 @@ def read_structure_decoder(model: Section) -> StructureDecoderConfig:
         out_channels=section.count("out_channels"),
         channels=section.counts("channels"),
         num_res_blocks=section.count("num_res_blocks"),
-        num_res_blocks_middle=section.count("num_res_blocks_middle"),
+        num_res_blocks_middle=section.count("num_res_blocks_middle", MIDDLE_BLOCKS),
     )
     section.finish()
     return decoder
@@ -105,9 +111,9 @@ def read_slat_flow(model: Section) -> SlatFlowConfig:
         cond_channels=section.count("cond_channels"),
         num_blocks=section.count("num_blocks"),
         num_heads=_heads(section),
-        mlp_ratio=section.number("mlp_ratio"),
+        mlp_ratio=section.number("mlp_ratio", MLP_RATIO),
         patch_size=section.count("patch_size"),
-        num_io_res_blocks=section.count("num_io_res_blocks"),
+        num_io_res_blocks=section.count("num_io_res_blocks", IO_BLOCKS),
         io_block_channels=section.counts("io_block_channels"),
     )
     section.finish()
@@ -129,11 +135,10 @@ def read_mesh_decoder(model: Section) -> MeshDecoderConfig:
         latent_channels=section.count("latent_channels"),
         num_blocks=section.count("num_blocks"),
         num_heads=_heads(section),
-        mlp_ratio=section.number("mlp_ratio"),
-        window_size=section.count("window_size"),
+        mlp_ratio=section.number("mlp_ratio", MLP_RATIO),
+        window_size=section.count("window_size", WINDOW_SIZE),
         use_color=representation.flag("use_color", default=False),
     )
-    representation.finish()
     section.finish()
     return decoder
 
@@ -230,11 +235,8 @@ def _check_attention(section: Section) -> None:
 def _heads(section: Section) -> int:
     """TRELLIS may name the heads' number or their width."""
     channels = section.count("model_channels")
-    if "num_heads" in section:
-        section.ignore("num_head_channels")
-        heads = section.count("num_heads")
-    else:
-        heads = channels // section.count("num_head_channels")
-    if heads < 1 or channels % heads:
+    width = section.count("num_head_channels", HEAD_CHANNELS)
+    heads = section.count("num_heads", max(channels // width, 1))
+    if channels % heads:
         raise ModelError(f"{section.where}: num_heads: {heads}, expected a divisor of {channels}")
     return heads

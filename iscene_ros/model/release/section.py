@@ -46,12 +46,16 @@ class Section:
         """A string that is not empty."""
         return self._checked(key, lambda v: isinstance(v, str) and v.strip() != "", "a text")
 
-    def count(self, key: str) -> int:
-        """A whole number from 1 to `LARGEST_COUNT`."""
+    def count(self, key: str, default: int | None = None) -> int:
+        """A whole number from 1 to `LARGEST_COUNT`; `default` where it is missing."""
+        if default is not None and self.optional(key) is None:
+            return default
         return self._checked(key, _is_count, f"a whole number from 1 to {LARGEST_COUNT}")
 
-    def number(self, key: str) -> float:
-        """A number above 0, up to `LARGEST_COUNT`."""
+    def number(self, key: str, default: float | None = None) -> float:
+        """A number above 0, up to `LARGEST_COUNT`; `default` where it is missing."""
+        if default is not None and self.optional(key) is None:
+            return default
         return float(
             self._checked(
                 key,
