@@ -15,9 +15,11 @@ from iscene_ros.commands.completion_run import (
     model_choice,
 )
 from iscene_ros.errors import InputError
+from iscene_ros.evaluation import release_arguments
 from iscene_ros.evaluation.benchmark import Measurement, benchmark
 from iscene_ros.evaluation.table_scene import MAX_OBJECTS
 
+DEFAULT_OBJECTS = (1, 2, 5, 10, 20)
 HEADINGS = (
     *("objects", "steps", "completed", "prepare [s]", "network [s]", "meshing [s]", "total [s]"),
     *("x 1 object", "peak [MB]", "GPU peak [MB]"),
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene benchmark`."""
     add_model_arguments(parser)
     parser.add_argument(
-        "--objects", type=int, nargs="+", default=[1, 2, 5, 10, 20], metavar="N", help="1 to 20"
+        "--objects", type=int, nargs="+", metavar="N", help="1 to 20 (default: 1 2 5 10 20)"
     )
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N")
     parser.add_argument("--repeats", type=int, default=3, help="runs per row (%(default)s)")
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="folder for benchmark.md and benchmark.csv (default: print only)"
     )
+    release_arguments.add_arguments(parser)
 
 
 def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -> int:
@@ -53,14 +56,19 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
     from iscene_ros.evaluation.machine import this_machine
     from iscene_ros.evaluation.report import csv_of, markdown_table, write_text
 
-    _check(args)
+    if args.model in release_arguments.SHAPES:
+        from iscene_ros.evaluation import release_benchmark
+
+        return release_benchmark.run(args)
+    objects = sorted(args.objects or DEFAULT_OBJECTS)
+    _check(args, objects)
     machine = str(this_machine())
     if args.messages or args.node:
         return _measure_layer(args, machine)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
     load = load or partial(load_without_relations, model_choice(args))
     measured: list[Measurement] = []
-    for one in benchmark(load, sorted(args.objects), sorted(args.steps), args.repeats):
+    for one in benchmark(load, objects, sorted(args.steps), args.repeats):
         measured.append(one)
         print(
             f"{one.objects} objects, {one.steps} steps: {one.seconds.total:.2f} s", file=sys.stderr
@@ -117,9 +125,9 @@ def formatted_rows(measured: Sequence[Measurement]) -> list[list[str]]:
     ]
 
 
-def _check(args: argparse.Namespace) -> None:
-    if any(not 1 <= count <= MAX_OBJECTS for count in args.objects):
-        raise InputError(f"--objects: {args.objects}, expected numbers from 1 to {MAX_OBJECTS}")
+def _check(args: argparse.Namespace, objects: Sequence[int]) -> None:
+    if any(not 1 <= count <= MAX_OBJECTS for count in objects):
+        raise InputError(f"--objects: {objects}, expected numbers from 1 to {MAX_OBJECTS}")
     if any(count < 1 for count in args.steps):
         raise InputError(f"--steps: {args.steps}, expected positive numbers")
     if args.repeats < 1:

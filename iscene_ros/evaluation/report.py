@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from iscene_ros.errors import InputError
-from iscene_ros.evaluation.metrics import Score, Summary, summary
+
+if TYPE_CHECKING:
+    from iscene_ros.evaluation.metrics import Score, Summary
 
 ALL = "all"
 
@@ -56,6 +58,9 @@ COLUMNS = (
 
 def method_rows(scored: Iterable[Scored]) -> list[Row]:
     """One row a method over all its scores, methods in the order of their first score."""
+    # Tables of times are also written where no library of meshes is.
+    from iscene_ros.evaluation.metrics import summary
+
     scored = list(scored)
     methods = dict.fromkeys(one.method for one in scored)
     return [
