@@ -16,8 +16,8 @@ from iscene_ros.slots import FitOptions, plan_slots
 from iscene_ros.synthetic import random_cameras
 from iscene_ros.synthetic.random_cameras import CameraOptions, random_camera
 from iscene_ros.synthetic.random_scenes import RandomScene, SceneOptions, random_scene
-from iscene_ros.synthetic.rendering import render
-from iscene_ros.synthetic.sensor import SensorOptions, observe
+from iscene_ros.synthetic.rendering import Rendering, render
+from iscene_ros.synthetic.sensor import SensedFrame, SensorOptions, observe
 from iscene_ros.synthetic.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
 from iscene_ros.synthetic.shapes import Solid
 from iscene_ros.view_space import ViewSpace
@@ -70,6 +70,57 @@ class SceneView:
     layout: str
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnScene:
+    """A random scene with all that is true about it, and what the sensor made of it.
+
+    Attributes:
+        scene: everything that stands there, segmented or not.
+        camera: that looks at it.
+        rendering: ideal depth and whose each pixel is.
+        frame: depth and masks as a robot gets them.
+    """
+
+    scene: RandomScene
+    camera: random_cameras.Camera
+    rendering: Rendering
+    frame: SensedFrame
+
+    @property
+    def rows(self) -> list[int]:
+        """Which of the scene's objects have a mask: one for each row of the view's masks."""
+        return [int(i) for i in np.flatnonzero(self.scene.segmented)[self._has_mask()]]
+
+    def view(self) -> SceneView:
+        """The observation, with the truth of each of its masks."""
+        camera = self.camera
+        observation = Observation(
+            depth=self.frame.depth,
+            masks=self.frame.masks[self._has_mask()],
+            camera=Camera(camera.width, camera.height, camera.k),
+            world_from_camera=camera.world_from_camera,
+        )
+        placements = self.placements()
+        return SceneView(
+            observation, tuple(placements[i] for i in self.rows), self.scene.layout.value
+        )
+
+    def placements(self) -> list[TruePlacement]:
+        """Where each of the scene's objects is, segmented or not."""
+        camera_from_world = np.linalg.inv(self.camera.world_from_camera)
+        scene = self.scene
+        return [
+            TruePlacement(solid, camera_from_world @ pose, family)
+            for solid, pose, family in zip(
+                scene.solids, scene.world_from_object, scene.families, strict=True
+            )
+        ]
+
+    def _has_mask(self) -> np.ndarray:
+        """Which of the segmented objects have any pixel in the masks."""
+        return self.frame.masks.any(axis=(1, 2))
+
+
 @dataclass(frozen=True)
 class SlotSamples:
     """Slots of one view on their grids; the scene slot comes first where there is one.
@@ -91,19 +142,17 @@ class SlotSamples:
 
 def draw_view(rng: np.random.Generator, options: SampleOptions) -> SceneView:
     """Draw a random scene, a camera and a sensor, and look."""
+    return draw_scene(rng, options).view()
+
+
+def draw_scene(rng: np.random.Generator, options: SampleOptions) -> DrawnScene:
+    """Draw a random scene, a camera and a sensor."""
     families = HELD_OUT_FAMILIES if options.held_out else TRAINING_FAMILIES
     scene = random_scene(rng, families, options.scene)
     camera = random_camera(rng, scene, options.camera)
-    frame = observe(render(scene, camera), scene.segmented, rng, options.sensor)
-    seen = frame.masks.reshape(len(frame.masks), -1).any(axis=1)
-    observation = Observation(
-        depth=frame.depth,
-        masks=frame.masks[seen],
-        camera=Camera(camera.width, camera.height, camera.k),
-        world_from_camera=camera.world_from_camera,
-    )
-    truths = [t for t, s in zip(_truths(scene, camera), seen, strict=True) if s]
-    return SceneView(observation, tuple(truths), scene.layout.value)
+    rendering = render(scene, camera)
+    frame = observe(rendering, scene.segmented, rng, options.sensor)
+    return DrawnScene(scene, camera, rendering, frame)
 
 
 def sample_slots(
@@ -119,15 +168,6 @@ def sample_slots(
     target = _targets(truths, batch, view_space, options.with_scene_slot, resolution, truncation)
     volumes = batch.observe(resolution, truncation).quantised()
     return SlotSamples(volumes, target, batch.centers, batch.sizes, options.with_scene_slot)
-
-
-def _truths(scene: RandomScene, camera: random_cameras.Camera) -> list[TruePlacement]:
-    camera_from_world = np.linalg.inv(camera.world_from_camera)
-    return [
-        TruePlacement(scene.solids[i], camera_from_world @ scene.world_from_object[i], family)
-        for i, family in enumerate(scene.families)
-        if scene.segmented[i]
-    ]
 
 
 def _targets(
