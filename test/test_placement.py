@@ -244,6 +244,13 @@ def test_nothing_to_compare_is_refused_without_an_error(table):
     assert [row for row, _ in place(hidden).refused] == [1]
 
 
+def test_every_shape_has_a_mask_of_its_own(table):
+    for rows in ((0, 0), (0, 6)):
+        shapes = tuple(replace(table.shapes[0], row=row) for row in rows)
+        with pytest.raises(InputError, match="from 0 to 5"):
+            place(replace(table, shapes=shapes))
+
+
 def test_options_must_be_positive():
     with pytest.raises(InputError, match="steps: 0"):
         PlacementOptions(steps=0)

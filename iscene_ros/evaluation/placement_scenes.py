@@ -21,7 +21,9 @@ from iscene_ros.visible_masks import with_visible_masks
 
 # Instances with fewer mask pixels are left out: nobody could say where a sliver belongs.
 MIN_PIXELS = 100
-RESOLUTION = 40
+RESOLUTION = 64
+# A mesh smaller than this share of the true body lost walls thinner than its grid: left out, too.
+LEAST_EXTENT = 0.9
 FACES = 5000
 # The release predicts occupancy on so many voxels an edge.
 VOXELS = 64
@@ -72,29 +74,32 @@ def draw_case(seed: int, number: int, spoiling: Spoiling) -> PlacementCase | Non
     scene = SceneOptions(single_share=0.1)
     view = draw_view(rng, SampleOptions(held_out=True, scene=scene, sensor=sensor))
     observation = with_visible_masks(view.observation)
-    kept = np.flatnonzero(observation.masks.sum(axis=(1, 2)) >= MIN_PIXELS)
-    if not len(kept):
+    view_space = ViewSpace.from_gravity(observation.gravity_camera)
+    seen = np.flatnonzero(observation.masks.sum(axis=(1, 2)) >= MIN_PIXELS)
+    found = {row: true_mesh_view(view.truths[row], view_space) for row in seen}
+    kept = [row for row, mesh in found.items() if mesh is not None]
+    if not kept:
         return None
     observation = replace(
         observation, masks=observation.masks[kept], labels=(), scores=(), instance_ids=()
     )
-    view_space = ViewSpace.from_gravity(observation.gravity_camera)
-    meshes = [true_mesh_view(view.truths[row], view_space) for row in kept]
     rng = np.random.default_rng([seed, number, 1])
-    shapes, truth = into_cube(meshes, rng)
+    shapes, truth = into_cube([found[row] for row in kept], rng)
     case = PlacementCase(observation, view_space, shapes, truth, shapes)
     return _spoilt(case, spoiling, seed, number, rng)
 
 
-def true_mesh_view(truth: TruePlacement, view_space: ViewSpace) -> Mesh:
-    """The true surface in view space [m]."""
+def true_mesh_view(truth: TruePlacement, view_space: ViewSpace) -> Mesh | None:
+    """The true surface in view space [m]; None where its walls are too thin for the grid."""
     low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
 
     def distance(points_object: np.ndarray) -> np.ndarray:
         return truth.solid.distance(torch.from_numpy(points_object).float()).numpy()
 
-    mesh = true_body(distance, low, high, RESOLUTION).mesh
-    moved = mesh.transformed(truth.camera_from_object)
+    body = true_body(distance, low, high, RESOLUTION)
+    if body is None or np.any(np.ptp(body.mesh.vertices, axis=0) < LEAST_EXTENT * (high - low)):
+        return None
+    moved = body.mesh.transformed(truth.camera_from_object)
     return simplified(Mesh(view_space.from_camera(moved.vertices), moved.faces), FACES)
 
 

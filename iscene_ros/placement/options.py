@@ -62,7 +62,7 @@ class PlacementOptions:
     max_residual_share: float = 0.1
     max_residual_noise: float = 3.0
     min_agreement: float = 0.4
-    min_fitting_share: float = 0.3
+    min_fitting_share: float = 0.4
     camera_height: float | None = None
     support_height: float | None = None
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from iscene_ros.errors import InputError
 from iscene_ros.observation import Observation
 from iscene_ros.placement.fit_view import FitView
 from iscene_ros.placement.fitness import Fitness
@@ -40,7 +41,11 @@ def place_scene(
         observation: rectified, its masks made visible (`with_visible_masks`).
         view_space: of the observation's gravity.
         options: see there.
+
+    Raises:
+        InputError: a shape belongs to no mask, or two to the same one.
     """
+    _check_rows([shape.row for shape in shapes], len(observation.masks))
     options = options or PlacementOptions()
     reasons = {shape.row: _unusable(shape, observation) for shape in shapes}
     refused = {row: reason for row, reason in reasons.items() if reason is not None}
@@ -76,7 +81,7 @@ class _Scene:
         placed, fits, reasons = self._judged([scene] * len(self.rows))
         enough = len(fits) >= max(1.0, self.options.min_fitting_share * len(self.rows))
         if enough and self.has_depth and self.options.refine_objects:
-            placed, fits, reasons = self._judged(self._refined(scene))
+            placed, fits, reasons = self._judged(self._refined(scene, placed))
         refused = {**refused, **{self.rows[i]: reason for i, reason in reasons.items()}}
         if not enough:
             line = f"the scene was refused: {len(fits)} of its {len(self.rows)} shapes fit the view"
@@ -116,15 +121,22 @@ class _Scene:
                 reasons[number] = reason
         return placed, fits, reasons
 
-    def _refined(self, scene: Similarity) -> list[Similarity]:
+    def _refined(self, scene: Similarity, placed: Sequence[ObjectPlacement]) -> list[Similarity]:
         """Placements after moves that bring each object closer to its readings."""
         standing = Standing.of(self.meshes, scene, self.options)
         moves = find_moves(self.light, self.view, scene, standing, self.options)
-        before = self.fitness.residuals([scene] * len(self.rows))
+        before = np.array([one.residual_m for one in placed])
         after = self.fitness.residuals(standing.placed(scene, moves))
         moves[~(after < before)] = 0
         moves = keep_contacts(moves, standing, self.options)
         return standing.placed(scene, moves)
+
+
+def _check_rows(rows: Sequence[int], masks: int) -> None:
+    if len(set(rows)) != len(rows) or not all(0 <= row < masks for row in rows):
+        raise InputError(
+            f"shapes: rows {list(rows)}, expected different ones from 0 to {masks - 1}"
+        )
 
 
 def _unusable(shape: PlacementShape, observation: Observation) -> str | None:

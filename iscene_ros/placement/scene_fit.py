@@ -50,15 +50,12 @@ def fit_scene(meshes_cube: Sequence[Mesh], view: FitView, options: PlacementOpti
 def _starts(meshes_cube: Sequence[Mesh], view: FitView, has_depth: bool) -> Iterator[Similarity]:
     """Where to begin, the likeliest first."""
     boxes = starts_from_boxes(meshes_cube, view)[:MOST_BOXES]
-    if not has_depth:
-        yield from boxes
-        return
-    first = scaled_to_depth(meshes_cube, view, boxes[0])
-    yield first
-    medians = start_from_medians(meshes_cube, view, first)
+    yield scaled_to_depth(meshes_cube, view, boxes[0])
+    medians = start_from_medians(meshes_cube, view, boxes[0]) if has_depth else None
     if medians is not None:
         yield medians
-    for start in boxes[1:]:
+    pairs = starts_from_boxes(meshes_cube, view, group=2) if len(meshes_cube) > 2 else []
+    for start in (*boxes[1:], *pairs[:MOST_BOXES]):
         yield scaled_to_depth(meshes_cube, view, start)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations, islice
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -16,7 +17,7 @@ from iscene_ros.scene import Mesh
 LEAST_DEPTH = 0.05
 # Edges of boxes that disagree by more than this share of the masks' box count little.
 DOUBTFUL_SHARE = 0.05
-# Besides from the box around everything, the search begins at so many of the single boxes.
+# Besides at the box around everything, the search begins at so many of those of large masks.
 GUESSES = 6
 # Results of the search that differ by less than this share of the distance are one.
 SAME_SHARE = 0.05
@@ -24,10 +25,17 @@ SAME_SHARE = 0.05
 CORNERS = 100
 
 
-def starts_from_boxes(meshes_cube: Sequence[Mesh], view: FitView) -> list[Similarity]:
+def starts_from_boxes(
+    meshes_cube: Sequence[Mesh], view: FitView, group: int = 1
+) -> list[Similarity]:
     """Of scale 1: the shapes' boxes in the picture are those of their masks, but for a few.
 
     Where shapes and masks contradict each other there are several ways; the likeliest comes first.
+
+    Args:
+        meshes_cube: the shapes.
+        view: with their masks.
+        group: the search begins at the box around all shapes, and at those around so many of them.
     """
     points = [
         _few(mesh.vertices).astype(np.float64) @ view.view_from_camera for mesh in meshes_cube
@@ -45,10 +53,12 @@ def starts_from_boxes(meshes_cube: Sequence[Mesh], view: FitView) -> list[Simila
         low, high = np.minimum.reduceat(pixels, first), np.maximum.reduceat(pixels, first)
         return ((np.hstack([low, high]) - masks) * trusted / (DOUBTFUL_SHARE * span)).ravel()
 
-    largest = np.argsort(-view.masks.sum(axis=(1, 2)), kind="stable")[:GUESSES]
-    guesses = [_guess(together, masks, view)]
-    if len(points) > 1:
-        guesses += [_guess(points[i], masks[i : i + 1], view) for i in largest]
+    largest = np.argsort(-view.masks.sum(axis=(1, 2)), kind="stable")
+    groups = [range(len(points)), *islice(combinations(largest, group), GUESSES)]
+    guesses = [
+        _guess(np.concatenate([points[i] for i in members]), masks[list(members)], view)
+        for members in groups
+    ]
     found = [
         least_squares(misfit, guess, loss="cauchy", x_scale="jac", max_nfev=40) for guess in guesses
     ]
@@ -132,7 +142,6 @@ def _trusted_edges(view: FitView) -> np.ndarray:
 
 
 def _few(vertices: np.ndarray) -> np.ndarray:
-    unique = np.unique(vertices, axis=0)
-    extremes = np.concatenate([unique.argmin(axis=0), unique.argmax(axis=0)])
-    step = max(1, len(unique) // CORNERS)
-    return np.concatenate([unique[::step], unique[extremes]])
+    extremes = np.concatenate([vertices.argmin(axis=0), vertices.argmax(axis=0)])
+    step = max(1, len(vertices) // CORNERS)
+    return np.concatenate([vertices[::step], vertices[extremes]])
