@@ -88,7 +88,7 @@ class SceneCompleter:
         Raises:
             ModelError: unknown name, unreadable or foreign file, device not available.
         """
-        device = _device(device)
+        device = resolved_device(device)
         if model_kind(name_or_path) is ModelKind.RELEASE:
             return cls(load_release(name_or_path, device, base=base), options)
         return cls(load_model(checkpoint_path(name_or_path), device), options)
@@ -233,7 +233,12 @@ def checkpoint_path(name_or_path: str) -> Path:
     return path
 
 
-def _device(name: str) -> str:
+def resolved_device(name: str) -> str:
+    """ "auto" as the device that it stands for.
+
+    Raises:
+        ModelError: a GPU is asked for where there is none.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_release import write_tiny_package
+from safetensors.torch import load_file, save_file
+from tiny_release import STEMS, write_tiny_package
 
 from iscene_ros import release_shapes
+from iscene_ros.cli import main
 from iscene_ros.completion import CompletionOptions, SceneCompleter
 from iscene_ros.demo import arc2017_observation
 from iscene_ros.errors import InputError, ModelError
+from iscene_ros.evaluation import preset_comparison
 from iscene_ros.model.release.generation import CubeOccupancy, CubeSurface, generate
 from iscene_ros.model_choice import PRESETS, ModelChoice
 from iscene_ros.observation import Observation
@@ -26,7 +29,13 @@ CUBE_EDGE, CUBE_CENTER = 0.7, np.array([0.03, 0.1, -0.9])
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_tiny_package(tmp_path_factory.mktemp("package")).release)
+    package = write_tiny_package(tmp_path_factory.mktemp("package"))
+    # Random weights fill half of the cube; real objects do not.
+    path = (package.base / STEMS["sparse_structure_decoder"]).with_suffix(".safetensors")
+    weights = load_file(path)
+    weights["out_layer.2.bias"] -= FEWER_CELLS
+    save_file(weights, path)
+    return str(package.release)
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +61,7 @@ def truth(frame: Observation) -> Scene:
 def completer(package: str, preset: str = "fast", **options) -> SceneCompleter:
     release = ReleaseOptions(preset=preset, **options)
     options = CompletionOptions(relations=False, release=release)
-    made = SceneCompleter.from_pretrained(package, "cpu", options)
-    with torch.no_grad():  # random weights fill half of the cube; real objects do not
-        made.model.structure_decoder.out_layer[-1].bias.sub_(FEWER_CELLS)
-    return made
+    return SceneCompleter.from_pretrained(package, "cpu", options)
 
 
 @pytest.fixture
@@ -174,3 +180,24 @@ def test_numbers_that_are_none_are_an_error(package, frame):
         next(made.model.structure_flow.parameters()).fill_(float("nan"))
     with pytest.raises(ModelError, match="not finite"):
         made.complete(frame, steps=1)
+
+
+def test_presets_are_compared_with_exact(package, tmp_path, capsys):
+    argv = ["benchmark", "--model", package, "--device", "cpu", "--objects", "1"]
+    argv += ["--presets", "fast", "structure-only", "--out", str(tmp_path)]
+    assert main(argv) == 0
+    lines = (tmp_path / "presets.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["preset", "exact", "fast", "structure-only"]
+    exact = lines[1].split(",")
+    assert float(exact[3]) == 100 and float(exact[4]) < 0.01
+    assert float(lines[2].split(",")[3]) < 100
+    assert lines[3].split(",")[4] == "nan"
+    assert "exact" in capsys.readouterr().out
+
+
+def test_shared_cells_are_those_of_both_over_those_of_either():
+    one = torch.tensor([[0, 0, 0], [1, 2, 3], [4, 4, 4]])
+    other = torch.tensor([[1, 2, 3], [9, 9, 9]])
+    assert preset_comparison.shared_cells(one, other) == pytest.approx(1 / 4)
+    assert preset_comparison.shared_cells(one, one) == 1
+    assert preset_comparison.shared_cells(one[:0], one[:0]) == 1

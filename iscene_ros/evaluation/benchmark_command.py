@@ -65,6 +65,10 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
     machine = str(this_machine())
     if args.messages or args.node:
         return _measure_layer(args, machine)
+    if load is None and _is_published(args.model):
+        from iscene_ros.evaluation import preset_comparison
+
+        return preset_comparison.run(args)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
     load = load or partial(load_without_relations, model_choice(args))
     measured: list[Measurement] = []
@@ -79,6 +83,12 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
         write_text(args.out / "benchmark.md", f"{machine}\n\n{text}")
         write_text(args.out / "benchmark.csv", csv_of([HEADINGS, *rows(measured)]))
     return 0
+
+
+def _is_published(model: str) -> bool:
+    from iscene_ros.model.checkpoint import ModelKind, model_kind
+
+    return model_kind(model) is ModelKind.RELEASE
 
 
 def _measure_layer(args: argparse.Namespace, machine: str) -> int:

@@ -14,7 +14,7 @@ DTYPES = ("float16", "bfloat16", "float32")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that only these have."""
-    group = parser.add_argument_group(f"with --model {' or '.join(SHAPES)}")
+    group = parser.add_argument_group(f"with a released model, or --model {' or '.join(SHAPES)}")
     group.add_argument(
         "--random-weights", action="store_true", help="needed: there are no others for these shapes"
     )

@@ -68,14 +68,25 @@ def generate(
         ModelError: a network returned what is no number.
         StoppedError: `progress` said so.
     """
+    context = picture_tokens(model, pictures, pictures_at_once)
+    latents = sample_scene_latents(model, context, preset, seed, progress)
+    _check_finite(latents, model.name)
+    return decoded(model, latents, preset)
+
+
+@torch.inference_mode()
+def picture_tokens(model: ReleaseModel, pictures: np.ndarray, at_once: int = 4) -> Tensor:
+    """(1 + N, M, C_cond) tokens of pictures (1 + N, 3, side, side) float32 from 0 to 1."""
     on_device = torch.from_numpy(np.ascontiguousarray(pictures)).to(model.device)
-    with torch.inference_mode():
-        context = model.conditioner(on_device, pictures_at_once)
-        latents = sample_scene_latents(model, context, preset, seed, progress)
-        _check_finite(latents, model.name)
-        if preset.slat is None:
-            return list(_occupancies(model, latents))
-        return list(_surfaces(model, latents))
+    return model.conditioner(on_device, at_once)
+
+
+@torch.inference_mode()
+def decoded(model: ReleaseModel, latents: SceneLatents, preset: Preset) -> list[Generated]:
+    """What both stages found, as surfaces or, without the second one, as occupancy."""
+    if preset.slat is None:
+        return list(_occupancies(model, latents))
+    return list(_surfaces(model, latents))
 
 
 def _surfaces(model: ReleaseModel, latents: SceneLatents) -> Iterator[Generated]:
