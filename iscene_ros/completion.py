@@ -234,7 +234,7 @@ def checkpoint_path(name_or_path: str) -> Path:
 
 
 def resolved_device(name: str) -> str:
-    """ "auto" as the device that it stands for.
+    """The device that a name stands for; auto = a GPU where there is one.
 
     Raises:
         ModelError: a GPU is asked for where there is none.
