@@ -9,6 +9,7 @@ from slow_scene_flow import slow_scene_flow
 from torch.testing import assert_close
 
 from iscene_ros.model.attention import SceneRows
+from iscene_ros.model.release.compiled import compile_blocks
 from iscene_ros.model.release.config import ReleaseConfig
 from iscene_ros.model.release.noise import ReleaseNoise, StructureNoise
 from iscene_ros.model.release.precision import convert_torso
@@ -168,6 +169,18 @@ def test_reuse_in_parts_equals_reuse_at_once():
     assert_close(sampled(flow, context, replace(options, max_slots=3)), at_once)
     assert not torch.allclose(at_once, sampled(flow, context), rtol=1e-3)
     assert (at_once - sampled(flow, context)).abs().max() < 0.5 * at_once.abs().max()
+
+
+def test_compiled_blocks_leave_the_result():
+    flow, context = tiny_flow(), tiny_context(1)
+    options = StructureOptions(replace(SAMPLER, steps=1))
+    expected = sampled(flow, context, options)
+    # Captured and run as it is: generating code takes minutes on a CPU.
+    compile_blocks(flow, "default", backend="eager")
+    compiled = sampled(flow, context, replace(options, compile_mode="default"))
+    assert_relatively_close(compiled, expected, 1e-9)
+    with pytest.raises(ValueError, match="compile_mode: 'quick'"):
+        sampled(flow, context, replace(options, compile_mode="quick"))
 
 
 def test_noise_is_what_the_release_draws():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from iscene_ros.model.release.compiled import compile_blocks
 from iscene_ros.model.release.noise import StructureNoise
 from iscene_ros.model.release.progress import Progress
 from iscene_ros.model.release.shortcuts import Shortcuts
@@ -28,6 +29,7 @@ class StructureOptions:
             further, by the estimate of `slots_within`.
         deep_every: the middle half of the blocks runs at every so many steps; between them what it
             changed the last time is added again. 1 = always, exact.
+        compile_mode: compile the blocks first, see `compile_blocks`; None = leave them.
     """
 
     sampler: SamplerOptions = SamplerOptions.release()
@@ -35,6 +37,7 @@ class StructureOptions:
     max_slots: int = 64
     memory_budget: int | None = None
     deep_every: int = 1
+    compile_mode: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_slots < 1:
@@ -62,6 +65,8 @@ def sample_structure(
     instances = len(context) - 1
     if instances < 1:
         raise ValueError(f"context: {len(context)} rows, expected the scene's and an instance's")
+    if options.compile_mode is not None:
+        compile_blocks(flow, options.compile_mode)
     slots = Slots(1 if options.shortcuts.scene_once else instances, instances)
     start = torch.stack([noise.scene] * slots.scenes + [noise.instance] * instances)
     start = start.to(context.device, flow.out_layer.weight.dtype)
