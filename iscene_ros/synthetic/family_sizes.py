@@ -32,6 +32,11 @@ def wall_thickness(rng: np.random.Generator, size: float) -> float:
     return float(min(rng.uniform(0.002, 0.006), max(0.04 * size, 0.0015)))
 
 
+def thin_wall(rng: np.random.Generator) -> float:
+    """Thickness of sheet metal, card or glass [m], 1.5..4 mm whatever the size."""
+    return float(rng.uniform(0.0015, 0.004))
+
+
 def ratios(rng: np.random.Generator, count: int, low: float, high: float) -> np.ndarray:
     """Independent log-uniform ratios (count,)."""
     return np.exp(rng.uniform(np.log(low), np.log(high), count))

@@ -124,6 +124,30 @@ def wall_profile(outer: Sequence[Sequence[float]], thickness: float) -> np.ndarr
     return np.concatenate([outer, inner[::-1]])
 
 
+def hollowed(
+    outer: Sequence[Sequence[float]],
+    thickness: float,
+    attached: Sequence[Part],
+    core: tuple[float, float] = (0.0, 0.0),
+) -> tuple[Part, ...]:
+    """Parts of a vessel with a wall inside an outer line; what is attached stays out of it."""
+    line = np.asarray(outer, float)
+    inner = wall_profile(line, thickness)[len(line) :][::-1]
+    above = line[-1, 1] + line[:, 0].max() + 2 * np.ptp(line[:, 1])
+    cavity = [*inner, (inner[-1, 0], above), (0.0, above)]
+    inside = revolution(cavity, core=core, operation=Operation.SUBTRACT)
+    return (revolution([*line, (0.0, line[-1, 1])], core=core), *attached, inside)
+
+
+def strip_outline(line: Sequence[Sequence[float]], thickness: float) -> np.ndarray:
+    """Closed outline (2K,2) of a sheet of a thickness along an open polyline (K,2)."""
+    line = np.asarray(line, float)
+    tangent = np.gradient(line, axis=0)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], 1)
+    normal *= 0.5 * thickness / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return np.concatenate([line + normal, (line - normal)[::-1]])
+
+
 def _part(
     kind: PartKind,
     parameters: tuple[float, ...],
