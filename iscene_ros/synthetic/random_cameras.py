@@ -19,11 +19,17 @@ class Camera:
     height: int  # pixels
     k: np.ndarray  # (3,3) float64 [pixels]
     world_from_camera: np.ndarray  # (4,4) float64 [m]
+    pixel_scale: float = 1.0  # pixels of the sensor in one of these; above 1 where drawn coarser
 
 
 @dataclass(frozen=True)
 class CameraOptions:
-    """Ranges the camera is drawn from; angles in degrees, lengths in m."""
+    """Ranges the camera is drawn from; angles in degrees, lengths in m.
+
+    With `sizes`, one of these (width, height) takes the place of `width` and `height`, and half of
+    it that of the crop for single objects. A slot reads one pixel a voxel: an image of more than
+    `max_pixels` is rendered coarser by a factor, and its sensor told so.
+    """
 
     width: int = 320
     height: int = 240
@@ -33,6 +39,8 @@ class CameraOptions:
     distance: tuple[float, float] = (0.35, 2.5)
     fill: tuple[float, float] = (0.45, 1.0)  # share of the image width
     attempts: int = 12
+    sizes: tuple[tuple[int, int], ...] = ()  # pixels
+    max_pixels: int | None = None
 
 
 def random_camera(
@@ -56,11 +64,9 @@ def random_camera(
 def _draw(
     rng: np.random.Generator, scene: RandomScene, points: np.ndarray, options: CameraOptions
 ) -> Camera:
-    single = scene.layout is Layout.SINGLE
-    width = options.single_width if single else options.width
-    height = options.single_height if single else options.height
+    full_width, width, height, pixel_scale = _image_size(rng, scene.layout, options)
     half_angle = 0.5 * np.radians(rng.uniform(*options.field_of_view))
-    focal = 0.5 * options.width / np.tan(half_angle)
+    focal = 0.5 * full_width / np.tan(half_angle)
     k = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1.0]])
     low, high = points.min(0), points.max(0)
     radius = 0.5 * float(np.linalg.norm(high - low))
@@ -77,7 +83,22 @@ def _draw(
     world_from_camera = np.eye(4)
     world_from_camera[:3, :3] = rotation
     world_from_camera[:3, 3] = target - distance * rotation[:, 2]
-    return Camera(width, height, k, world_from_camera)
+    return Camera(width, height, k, world_from_camera, pixel_scale)
+
+
+def _image_size(
+    rng: np.random.Generator, layout: Layout, options: CameraOptions
+) -> tuple[float, int, int, float]:
+    """Width of the full image, width and height as rendered, sensor pixels in one of them."""
+    single = layout is Layout.SINGLE
+    if not options.sizes:
+        width = options.single_width if single else options.width
+        return options.width, width, options.single_height if single else options.height, 1.0
+    full = np.array(options.sizes[int(rng.integers(len(options.sizes)))])
+    size = full // 2 if single else full
+    scale = max(1.0, np.sqrt(size.prod() / (options.max_pixels or np.inf)))
+    width, height = (round(side / scale) for side in size)
+    return float(full[0] * width / size[0]), width, height, float(size[0] / width)
 
 
 def _orientation(rng: np.random.Generator, layout: Layout) -> np.ndarray:

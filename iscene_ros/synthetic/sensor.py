@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from iscene_ros.synthetic.random_cameras import Camera
+from iscene_ros.synthetic.random_fields import (
+    blob_field,
+    dilated,
+    grown,
+    happens,
+    normal_field,
+    smooth_field,
+    uniform_field,
+)
 from iscene_ros.synthetic.rendering import Rendering
+from iscene_ros.synthetic.stereo import StereoOptions, stereo_depth
+from iscene_ros.synthetic.structured_light import StructuredLightOptions, structured_light_depth
+from iscene_ros.synthetic.triangulation import Baseline, slopes
 
 
 @dataclass(frozen=True)
 class SensorOptions:
-    """Strengths of the disturbances; pairs are ranges drawn from once a frame."""
+    """Strengths of the disturbances; pairs are ranges drawn from once a frame.
+
+    Beside the generic sensor, shares of the frames are taken by a stereo camera or by structured
+    light; masks suffer alike.
+    """
 
     clean_share: float = 0.15  # frames without any disturbance
-    focal: float = 280.0  # pixels; only for slopes and disparities
+    stereo_share: float = 0.0  # of the others
+    structured_light_share: float = 0.0  # of the others
+    stereo: StereoOptions = field(default_factory=StereoOptions)
+    structured_light: StructuredLightOptions = field(default_factory=StructuredLightOptions)
+    focal: float | None = 280.0  # pixels, for slopes; None: that of the camera
     noise_floor: tuple[float, float] = (0.0002, 0.001)  # m
     noise_growth: tuple[float, float] = (0.001, 0.003)  # m per m^2 of depth
     focal_baseline: tuple[float, float] = (12.0, 30.0)  # pixel metres
@@ -51,34 +71,60 @@ def observe(
     segmented: np.ndarray,
     rng: np.random.Generator,
     options: SensorOptions | None = None,
+    camera: Camera | None = None,
+    device: str = "cpu",
 ) -> SensedFrame:
-    """Disturbs depth and masks; pixels without ideal depth never get any."""
+    """Disturbs depth and masks; pixels without ideal depth never get any.
+
+    Raises:
+        ValueError: the options ask for the camera's focal length, but no camera is given.
+    """
     options = options or SensorOptions()
-    ids = torch.from_numpy(rendering.ids)
-    depth = torch.from_numpy(rendering.depth)
+    ids = torch.from_numpy(rendering.ids).to(device)
+    depth = torch.from_numpy(rendering.depth).to(device)
     shown = [int(index) + 1 for index in np.flatnonzero(segmented)]
     masks = [ids == identifier for identifier in shown]
     if rng.random() >= options.clean_share:
-        depth = _sensed_depth(depth, ids, rng, options)
+        depth = _of_some_sensor(depth, ids, rng, options, camera)
         masks = [_sensed_mask(mask, rng, options) for mask in masks]
     shape = (len(masks), *rendering.depth.shape)
     stacked = torch.stack(masks) if masks else torch.zeros(shape, dtype=torch.bool)
-    return SensedFrame(depth.numpy().astype(np.float32, copy=True), stacked.numpy())
+    return SensedFrame(depth.cpu().numpy().astype(np.float32, copy=True), stacked.cpu().numpy())
+
+
+def _of_some_sensor(
+    ideal: Tensor,
+    ids: Tensor,
+    rng: np.random.Generator,
+    options: SensorOptions,
+    camera: Camera | None,
+) -> Tensor:
+    special = options.stereo_share + options.structured_light_share
+    draw = rng.random() if special > 0 else 1.0
+    if (options.focal is None or draw < special) and camera is None:
+        raise ValueError("this sensor needs the camera that took the picture; pass `camera`")
+    if draw < special:
+        baseline = Baseline(float(camera.k[0, 0]), camera.pixel_scale)
+        if draw < options.stereo_share:
+            return stereo_depth(ideal, ids, rng, baseline, options.stereo)
+        return structured_light_depth(ideal, ids, rng, baseline, options.structured_light)
+    focal = float(camera.k[0, 0]) if options.focal is None else options.focal
+    return _sensed_depth(ideal, ids, rng, options, focal)
 
 
 def _sensed_depth(
-    ideal: Tensor, ids: Tensor, rng: np.random.Generator, options: SensorOptions
+    ideal: Tensor, ids: Tensor, rng: np.random.Generator, options: SensorOptions, focal: float
 ) -> Tensor:
     seen = ideal > 0
     edges, nearest, farthest = _edges(ideal, options)
     depth = ideal + _noise(ideal, rng, options)
     depth = _quantised(depth, rng, options)
-    flying = edges & _happens(rng, ideal.shape, rng.uniform(*options.edge_flying))
-    share = _uniform(rng, ideal.shape)
+    flying = edges & happens(rng, ideal, rng.uniform(*options.edge_flying))
+    share = uniform_field(rng, ideal)
     depth = torch.where(flying, nearest + share * (farthest - nearest), depth)
-    lost = edges & ~flying & _happens(rng, ideal.shape, rng.uniform(*options.edge_dropout))
-    lost |= _happens(rng, ideal.shape, rng.uniform(*options.random_dropout))
-    lost |= _grazing(ideal, options) & _happens(rng, ideal.shape, 0.7)
+    lost = edges & ~flying & happens(rng, ideal, rng.uniform(*options.edge_dropout))
+    lost |= happens(rng, ideal, rng.uniform(*options.random_dropout))
+    lost |= _grazing(ideal, focal, options) & happens(rng, ideal, 0.7)
     lost |= _holes(ids, rng, options)
     return torch.where(seen & ~lost & (depth > 0), depth, torch.zeros(()))
 
@@ -86,8 +132,8 @@ def _sensed_depth(
 def _noise(ideal: Tensor, rng: np.random.Generator, options: SensorOptions) -> Tensor:
     growth = rng.uniform(*options.noise_growth)
     sigma = rng.uniform(*options.noise_floor) + growth * ideal * ideal
-    white = torch.from_numpy(rng.standard_normal(tuple(ideal.shape), dtype=np.float32))
-    return sigma * (0.75 * white + 0.65 * _smooth_field(rng, ideal.shape, 3))
+    white = normal_field(rng, ideal)
+    return sigma * (0.75 * white + 0.65 * smooth_field(rng, ideal, 3))
 
 
 def _quantised(depth: Tensor, rng: np.random.Generator, options: SensorOptions) -> Tensor:
@@ -100,18 +146,15 @@ def _edges(ideal: Tensor, options: SensorOptions) -> tuple[Tensor, Tensor, Tenso
     """Mask (H,W) of depth jumps, and the nearest and farthest depth around each pixel."""
     far = torch.where(ideal > 0, ideal, torch.full((), -np.inf))
     near = torch.where(ideal > 0, -ideal, torch.full((), -np.inf))
-    farthest, nearest = _dilated(far, 1), -_dilated(near, 1)
+    farthest, nearest = dilated(far, 1), -dilated(near, 1)
     edges = (ideal > 0) & (farthest - nearest > options.edge_jump * (1.0 + ideal))
     return edges, nearest, farthest
 
 
-def _grazing(ideal: Tensor, options: SensorOptions) -> Tensor:
+def _grazing(ideal: Tensor, focal: float, options: SensorOptions) -> Tensor:
     """Mask (H,W) of surfaces that are seen at a flat angle."""
-    scale = options.focal / ideal.clamp_min(1e-3)
-    across, down = torch.zeros_like(ideal), torch.zeros_like(ideal)
-    across[:, 1:-1] = 0.5 * (ideal[:, 2:] - ideal[:, :-2])
-    down[1:-1] = 0.5 * (ideal[2:] - ideal[:-2])
-    cosine = 1.0 / (1.0 + (across * scale) ** 2 + (down * scale) ** 2).sqrt()
+    across, down = slopes(ideal, focal)
+    cosine = 1.0 / (1.0 + across**2 + down**2).sqrt()
     return cosine < options.grazing_cosine
 
 
@@ -126,7 +169,7 @@ def _holes(ids: Tensor, rng: np.random.Generator, options: SensorOptions) -> Ten
         if draw < options.lost_share:
             lost |= mask
         elif draw < options.lost_share + options.hole_share:
-            field = _blob_field(rng, mask)
+            field = blob_field(rng, mask)
             limit = torch.quantile(field[mask], float(rng.uniform(*options.hole_size)))
             lost |= mask & (field < limit)
     return lost
@@ -137,43 +180,13 @@ def _sensed_mask(mask: Tensor, rng: np.random.Generator, options: SensorOptions)
     bleeds, bitten = rng.random(2) < (options.bleed_share, options.bite_share)
     if not bool(mask.any()):
         return mask
-    changed = _grown(mask, change) if change >= 0 else ~_grown(~mask, -change)
+    changed = grown(mask, change) if change >= 0 else ~grown(~mask, -change)
     if bleeds:
-        field = _blob_field(rng, mask)
+        field = blob_field(rng, mask)
         reach = int(rng.integers(3, 8))
-        changed = changed | (_grown(mask, reach) & (field > torch.quantile(field[mask], 0.8)))
+        changed = changed | (grown(mask, reach) & (field > torch.quantile(field[mask], 0.8)))
     if bitten:
-        field = _blob_field(rng, mask)
+        field = blob_field(rng, mask)
         changed = changed & (field < torch.quantile(field[mask], float(rng.uniform(0.8, 1.0))))
     # Small objects must not vanish altogether.
     return changed if int(changed.sum()) >= min(int(mask.sum()), 20) else mask
-
-
-def _blob_field(rng: np.random.Generator, mask: Tensor) -> Tensor:
-    """Smooth random field (H,W) whose blobs are a third to all of the size of a mask."""
-    width = max(float(mask.sum()) ** 0.5, 6.0)
-    return _smooth_field(rng, mask.shape, max(int(width * rng.uniform(0.2, 0.8)), 3))
-
-
-def _smooth_field(rng: np.random.Generator, shape: tuple[int, ...], period: int) -> Tensor:
-    """Normal noise (H,W) that varies over about `period` pixels."""
-    rows, columns = shape[0] // period + 2, shape[1] // period + 2
-    coarse = torch.from_numpy(rng.standard_normal((1, 1, rows, columns), dtype=np.float32))
-    return functional.interpolate(coarse, size=tuple(shape), mode="bilinear")[0, 0]
-
-
-def _dilated(image: Tensor, radius: int) -> Tensor:
-    pooled = functional.max_pool2d(image[None, None], 2 * radius + 1, 1, radius)
-    return pooled[0, 0]
-
-
-def _grown(mask: Tensor, radius: int) -> Tensor:
-    return _dilated(mask.float(), radius) > 0.5 if radius > 0 else mask
-
-
-def _uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(rng.random(tuple(shape), dtype=np.float32))
-
-
-def _happens(rng: np.random.Generator, shape: tuple[int, ...], probability: float) -> Tensor:
-    return _uniform(rng, shape) < probability
