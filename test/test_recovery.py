@@ -1,14 +1,17 @@
 """A model that fails: the last good scene stays, is reported, and the next frame may complete."""
 
+import argparse
 from copy import copy
 from dataclasses import replace
 
+import frame_files
 import numpy as np
 import pytest
 from fake_completer import FakeCompleter
 from session_driver import Driver, view
 from table_scene import Thing
 
+from iscene_ros.commands import complete as complete_command
 from iscene_ros.errors import ModelError
 from iscene_ros.session import published_world
 from iscene_ros.session.recovery import RecoveringCompleter, is_out_of_memory
@@ -156,6 +159,34 @@ def test_when_one_object_is_too_much_the_cpu_takes_over_for_good():
     driver = Driver(completer)
     assert driver.step(0) is not None and driver.step(100) is not None
     assert loaded == ["auto", "cpu"] and "on the CPU" in warnings[-1] and len(warnings) == 4
+
+
+def test_weights_that_do_not_fit_on_the_gpu_go_to_the_cpu():
+    warnings = []
+
+    def load(device: str) -> FakeCompleter:
+        if device != "cpu":
+            try:
+                raise CUDA_ERROR
+            except RuntimeError as error:
+                raise ModelError("model big: does not fit") from error
+        return FakeCompleter()
+
+    assert RecoveringCompleter(load, "auto", warnings.append).complete(view()).objects
+    assert len(warnings) == 1 and "weights" in warnings[0]
+    with pytest.raises(ModelError, match="does not fit"):
+        RecoveringCompleter(lambda device: load("cuda"), "cpu", warnings.append)
+
+
+def test_the_command_line_survives_a_full_gpu(tmp_path, capsys):
+    files = frame_files.write_frame(tmp_path / "frame")
+    parser = argparse.ArgumentParser()
+    complete_command.add_arguments(parser)
+    named = ("rgb", "depth", "masks", "camera")
+    paths = [part for name in named for part in (f"--{name}", str(getattr(files, name)))]
+    args = parser.parse_args([*paths, "--out", str(tmp_path / "out")])
+    assert complete_command.run(args, lambda choice: SmallGpu(choice.device, 2, CUDA_ERROR)) == 0
+    assert "now 2 objects at once" in capsys.readouterr().err
 
 
 def test_when_the_cpu_cannot_either_the_last_scene_stays_until_there_is_room():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -120,13 +121,17 @@ def complete_to(
     from iscene_ros.files.result_directory import check_writable
     from iscene_ros.files.scene_io import write_scene
     from iscene_ros.planning.pddl import pddl_problem
+    from iscene_ros.session.recovery import RecoveringCompleter
 
     if args.pddl:
         check_pddl_files(args.pddl, directory)
     elif args.pddl_goal:
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
     check_writable(directory)
-    completer = load_completer(model_choice(args))
+    choice = model_choice(args)
+    completer = RecoveringCompleter(
+        lambda device: load_completer(replace(choice, device=device)), args.device, _warn
+    )
     with _Progress() as progress:
         scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
         progress.say("write")
@@ -136,12 +141,16 @@ def complete_to(
             write_pddl(args.pddl, problem)
         progress.finish()
     for warning in scene.warnings:
-        print(f"iscene: warning: {warning}", file=sys.stderr)
+        _warn(warning)
     print(format_table(scene))
     graph = "graph.png, " if scene.relations else ""
     print(f"written to {directory}/: scene.json, scene.glb, overview.png, {graph}meshes/")
     if args.pddl:
         print(f"for task planners: {args.pddl[0]}, {args.pddl[1]}")
+
+
+def _warn(line: str) -> None:
+    print(f"iscene: warning: {line}", file=sys.stderr)
 
 
 class _Progress:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from iscene_ros.errors import ModelError
 from iscene_ros.observation import Observation
+from iscene_ros.predicted_shapes import Report
 from iscene_ros.scene import Scene
 
 # How torch says so: its allocators of the GPU and of the machine, and cuBLAS.
@@ -16,7 +18,12 @@ class Completer(Protocol):
     """What completes an observation; see `iscene_ros.completion.SceneCompleter`."""
 
     def complete(
-        self, observation: Observation, steps: int | None = None, seed: int = 0, faces: int = 5000
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
     ) -> Scene:
         """Complete every instance."""
 
@@ -36,21 +43,39 @@ class RecoveringCompleter:
         self, load: Callable[[str], Completer], device: str, warn: Callable[[str], None]
     ) -> None:
         self._load, self._warn = load, warn
-        self.completer = load(device)
+        self.completer = self._loaded(device)
         model = getattr(self.completer, "model", None)
         self.on_cpu = getattr(model, "device", device) == "cpu"
 
-    def complete(self, observation: Observation, steps: int | None, seed: int, faces: int) -> Scene:
-        """See `SceneCompleter.complete`."""
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
+    ) -> Scene:
+        """See `SceneCompleter.complete`; `progress` begins anew with every attempt."""
         while True:
             try:
-                return self.completer.complete(observation, steps, seed, faces)
+                return self.completer.complete(observation, steps, seed, faces, progress)
             except Exception as error:
                 if not is_out_of_memory(error) or not self._can_give_up():
                     raise
             # Only here has the error let go of the tensors of the failed attempt.
             _empty_gpu_cache()
             self._give_up_something()
+
+    def _loaded(self, device: str) -> Completer:
+        """The completer, on the CPU where its weights do not fit on the GPU."""
+        try:
+            return self._load(device)
+        except Exception as error:
+            if device == "cpu" or not is_out_of_memory(error):
+                raise
+        _empty_gpu_cache()
+        self._warn("out of memory for the weights: now on the CPU")
+        return self._load("cpu")
 
     def _can_give_up(self) -> bool:
         return self._at_once() > 1 or not self.on_cpu
@@ -75,6 +100,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory, of the GPU or of the machine, is used up."""
     if isinstance(error, MemoryError):
         return True
+    if isinstance(error, ModelError) and error.__cause__ is not None:
+        return is_out_of_memory(error.__cause__)
     line = str(error).lower()
     return isinstance(error, RuntimeError) and any(sign in line for sign in OUT_OF_MEMORY)
 
