@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from iscene_ros.evaluation import placement_command, relation_command
+from iscene_ros.evaluation import gallery_command, placement_command, relation_command
 from iscene_ros.model_choice import SHIPPED_MODEL
 
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     relation_command.add_arguments(parser)
     placement_command.add_arguments(parser)
+    gallery_command.add_arguments(parser)
     parser.add_argument(
         "--calibrate",
         action="store_true",
@@ -66,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     results = Results.collect(scored)
     results.write(args.out)
     print(results.report())
+    if args.gallery:
+        gallery_command.run(completer, options, results, args.out)
     if args.calibrate:
         fitted = Calibration(calibration.fit_confidence(results), level)
         path = calibration.write_calibration(args.model, fitted)
