@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from iscene_ros import model_choice
 from iscene_ros.evaluation.benchmark_cells import benchmark_cells
 from iscene_ros.evaluation.release_work import WorkCounter
 from iscene_ros.model.release.config import ReleaseConfig
@@ -50,6 +51,10 @@ def test_exact_samples_as_the_release_does():
     assert config.structure_sampler == exact.structure.sampler
     with pytest.raises(ValueError, match="'best', expected one of exact, balanced, fast"):
         preset("best")
+
+
+def test_commands_know_all_presets():
+    assert set(PRESETS) == set(model_choice.PRESETS)
 
 
 def test_a_preset_can_be_bounded_and_its_shortcuts_switched_off():

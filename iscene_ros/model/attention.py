@@ -37,6 +37,10 @@ class KeyValue:
         """Those of the slots `index`: (N,) int64, or a slice, which copies nothing."""
         return KeyValue(self.keys[index], self.values[index])
 
+    def detached(self) -> KeyValue:
+        """The same, in memory that holds nothing else: values lie among queries otherwise."""
+        return KeyValue(self.keys.contiguous(), self.values.contiguous())
+
     @classmethod
     def joined(cls, parts: Sequence[KeyValue]) -> KeyValue:
         """Those of all slots, part after part."""

@@ -30,13 +30,23 @@ class SceneMemory:
     """What the scene-context blocks keep of scene slots, in the order of the blocks.
 
     Instances look at it, so a scene slot is computed once however many instances follow.
+
+    Attributes:
+        blocks: keys and values of the scene slots.
+        index: (N,) int64 the scene of each of N slots; None = they are the scenes in turn.
     """
 
     blocks: tuple[KeyValue, ...]
+    index: Tensor | None = None
 
     def rows(self, index: Tensor) -> SceneMemory:
         """The memory of the scenes `index` (N,) int64, one for each of N slots."""
-        return SceneMemory(tuple(block.rows(index) for block in self.blocks))
+        return SceneMemory(self.blocks, index if self.index is None else self.index[index])
+
+    def of_block(self, number: int) -> KeyValue:
+        """Of each slot's scene in one of the scene-context blocks; only this is copied at once."""
+        block = self.blocks[number]
+        return block if self.index is None else block.rows(self.index)
 
     @classmethod
     def joined(cls, parts: Sequence[SceneMemory]) -> SceneMemory:
@@ -124,7 +134,10 @@ class SceneFlowTransformer(nn.Module):
         scene: SceneMemory | SceneRows | None,
         context: Tensor | CachedContext | None,
     ) -> tuple[Tensor, SceneMemory]:
-        """Send x through the blocks of these numbers; return it and what they remember."""
+        """Send x through the blocks of these numbers; return it and what they remember.
+
+        Slots that have a scene, or are in one batch with it, need not be remembered.
+        """
         if isinstance(context, Tensor):
             context = self._into_torso(context)
         memory = []
@@ -132,11 +145,11 @@ class SceneFlowTransformer(nn.Module):
             block = self.blocks[i]
             seen = scene if block.scene_context else None
             if isinstance(seen, SceneMemory):
-                seen = seen.blocks[i - self.config.scene_context_range.start]
+                seen = seen.of_block(i - self.config.scene_context_range.start)
             read = context.blocks[i] if isinstance(context, CachedContext) else context
             x, own = block(x, time_embedding, seen, read)
-            if block.scene_context:
-                memory.append(own)
+            if block.scene_context and scene is None:
+                memory.append(own.detached())
         return x, SceneMemory(tuple(memory))
 
     def project(self, x: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from iscene_ros.model.scene_flow import CachedContext
 from iscene_ros.model.sparse.geometry import CellGeometry
 from iscene_ros.model.sparse.tensor import SparseTensor
 
-# Tensors as wide as the coarse tokens that live at once within a block.
-LIVE_TENSORS = 16
+# Tensors as wide as the coarse tokens that live at once within a block: as in the structure flow.
+LIVE_TENSORS = 24
 # Coarse tokens a cell: about 0.25 on a smooth surface, more where cells are scattered.
 TOKENS_PER_CELL = 0.5
 

@@ -16,9 +16,9 @@ from iscene_ros.model.release.shortcuts import Shortcuts
 from iscene_ros.model.release.slot_rows import Row, Slots, as_index
 from iscene_ros.model.scene_flow import CachedContext, SceneFlowTransformer, SceneMemory
 
-# Tensors as wide as the tokens that live at once within a block: residual, query, key, value,
-# float32 copies of the norms, the MLP's 2 x 4.
-LIVE_TENSORS = 16
+# Tensors as wide as the tokens that live at once within a block, counted in half precision at the
+# published size: 21 with all slots in one call, 28 in parts, where scene slots are remembered.
+LIVE_TENSORS = 28
 
 
 @dataclass(frozen=True)
