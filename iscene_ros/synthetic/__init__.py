@@ -1,1 +1,1 @@
-"""Synthetic worlds: shapes, scenes at rest, cameras, depth images; torch and numpy alone."""
+"""Synthetic worlds: shapes, scenes at rest, cameras, depth images; by torch, numpy and scipy."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from iscene_ros.synthetic.shapes import Solid
 
 CONTACT_GAP = 3e-4
+MAX_PENETRATION = 7e-4
 _EDGE_REACH = 0.012
 
 
@@ -23,6 +24,7 @@ class PlacedSolid:
     solid: Solid
     world_from_object: np.ndarray
     is_environment: bool = False
+    device: str = "cpu"
 
     def distance(self, points_world: Tensor) -> Tensor:
         """Signed distance (M,) of points (M,3) in the world."""
@@ -33,13 +35,14 @@ class PlacedSolid:
     @cached_property
     def points_world(self) -> Tensor:
         """Cover of the surface (P,3) in the world."""
-        return self.solid.contact_points @ self._rotation.T + self._translation
+        points = self.solid.contact_points.to(self.device)
+        return points @ self._rotation.T + self._translation
 
     @cached_property
     def box_world(self) -> tuple[Tensor, Tensor]:
         """Lower and upper corner (3,) in the world."""
         if self.is_environment:
-            infinite = torch.full((3,), 1e3)
+            infinite = torch.full((3,), 1e3, device=self.device)
             return -infinite, infinite
         return self.points_world.amin(0), self.points_world.amax(0)
 
@@ -47,18 +50,20 @@ class PlacedSolid:
         """The same solid moved by an offset (3,) in the world."""
         pose = self.world_from_object.copy()
         pose[:3, 3] += np.asarray(offset, float)
-        placed = PlacedSolid(self.solid, pose)
-        step = torch.tensor(np.asarray(offset, np.float32))
+        placed = PlacedSolid(self.solid, pose, device=self.device)
+        step = torch.tensor(np.asarray(offset, np.float32), device=self.device)
         placed.__dict__["points_world"] = self.points_world + step
         return placed
 
     @cached_property
     def _rotation(self) -> Tensor:
-        return torch.from_numpy(self.world_from_object[:3, :3].astype(np.float32).copy())
+        rotation = self.world_from_object[:3, :3].astype(np.float32).copy()
+        return torch.from_numpy(rotation).to(self.device)
 
     @cached_property
     def _translation(self) -> Tensor:
-        return torch.from_numpy(self.world_from_object[:3, 3].astype(np.float32).copy())
+        translation = self.world_from_object[:3, 3].astype(np.float32).copy()
+        return torch.from_numpy(translation).to(self.device)
 
 
 def free_path(
@@ -69,7 +74,7 @@ def free_path(
     Conservative advancement of every surface point on its own: each steps by its distance to the
     obstacle, so none can pass through; the points of the obstacle move the opposite way.
     """
-    step = torch.tensor(np.asarray(direction, np.float32))
+    step = torch.tensor(np.asarray(direction, np.float32), device=moving.device)
     best = limit
     for obstacle in obstacles:
         best = _first_contact(moving.points_world, step, obstacle, best)
@@ -95,20 +100,34 @@ def penetration(
     return deepest
 
 
+def lifted_out(
+    item: PlacedSolid, obstacles: Sequence[PlacedSolid], rng: np.random.Generator
+) -> PlacedSolid | None:
+    """Raises the object out of overlaps that the coarse points missed; None if they stay."""
+    for _ in range(4):
+        depth = penetration(item, obstacles, rng)
+        if depth < MAX_PENETRATION:
+            return item
+        if depth > 0.01:
+            return None
+        item = item.shifted((0.0, 0.0, depth))
+    return None
+
+
 def _depth_near_contacts(
     probe: PlacedSolid, target: PlacedSolid, rng: np.random.Generator, count: int = 300
 ) -> float:
     distance = target.distance(probe.points_world)
-    anchors = probe.solid.contact_points[distance < _EDGE_REACH]
+    anchors = probe.solid.contact_points.to(probe.device)[distance < _EDGE_REACH]
     if len(anchors) == 0:
         return float(-distance.min())
-    chosen = torch.from_numpy(rng.integers(0, len(anchors), count))
+    chosen = torch.from_numpy(rng.integers(0, len(anchors), count)).to(probe.device)
     noise = torch.from_numpy(rng.normal(0, 0.5 * _EDGE_REACH, (count, 3)).astype(np.float32))
-    dense = PlacedSolid(probe.solid, probe.world_from_object)
+    noise = noise.to(probe.device)
     points = probe.solid.projected(anchors[chosen] + noise)
     if len(points) == 0:
         return float(-distance.min())
-    points_world = points @ dense._rotation.T + dense._translation
+    points_world = points @ probe._rotation.T + probe._translation
     return float(-torch.minimum(target.distance(points_world).min(), distance.min()))
 
 

@@ -18,13 +18,13 @@ from iscene_ros.synthetic.placement import (
     CONTACT_GAP,
     PlacedSolid,
     free_path,
-    penetration,
+    lifted_out,
 )
+from iscene_ros.synthetic.random_shapes import ShapeOptions, random_shape
 from iscene_ros.synthetic.resting_poses import resting_rotation
-from iscene_ros.synthetic.shape_families import Family, random_solid
+from iscene_ros.synthetic.settling import brought_to_rest
+from iscene_ros.synthetic.shape_families import Family
 from iscene_ros.synthetic.shapes import Solid
-
-MAX_PENETRATION = 7e-4
 
 
 class Layout(str, Enum):
@@ -40,7 +40,11 @@ class Layout(str, Enum):
 
 @dataclass(frozen=True)
 class SceneOptions:
-    """Choices of the scene generator; shares are probabilities."""
+    """Choices of the scene generator; shares are probabilities.
+
+    `settled_share` of the scenes, but for shelves, are let go under gravity until they rest, where
+    mujoco is installed; elsewhere they stay as they were placed.
+    """
 
     max_objects: int = 12
     single_share: float = 0.3
@@ -52,6 +56,7 @@ class SceneOptions:
     tilted_share: float = 0.25
     unsegmented_share: float = 0.15
     max_clutter_gap: float = 0.02
+    settled_share: float = 0.0
 
     def shares(self) -> np.ndarray:
         """Probabilities (6,) of the layouts in the order of `Layout`."""
@@ -78,15 +83,27 @@ class RandomScene:
 
 
 def random_scene(
-    rng: np.random.Generator, families: Mapping[str, Family], options: SceneOptions
+    rng: np.random.Generator,
+    families: Mapping[str, Family],
+    options: SceneOptions,
+    shapes: ShapeOptions | None = None,
+    device: str = "cpu",
 ) -> RandomScene:
-    """Draws a layout and objects and drops or slides them into place one after the other."""
+    """Draws a layout and objects and drops or slides them into place one after the other.
+
+    Signed distances are computed on a torch device.
+    """
+    shapes = shapes or ShapeOptions()
     layout = list(Layout)[int(rng.choice(len(Layout), p=options.shares()))]
-    drawn = [random_solid(rng, families) for _ in range(_object_count(rng, layout, options))]
-    turned = [PlacedSolid(solid, resting_rotation(rng, options.tilted_share)) for _, solid in drawn]
+    count = _object_count(rng, layout, options)
+    drawn = [random_shape(rng, families, shapes) for _ in range(count)]
+    turned = [
+        PlacedSolid(solid, resting_rotation(rng, options.tilted_share), device=device)
+        for _, solid in drawn
+    ]
     order = _order(rng, layout, turned)
     surroundings = _environment(rng, layout, turned)
-    ground = PlacedSolid(surroundings.solid, np.eye(4), is_environment=True)
+    ground = PlacedSolid(surroundings.solid, np.eye(4), is_environment=True, device=device)
     placed: list[PlacedSolid] = []
     names: list[str] = []
     for index in order:
@@ -94,6 +111,10 @@ def random_scene(
         if result is not None:
             placed.append(result)
             names.append(drawn[index][0])
+    if options.settled_share > 0 and layout is not Layout.SHELF:
+        if rng.random() < options.settled_share:
+            kept, placed = brought_to_rest(rng, placed, ground, surroundings.support_height)
+            names = [names[index] for index in kept]
     return RandomScene(
         solids=[item.solid for item in placed],
         families=names,
@@ -187,7 +208,7 @@ def _drop(
     result = start.shifted((0.0, 0.0, -fall))
     if layout is Layout.BIN and float(result.box_world[0][2]) > 0.9 * surroundings.height:
         return None
-    return _lifted_out(result, placed, ground, rng)
+    return lifted_out(result, [*placed, ground], rng)
 
 
 def _landing_place(
@@ -241,9 +262,9 @@ def _slide(
         return None
     result = start.shifted((path - gap - CONTACT_GAP) * direction)
     if layout is Layout.SHELF:
-        return _lifted_out(result, placed, ground, rng)
+        return lifted_out(result, [*placed, ground], rng)
     within = np.abs(result.world_from_object[:2, 3]).max() < surroundings.half_x
-    return _lifted_out(result, placed, ground, rng) if within else None
+    return lifted_out(result, [*placed, ground], rng) if within else None
 
 
 def _shelf_start(
@@ -256,23 +277,6 @@ def _shelf_start(
     width = 2 * surroundings.half_x - 4e-3 - (high - low)[0]
     start = standing.shifted((offset_x, offset_y, 0.0))
     return start, np.array([-1.0, 0.0, 0.0]), max(width, 0.0)
-
-
-def _lifted_out(
-    item: PlacedSolid,
-    placed: list[PlacedSolid],
-    ground: PlacedSolid,
-    rng: np.random.Generator,
-) -> PlacedSolid | None:
-    """Raises the object out of overlaps that the coarse points missed; None if they stay."""
-    for _ in range(4):
-        depth = penetration(item, [*placed, ground], rng)
-        if depth < MAX_PENETRATION:
-            return item
-        if depth > 0.01:
-            return None
-        item = item.shifted((0.0, 0.0, depth))
-    return None
 
 
 def _segmented(

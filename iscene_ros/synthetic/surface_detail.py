@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -16,36 +14,25 @@ COMPACT_FAMILIES = frozenset(
     "carton rounded_block can bottle jar vase wedge prism blob composite bracket ball fruit book "
     "toy_car bolt gear squeeze_tube pillow_pack boot".split()
 )
+# An open cup with a loop would be the held-out mug: no eyelets on these.
+CUPS = frozenset("tumbler bowl goblet bucket basket pitcher saucepan".split())
 
 
-@dataclass(frozen=True)
-class DetailOptions:
-    """How often solids get detail; both are probabilities.
-
-    Attributes:
-        detail_share: ribs, grooves, knobs, bores or rings on the surface.
-        cut_share: dents, chips or slices, on compact families only.
-    """
-
-    detail_share: float = 0.0
-    cut_share: float = 0.0
+def with_details(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
+    """The solid with one kind of detail, up to three times."""
+    # Grooves and bores would cut thin things in two.
+    kinds = _KINDS if family in COMPACT_FAMILIES else _ADDED
+    kinds = kinds[:-1] if family in CUPS else kinds
+    kind = kinds[int(rng.integers(len(kinds)))]
+    parts = [part for _ in range(int(rng.integers(1, 4))) for part in kind(rng, solid)]
+    return Solid((*solid.parts, *parts)).centred()
 
 
-def with_detail(
-    rng: np.random.Generator, family: str, solid: Solid, options: DetailOptions
-) -> Solid:
-    """The solid, sometimes with details and cuts; nothing is drawn where both shares are zero."""
-    parts: list[Part] = []
-    if options.cut_share > 0 and chance(rng, options.cut_share) and family in COMPACT_FAMILIES:
-        parts.append(_cut(rng, solid))
-    if options.detail_share > 0 and chance(rng, options.detail_share):
-        # Grooves and bores would cut thin things in two; a cup with a loop is a held-out family.
-        kinds = _KINDS if family in COMPACT_FAMILIES else _ADDED
-        kinds = kinds[:-1] if family == "tumbler" else kinds
-        kind = kinds[int(rng.integers(len(kinds)))]
-        for _ in range(int(rng.integers(1, 4))):
-            parts += kind(rng, solid)
-    return Solid((*solid.parts, *parts)).centred() if parts else solid
+def with_cut(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
+    """The solid with a dent, a chip or a slice missing, if its family can bear it."""
+    if family not in COMPACT_FAMILIES:
+        return solid
+    return Solid((*solid.parts, _cut(rng, solid))).centred()
 
 
 def _size(solid: Solid) -> float:
