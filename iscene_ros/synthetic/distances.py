@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+# So many points at once keep all edges' intermediate results in a CPU's cache.
+_PIECE = 4096
 
 
 def box_distance(points: Tensor, half_size: Tensor, rounding: float) -> Tensor:
@@ -59,6 +64,10 @@ def extrusion_distance(
 
 def sweep_distance(points: Tensor, chain: Tensor) -> Tensor:
     """Distance (M,) to a chain (K,4) of balls (x, y, z, radius) joined by tapered capsules."""
+    return _in_pieces(lambda piece: _sweep_distance(piece, chain), points)
+
+
+def _sweep_distance(points: Tensor, chain: Tensor) -> Tensor:
     start, span = chain[:-1, None, :3], (chain[1:] - chain[:-1])[:, None, :3]
     slope = chain[1:, 3] - chain[:-1, 3]
     length_squared = span.square().sum(2).clamp_min(1e-12)
@@ -76,6 +85,10 @@ def polygon_distance(u: Tensor, v: Tensor, outline: Tensor, skip_axis: bool) -> 
 
     With skip_axis, edges on u = 0 are interior (axis of revolution) and have no distance.
     """
+    return _in_pieces(lambda a, b: _polygon_distance(a, b, outline, skip_axis), u, v)
+
+
+def _polygon_distance(u: Tensor, v: Tensor, outline: Tensor, skip_axis: bool) -> Tensor:
     following = outline.roll(-1, 0)
     au, av = outline[:, :1], outline[:, 1:]
     bu, bv = following[:, :1], following[:, 1:]
@@ -90,6 +103,14 @@ def polygon_distance(u: Tensor, v: Tensor, outline: Tensor, skip_axis: bool) -> 
     du, dv = wu - along * eu, wv - along * ev
     distance = (du * du + dv * dv).min(dim=0).values.sqrt()
     return torch.where(inside, -distance, distance)
+
+
+def _in_pieces(distance: Callable[..., Tensor], *points: Tensor) -> Tensor:
+    """Distance (M,) of tensors of length M, computed piece by piece on a CPU."""
+    if len(points[0]) <= 2 * _PIECE or points[0].is_cuda:
+        return distance(*points)
+    pieces = zip(*(tensor.split(_PIECE) for tensor in points), strict=True)
+    return torch.cat([distance(*piece) for piece in pieces])
 
 
 def _combine(q: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Depth images and object ids of random scenes by sphere tracing, one thread, no GPU."""
+"""Depth images and object ids of random scenes by sphere tracing, on the CPU or a CUDA device."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class _Canvas:
     rays: Tensor  # (H*W,3) float32 in the camera frame, z = 1, so that length is depth
 
 
-def render(scene: RandomScene, camera: Camera) -> Rendering:
-    """Ideal depth and object ids of a scene."""
-    canvas = _canvas(camera)
+def render(scene: RandomScene, camera: Camera, device: str = "cpu") -> Rendering:
+    """Ideal depth and object ids of a scene, computed on a torch device."""
+    canvas = _canvas(camera, device)
     camera_from_world = np.linalg.inv(camera.world_from_camera)
     for part in scene.environment.parts:
         camera_from_part = camera_from_world @ part.object_from_part
-        half = torch.tensor(part.parameters[:3])
+        half = torch.tensor(part.parameters[:3], device=device)
         origin, directions = _in_frame(camera_from_part, canvas.rays)
         entry, leave = _box_crossing(origin, directions, -half, half)
         nearer = (entry < leave) & (entry > 0) & (entry < canvas.depth)
@@ -51,26 +51,28 @@ def render(scene: RandomScene, camera: Camera) -> Rendering:
         _trace_solid(canvas, scene.solids[index], poses[index], int(index) + 1, camera)
     shape = (camera.height, camera.width)
     depth = torch.where(torch.isinf(canvas.depth), torch.zeros(()), canvas.depth)
-    return Rendering(depth.reshape(shape).numpy(), canvas.ids.reshape(shape).numpy())
+    return Rendering(depth.reshape(shape).cpu().numpy(), canvas.ids.reshape(shape).cpu().numpy())
 
 
-def _canvas(camera: Camera) -> _Canvas:
+def _canvas(camera: Camera, device: str) -> _Canvas:
     v, u = torch.meshgrid(
-        torch.arange(camera.height, dtype=torch.float64),
-        torch.arange(camera.width, dtype=torch.float64),
+        torch.arange(camera.height, dtype=torch.float64, device=device),
+        torch.arange(camera.width, dtype=torch.float64, device=device),
         indexing="ij",
     )
     x, y = (u - camera.k[0, 2]) / camera.k[0, 0], (v - camera.k[1, 2]) / camera.k[1, 1]
     rays = torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3).float()
     count = camera.height * camera.width
-    return _Canvas(torch.full((count,), np.inf), torch.zeros(count, dtype=torch.int16), rays)
+    depth = torch.full((count,), np.inf, device=device)
+    return _Canvas(depth, torch.zeros(count, dtype=torch.int16, device=device), rays)
 
 
 def _in_frame(camera_from_object: np.ndarray, rays: Tensor) -> tuple[Tensor, Tensor]:
     """Origin (3,) and directions (R,3) of camera rays in the frame of an object."""
     rotation = torch.from_numpy(camera_from_object[:3, :3].astype(np.float32).copy())
     origin = -camera_from_object[:3, :3].T @ camera_from_object[:3, 3]
-    return torch.from_numpy(origin.astype(np.float32)), rays @ rotation
+    origin = torch.from_numpy(origin.astype(np.float32)).to(rays.device)
+    return origin, rays @ rotation.to(rays.device)
 
 
 def _box_crossing(
@@ -111,8 +113,9 @@ def _trace_solid(
     pixels = _pixels_around(solid, camera_from_object, camera)
     if pixels is None:
         return
+    pixels = pixels.to(canvas.rays.device)
     origin, directions = _in_frame(camera_from_object, canvas.rays[pixels])
-    low, high = solid.bounds()
+    low, high = (corner.to(pixels.device) for corner in solid.bounds())
     depth, limit = _box_crossing(origin, directions, low - _MARGIN, high + _MARGIN)
     depth, limit = depth.clamp_min(0.0), torch.minimum(limit, canvas.depth[pixels])
     chosen = depth < limit
@@ -127,8 +130,8 @@ def _march(
 ) -> tuple[Tensor, Tensor]:
     """Mask (R,) of the rays that hit before their limit and the depths (R,) reached."""
     length = directions.norm(dim=1)
-    hit = torch.zeros(len(depth), dtype=torch.bool)
-    alive = torch.arange(len(depth))
+    hit = torch.zeros(len(depth), dtype=torch.bool, device=depth.device)
+    alive = torch.arange(len(depth), device=depth.device)
     near_depth, near_limit, near_length, near_rays = depth, limit, length, directions
     depth = depth.clone()
     for _ in range(_MAX_STEPS):

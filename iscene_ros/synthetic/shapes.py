@@ -47,10 +47,10 @@ class Part:
 
     def distance(self, points_object: Tensor) -> Tensor:
         """Signed distance (M,) of points (M,3) in the object frame."""
-        points = points_object - self._translation.to(points_object.device)
+        rotation, translation, outline = self._tensors(points_object.device)
+        points = points_object - translation
         if not self._is_axis_aligned:
-            points = points @ self._rotation.to(points_object.device)
-        outline = self._outline.to(points.device)
+            points = points @ rotation
         sizes = self.parameters
         if self.kind is PartKind.BOX:
             return distances.box_distance(points, points.new_tensor(sizes[:3]), sizes[3])
@@ -65,6 +65,16 @@ class Part:
         if self.kind is PartKind.EXTRUSION:
             return distances.extrusion_distance(points, outline, *sizes)
         return distances.sweep_distance(points, outline)
+
+    def _tensors(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotation, translation and outline, copied to each device once."""
+        if device.type == "cpu":
+            return self._rotation, self._translation, self._outline
+        copies = self.__dict__.setdefault("_copies", {})
+        if device not in copies:
+            tensors = (self._rotation, self._translation, self._outline)
+            copies[device] = tuple(t.to(device) for t in tensors)
+        return copies[device]
 
     def moved(self, object_from_old: np.ndarray) -> Part:
         """The same part after the whole object was moved rigidly."""
