@@ -20,6 +20,7 @@ class Camera:
     k: np.ndarray  # (3,3) float64 [pixels]
     world_from_camera: np.ndarray  # (4,4) float64 [m]
     pixel_scale: float = 1.0  # pixels of the sensor in one of these; above 1 where drawn coarser
+    cut_left: float = 0.0  # columns of these pixels that a crop leaves out on either side
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def _draw(
     world_from_camera = np.eye(4)
     world_from_camera[:3, :3] = rotation
     world_from_camera[:3, 3] = target - distance * rotation[:, 2]
-    return Camera(width, height, k, world_from_camera, pixel_scale)
+    cut_left = 0.5 * (full_width - width)
+    return Camera(width, height, k, world_from_camera, pixel_scale, cut_left)
 
 
 def _image_size(

@@ -104,7 +104,7 @@ def _of_some_sensor(
     if (options.focal is None or draw < special) and camera is None:
         raise ValueError("this sensor needs the camera that took the picture; pass `camera`")
     if draw < special:
-        baseline = Baseline(float(camera.k[0, 0]), camera.pixel_scale)
+        baseline = Baseline(float(camera.k[0, 0]), camera.pixel_scale, cut_left=camera.cut_left)
         if draw < options.stereo_share:
             return stereo_depth(ideal, ids, rng, baseline, options.stereo)
         return structured_light_depth(ideal, ids, rng, baseline, options.structured_light)

@@ -18,7 +18,6 @@ from iscene_ros.synthetic.triangulation import (
     Baseline,
     depth_edges,
     fattened,
-    out_of_view,
     shadowed,
     slopes,
 )
@@ -115,8 +114,9 @@ def _lost(
     hidden = shadowed(true)
     field = smooth_field(rng, ideal, max(3, baseline.pixels(12)))
     filled = field < torch.quantile(field[::4, ::4], float(rng.uniform(*options.filled)))
-    lost = (hidden & ~filled) | out_of_view(true)
-    lost |= true > rng.uniform(*options.largest_disparity) * ideal.shape[1]
+    lost = (hidden & ~filled) | baseline.out_of_view(true)
+    width = ideal.shape[1] + 2 * baseline.cut_left
+    lost |= true > rng.uniform(*options.largest_disparity) * width
     across, down = slopes(ideal, baseline.focal)
     edges = depth_edges(ideal)
     lost |= (torch.hypot(across, down) > options.grazing_slope) & ~edges
@@ -137,7 +137,7 @@ def _texture(
         field = blob_field(rng, mask)
         within = field[mask]
         # A table keeps more of itself than an object does: there is more of it to match.
-        share = float(rng.uniform(*options.untextured_hole)) * (1.0 if identifier else 0.5)
+        share = float(rng.uniform(*options.untextured_hole)) * (1.0 if identifier else 0.3)
         level = torch.quantile(within[:: 1 + len(within) // 10000], share)
         holes |= mask & (field < level)
     return factor, holes

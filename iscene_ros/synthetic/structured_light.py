@@ -13,7 +13,6 @@ from iscene_ros.synthetic.triangulation import (
     Baseline,
     depth_edges,
     fattened,
-    out_of_view,
     shadowed,
     slopes,
 )
@@ -70,7 +69,7 @@ def structured_light_depth(
     sigma = float(rng.uniform(*options.noise)) / baseline.pixel_scale
     error = 0.5 * normal_field(rng, ideal) + smooth_field(rng, ideal, max(2, grain))
     depth = baseline.depth(((mixed + sigma * error) * steps).round() / steps)
-    lost = (ideal <= 0) | shadowed(true) | out_of_view(true)
+    lost = (ideal <= 0) | shadowed(true) | baseline.out_of_view(true)
     lost |= depth_edges(ideal) & grains(rng, ideal, grain, rng.uniform(*options.edge_grains))
     lost |= grains(rng, ideal, grain, rng.uniform(*options.speckle))
     lost |= _absorbed(ideal, ids, rng, baseline, grain, options)

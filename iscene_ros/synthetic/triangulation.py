@@ -18,11 +18,13 @@ class Baseline:
         focal: focal length of the rendered image [pixels].
         pixel_scale: pixels of the sensor in one pixel of the rendered image.
         length: distance of the two centres [m].
+        cut_left: columns of the sensor that the rendered image leaves out on either side.
     """
 
     focal: float
     pixel_scale: float = 1.0
     length: float = 0.05
+    cut_left: float = 0.0
 
     def disparity(self, depth: Tensor) -> Tensor:
         """Disparity (H,W) [pixels of the rendered image] of depth [m]; 0 without depth."""
@@ -36,6 +38,11 @@ class Baseline:
         """
         depth = self.focal * self.length / disparity.clamp_min(1e-6)
         return torch.where((disparity > 0) & (depth < 10.0), depth, torch.zeros_like(depth))
+
+    def out_of_view(self, disparity: Tensor) -> Tensor:
+        """Mask (H,W) of pixels whose match lies left of the second image."""
+        columns = torch.arange(disparity.shape[1], device=disparity.device, dtype=disparity.dtype)
+        return columns + self.cut_left - disparity < -0.5
 
     def pixels(self, of_sensor: float) -> int:
         """Length in whole pixels of the rendered image, at least 1, of one in sensor pixels."""
@@ -55,12 +62,6 @@ def shadowed(disparity: Tensor, slack: float = 0.6) -> Tensor:
     beyond = torch.full_like(leftmost[:, :1], torch.inf)
     leftmost = torch.cat([leftmost[:, 1:], beyond], 1)
     return (disparity > 0) & (seen_at > leftmost + slack)
-
-
-def out_of_view(disparity: Tensor) -> Tensor:
-    """Mask (H,W) of pixels left of the second image."""
-    columns = torch.arange(disparity.shape[1], device=disparity.device, dtype=disparity.dtype)
-    return columns - disparity < -0.5
 
 
 def fattened(disparity: Tensor, radius: int, jump: float) -> Tensor:
