@@ -18,12 +18,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-steps", type=int, help="stop after so many steps; resumable")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=0, help="torch threads (0: all cores)")
+    parser.add_argument(
+        "--show-data", type=Path, metavar="PNG", help="draw a sheet of the samples, train nothing"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes that make samples")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or resume the run in `--out`."""
+    """Train, or resume the run in `--out`; or only draw its data."""
     import torch
+
+    if args.show_data:
+        from iscene_ros.training.data_sheet import data_sheet
+
+        config = read_train_config(args.config)
+        data_sheet([(p.data.seed, p.data.samples) for p in config.phases]).save(args.show_data)
+        return 0
 
     from iscene_ros.training.trainer import Trainer
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from iscene_ros.camera import Camera
+from iscene_ros.errors import InputError
+from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.model.observation_volume import SlotVolumes
 from iscene_ros.observation import Observation
 from iscene_ros.slot_batch import SlotBatch, slot_batch
@@ -16,20 +18,31 @@ from iscene_ros.slots import FitOptions, plan_slots
 from iscene_ros.synthetic import random_cameras
 from iscene_ros.synthetic.random_cameras import CameraOptions, random_camera
 from iscene_ros.synthetic.random_scenes import RandomScene, SceneOptions, random_scene
+from iscene_ros.synthetic.random_shapes import ShapeOptions
 from iscene_ros.synthetic.rendering import Rendering, render
 from iscene_ros.synthetic.sensor import SensedFrame, SensorOptions, observe
 from iscene_ros.synthetic.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
 from iscene_ros.synthetic.shapes import Solid
 from iscene_ros.view_space import ViewSpace
+from iscene_ros.visible_masks import with_visible_masks
 
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """What is drawn: scenes, cameras, sensors, cubes."""
+    """What is drawn: scenes, shapes, cameras, sensors, cubes.
+
+    Attributes:
+        held_out: the shape families that training never sees, without `shapes`.
+        with_scene_slot: whether samples have one.
+        as_at_inference: overlapping masks are resolved and readings that cannot be are dropped,
+            as the completion does before the network sees an observation.
+    """
 
     held_out: bool = False
     with_scene_slot: bool = True
+    as_at_inference: bool = False
     scene: SceneOptions = field(default_factory=SceneOptions)
+    shapes: ShapeOptions = field(default_factory=ShapeOptions)
     camera: CameraOptions = field(default_factory=CameraOptions)
     sensor: SensorOptions = field(default_factory=SensorOptions)
     fit: FitOptions = field(default_factory=FitOptions)
@@ -52,7 +65,16 @@ class TruePlacement:
     def distance(self, points_camera: Tensor) -> Tensor:
         """(M,) signed distance [m] of (M, 3) points_camera."""
         inverse = torch.from_numpy(np.linalg.inv(self.camera_from_object)).float()
+        inverse = inverse.to(points_camera.device)
         return self.solid.distance(points_camera @ inverse[:3, :3].T + inverse[:3, 3])
+
+    def near(self, points_camera: Tensor, reach: float) -> Tensor:
+        """(M,) bool: which of the points (M, 3) are within a reach [m] of the bounding box."""
+        inverse = torch.from_numpy(np.linalg.inv(self.camera_from_object)).float()
+        inverse = inverse.to(points_camera.device)
+        points = points_camera @ inverse[:3, :3].T + inverse[:3, 3]
+        low, high = (corner.to(points.device) for corner in self.solid.bounds())
+        return ((points > low - reach) & (points < high + reach)).all(dim=1)
 
 
 @dataclass(frozen=True)
@@ -140,34 +162,54 @@ class SlotSamples:
     has_scene_slot: bool
 
 
-def draw_view(rng: np.random.Generator, options: SampleOptions) -> SceneView:
+def draw_view(rng: np.random.Generator, options: SampleOptions, device: str = "cpu") -> SceneView:
     """Draw a random scene, a camera and a sensor, and look."""
-    return draw_scene(rng, options).view()
+    return draw_scene(rng, options, device).view()
 
 
-def draw_scene(rng: np.random.Generator, options: SampleOptions) -> DrawnScene:
-    """Draw a random scene, a camera and a sensor."""
+def draw_scene(rng: np.random.Generator, options: SampleOptions, device: str = "cpu") -> DrawnScene:
+    """Draw a random scene, a camera and a sensor; distances are computed on a torch device.
+
+    Raises:
+        InputError: altered or further shapes are asked for held-out families.
+    """
+    if options.held_out and options.shapes != ShapeOptions():
+        raise InputError("`shapes` are for training; leave them out where `held_out` is true")
     families = HELD_OUT_FAMILIES if options.held_out else TRAINING_FAMILIES
-    scene = random_scene(rng, families, options.scene)
+    scene = random_scene(rng, families, options.scene, options.shapes, device)
     camera = random_camera(rng, scene, options.camera)
-    rendering = render(scene, camera)
-    frame = observe(rendering, scene.segmented, rng, options.sensor)
+    rendering = render(scene, camera, device)
+    frame = observe(rendering, scene.segmented, rng, options.sensor, camera, device)
     return DrawnScene(scene, camera, rendering, frame)
 
 
 def sample_slots(
-    view: SceneView, options: SampleOptions, resolution: int, truncation: float
+    view: SceneView,
+    options: SampleOptions,
+    resolution: int,
+    truncation: float,
+    device: str = "cpu",
 ) -> SlotSamples | None:
-    """Put a view on the grids of its slots; None where no instance has enough depth."""
-    view_space = ViewSpace.from_gravity(view.observation.gravity_camera)
-    plan = plan_slots(view.observation, view_space, options.fit)
+    """Put a view on the grids of its slots; None where no instance has enough depth.
+
+    Computed on a torch device; the samples lie on the CPU.
+    """
+    observation = view.observation
+    if options.as_at_inference:
+        observation = with_visible_masks(observation)
+    view_space = ViewSpace.from_gravity(observation.gravity_camera)
+    plan = plan_slots(observation, view_space, options.fit)
     if not plan.instances:
         return None
-    batch = slot_batch(view.observation, plan, options.with_scene_slot)
+    if options.as_at_inference:
+        observation = without_impossible_readings(observation, plan)
+    batch = slot_batch(observation, plan, options.with_scene_slot, device)
     truths = [view.truths[slot.index] for slot in plan.instances]
     target = _targets(truths, batch, view_space, options.with_scene_slot, resolution, truncation)
-    volumes = batch.observe(resolution, truncation).quantised()
-    return SlotSamples(volumes, target, batch.centers, batch.sizes, options.with_scene_slot)
+    v = batch.observe(resolution, truncation).quantised()
+    volumes = SlotVolumes(v.surface.cpu(), v.gap.cpu(), v.pixel_class.cpu(), v.support.cpu())
+    centers, sizes = batch.centers.cpu(), batch.sizes.cpu()
+    return SlotSamples(volumes, target.cpu(), centers, sizes, options.with_scene_slot)
 
 
 def _targets(
@@ -186,7 +228,21 @@ def _targets(
     for cube, inside in zip(batch.cubes, members, strict=True):
         points_view = cube.voxel_centers_view(resolution).reshape(-1, 3)
         points_camera = torch.from_numpy(view_space.to_camera(points_view)).float()
-        distance = torch.stack([truth.distance(points_camera) for truth in inside]).amin(0)
+        points_camera = points_camera.to(batch.centers.device)
+        reach = cube.size * truncation / resolution
+        distance = _nearest(inside, points_camera, reach)
         voxels = distance * (resolution / (cube.size * truncation))
         targets.append((voxels.clamp(-1, 1) * 127).round().to(torch.int8))
     return torch.stack(targets).reshape(-1, resolution, resolution, resolution)
+
+
+def _nearest(truths: list[TruePlacement], points_camera: Tensor, reach: float) -> Tensor:
+    """(M,) distance [m] of points (M, 3) to the nearest instance, right up to a reach [m]."""
+    if len(truths) == 1:
+        return truths[0].distance(points_camera)
+    distance = points_camera.new_full((len(points_camera),), reach)
+    for truth in truths:
+        # In the scene's cube most points are further than the truncation from most instances.
+        near = truth.near(points_camera, reach).nonzero()[:, 0]
+        distance[near] = torch.minimum(distance[near], truth.distance(points_camera[near]))
+    return distance

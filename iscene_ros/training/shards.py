@@ -29,6 +29,8 @@ class ShardOptions:
         seed: of the whole set.
         resolution, truncation: of the grids, as in `MiniConfig`.
         samples: what is drawn.
+        device: torch device that signed distances and volumes are computed on. The last bits of a
+            sample depend on it; samples end up on the CPU.
     """
 
     directory: Path
@@ -38,6 +40,7 @@ class ShardOptions:
     resolution: int
     truncation: float
     samples: SampleOptions
+    device: str = "cpu"
 
     def path(self, index: int) -> Path:
         """File of shard `index`."""
@@ -108,10 +111,12 @@ class ShardSet:
 
 def _draw_sample(rng: np.random.Generator, options: ShardOptions) -> SlotSamples | None:
     try:
-        view = draw_view(rng, options.samples)
+        view = draw_view(rng, options.samples, options.device)
     except InputError:  # the camera ended up within millimetres of something
         return None
-    return sample_slots(view, options.samples, options.resolution, options.truncation)
+    return sample_slots(
+        view, options.samples, options.resolution, options.truncation, options.device
+    )
 
 
 def _concatenated(samples: list[SlotSamples]) -> dict[str, Tensor]:

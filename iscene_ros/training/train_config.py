@@ -62,6 +62,7 @@ class TrainConfig:
         weight_decay, ema_decay, clip: of the optimiser.
         evaluate_minutes, save_minutes: how often.
         precision: "float32" or "bfloat16" (autocast).
+        data_device: torch device that the workers compute samples on.
     """
 
     model: MiniConfig
@@ -77,6 +78,7 @@ class TrainConfig:
     evaluate_minutes: float = 5.0
     save_minutes: float = 2.0
     precision: str = "float32"
+    data_device: str = "cpu"
 
     def shard_options(self, data: DataConfig, cache: Path) -> ShardOptions:
         """Where a set of samples lies and what is in it."""
@@ -88,6 +90,7 @@ class TrainConfig:
             resolution=self.model.resolution,
             truncation=self.model.truncation,
             samples=data.samples,
+            device=self.data_device,
         )
 
 
