@@ -13,7 +13,7 @@ import torch
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import LoadedModel, ModelKind, load_model, model_kind
-from iscene_ros.model.release.loading import ReleaseModel, load_release
+from iscene_ros.model.release.packages.loading import ReleaseModel, load_release
 from iscene_ros.model.scene_sampler import SceneSamplerOptions
 from iscene_ros.model_choice import ModelChoice
 from iscene_ros.observation import Observation

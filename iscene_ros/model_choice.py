@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 SHIPPED_MODEL = "iscene-mini"
 DEVICES = ("auto", "cpu", "cuda")
-# How a released model spends its time; `iscene_ros.model.release.presets` says what each does.
+# How a released model spends its time; each is explained in `model.release.sampling.presets`.
 PRESETS = ("exact", "balanced", "fast", "structure-only")
+
+
+class Envelope(str, Enum):
+    """Which surface of those that a prediction leaves open; each contains the one before it.
+
+    The inner one is what is almost certainly solid, the outer one what may be: about one standard
+    deviation to either side of the mean.
+    """
+
+    INNER = "inner"
+    MEAN = "mean"
+    OUTER = "outer"
+
+
+ENVELOPES = ("mean", "inner", "outer")
 
 
 @dataclass(frozen=True)
@@ -21,6 +37,7 @@ class ModelChoice:
         base: folder or hub id of a released model's base; "" = the one that its package names.
         camera_height: of the camera above the support [m], which tells a released model the scale
             of a view without depth; None = not known.
+        envelope: which surface of iscene-mini, one of `ENVELOPES`; a released model has the mean.
     """
 
     name: str = SHIPPED_MODEL
@@ -28,3 +45,4 @@ class ModelChoice:
     preset: str = "exact"
     base: str = ""
     camera_height: float | None = None
+    envelope: str = Envelope.MEAN.value

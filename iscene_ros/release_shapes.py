@@ -14,10 +14,10 @@ import numpy as np
 from iscene_ros.errors import InputError
 from iscene_ros.extracted_meshes import FinishedMesh, finished_mesh, structure_mesh
 from iscene_ros.model.release.generation import CubeOccupancy, Generated, generate
-from iscene_ros.model.release.loading import ReleaseModel
+from iscene_ros.model.release.packages.loading import ReleaseModel
 from iscene_ros.model.release.preprocessing import condition_pictures
-from iscene_ros.model.release.presets import Preset, preset
-from iscene_ros.model.release.progress import Progress as StageProgress
+from iscene_ros.model.release.sampling.presets import Preset, preset
+from iscene_ros.model.release.sampling.progress import Progress as StageProgress
 from iscene_ros.observation import Observation
 from iscene_ros.placement.options import PlacementOptions
 from iscene_ros.placement.place import place_scene

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from iscene_ros.model.release.dual_cases import CORNERS
+from iscene_ros.model.release.surface.dual_cases import CORNERS
 
 
 def all_cells(resolution):

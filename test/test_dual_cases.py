@@ -4,7 +4,7 @@ import dense_flexicubes
 import pytest
 import torch
 
-from iscene_ros.model.release.dual_cases import (
+from iscene_ros.model.release.surface.dual_cases import (
     CASES,
     CORNERS,
     CPU,

@@ -8,7 +8,7 @@ import trimesh
 
 from iscene_ros.extracted_meshes import finished_mesh, structure_mesh
 from iscene_ros.meshing import signed_volume
-from iscene_ros.model.release.flexicubes import extract_mesh
+from iscene_ros.model.release.surface.flexicubes import extract_mesh
 
 RESOLUTION = 32
 BUDGET = 800

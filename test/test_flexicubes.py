@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from iscene_ros.errors import ModelError
 from iscene_ros.meshing import is_watertight, signed_volume
-from iscene_ros.model.release.flexicubes import extract_mesh
+from iscene_ros.model.release.surface.flexicubes import extract_mesh
 
 RESOLUTION = 32
 

@@ -10,9 +10,9 @@ from tiny_release import DENOISER, TinyPackage, write_tiny_package
 from iscene_ros.cli import main
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import checksum
-from iscene_ros.model.release.loading import load_release
-from iscene_ros.model.release.package import read_package
-from iscene_ros.model.release.package_config import BASE_ID
+from iscene_ros.model.release.packages.loading import load_release
+from iscene_ros.model.release.packages.package import read_package
+from iscene_ros.model.release.packages.package_config import BASE_ID
 
 hub = pytest.importorskip("huggingface_hub")
 RELEASE = "LuLing/IScene"

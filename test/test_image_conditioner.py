@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from iscene_ros.errors import InputError
 from iscene_ros.model.release.config import ReleaseConfig, VisionConfig
-from iscene_ros.model.release.image_conditioner import ImageConditioner
+from iscene_ros.model.release.networks.image_conditioner import ImageConditioner
 
 TINY = ReleaseConfig.tiny().vision
 TRAINED = TINY.trained_side

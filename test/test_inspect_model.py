@@ -10,9 +10,9 @@ from tiny_release import BASE_ID, DENOISER, TinyPackage, write_tiny_package
 from iscene_ros.cli import main
 from iscene_ros.commands import fetch_model, inspect_model
 from iscene_ros.model.inspection import key_lines, release_shape
-from iscene_ros.model.release.converted import convert
-from iscene_ros.model.release.package import read_package
-from iscene_ros.model.release.parts import DTYPES, PARTS
+from iscene_ros.model.release.packages.converted import convert
+from iscene_ros.model.release.packages.package import read_package
+from iscene_ros.model.release.packages.parts import DTYPES, PARTS
 
 # Of the published files: sha256 of the lines of `--keys`, and a few of the lines.
 PUBLISHED = {

@@ -18,8 +18,8 @@ from sparse_cells import (
 from torch.testing import assert_close
 
 from iscene_ros.model.release.config import MeshDecoderConfig, ReleaseConfig
-from iscene_ros.model.release.mesh_decoder import MeshDecoder
-from iscene_ros.model.release.precision import convert_torso
+from iscene_ros.model.release.networks.mesh_decoder import MeshDecoder
+from iscene_ros.model.release.packages.precision import convert_torso
 from iscene_ros.model.sparse.positions import absolute_positions
 from iscene_ros.model.sparse.tensor import SparseTensor
 

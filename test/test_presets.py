@@ -10,8 +10,8 @@ from iscene_ros import model_choice
 from iscene_ros.evaluation.benchmark_cells import benchmark_cells
 from iscene_ros.evaluation.release_work import WorkCounter
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.presets import PRESETS, preset
-from iscene_ros.model.release.shortcuts import Shortcuts
+from iscene_ros.model.release.sampling.presets import PRESETS, preset
+from iscene_ros.model.release.sampling.shortcuts import Shortcuts
 from iscene_ros.model.sampler import SamplerOptions, sample
 
 

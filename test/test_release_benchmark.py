@@ -13,8 +13,8 @@ from iscene_ros.evaluation import benchmark_command, release_benchmark
 from iscene_ros.evaluation.benchmark_cells import benchmark_cells
 from iscene_ros.evaluation.release_arguments import DTYPES, SHAPES
 from iscene_ros.evaluation.release_benchmark import Shape
-from iscene_ros.model.release import parts
 from iscene_ros.model.release.config import ReleaseConfig
+from iscene_ros.model.release.packages import parts
 
 
 def run(monkeypatch, *arguments):

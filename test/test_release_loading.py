@@ -15,10 +15,10 @@ from iscene_ros.cli import main
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checkpoint import ModelKind, model_kind
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.converted import convert
-from iscene_ros.model.release.loading import ReleaseModel, load_release, random_release
-from iscene_ros.model.release.package import read_package
-from iscene_ros.model.release.parts import PARTS
+from iscene_ros.model.release.packages.converted import convert
+from iscene_ros.model.release.packages.loading import ReleaseModel, load_release, random_release
+from iscene_ros.model.release.packages.package import read_package
+from iscene_ros.model.release.packages.parts import PARTS
 from iscene_ros.model.safetensors_writer import TensorPlan, write_tensors
 from iscene_ros.model.sparse.tensor import SparseTensor
 

@@ -23,7 +23,7 @@ from tiny_release import (
 
 from iscene_ros.errors import ModelError
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.package import read_package
+from iscene_ros.model.release.packages.package import read_package
 from iscene_ros.model.sampler import SamplerOptions
 
 Change = Callable[[dict[str, Any]], object]

@@ -19,8 +19,8 @@ from sparse_cells import (
 from torch.testing import assert_close
 
 from iscene_ros.model.release.config import ReleaseConfig, SlatFlowConfig
-from iscene_ros.model.release.precision import convert_torso
-from iscene_ros.model.release.slat_flow import SlatFlow
+from iscene_ros.model.release.networks.slat_flow import SlatFlow
+from iscene_ros.model.release.packages.precision import convert_torso
 from iscene_ros.model.sparse.positions import absolute_positions
 from iscene_ros.model.sparse.tensor import SparseTensor
 

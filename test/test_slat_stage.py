@@ -9,16 +9,16 @@ from torch import nn
 from torch.testing import assert_close
 
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.noise import slat_noise_of
-from iscene_ros.model.release.precision import convert_torso
-from iscene_ros.model.release.presets import exact, preset
-from iscene_ros.model.release.progress import Progress, StoppedError
-from iscene_ros.model.release.release_schedule import paired, release_scene, release_slat
-from iscene_ros.model.release.scene_stages import sample_scene_latents
-from iscene_ros.model.release.shortcuts import Shortcuts
-from iscene_ros.model.release.slat_flow import SlatFlow
-from iscene_ros.model.release.slat_stage import SlatOptions, cells_within, sample_slat
-from iscene_ros.model.release.structure_decoder import StructureDecoder
+from iscene_ros.model.release.networks.slat_flow import SlatFlow
+from iscene_ros.model.release.networks.structure_decoder import StructureDecoder
+from iscene_ros.model.release.packages.precision import convert_torso
+from iscene_ros.model.release.sampling.noise import slat_noise_of
+from iscene_ros.model.release.sampling.presets import exact, preset
+from iscene_ros.model.release.sampling.progress import Progress, StoppedError
+from iscene_ros.model.release.sampling.release_schedule import paired, release_scene, release_slat
+from iscene_ros.model.release.sampling.scene_stages import sample_scene_latents
+from iscene_ros.model.release.sampling.shortcuts import Shortcuts
+from iscene_ros.model.release.sampling.slat_stage import SlatOptions, cells_within, sample_slat
 from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.model.scene_flow import SceneFlowTransformer
 

@@ -8,8 +8,8 @@ from random_weights import randomised
 from torch.testing import assert_close
 
 from iscene_ros.model.release.config import ReleaseConfig, StructureDecoderConfig
-from iscene_ros.model.release.precision import convert_torso
-from iscene_ros.model.release.structure_decoder import StructureDecoder, occupied_cells
+from iscene_ros.model.release.networks.structure_decoder import StructureDecoder, occupied_cells
+from iscene_ros.model.release.packages.precision import convert_torso
 
 TINY = StructureDecoderConfig(
     latent_channels=3, channels=(16, 8, 8), num_res_blocks=1, num_res_blocks_middle=1

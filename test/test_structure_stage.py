@@ -9,15 +9,15 @@ from slow_scene_flow import slow_scene_flow
 from torch.testing import assert_close
 
 from iscene_ros.model.attention import SceneRows
-from iscene_ros.model.release.compiled import compile_blocks
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.noise import ReleaseNoise, StructureNoise
-from iscene_ros.model.release.precision import convert_torso
-from iscene_ros.model.release.progress import Progress, StoppedError
-from iscene_ros.model.release.release_schedule import paired, release_structure
-from iscene_ros.model.release.shortcuts import Shortcuts
-from iscene_ros.model.release.slot_network import slots_within
-from iscene_ros.model.release.structure_stage import StructureOptions, sample_structure
+from iscene_ros.model.release.packages.precision import convert_torso
+from iscene_ros.model.release.sampling.compiled import compile_blocks
+from iscene_ros.model.release.sampling.noise import ReleaseNoise, StructureNoise
+from iscene_ros.model.release.sampling.progress import Progress, StoppedError
+from iscene_ros.model.release.sampling.release_schedule import paired, release_structure
+from iscene_ros.model.release.sampling.shortcuts import Shortcuts
+from iscene_ros.model.release.sampling.slot_network import slots_within
+from iscene_ros.model.release.sampling.structure_stage import StructureOptions, sample_structure
 from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.model.scene_flow import SceneFlowTransformer
 

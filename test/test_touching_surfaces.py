@@ -7,7 +7,7 @@ import pytest
 import trimesh
 
 from iscene_ros.meshing import is_watertight, signed_volume
-from iscene_ros.model.release.flexicubes import extract_mesh
+from iscene_ros.model.release.surface.flexicubes import extract_mesh
 from iscene_ros.touching_surfaces import separated
 
 

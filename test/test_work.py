@@ -7,10 +7,10 @@ from random_weights import randomised
 from iscene_ros.evaluation.flops import CountedFlow, count, on_meta
 from iscene_ros.evaluation.sparse_flops import SlatCall, mesh_decoder_flops, slat_flow_flops
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.mesh_decoder import MeshDecoder
-from iscene_ros.model.release.noise import ReleaseNoise
-from iscene_ros.model.release.slat_flow import SlatFlow
-from iscene_ros.model.release.structure_stage import StructureOptions, sample_structure
+from iscene_ros.model.release.networks.mesh_decoder import MeshDecoder
+from iscene_ros.model.release.networks.slat_flow import SlatFlow
+from iscene_ros.model.release.sampling.noise import ReleaseNoise
+from iscene_ros.model.release.sampling.structure_stage import StructureOptions, sample_structure
 from iscene_ros.model.scene_flow import SceneFlowTransformer
 from iscene_ros.model.sparse.tensor import SparseTensor
 

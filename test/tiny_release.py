@@ -12,8 +12,8 @@ import yaml
 from safetensors.torch import save_file
 
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.loading import ReleaseModel, random_release
-from iscene_ros.model.release.package_config import BASE_ID
+from iscene_ros.model.release.packages.loading import ReleaseModel, random_release
+from iscene_ros.model.release.packages.package_config import BASE_ID
 
 STEMS = {
     "sparse_structure_decoder": "ckpts/ss_dec_conv3d_16l8_fp16",

@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetch and, where asked, convert."""
-    from iscene_ros.model.release.converted import convert
-    from iscene_ros.model.release.package import read_package
-    from iscene_ros.model.release.parts import DTYPES
+    from iscene_ros.model.release.packages.converted import convert
+    from iscene_ros.model.release.packages.package import read_package
+    from iscene_ros.model.release.packages.parts import DTYPES
 
     if args.dtype and not args.convert:
         raise InputError("--dtype: name the file to write, too: --convert FILE")

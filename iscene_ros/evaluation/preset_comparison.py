@@ -21,12 +21,12 @@ from iscene_ros.evaluation.machine import this_machine
 from iscene_ros.evaluation.report import csv_of, markdown_table, write_text
 from iscene_ros.extracted_meshes import finished_mesh
 from iscene_ros.model.release.generation import CubeSurface, Generated, decoded, picture_tokens
-from iscene_ros.model.release.loading import ReleaseModel, load_release
-from iscene_ros.model.release.parts import DTYPES
+from iscene_ros.model.release.packages.loading import ReleaseModel, load_release
+from iscene_ros.model.release.packages.parts import DTYPES
 from iscene_ros.model.release.preprocessing import condition_pictures
-from iscene_ros.model.release.presets import Preset, preset
-from iscene_ros.model.release.scene_stages import sample_scene_latents
-from iscene_ros.model.release.structure_stage import StructureOptions
+from iscene_ros.model.release.sampling.presets import Preset, preset
+from iscene_ros.model.release.sampling.scene_stages import sample_scene_latents
+from iscene_ros.model.release.sampling.structure_stage import StructureOptions
 from iscene_ros.surface import Surface, sample_surface
 from iscene_ros.visible_masks import with_visible_masks
 

@@ -28,9 +28,9 @@ from iscene_ros.model.release.config import (
     StructureDecoderConfig,
     VisionConfig,
 )
-from iscene_ros.model.release.loading import ReleaseModel, random_release
-from iscene_ros.model.release.parts import DTYPES
-from iscene_ros.model.release.presets import preset
+from iscene_ros.model.release.packages.loading import ReleaseModel, random_release
+from iscene_ros.model.release.packages.parts import DTYPES
+from iscene_ros.model.release.sampling.presets import preset
 
 RELEASE = "release"
 WORK_HEADINGS = ("objects", "schedule", *(f"{stage} [TFLOP]" for stage in STAGES), "total [TFLOP]")

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from iscene_ros.evaluation.benchmark_cells import BenchmarkCells
-from iscene_ros.model.release.loading import ReleaseModel
-from iscene_ros.model.release.noise import ReleaseNoise
-from iscene_ros.model.release.presets import Preset
-from iscene_ros.model.release.release_schedule import paired, release_slat, release_structure
-from iscene_ros.model.release.scene_stages import decode_structure
-from iscene_ros.model.release.slat_stage import sample_slat
-from iscene_ros.model.release.structure_stage import sample_structure
+from iscene_ros.model.release.packages.loading import ReleaseModel
+from iscene_ros.model.release.sampling.noise import ReleaseNoise
+from iscene_ros.model.release.sampling.presets import Preset
+from iscene_ros.model.release.sampling.release_schedule import (
+    paired,
+    release_slat,
+    release_structure,
+)
+from iscene_ros.model.release.sampling.scene_stages import decode_structure
+from iscene_ros.model.release.sampling.slat_stage import sample_slat
+from iscene_ros.model.release.sampling.structure_stage import sample_structure
 from iscene_ros.model.sparse.tensor import SparseTensor
 
 STAGES = ("conditioner", "structure", "structure decoder", "SLAT", "mesh decoder")

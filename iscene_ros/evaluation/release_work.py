@@ -10,12 +10,12 @@ from iscene_ros.evaluation.benchmark_cells import BenchmarkCells
 from iscene_ros.evaluation.flops import CountedFlow, count, on_meta
 from iscene_ros.evaluation.sparse_flops import SlatCall, linear, mesh_decoder_flops, slat_flow_flops
 from iscene_ros.model.release.config import ReleaseConfig, VisionConfig
-from iscene_ros.model.release.image_conditioner import ImageConditioner
-from iscene_ros.model.release.noise import ReleaseNoise
-from iscene_ros.model.release.presets import Preset
-from iscene_ros.model.release.release_schedule import release_structure
-from iscene_ros.model.release.structure_decoder import StructureDecoder
-from iscene_ros.model.release.structure_stage import sample_structure
+from iscene_ros.model.release.networks.image_conditioner import ImageConditioner
+from iscene_ros.model.release.networks.structure_decoder import StructureDecoder
+from iscene_ros.model.release.sampling.noise import ReleaseNoise
+from iscene_ros.model.release.sampling.presets import Preset
+from iscene_ros.model.release.sampling.release_schedule import release_structure
+from iscene_ros.model.release.sampling.structure_stage import sample_structure
 from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.model.sparse.geometry import CellGeometry
 

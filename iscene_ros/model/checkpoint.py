@@ -19,9 +19,9 @@ from iscene_ros.confidence import Calibration, ConfidenceModel
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import checksum
 from iscene_ros.model.config import MiniConfig
-from iscene_ros.model.release import converted
-from iscene_ros.model.release.package import BASE_FILE, RELEASE_FILE
-from iscene_ros.model.release.source import is_hub_id
+from iscene_ros.model.release.packages import converted
+from iscene_ros.model.release.packages.package import BASE_FILE, RELEASE_FILE
+from iscene_ros.model.release.packages.source import is_hub_id
 from iscene_ros.model.state_dicts import check_tensors
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 

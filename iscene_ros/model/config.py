@@ -57,11 +57,14 @@ class MiniConfig:
     """iscene-mini: a convolutional stem and decoder around a small scene-context flow.
 
     Attributes:
-        resolution: voxels along a side of a slot's grid; 4 voxels a token side.
+        resolution: voxels along a side of a slot's grid; an even number of them a token side.
         grid_channels: channels of the convolutions, which run at half resolution.
         encoder_layers, decoder_layers: residual blocks before and after the transformer.
         truncation: the signed distance is cut at this many voxels, for the observation's volume and
             for the network's target alike.
+        prediction: what comes out of the last layer: "x", the clean distance x0, or "v", the
+            velocity eps - x0. Either way the network returns x0; a velocity needs the noise that it
+            is the rest of, so the noisy grid enters unfaded and one step is a sample of its own.
         flow: the transformer.
     """
 
@@ -70,7 +73,22 @@ class MiniConfig:
     encoder_layers: int = 1
     decoder_layers: int = 2
     truncation: float = 4.0
+    prediction: str = "x"
     flow: SceneFlowConfig = SceneFlowConfig()
+
+    def __post_init__(self) -> None:
+        if self.prediction not in ("x", "v"):
+            raise ValueError(f"prediction: {self.prediction!r}, expected x or v")
+        if self.resolution % (2 * self.flow.tokens_per_side):
+            raise ValueError(
+                f"resolution: {self.resolution}, expected an even multiple of "
+                f"tokens_per_side ({self.flow.tokens_per_side})"
+            )
+
+    @property
+    def patch(self) -> int:
+        """Voxels along a side of what becomes one token."""
+        return self.resolution // self.flow.tokens_per_side
 
     def to_dict(self) -> dict:
         """Plain numbers, for the checkpoint's metadata."""

@@ -16,10 +16,10 @@ from iscene_ros.model.checkpoint import ModelKind, model_kind
 from iscene_ros.model.checksums import checksum
 from iscene_ros.model.config import MiniConfig
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.converted import ConvertedFile
-from iscene_ros.model.release.package import read_package
-from iscene_ros.model.release.parts import PARTS, build_part, tensor_dtypes
-from iscene_ros.model.release.weights import read_tensors
+from iscene_ros.model.release.packages.converted import ConvertedFile
+from iscene_ros.model.release.packages.package import read_package
+from iscene_ros.model.release.packages.parts import PARTS, build_part, tensor_dtypes
+from iscene_ros.model.release.packages.weights import read_tensors
 from iscene_ros.model.state_dicts import check_tensors
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 

@@ -14,7 +14,7 @@ from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
 class VolumeSceneFlow(nn.Module):
     """Predicts the clean signed distance x0 of every slot from its noisy one and the observation.
 
-    A convolutional stem turns a slot's grid into tokens of 4^3 voxels, the scene-context flow
+    A convolutional stem turns a slot's grid into tokens of `config.patch`^3 voxels, the scene-context flow
     transformer completes them, a convolutional decoder with skip connections turns them back, so
     that what was observed passes by the bottleneck. All convolutions run at half resolution; full
     resolution enters and leaves them as channels.
@@ -24,12 +24,12 @@ class VolumeSceneFlow(nn.Module):
         super().__init__()
         self.config = config
         channels, tokens = config.grid_channels, config.flow.in_channels
-        noisy_and_time = 2
+        noisy_and_time, cells = 2, config.patch // 2
         self.down_grid = nn.Conv3d(CHANNELS + noisy_and_time, channels, 4, stride=2, padding=1)
         self.encoder = _residual_blocks(channels, config.encoder_layers)
-        self.down_tokens = nn.Conv3d(channels, tokens, 2, stride=2)
+        self.down_tokens = nn.Conv3d(channels, tokens, cells, stride=cells)
         self.transformer = SceneFlowTransformer(config.flow)
-        self.up_grid = nn.Conv3d(config.flow.out_channels, 8 * channels, 1)
+        self.up_grid = nn.Conv3d(config.flow.out_channels, cells**3 * channels, 1)
         self.merge = nn.Conv3d(2 * channels + 8 * len(FINE_PLANES), channels, 1)
         self.decoder = _residual_blocks(channels, config.decoder_layers)
         self.head = nn.Conv3d(channels, 8, 1)
@@ -45,7 +45,8 @@ class VolumeSceneFlow(nn.Module):
         """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
         t = time[:, None, None, None, None]
         # Pure noise tells nothing: fading it out makes one step from t = 1 the conditional mean.
-        faded = (1 - t) * noisy[:, None]
+        fade = 1 - t if self.config.prediction == "x" else 1
+        faded = fade * noisy[:, None]
         x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
         grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
         tokens = self.down_tokens(F.silu(grid))
@@ -54,9 +55,13 @@ class VolumeSceneFlow(nn.Module):
         flat, memory = self.transformer(flat, time, positions, scene)
         tokens = flat.transpose(1, 2).unflatten(2, (side, side, side))
         fine = space_to_depth(volume[:, FINE_PLANES])
-        grid = torch.cat([depth_to_space(self.up_grid(tokens)), grid, fine], dim=1)
+        cells = self.config.patch // 2
+        grid = torch.cat([depth_to_space(self.up_grid(tokens), cells), grid, fine], dim=1)
         grid = self.decoder(self.merge(grid))
-        return depth_to_space(self.head(F.silu(grid)))[:, 0], memory
+        predicted = depth_to_space(self.head(F.silu(grid)))[:, 0]
+        if self.config.prediction == "v":
+            predicted = noisy - t[:, 0] * predicted
+        return predicted, memory
 
 
 class ResidualBlock(nn.Module):
@@ -75,9 +80,9 @@ class ResidualBlock(nn.Module):
         return x + self.conv2(F.silu(self.norm2(h)))
 
 
-def depth_to_space(x: Tensor) -> Tensor:
-    """(S, 8 C, D, D, D) -> (S, C, 2D, 2D, 2D): channels become the voxels of 2^3 cells."""
-    x = x.unflatten(1, (-1, 2, 2, 2))
+def depth_to_space(x: Tensor, side: int = 2) -> Tensor:
+    """(S, n^3 C, D, D, D) -> (S, C, nD, nD, nD): channels become the voxels of n^3 cells."""
+    x = x.unflatten(1, (-1, side, side, side))
     return x.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
 

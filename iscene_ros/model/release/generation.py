@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from iscene_ros.errors import ModelError
-from iscene_ros.model.release.flexicubes import extract_mesh
-from iscene_ros.model.release.loading import ReleaseModel
-from iscene_ros.model.release.presets import Preset
-from iscene_ros.model.release.progress import Progress
-from iscene_ros.model.release.scene_stages import SceneLatents, sample_scene_latents
+from iscene_ros.model.release.packages.loading import ReleaseModel
+from iscene_ros.model.release.sampling.presets import Preset
+from iscene_ros.model.release.sampling.progress import Progress
+from iscene_ros.model.release.sampling.scene_stages import SceneLatents, sample_scene_latents
+from iscene_ros.model.release.surface.flexicubes import extract_mesh
 from iscene_ros.model.sparse.tensor import SparseTensor
 
 

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.precision import torso_layers
+from iscene_ros.model.release.networks.image_conditioner import ImageConditioner
+from iscene_ros.model.release.networks.mesh_decoder import MeshDecoder
+from iscene_ros.model.release.networks.slat_flow import SlatFlow
+from iscene_ros.model.release.networks.structure_decoder import StructureDecoder
+from iscene_ros.model.release.packages.precision import torso_layers
+from iscene_ros.model.scene_flow import SceneFlowTransformer
 
 
 @dataclass(frozen=True)
 class Part:
-    """A network: where its class is, and the field of `ReleaseConfig` with its sizes."""
+    """A network, and the field of `ReleaseConfig` with its sizes."""
 
-    module: str
-    network: str
+    network: type[nn.Module]
     sizes: str
 
 
 PARTS = {
-    "conditioner": Part("release.image_conditioner", "ImageConditioner", "vision"),
-    "structure_flow": Part("scene_flow", "SceneFlowTransformer", "structure_flow"),
-    "structure_decoder": Part("release.structure_decoder", "StructureDecoder", "structure_decoder"),
-    "slat_flow": Part("release.slat_flow", "SlatFlow", "slat_flow"),
-    "mesh_decoder": Part("release.mesh_decoder", "MeshDecoder", "mesh_decoder"),
+    "conditioner": Part(ImageConditioner, "vision"),
+    "structure_flow": Part(SceneFlowTransformer, "structure_flow"),
+    "structure_decoder": Part(StructureDecoder, "structure_decoder"),
+    "slat_flow": Part(SlatFlow, "slat_flow"),
+    "mesh_decoder": Part(MeshDecoder, "mesh_decoder"),
 }
 # By the names that settings and commands use.
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -35,9 +38,8 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 def build_part(name: str, config: ReleaseConfig) -> nn.Module:
     """A network without weights: on the meta device, ready for `load_state_dict(assign=True)`."""
     part = PARTS[name]
-    module = importlib.import_module(f"iscene_ros.model.{part.module}")
     with torch.device("meta"):
-        network = getattr(module, part.network)(getattr(config, part.sizes))
+        network = part.network(getattr(config, part.sizes))
     return network.eval().requires_grad_(False)
 
 

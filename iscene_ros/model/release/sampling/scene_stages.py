@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.noise import ReleaseNoise, slat_noise_of
-from iscene_ros.model.release.presets import Preset
-from iscene_ros.model.release.progress import Progress
-from iscene_ros.model.release.slat_flow import SlatFlow
-from iscene_ros.model.release.slat_stage import sample_slat
-from iscene_ros.model.release.structure_decoder import StructureDecoder, occupied_cells
-from iscene_ros.model.release.structure_stage import sample_structure
+from iscene_ros.model.release.networks.slat_flow import SlatFlow
+from iscene_ros.model.release.networks.structure_decoder import StructureDecoder, occupied_cells
+from iscene_ros.model.release.sampling.noise import ReleaseNoise, slat_noise_of
+from iscene_ros.model.release.sampling.presets import Preset
+from iscene_ros.model.release.sampling.progress import Progress
+from iscene_ros.model.release.sampling.slat_stage import sample_slat
+from iscene_ros.model.release.sampling.structure_stage import sample_structure
 from iscene_ros.model.scene_flow import SceneFlowTransformer
 from iscene_ros.model.sparse.tensor import SparseTensor
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from iscene_ros.errors import ModelError
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.package import ReleasePackage
-from iscene_ros.model.release.parts import build_part, tensor_dtypes
-from iscene_ros.model.release.weights import read_tensors, readable
+from iscene_ros.model.release.packages.package import ReleasePackage
+from iscene_ros.model.release.packages.parts import build_part, tensor_dtypes
+from iscene_ros.model.release.packages.weights import read_tensors, readable
 from iscene_ros.model.safetensors_writer import TensorPlan, write_tensors
 from iscene_ros.model.state_dicts import check_tensors
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.shortcuts import Shortcuts
-from iscene_ros.model.release.slat_stage import SlatOptions
-from iscene_ros.model.release.structure_stage import StructureOptions
+from iscene_ros.model.release.sampling.shortcuts import Shortcuts
+from iscene_ros.model.release.sampling.slat_stage import SlatOptions
+from iscene_ros.model.release.sampling.structure_stage import StructureOptions
 from iscene_ros.model.sampler import SamplerOptions
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iscene_ros.model.release.cube_grid import CubeGrid, find
-from iscene_ros.model.release.dual_cases import CASES, CORNERS, EDGES, dual_cases
+from iscene_ros.model.release.surface.cube_grid import CubeGrid, find
+from iscene_ros.model.release.surface.dual_cases import CASES, CORNERS, EDGES, dual_cases
 
 # The four cells around an edge of each axis, in the order of their keys.
 CELLS_AROUND = (

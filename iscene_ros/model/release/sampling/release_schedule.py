@@ -13,9 +13,9 @@ from torch import Tensor
 
 from iscene_ros.model.attention import SceneRows
 from iscene_ros.model.release.config import SlatNormalization
-from iscene_ros.model.release.scene_stages import StageNetworks
-from iscene_ros.model.release.slat_flow import SlatFlow
-from iscene_ros.model.release.structure_decoder import occupied_cells
+from iscene_ros.model.release.networks.slat_flow import SlatFlow
+from iscene_ros.model.release.networks.structure_decoder import occupied_cells
+from iscene_ros.model.release.sampling.scene_stages import StageNetworks
 from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.model.scene_flow import SceneFlowTransformer
 from iscene_ros.model.sparse.tensor import SparseTensor

@@ -15,7 +15,7 @@ from iscene_ros.model.release.config import (
     StructureDecoderConfig,
     VisionConfig,
 )
-from iscene_ros.model.release.section import Section
+from iscene_ros.model.release.packages.section import Section
 from iscene_ros.model.sampler import SamplerOptions
 
 BASE_ID = "microsoft/TRELLIS-image-large"

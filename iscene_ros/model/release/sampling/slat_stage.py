@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from iscene_ros.model.release.config import SlatNormalization
-from iscene_ros.model.release.progress import Progress
-from iscene_ros.model.release.shortcuts import Shortcuts
-from iscene_ros.model.release.slat_flow import SlatFlow
+from iscene_ros.model.release.networks.slat_flow import SlatFlow
+from iscene_ros.model.release.sampling.progress import Progress
+from iscene_ros.model.release.sampling.shortcuts import Shortcuts
 from iscene_ros.model.sampler import Guidance, SamplerOptions, Step, integrate
 from iscene_ros.model.scene_flow import CachedContext
 from iscene_ros.model.sparse.geometry import CellGeometry

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from iscene_ros.errors import ModelError
-from iscene_ros.model.release.dual_cases import CORNERS, EDGES
+from iscene_ros.model.release.surface.dual_cases import CORNERS, EDGES
 
 DISTANCE = slice(0, 8)
 DEFORMATION = slice(8, 32)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from iscene_ros.errors import ModelError
-from iscene_ros.model.release.parts import tensor_dtypes
+from iscene_ros.model.release.packages.parts import tensor_dtypes
 from iscene_ros.model.state_dicts import check_tensors
 
 

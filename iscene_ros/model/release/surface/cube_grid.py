@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iscene_ros.model.release.dual_cases import CORNERS
+from iscene_ros.model.release.surface.dual_cases import CORNERS
 
 
 @dataclass(frozen=True)

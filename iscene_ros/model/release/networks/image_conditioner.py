@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from iscene_ros.errors import InputError
 from iscene_ros.model.release.config import VisionConfig
-from iscene_ros.model.release.vision_transformer import COLOUR_CHANNELS, VisionTransformer
+from iscene_ros.model.release.networks.vision_transformer import COLOUR_CHANNELS, VisionTransformer
 
 # Mean and standard deviation of ImageNet's pictures, red, green, blue from 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iscene_ros.model.release.cell_features import (
+from iscene_ros.model.release.surface.cell_features import (
     CellFeatures,
     corner_weights,
     edge_weights,
     split_weight,
 )
-from iscene_ros.model.release.cube_grid import ActiveCells, CubeGrid
-from iscene_ros.model.release.dual_cases import EDGES, dual_cases
-from iscene_ros.model.release.surface_cells import (
+from iscene_ros.model.release.surface.cube_grid import ActiveCells, CubeGrid
+from iscene_ros.model.release.surface.dual_cases import EDGES, dual_cases
+from iscene_ros.model.release.surface.surface_cells import (
     SurfaceCells,
     SurfaceEdges,
     surface_cells,

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iscene_ros.model.release.compiled import compile_blocks
-from iscene_ros.model.release.noise import StructureNoise
-from iscene_ros.model.release.progress import Progress
-from iscene_ros.model.release.shortcuts import Shortcuts
-from iscene_ros.model.release.slot_network import SlotNetwork, SlotNetworkOptions, slots_within
-from iscene_ros.model.release.slot_rows import Row, Slots, rows_of
+from iscene_ros.model.release.sampling.compiled import compile_blocks
+from iscene_ros.model.release.sampling.noise import StructureNoise
+from iscene_ros.model.release.sampling.progress import Progress
+from iscene_ros.model.release.sampling.shortcuts import Shortcuts
+from iscene_ros.model.release.sampling.slot_network import (
+    SlotNetwork,
+    SlotNetworkOptions,
+    slots_within,
+)
+from iscene_ros.model.release.sampling.slot_rows import Row, Slots, rows_of
 from iscene_ros.model.sampler import Guidance, SamplerOptions, Step, integrate
 from iscene_ros.model.scene_flow import SceneFlowTransformer
 

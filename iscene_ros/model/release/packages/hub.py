@@ -17,7 +17,7 @@ from typing import Any
 
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import checksum
-from iscene_ros.model.release.source import Report, check_relative
+from iscene_ros.model.release.packages.source import Report, check_relative
 
 DEFAULT_REVISION = "main"
 _SHA256 = re.compile(r"[0-9a-f]{64}")

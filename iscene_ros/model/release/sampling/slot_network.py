@@ -11,9 +11,9 @@ from torch import Tensor
 
 from iscene_ros.model.attention import SceneRows
 from iscene_ros.model.config import SceneFlowConfig
-from iscene_ros.model.release.progress import Progress
-from iscene_ros.model.release.shortcuts import Shortcuts
-from iscene_ros.model.release.slot_rows import Row, Slots, as_index
+from iscene_ros.model.release.sampling.progress import Progress
+from iscene_ros.model.release.sampling.shortcuts import Shortcuts
+from iscene_ros.model.release.sampling.slot_rows import Row, Slots, as_index
 from iscene_ros.model.scene_flow import CachedContext, SceneFlowTransformer, SceneMemory
 
 # Tensors as wide as the tokens that live at once within a block, counted in half precision at the

@@ -11,12 +11,12 @@ from torch import nn
 
 from iscene_ros.errors import ModelError
 from iscene_ros.model.release.config import ReleaseConfig
-from iscene_ros.model.release.converted import ConvertedFile
-from iscene_ros.model.release.package import ReleasePackage, read_package
-from iscene_ros.model.release.parts import PARTS, build_part, default_dtype
-from iscene_ros.model.release.random_weights import random_tensor
-from iscene_ros.model.release.source import Report
-from iscene_ros.model.release.weights import load_weights, place, read_tensors
+from iscene_ros.model.release.packages.converted import ConvertedFile
+from iscene_ros.model.release.packages.package import ReleasePackage, read_package
+from iscene_ros.model.release.packages.parts import PARTS, build_part, default_dtype
+from iscene_ros.model.release.packages.random_weights import random_tensor
+from iscene_ros.model.release.packages.source import Report
+from iscene_ros.model.release.packages.weights import load_weights, place, read_tensors
 
 
 @dataclass(frozen=True)

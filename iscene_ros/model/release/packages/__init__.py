@@ -1,0 +1,1 @@
+"""Published packages: from a folder, the hub or one converted file to networks with weights."""
