@@ -38,6 +38,8 @@ class ModelChoice:
         camera_height: of the camera above the support [m], which tells a released model the scale
             of a view without depth; None = not known.
         envelope: which surface of iscene-mini, one of `ENVELOPES`; a released model has the mean.
+        support_height: of the support in the world [m], which tells the scale as `camera_height`
+            does, where the camera's pose is known.
     """
 
     name: str = SHIPPED_MODEL
@@ -46,3 +48,4 @@ class ModelChoice:
     base: str = ""
     camera_height: float | None = None
     envelope: str = Envelope.MEAN.value
+    support_height: float | None = None

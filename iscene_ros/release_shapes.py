@@ -38,11 +38,14 @@ class ReleaseOptions:
     Attributes:
         preset: exact, balanced, fast or structure-only.
         objects_at_once: instances computed together, which bounds memory.
+        memory_budget: bytes for both stages beside the weights, which bounds them further; None =
+            no bound.
         placement: how its cube is laid over the view.
     """
 
     preset: str = "exact"
     objects_at_once: int = 8
+    memory_budget: int | None = None
     placement: PlacementOptions = field(default_factory=PlacementOptions)
 
 
@@ -113,6 +116,7 @@ class ReleaseShapes:
     def sampling(self, steps: int | None = None) -> Preset:
         """The preset of the options, bounded as they say; `steps` of both stages if given."""
         chosen = preset(self.options.preset, self.model.config)
+        chosen = chosen.within(self.options.memory_budget)
         # A slot is counted with its picture and without.
         slots = 2 * self.options.objects_at_once
         structure = replace(chosen.structure, max_slots=slots)

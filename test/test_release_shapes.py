@@ -118,6 +118,29 @@ def test_a_stated_camera_height_gives_the_scale(package, knowing, frame, truth):
     np.testing.assert_allclose(centers(scene), centers(truth), atol=0.1)
 
 
+def test_a_stated_support_height_gives_the_scale_of_a_view_with_a_pose(
+    package, knowing, frame, truth
+):
+    world_from_camera = np.eye(4)
+    world_from_camera[:3, :3] = ViewSpace.from_gravity(DOWN).view_from_camera
+    world_from_camera[2, 3] = 1.0
+    lowest = min(
+        (o.mesh.transformed(world_from_camera @ o.frame_from_object).vertices[:, 2]).min()
+        for o in truth.objects
+    )
+    choice = ModelChoice(package, "cpu", "fast", support_height=float(lowest))
+    view = replace(frame, depth=None, world_from_camera=world_from_camera)
+    scene = SceneCompleter.from_choice(choice).complete(view)
+    assert scene.is_metric and scene.frame_id == "world"
+    expected = centers(truth) @ world_from_camera[:3, :3].T + world_from_camera[:3, 3]
+    np.testing.assert_allclose(centers(scene), expected, atol=0.1)
+
+
+def test_a_memory_budget_bounds_both_stages(package):
+    sampling = completer(package, memory_budget=1 << 20).shapes.sampling()
+    assert sampling.structure.memory_budget == sampling.slat.memory_budget == 1 << 20
+
+
 def test_random_weights_run_through_and_what_fits_nothing_is_refused(package, frame):
     seen = []
     scene = completer(package).complete(

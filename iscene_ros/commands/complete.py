@@ -44,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the camera above the support [m], which tells a released model the scale of a "
         "view without depth",
     )
+    parser.add_argument(
+        "--support-height",
+        type=float,
+        metavar="M",
+        help="the same by the height of the support in the world [m], where the camera file has a "
+        "pose",
+    )
     add_completion_arguments(parser)
 
 

@@ -98,8 +98,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def model_choice(args: argparse.Namespace) -> ModelChoice:
     """What the arguments of `add_model_arguments` say."""
-    height = getattr(args, "camera_height", None)
-    return ModelChoice(args.model, args.device, args.preset, args.base, height)
+    return ModelChoice(
+        name=args.model,
+        device=args.device,
+        preset=args.preset,
+        base=args.base,
+        camera_height=getattr(args, "camera_height", None),
+        support_height=getattr(args, "support_height", None),
+    )
 
 
 def complete_to(
