@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from iscene_ros.synthetic import random_scenes, settling
+from iscene_ros.synthetic.environments import open_ground
 from iscene_ros.synthetic.part_builders import box, pose
 from iscene_ros.synthetic.placement import PlacedSolid
 from iscene_ros.synthetic.random_scenes import Layout, SceneOptions, random_scene
 from iscene_ros.synthetic.random_shapes import ShapeOptions
-from iscene_ros.synthetic.settling import brought_to_rest, convex_cells, settled
+from iscene_ros.synthetic.settling import brought_to_rest, convex_cells, hung_up, settled
 from iscene_ros.synthetic.shape_families import TRAINING_FAMILIES
 from iscene_ros.synthetic.shapes import Operation, Solid
 
@@ -96,8 +97,18 @@ def test_shelves_are_never_let_go(monkeypatch):
     assert scene(5, Layout.SHELF).layout is Layout.SHELF
 
 
-def test_without_mujoco_scenes_stay_as_placed(monkeypatch):
+def test_without_mujoco_objects_are_placed(monkeypatch):
+    fallen = scene(4)
     monkeypatch.setattr(settling.importlib.util, "find_spec", lambda name: None)
-    placed = [PlacedSolid(CUBE, pose((0, 0, 0.06)))]
-    ground = PlacedSolid(TABLE, np.eye(4), is_environment=True)
-    assert brought_to_rest(np.random.default_rng(0), placed, ground, 0.0) == ([0], placed)
+    placed = scene(4)
+    assert len(placed.solids) >= 1
+    assert not np.array_equal(placed.world_from_object[0], fallen.world_from_object[0])
+
+
+def test_objects_are_released_above_each_other():
+    ground = open_ground(np.random.default_rng(0), 0.5)
+    first = hung_up(PlacedSolid(CUBE, pose()), [], ground)
+    beside = hung_up(PlacedSolid(CUBE, pose((0.2, 0, 0))), [first], ground)
+    above = hung_up(PlacedSolid(CUBE, pose((0.05, 0, 0))), [first, beside], ground)
+    lows = [float(item.box_world[0][2]) for item in (first, beside, above)]
+    np.testing.assert_allclose(lows, [0.003, 0.003, 0.106], atol=1e-3)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.transform import Rotation
 
+from iscene_ros.synthetic.environments import Environment
 from iscene_ros.synthetic.placement import PlacedSolid, lifted_out
 from iscene_ros.synthetic.shapes import Solid
 
@@ -20,6 +21,7 @@ REST_SHIFT = 6e-4
 REST_TURN = 6e-3
 # Cells that a solid is cut into along its longest side; each becomes the hull of its surface.
 CELLS = 4
+RELEASE_GAP = 0.003  # m
 FALLEN = 0.02  # m below the support: over its edge
 FLATTEST = 5e-4  # m; thinner hulls are nothing to a simulator
 
@@ -30,22 +32,42 @@ _HEADER = (
 )
 
 
+def can_settle() -> bool:
+    """Whether mujoco is installed."""
+    return importlib.util.find_spec("mujoco") is not None
+
+
+def hung_up(
+    item: PlacedSolid, others: Sequence[PlacedSolid], surroundings: Environment
+) -> PlacedSolid:
+    """The solid moved up or down until its box is just above all boxes that it could fall on."""
+    low, high = (corner.cpu().numpy().astype(float) for corner in item.box_world)
+    floor = surroundings.support_height
+    if np.abs([low[0], high[0]]).max() > surroundings.half_x and np.isfinite(surroundings.height):
+        floor = surroundings.height
+    if np.abs([low[1], high[1]]).max() > surroundings.half_y and np.isfinite(surroundings.height):
+        floor = surroundings.height
+    for other in others:
+        other_low, other_high = (c.cpu().numpy().astype(float) for c in other.box_world)
+        if (low[:2] < other_high[:2]).all() and (other_low[:2] < high[:2]).all():
+            floor = max(floor, other_high[2])
+    return item.shifted((0.0, 0.0, floor + RELEASE_GAP - low[2]))
+
+
 def brought_to_rest(
     rng: np.random.Generator,
-    placed: list[PlacedSolid],
+    released: Sequence[PlacedSolid],
     ground: PlacedSolid,
     support_height: float,
 ) -> tuple[list[int], list[PlacedSolid]]:
     """Which of the solids come to rest on the ground without overlap, and where.
 
-    All stay as they are where mujoco is not installed, or where none of them would remain.
+    Raises:
+        ModuleNotFoundError: mujoco is not installed.
     """
-    if importlib.util.find_spec("mujoco") is None:
-        return list(range(len(placed))), placed
-    poses = settled(placed, ground.solid)
     moved = {
-        index: PlacedSolid(placed[index].solid, pose, device=ground.device)
-        for index, pose in enumerate(poses)
+        index: PlacedSolid(released[index].solid, pose, device=ground.device)
+        for index, pose in enumerate(settled(released, ground.solid))
         if pose is not None
     }
     kept: list[int] = []
@@ -57,7 +79,7 @@ def brought_to_rest(
         if item is not None:
             kept.append(index)
             resting.append(item)
-    return (kept, resting) if kept else (list(range(len(placed))), placed)
+    return kept, resting
 
 
 def settled(items: Sequence[PlacedSolid], environment: Solid) -> list[np.ndarray | None]:
