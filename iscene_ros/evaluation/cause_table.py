@@ -82,20 +82,21 @@ def cause_csv(objects: Sequence[Explained]) -> str:
     lines: list[list[object]] = [
         ["scene", "instance", "family", "layout", "iou", "chamfer_m", "main_cause", "causes"]
         + ["thickness_voxels", "thin_share", "cavity_share", "extent_m"]
-        + ["visible_share", "unread_share", "foreign_share"]
+        + ["mask_pixels", "visible_share", "unread_share", "foreign_share", "foreign_readings"]
         + ["outside_share", "cube_ratio", "gap_m", "intrusion_share"]
     ]
     for o in objects:
         s, m, main = o.scored, o.measures, main_cause(o.causes)
         measured = [
             *(m.shape.thickness, m.shape.thin_share, m.shape.cavity_share, m.shape.extent),
-            *(m.mask.visible_share, m.mask.unread_share, m.mask.foreign_share),
+            *(m.mask.pixels, m.mask.visible_share, m.mask.unread_share),
+            *(m.mask.foreign_share, m.mask.foreign_readings),
             *(m.crop.outside_share, m.crop.cube_ratio, m.contact.gap, m.contact.intrusion_share),
         ]
         lines.append(
             [s.scene, s.instance, s.family, s.layout, f"{s.score.iou:.4f}"]
             + [f"{s.score.chamfer:.5f}", main.value if main else NONE]
-            + ["; ".join(cause.value for cause in o.causes), *(f"{v:.4g}" for v in measured)]
+            + ["; ".join(cause.value for cause in o.causes), *(f"{v:.6g}" for v in measured)]
         )
     return csv_of(lines)
 

@@ -17,7 +17,8 @@ class Cause(str, Enum):
     HOLLOW = "hollow form"
     OCCLUSION = "heavy occlusion"
     HOLES = "depth holes"
-    CROP = "wrong crop"
+    CUT_OFF = "crop too small"
+    TOO_LARGE = "crop too large"
     BLEEDING = "bleeding mask"
     CONTACT = "contact"
     SIZE = "size"
@@ -93,13 +94,11 @@ def causes_of(measures: Measures, limits: CauseLimits | None = None) -> dict[Cau
         Cause.HOLLOW: limits.hollow.severity(shape.cavity_share),
         Cause.OCCLUSION: limits.visible.severity(mask.visible_share),
         Cause.HOLES: limits.unread.severity(mask.unread_share),
-        Cause.CROP: _worse(
-            limits.outside.severity(crop.outside_share),
-            limits.cube_ratio.severity(crop.cube_ratio),
-        ),
+        Cause.CUT_OFF: limits.outside.severity(crop.outside_share),
+        Cause.TOO_LARGE: limits.cube_ratio.severity(crop.cube_ratio),
         Cause.BLEEDING: limits.foreign.severity(mask.foreign_share),
         Cause.CONTACT: limits.intrusion.severity(contact.intrusion_share) if touches else None,
-        Cause.SIZE: _worse(
+        Cause.SIZE: _either(
             limits.small.severity(shape.extent), limits.large.severity(shape.extent)
         ),
     }
@@ -115,19 +114,18 @@ def main_cause(causes: Mapping[Cause, float]) -> Cause | None:
 def evidence(cause: Cause, measures: Measures) -> str:
     """What a cause was read from, in a few words."""
     shape, mask, crop, contact = measures.shape, measures.mask, measures.crop, measures.contact
-    too_large = crop.cube_ratio >= CauseLimits().cube_ratio.starts
-    size = f"cube {crop.cube_ratio:.1f} x the object"
     return {
         Cause.THIN: f"{100 * shape.thin_share:.0f} % under 2 voxels",
         Cause.HOLLOW: f"{100 * shape.cavity_share:.0f} % cavity",
         Cause.OCCLUSION: f"{100 * mask.visible_share:.0f} % visible",
         Cause.HOLES: f"{100 * mask.unread_share:.0f} % unread",
-        Cause.CROP: size if too_large else f"{100 * crop.outside_share:.0f} % cut off",
+        Cause.CUT_OFF: f"{100 * crop.outside_share:.0f} % cut off",
+        Cause.TOO_LARGE: f"{crop.cube_ratio:.1f} x the object",
         Cause.BLEEDING: f"{100 * mask.foreign_share:.0f} % of others",
         Cause.CONTACT: f"{100 * contact.intrusion_share:.0f} % in others",
         Cause.SIZE: f"{100 * shape.extent:.1f} cm",
     }[cause]
 
 
-def _worse(one: float | None, other: float | None) -> float | None:
+def _either(one: float | None, other: float | None) -> float | None:
     return max((value for value in (one, other) if value is not None), default=None)

@@ -31,11 +31,15 @@ class MaskMeasures:
             that is seen as part of the object in its mask.
         unread_share: share of the mask's pixels without a depth reading.
         foreign_share: share of the mask's pixels that show something else.
+        foreign_readings: share of the mask's depth readings that are something else's.
+        pixels: in the mask.
     """
 
     visible_share: float
     unread_share: float
     foreign_share: float
+    foreign_readings: float = 0.0
+    pixels: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,14 @@ def measure_mask(drawn: DrawnScene, index: int, mask: np.ndarray) -> MaskMeasure
     """Measure the mask (H, W) bool of one of the scene's objects."""
     pixels = max(np.count_nonzero(mask), 1)
     own = drawn.rendering.ids == index + 1
+    read = mask & (drawn.frame.depth > 0)
     silhouette = max(_silhouette_pixels(drawn, index), 1)
     return MaskMeasures(
         visible_share=min(np.count_nonzero(mask & own) / silhouette, 1.0),
-        unread_share=np.count_nonzero(mask & (drawn.frame.depth == 0)) / pixels,
+        unread_share=1 - np.count_nonzero(read) / pixels,
         foreign_share=np.count_nonzero(mask & ~own) / pixels,
+        foreign_readings=np.count_nonzero(read & ~own) / max(np.count_nonzero(read), 1),
+        pixels=pixels,
     )
 
 
