@@ -27,7 +27,7 @@ FLATTEST = 5e-4  # m; thinner hulls are nothing to a simulator
 
 _HEADER = (
     '<mujoco><option timestep="{step}" integrator="implicitfast" iterations="30"/>'
-    '<size memory="100M"/><default><geom condim="4" friction="0.6 0.005 0.001" density="400" '
+    '<size memory="100M"/><default><geom condim="6" friction="0.6 0.01 0.004" density="400" '
     'solref="0.008 1" solimp="0.95 0.99 0.001"/></default>'
 )
 

@@ -48,7 +48,7 @@ class StereoOptions:
     steps: tuple[float, float] = (8.0, 32.0)
     block: tuple[float, float] = (1.0, 5.0)
     filled: tuple[float, float] = (0.0, 0.6)
-    largest_disparity: tuple[float, float] = (0.15, 0.3)
+    largest_disparity: tuple[float, float] = (0.2, 0.45)
     untextured_share: float = 0.35
     untextured_hole: tuple[float, float] = (0.0, 0.7)
     untextured_noise: tuple[float, float] = (1.0, 4.0)

@@ -12,8 +12,8 @@ from iscene_ros.errors import InputError
 from iscene_ros.pictures.colors import instance_color
 from iscene_ros.training.samples import DrawnScene, SampleOptions, draw_scene
 
-TILE = (208, 156)  # pixels
-COLUMNS, ROWS = 3, 5
+TILE = (168, 126)  # pixels
+COLUMNS, ROWS = 4, 6
 GROUND = np.array([236.0, 236.0, 232.0])
 NOTHING = np.array([20, 20, 24], np.uint8)
 
