@@ -11,7 +11,14 @@ from torch.testing import assert_close
 
 from iscene_ros.errors import InputError
 from iscene_ros.synthetic.random_scenes import SceneOptions
-from iscene_ros.training.batches import Place, make_batch, packed_views, shard_order
+from iscene_ros.training.batches import (
+    Place,
+    TrainingBatch,
+    make_batch,
+    packed_views,
+    shard_order,
+)
+from iscene_ros.training.draws import Draws
 from iscene_ros.training.objective import ObjectiveOptions, flow_loss
 from iscene_ros.training.samples import SampleOptions, draw_view, sample_slots
 from iscene_ros.training.shards import ShardOptions, ShardSet, read_shard, write_shard
@@ -46,6 +53,11 @@ def cache(tmp_path_factory) -> Path:
     for data in (INSTANCES, SCENES, CONFIG.held_out):
         write_shard(CONFIG.shard_options(data, folder), 0)
     return folder
+
+
+def draws_for(batch: TrainingBatch) -> Draws:
+    generator = torch.Generator().manual_seed(0)
+    return Draws.of_slots(len(batch.target), batch.target.shape[-1], generator)
 
 
 def options_of(data: DataConfig, cache: Path) -> ShardOptions:
@@ -118,10 +130,11 @@ def test_a_mirrored_batch_is_the_batch_of_the_mirrored_view(cache):
 
 def test_packing_respects_the_budget_and_loses_nothing(cache):
     stream = packed_views(ShardSet(options_of(INSTANCES, cache), 0), Place(), slots=2)
-    (after_first, first), (after_second, second) = next(stream), next(stream)
-    assert sum(len(v.target) for v in first) <= 2
-    assert len(first) + len(second) == INSTANCES.views
-    assert (after_first, after_second) == (Place(0, 1), Place(1, 0))
+    first, second = next(stream), next(stream)
+    assert sum(len(v.target) for v in first.views) <= 2
+    assert len(first.views) + len(second.views) == INSTANCES.views
+    assert (first.after, second.after) == (Place(0, 1), Place(1, 0))
+    assert sorted(first.keys + second.keys) == [(0, 0), (0, 1), (0, 2)]
 
 
 def test_later_passes_over_the_shards_are_shuffled_but_complete(cache):
@@ -146,7 +159,7 @@ def test_the_loss_of_a_perfect_prediction_is_zero(cache):
 
             return next(self.rows), Memory()
 
-    loss = flow_loss(Oracle(), batch, ObjectiveOptions(), torch.Generator().manual_seed(0))
+    loss = flow_loss(Oracle(), batch, ObjectiveOptions(), draws_for(batch))
     assert loss.item() == 0
 
 
@@ -184,8 +197,8 @@ def test_training_lowers_the_loss(cache, tmp_path):
 
     def loss(trainer: Trainer) -> float:
         with torch.no_grad():
-            generator = torch.Generator().manual_seed(0)
-            return flow_loss(trainer.network, batch, ObjectiveOptions(), generator).item()
+            draws = draws_for(batch)
+            return flow_loss(trainer.network, batch, ObjectiveOptions(), draws).item()
 
     trainer = Trainer(config, tmp_path, cache, workers=0, max_steps=40)
     before = loss(trainer)

@@ -14,7 +14,7 @@ from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
 class VolumeSceneFlow(nn.Module):
     """Predicts the clean signed distance x0 of every slot from its noisy one and the observation.
 
-    A convolutional stem turns a slot's grid into tokens of `config.patch`^3 voxels, the scene-context flow
+    A convolutional stem turns `config.patch`^3 voxels into a token, the scene-context flow
     transformer completes them, a convolutional decoder with skip connections turns them back, so
     that what was observed passes by the bottleneck. All convolutions run at half resolution; full
     resolution enters and leaves them as channels.

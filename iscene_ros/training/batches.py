@@ -11,6 +11,7 @@ from torch import Tensor
 
 from iscene_ros.model.observation_volume import SlotVolumes
 from iscene_ros.model.volume_flow import token_positions
+from iscene_ros.training.draws import BatchDraws, batch_draws
 from iscene_ros.training.samples import SlotSamples
 from iscene_ros.training.shards import ShardOptions, ShardSet
 
@@ -33,8 +34,11 @@ class TrainingBatch:
     scene_of_slot: Tensor | None
 
 
-def shard_order(options: ShardOptions, start: int) -> Iterator[tuple[int, int]]:
-    """(step of the order, shard index) for ever: first in order of making, then shuffled passes."""
+def shard_order(options: ShardOptions, start: int, stride: int = 1) -> Iterator[tuple[int, int]]:
+    """(step of the order, shard index) for ever: first in order of making, then shuffled passes.
+
+    With a stride, only every `stride`-th step: the others belong to other processes.
+    """
     position = start
     while True:
         lap, place = divmod(position, options.count)
@@ -42,7 +46,7 @@ def shard_order(options: ShardOptions, start: int) -> Iterator[tuple[int, int]]:
         if lap:
             order = np.random.default_rng([options.seed, lap]).permutation(options.count)
         yield position, int(order[place])
-        position += 1
+        position += stride
 
 
 @dataclass(frozen=True)
@@ -53,32 +57,50 @@ class Place:
     pack: int = 0
 
 
+@dataclass(frozen=True)
+class Pack:
+    """Views for one step.
+
+    Attributes:
+        views: with together at most as many slots as a batch has room for.
+        keys: (step of the order of shards, number in the shard) of each view.
+        after: where the stream stands behind it.
+        draws: the random numbers of the step.
+    """
+
+    views: list[SlotSamples]
+    keys: list[tuple[int, int]]
+    after: Place
+    draws: BatchDraws
+
+
 def packed_views(
-    shards: ShardSet, start: Place, slots: int
-) -> Iterator[tuple[Place, list[SlotSamples]]]:
-    """(the place after, views with at most `slots` slots together) for ever, from `start` on."""
+    shards: ShardSet, start: Place, slots: int, stride: int = 1, seed: int = 0
+) -> Iterator[Pack]:
+    """Packs of at most `slots` slots for ever, from `start` on; `seed` is that of their draws."""
     options = shards.options
-    for position, index in shard_order(options, start.shard):
-        packs = _packs(shards.read(index), options.seed, position, slots)
+    for position, index in shard_order(options, start.shard, stride):
+        views = shards.read(index)
+        packs = _packs(views, options.seed, position, slots)
         first = start.pack if position == start.shard else 0
         for number in range(first, len(packs)):
             last = number + 1 == len(packs)
-            after = Place(position + 1) if last else Place(position, number + 1)
-            yield after, packs[number]
+            after = Place(position + stride) if last else Place(position, number + 1)
+            chosen = [views[i] for i in packs[number]]
+            keys = [(position, int(i)) for i in packs[number]]
+            yield Pack(chosen, keys, after, batch_draws(chosen, keys, seed))
 
 
-def _packs(
-    views: list[SlotSamples], seed: int, position: int, slots: int
-) -> list[list[SlotSamples]]:
+def _packs(views: list[SlotSamples], seed: int, position: int, slots: int) -> list[list[int]]:
     order = np.random.default_rng([seed, position, 1]).permutation(len(views))
-    packs: list[list[SlotSamples]] = []
+    packs: list[list[int]] = []
     room = 0
     for i in order:
         needed = len(views[i].target)
         if needed > room:
             packs.append([])
             room = slots
-        packs[-1].append(views[i])
+        packs[-1].append(i)
         room -= needed
     return packs
 

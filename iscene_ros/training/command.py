@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from iscene_ros.training.ranks import Ranks
 from iscene_ros.training.train_config import read_train_config
+
+if TYPE_CHECKING:
+    from iscene_ros.training.trainer import Trainer
+
+SEVERAL = "torchrun --nproc-per-node 2 -m iscene_ros train --config FILE --out FOLDER"
+SIGNALLED = 128  # + the signal's number is the exit code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene train`."""
+    parser.epilog = (
+        "A run ends by itself when its budget is spent; the same command resumes one that was "
+        f"stopped, by a signal or otherwise. On several GPUs or processes: {SEVERAL}"
+    )
     parser.add_argument("--config", type=Path, required=True, help="YAML of the run")
     parser.add_argument("--out", type=Path, default=Path("runs/mini"), help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder of the samples")
@@ -45,6 +58,34 @@ def run(args: argparse.Namespace) -> int:
     config = read_train_config(args.config)
     if args.minutes is not None:
         config = replace(config, minutes=args.minutes)
-    trainer = Trainer(config, args.out, args.cache, device, args.workers, args.max_steps)
-    trainer.run()
-    return 0
+    ranks = Ranks.from_environment()
+    device = ranks.device(device)
+    ranks.start(device)
+    try:
+        options = (device, args.workers, args.max_steps, ranks)
+        trainer = Trainer(config, args.out, args.cache, *options)
+        if ranks.leads:
+            print(_opening(trainer), file=sys.stderr)
+        trainer.run()
+    finally:
+        ranks.finish()
+    return _farewell(trainer) if trainer.stop.signal else 0
+
+
+def _opening(trainer: Trainer) -> str:
+    count, steps = trainer.ranks.count, trainer.progress.total_steps
+    start = f"resuming {trainer.directory} at step {steps}" if steps else str(trainer.directory)
+    if count > 1:
+        return f"iscene train: {start}, {count} processes"
+    return f"iscene train: {start}, one process; on several GPUs: {SEVERAL}"
+
+
+def _farewell(trainer: Trainer) -> int:
+    if trainer.ranks.leads:
+        steps = trainer.progress.total_steps
+        print(
+            f"iscene train: stopped by a signal; {trainer.state_path} holds step {steps}, "
+            "the same command goes on from there",
+            file=sys.stderr,
+        )
+    return SIGNALLED + trainer.stop.signal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from iscene_ros.errors import InputError
 from iscene_ros.model.observation_volume import SlotVolumes
+from iscene_ros.training.ranks import Ranks
 from iscene_ros.training.samples import SampleOptions, SlotSamples, draw_view, sample_slots
 
 
@@ -52,7 +54,6 @@ def write_shard(options: ShardOptions, index: int) -> Path:
     path = options.path(index)
     if path.exists():
         return path
-    torch.set_num_threads(1)
     rng = np.random.default_rng([options.seed, index])
     drawn = [_draw_sample(rng, options) for _ in range(options.views)]
     tensors = _concatenated([sample for sample in drawn if sample is not None])
@@ -82,17 +83,20 @@ def read_shard(options: ShardOptions, index: int) -> list[SlotSamples]:
 class ShardSet:
     """All shards of a set; worker processes make the missing ones in order, ahead of the reader.
 
-    Without workers a shard is made when it is read.
+    Without workers a shard is made when it is read. Of several processes that train together, each
+    makes those that it is the first to read.
     """
 
-    def __init__(self, options: ShardOptions, workers: int) -> None:
+    def __init__(self, options: ShardOptions, workers: int, ranks: Ranks | None = None) -> None:
         self.options = options
-        missing = [i for i in range(options.count) if not options.path(i).exists()]
+        ranks = ranks or Ranks()
+        own = range(ranks.rank, options.count, ranks.count)
+        missing = [i for i in own if not options.path(i).exists()]
         self._pool = None
         self._jobs: dict[int, Future] = {}
         if missing and workers:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, initializer=os.nice, initargs=(5,))
+            self._pool = ProcessPoolExecutor(workers, context, initializer=_be_a_worker)
             self._jobs = {i: self._pool.submit(write_shard, options, i) for i in missing}
 
     def read(self, index: int) -> list[SlotSamples]:
@@ -107,6 +111,13 @@ class ShardSet:
         """Stop the workers; what is finished stays."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _be_a_worker() -> None:
+    """Leave the cores to the training, and Ctrl-C to the process that trains."""
+    os.nice(5)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
 
 
 def _draw_sample(rng: np.random.Generator, options: ShardOptions) -> SlotSamples | None:

@@ -33,7 +33,7 @@ class PhaseConfig:
     Attributes:
         name: "instances" (the pretrained instance generator) or "scenes" (reprogrammed).
         data: training samples; they have scene slots exactly where the network shall use them.
-        share: of the run's wall clock.
+        share: of the run's budget; 0 leaves the phase out.
         learning_rate: at the plateau.
         warmup_steps: linear rise to it; the last `decay_share` of the phase falls to zero.
         objective: loss and noise.
@@ -57,7 +57,9 @@ class TrainConfig:
         phases: in order.
         held_out: samples of the shape families that training never sees.
         minutes: wall-clock budget of all phases together (of training time, resumes included).
-        batch_slots: slots in one step.
+        steps: a budget in steps instead, which does not depend on the machine; null = by `minutes`.
+        batch_slots: slots in one step, of each process where several train together.
+        initial: checkpoint whose weights the run starts from, "" = none.
         matrix_rate: learning rate of Muon relative to AdamW's.
         weight_decay, ema_decay, clip: of the optimiser.
         evaluate_minutes, save_minutes: how often.
@@ -69,6 +71,7 @@ class TrainConfig:
     phases: tuple[PhaseConfig, ...]
     held_out: DataConfig
     minutes: float = 60.0
+    steps: int | None = None
     batch_slots: int = 12
     seed: int = 0
     matrix_rate: float = 2.0
@@ -78,6 +81,7 @@ class TrainConfig:
     evaluate_minutes: float = 5.0
     save_minutes: float = 2.0
     precision: str = "float32"
+    initial: str = ""
     data_device: str = "cpu"
 
     def shard_options(self, data: DataConfig, cache: Path) -> ShardOptions:
@@ -118,7 +122,7 @@ def _build(kind: type, value: Any, where: str) -> Any:
     made = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in value.items()}
     try:
         return kind(**made)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"{where}: {error}") from error
 
 

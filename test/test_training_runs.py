@@ -1,0 +1,144 @@
+"""A run reads ahead, ends by its budget or a signal, and resumes only its own model."""
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import CONFIG, make_samples
+from torch.testing import assert_close
+
+from iscene_ros.errors import InputError
+from iscene_ros.model.checkpoint import save_weights
+from iscene_ros.training.prefetch import Prefetched
+from iscene_ros.training.stop_request import StopRequest
+from iscene_ros.training.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return make_samples(tmp_path_factory.mktemp("cache"))
+
+
+def test_what_is_read_ahead_comes_in_order_and_no_further_than_allowed():
+    drawn = []
+
+    def items():
+        for number in range(100):
+            drawn.append(number)
+            yield number
+
+    with Prefetched(items(), ahead=2) as ahead:
+        assert [next(ahead) for _ in range(5)] == list(range(5))
+        time.sleep(0.3)
+        assert len(drawn) <= 5 + 2 + 1
+    assert not any(t.name == "prefetch" for t in threading.enumerate())
+
+
+def test_a_fault_of_reading_comes_where_its_item_would_have_come():
+    def items():
+        yield 1
+        raise InputError("a damaged shard")
+
+    with Prefetched(items()) as ahead:
+        assert next(ahead) == 1
+        for _ in range(2):
+            with pytest.raises(InputError, match="damaged"):
+                next(ahead)
+
+
+def test_a_finite_stream_ends():
+    with Prefetched(iter([1, 2, 3]), ahead=1) as ahead:
+        assert list(ahead) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_after_its_step_and_a_resume_misses_nothing(cache, tmp_path, number):
+    straight = Trainer(CONFIG, tmp_path / "a", cache, workers=0, max_steps=4)
+    straight.run()
+    stopped = Trainer(CONFIG, tmp_path / "b", cache, workers=0, max_steps=4)
+    step = stopped._step
+
+    def signalled(phase, pack):
+        if stopped.progress.step == 1:
+            os.kill(os.getpid(), number)
+        return step(phase, pack)
+
+    stopped._step = signalled
+    assert not stopped.run()
+    assert stopped.stop.signal == number and stopped.progress.step == 2
+    resumed = Trainer(CONFIG, tmp_path / "b", cache, workers=0, max_steps=4)
+    assert resumed.progress.step == 2
+    resumed.run()
+    for name, tensor in straight.network.state_dict().items():
+        assert_close(resumed.network.state_dict()[name], tensor, msg=name)
+
+
+def test_a_second_interrupt_does_not_wait_for_the_step():
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):  # the usual meaning is back
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_budget_in_steps_ends_the_run_whatever_the_clock_says(cache, tmp_path):
+    config = replace(CONFIG, steps=3, minutes=0.0)
+    trainer = Trainer(config, tmp_path, cache, workers=0)
+    assert trainer.run()
+    assert trainer.progress.total_steps == 3
+    assert (tmp_path / "latest.safetensors").exists()
+
+
+def test_a_phase_without_a_share_is_left_out(cache, tmp_path):
+    phases = (replace(CONFIG.phases[0], name="none", share=0.0), *CONFIG.phases)
+    trainer = Trainer(replace(CONFIG, phases=phases, steps=1), tmp_path, cache, workers=0)
+    trainer.run()
+    assert trainer.progress.total_steps == 1
+    assert not (tmp_path / "best_none.safetensors").exists()
+
+
+def test_resuming_with_another_model_is_refused_in_one_line(cache, tmp_path):
+    Trainer(CONFIG, tmp_path, cache, workers=0, max_steps=1).run()
+    flow = replace(CONFIG.model.flow, model_channels=32)
+    other = replace(CONFIG, model=replace(CONFIG.model, flow=flow))
+    with pytest.raises(InputError, match="flow.model_channels is 24, the config says 32") as error:
+        Trainer(other, tmp_path, cache, workers=0)
+    assert "\n" not in str(error.value) and "another --out" in str(error.value)
+
+
+def test_a_state_that_does_not_name_its_model_is_checked_by_its_weights(cache, tmp_path):
+    trainer = Trainer(CONFIG, tmp_path, cache, workers=0, max_steps=1)
+    trainer.run()
+    state = torch.load(trainer.state_path)
+    del state["model"]
+    torch.save(state, trainer.state_path)
+    assert Trainer(CONFIG, tmp_path, cache, workers=0).progress.step == 1
+    other = replace(CONFIG, model=replace(CONFIG.model, grid_channels=16))
+    with pytest.raises(InputError, match="another model"):
+        Trainer(other, tmp_path, cache, workers=0)
+
+
+def test_a_damaged_state_is_refused(cache, tmp_path):
+    (tmp_path / "state.pt").write_bytes(b"half a file")
+    with pytest.raises(InputError, match=r"state.pt: cannot be read"):
+        Trainer(CONFIG, tmp_path, cache, workers=0)
+
+
+def test_a_run_starts_from_a_checkpoint(cache, tmp_path):
+    first = Trainer(CONFIG, tmp_path / "a", cache, workers=0, max_steps=2)
+    first.run()
+    path = tmp_path / "first.safetensors"
+    save_weights(first.network, path, dtype=torch.float32)
+    second = Trainer(replace(CONFIG, initial=str(path)), tmp_path / "b", cache, workers=0)
+    for name, tensor in first.network.state_dict().items():
+        assert_close(second.network.state_dict()[name], tensor, rtol=0, atol=0)
+    other = replace(CONFIG, initial=str(path), model=replace(CONFIG.model, grid_channels=16))
+    with pytest.raises(InputError, match="another model than the config"):
+        Trainer(other, tmp_path / "c", cache, workers=0)
