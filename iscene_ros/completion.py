@@ -15,7 +15,7 @@ from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import LoadedModel, ModelKind, load_model, model_kind
 from iscene_ros.model.release.packages.loading import ReleaseModel, load_release
 from iscene_ros.model.scene_sampler import SceneSamplerOptions
-from iscene_ros.model_choice import ModelChoice
+from iscene_ros.model_choice import Envelope, ModelChoice
 from iscene_ros.observation import Observation
 from iscene_ros.predicted_shapes import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.relations.build import with_relations
@@ -39,12 +39,14 @@ class CompletionOptions:
         fit: of the cubes.
         relations: whether the scene gets the edges of its graph.
         release: of a published model, which takes nothing of `sampler`.
+        envelope: which surface of iscene-mini; a published model has the mean alone.
     """
 
     sampler: SceneSamplerOptions = SceneSamplerOptions()
     fit: FitOptions = FitOptions()
     relations: bool = True
     release: ReleaseOptions = ReleaseOptions()
+    envelope: Envelope = Envelope.MEAN
 
 
 class SceneCompleter:
@@ -97,11 +99,19 @@ class SceneCompleter:
     def from_choice(
         cls, choice: ModelChoice, options: CompletionOptions | None = None
     ) -> SceneCompleter:
-        """Load what a command line or a node's parameters name; see `from_pretrained`."""
+        """Load what a command line or a node's parameters name; see `from_pretrained`.
+
+        Raises:
+            InputError: an envelope that the model does not have.
+        """
         options = options or CompletionOptions()
-        placement = replace(options.release.placement, camera_height=choice.camera_height)
+        placement = replace(
+            options.release.placement,
+            camera_height=choice.camera_height,
+            support_height=choice.support_height,
+        )
         release = replace(options.release, preset=choice.preset, placement=placement)
-        options = replace(options, release=release)
+        options = replace(options, release=release, envelope=Envelope(choice.envelope))
         return cls.from_pretrained(choice.name, choice.device, options, choice.base or None)
 
     def complete(
@@ -179,9 +189,14 @@ class SceneCompleter:
 
 
 def _shape_model(model: LoadedModel | ReleaseModel, options: CompletionOptions) -> ShapeModel:
-    if isinstance(model, ReleaseModel):
-        return ReleaseShapes(model, options.release, options.fit)
-    return MiniShapes(model, options.sampler, options.fit)
+    if not isinstance(model, ReleaseModel):
+        return MiniShapes(model, options.sampler, options.fit, options.envelope)
+    if options.envelope is not Envelope.MEAN:
+        raise InputError(
+            f"envelope: {options.envelope.value}, but a released model does not say how certain "
+            "its surfaces are: use mean, or complete with iscene-mini"
+        )
+    return ReleaseShapes(model, options.release, options.fit)
 
 
 def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -23,10 +23,13 @@ class ShapeMesh:
     Attributes:
         mesh_view: closed, in view space [m].
         vertex_colors: (V, 3) uint8 RGB, or None where the model knows none.
+        vertex_sigma: (V,) float32 standard deviation of the surface along its normal [m], or None
+            where the model does not say.
     """
 
     mesh_view: Mesh
     vertex_colors: np.ndarray | None = None
+    vertex_sigma: np.ndarray | None = None
 
 
 class PredictedShape(Protocol):

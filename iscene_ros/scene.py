@@ -48,6 +48,9 @@ class SceneObject:
         vertex_observed: (V,) bool, whether the camera saw this vertex of the mesh; None where that
             is not known, as after reading a scene from files.
         vertex_colors: (V, 3) uint8 RGB that the model gave the mesh's vertices, or None.
+        vertex_sigma: (V,) float32 standard deviation of the surface along its normal at the mesh's
+            vertices [m]; None where that is not known, as after reading a scene from files.
+        uncertainty: median of it over the vertices that the camera did not see [m], or None.
     """
 
     id: int
@@ -63,6 +66,8 @@ class SceneObject:
     color: np.ndarray
     vertex_observed: np.ndarray | None = None
     vertex_colors: np.ndarray | None = None
+    vertex_sigma: np.ndarray | None = None
+    uncertainty: float | None = None
 
 
 @dataclass(frozen=True)

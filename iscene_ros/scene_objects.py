@@ -53,6 +53,7 @@ class ObjectMaker:
         tolerance = SEEN_CELLS * shape.cell
         seen = observed_fraction(mesh_view, points_view, tolerance)
         instance_id = self.observation.instance_ids[shape.row]
+        vertex_observed = observed_vertices(mesh_view, points_view, tolerance)
         return SceneObject(
             id=instance_id,
             label=self.observation.labels[shape.row],
@@ -65,10 +66,19 @@ class ObjectMaker:
             depth_residual=depth_residual(mesh_view, points_view),
             seconds=seconds + time.perf_counter() - started,
             color=instance_color(instance_id),
-            vertex_observed=observed_vertices(mesh_view, points_view, tolerance),
+            vertex_observed=vertex_observed,
             vertex_colors=made.vertex_colors,
+            vertex_sigma=made.vertex_sigma,
+            uncertainty=_uncertainty(made.vertex_sigma, vertex_observed),
         )
 
     def _skip(self, row: int, reason: str) -> SkippedObject:
         observation = self.observation
         return SkippedObject(observation.instance_ids[row], observation.labels[row], reason)
+
+
+def _uncertainty(vertex_sigma: np.ndarray | None, observed: np.ndarray) -> float | None:
+    """Median standard deviation of what the camera did not see [m]; of all where it saw all."""
+    if vertex_sigma is None:
+        return None
+    return float(np.median(vertex_sigma if observed.all() else vertex_sigma[~observed]))

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from tiny_model import TINY
@@ -24,13 +23,19 @@ from iscene_ros.model.observation_volume import (
 )
 from iscene_ros.model.sampler import SamplerOptions, sample, seeded_noise
 from iscene_ros.model.scene_flow import SceneFlowTransformer
-from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
+from iscene_ros.model.scene_sampler import (
+    SceneSamplerOptions,
+    SlotInputs,
+    sample_scene,
+    sample_with_disagreement,
+)
 from iscene_ros.model.volume_flow import (
     VolumeSceneFlow,
     depth_to_space,
     space_to_depth,
     token_positions,
 )
+from iscene_ros.uncertainty import UncertaintyModel
 
 
 def tiny_network() -> VolumeSceneFlow:
@@ -228,6 +233,17 @@ def test_with_mirror_averaging_a_mirrored_scene_gives_the_mirrored_answer():
     assert_close(mirrored.flip(1), straight, atol=1e-5, rtol=1e-5)
 
 
+def test_the_disagreement_is_half_of_what_the_mirrored_view_changes():
+    network, inputs = tiny_network(), tiny_inputs(3)
+    sampled = sample_with_disagreement(network, inputs, SceneSamplerOptions(), 0)
+    assert torch.equal(sampled.x0, sample_scene(network, inputs, SceneSamplerOptions(), 0))
+    assert sampled.disagreement.abs().max() > 1e-3
+    mirrored = sample_with_disagreement(network, inputs.mirrored(), SceneSamplerOptions(), 0)
+    assert_close(mirrored.disagreement.flip(1), -sampled.disagreement, atol=1e-5, rtol=1e-5)
+    alone = sample_with_disagreement(network, inputs, SceneSamplerOptions(mirror_average=False), 0)
+    assert not alone.disagreement.any()
+
+
 def test_progress_counts_every_slot_and_step():
     counted = []
     options = SceneSamplerOptions(SamplerOptions(steps=3), chunk=2)
@@ -237,7 +253,8 @@ def test_progress_counts_every_slot_and_step():
 
 def test_a_checkpoint_round_trip_keeps_weights_and_calibration(tmp_path):
     network, path = tiny_network(), tmp_path / "tiny_model.safetensors"
-    calibration = Calibration(ConfidenceModel(0.1, 0.6, 0.3), 0.05)
+    uncertainty = UncertaintyModel(0.1, 0.2, 0.3, 0.4, 0.5)
+    calibration = Calibration(ConfidenceModel(0.1, 0.6, 0.3, size=0.2), 0.05, uncertainty)
     save_weights(network, path, calibration)
     model = load_model(path)
     assert model.name == "tiny-model" and len(model.checksum) == 64
@@ -276,14 +293,3 @@ def test_a_checkpoint_with_other_tensors_lists_the_differences(tmp_path):
     save_file(tensors, path, metadata)
     with pytest.raises(ModelError, match="3 tensors differ: .*missing down_grid.bias"):
         load_model(path)
-
-
-def test_confidence_is_fitted_to_true_overlaps():
-    from iscene_ros.confidence import Evidence
-
-    rng = np.random.default_rng(0)
-    evidence = [Evidence(*rng.random(2)) for _ in range(50)]
-    overlaps = np.array([0.2 + 0.5 * e.sharpness + 0.2 * e.observed_fraction for e in evidence])
-    model = ConfidenceModel.fit(evidence, overlaps)
-    assert model(Evidence(0.5, 0.5)) == pytest.approx(0.55)
-    assert model(Evidence(5.0, 5.0)) == 1.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from iscene_ros.errors import InputError
-from iscene_ros.model_choice import DEVICES, PRESETS, SHIPPED_MODEL, ModelChoice
+from iscene_ros.model_choice import DEVICES, ENVELOPES, PRESETS, SHIPPED_MODEL, ModelChoice
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Scene
 
@@ -61,6 +61,13 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         help="most triangles a mesh (default: %(default)s)",
     )
     parser.add_argument(
+        "--envelope",
+        default="mean",
+        choices=ENVELOPES,
+        help="which surface of iscene-mini: the mean one; the inner one, of what is almost "
+        "certainly solid; the outer one, of what may be (default: %(default)s)",
+    )
+    parser.add_argument(
         "--pddl",
         type=Path,
         nargs=2,
@@ -105,6 +112,7 @@ def model_choice(args: argparse.Namespace) -> ModelChoice:
         base=args.base,
         camera_height=getattr(args, "camera_height", None),
         support_height=getattr(args, "support_height", None),
+        envelope=getattr(args, "envelope", "mean"),
     )
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from iscene_ros.evaluation import gallery_command, placement_command, relation_command
+from iscene_ros.evaluation import (
+    calibration_command,
+    envelope_command,
+    gallery_command,
+    placement_command,
+    relation_command,
+)
 from iscene_ros.model_choice import SHIPPED_MODEL
 
 
@@ -28,12 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     relation_command.add_arguments(parser)
     placement_command.add_arguments(parser)
     gallery_command.add_arguments(parser)
-    parser.add_argument(
-        "--calibrate",
-        action="store_true",
-        help="first fit the surface level, then the confidence, and write both into the model's "
-        "file; use it with --families training",
-    )
+    calibration_command.add_arguments(parser)
+    envelope_command.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
         return relation_command.run(args)
     if args.placement:
         return placement_command.run(args)
+    if args.envelopes:
+        return envelope_command.run(args)
     from tqdm import tqdm
 
     from iscene_ros.completion import CompletionOptions, SceneCompleter
-    from iscene_ros.confidence import Calibration
-    from iscene_ros.evaluation import calibration
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, evaluate_scenes
     from iscene_ros.evaluation.results import Results
 
@@ -60,17 +61,11 @@ def run(args: argparse.Namespace) -> int:
     unrelated = CompletionOptions(relations=False)
     completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)
     if args.calibrate:
-        completer = calibration.with_calibration(completer, Calibration())
-        level = calibration.fit_level(completer, options)
-        completer = calibration.with_calibration(completer, Calibration(level=level))
+        completer = calibration_command.calibrated(completer, args)
     scored = tqdm(evaluate_scenes(completer, options), total=options.scenes, unit="scene")
     results = Results.collect(scored)
     results.write(args.out)
     print(results.report())
     if args.gallery:
         gallery_command.run(completer, options, results, args.out)
-    if args.calibrate:
-        fitted = Calibration(calibration.fit_confidence(results), level)
-        path = calibration.write_calibration(args.model, fitted)
-        print(f"written into {path}: {fitted}", file=sys.stderr)
     return 0

@@ -101,7 +101,7 @@ def _evaluate(
         return None
     plan = replace(plan, instances=tuple(chosen))
     scene = completer.complete(view.observation, options.steps)
-    truths = [_true_body(view.truths[slot.index]) for slot in plan.instances]
+    truths = [true_placed_body(view.truths[slot.index]) for slot in plan.instances]
     predictions = {MODEL: _predicted(scene, observation.instance_ids, plan)}
     if options.baselines:
         predictions.update(_baselines(plan, view_space))
@@ -113,7 +113,8 @@ def _evaluate(
     return ScoredScene(tuple(objects), wholes)
 
 
-def _true_body(truth: TruePlacement) -> Body:
+def true_placed_body(truth: TruePlacement) -> Body | None:
+    """The true object in the camera's frame; None where it is empty."""
     low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
     corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
     corners = corners @ truth.camera_from_object[:3, :3].T + truth.camera_from_object[:3, 3]

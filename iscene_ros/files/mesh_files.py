@@ -18,17 +18,23 @@ from iscene_ros.view_space import ViewSpace
 GLTF_FROM_VIEW = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
-def write_ply(mesh: Mesh, color: np.ndarray, path: Path) -> None:
+def write_ply(
+    mesh: Mesh, color: np.ndarray, path: Path, vertex_sigma: np.ndarray | None = None
+) -> None:
     """Write a binary PLY [m]; PLY knows no axis convention, so z stays up.
 
     Args:
         mesh: in the object's own frame.
         color: (3,) or (V, 3) uint8 sRGB, of the whole mesh or of its vertices.
         path: the file to write.
+        vertex_sigma: (V,) standard deviation of the surface [m], the property `sigma` of the
+            vertices; None = without.
     """
     colors = np.full((len(mesh.vertices), 4), 255, np.uint8)
     colors[:, :3] = color
     surface = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=colors, process=False)
+    if vertex_sigma is not None:
+        surface.vertex_attributes["sigma"] = np.asarray(vertex_sigma, np.float32)
     path.write_bytes(surface.export(file_type="ply", vertex_normal=False))
 
 

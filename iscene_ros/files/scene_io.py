@@ -39,7 +39,8 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
         for scene_object in scene.objects:
             path = temporary / mesh_path(scene_object)
             colors = scene_object.vertex_colors
-            write_ply(scene_object.mesh, scene_object.color if colors is None else colors, path)
+            colors = scene_object.color if colors is None else colors
+            write_ply(scene_object.mesh, colors, path, scene_object.vertex_sigma)
         write_glb(scene, temporary / "scene.glb")
         if observation is not None:
             draw_overview(scene, observation).save(temporary / "overview.png")

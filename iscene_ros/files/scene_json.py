@@ -159,7 +159,7 @@ def _relation(entry: dict) -> Relation:
 
 def _object_entry(scene_object: SceneObject) -> dict:
     residual = float(scene_object.depth_residual)
-    return {
+    entry = {
         "id": int(scene_object.id),
         "label": scene_object.label,
         "score": float(scene_object.score),
@@ -171,6 +171,9 @@ def _object_entry(scene_object: SceneObject) -> dict:
         "depth_residual_m": residual if math.isfinite(residual) else None,
         "color": [int(channel) for channel in scene_object.color],
     }
+    if scene_object.uncertainty is not None:
+        entry["uncertainty_m"] = float(scene_object.uncertainty)
+    return entry
 
 
 def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
@@ -187,6 +190,7 @@ def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
         depth_residual=math.nan if residual is None else residual,
         seconds=seconds,
         color=np.array(entry["color"], np.uint8),
+        uncertainty=entry.get("uncertainty_m"),
     )
 
 

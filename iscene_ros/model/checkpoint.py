@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from iscene_ros.confidence import Calibration, ConfidenceModel
+from iscene_ros.confidence import Calibration
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import checksum
 from iscene_ros.model.config import MiniConfig
@@ -140,5 +140,4 @@ def _file_kind(path: Path) -> ModelKind:
 def _calibration(text: str | None) -> Calibration:
     if text is None:
         return Calibration()
-    numbers = json.loads(text)
-    return Calibration(ConfidenceModel(**numbers["confidence"]), numbers["level"])
+    return Calibration.from_dict(json.loads(text))

@@ -69,7 +69,35 @@ def sample_scene(
     `advance` is called with the number of network evaluations (slots x steps) just finished.
     """
     sampler = _SceneSampler(network, options, seed, advance or (lambda _: None))
-    return sampler.instances(inputs).float().cpu()
+    return sampler.instances(inputs)[0].float().cpu()
+
+
+@dataclass(frozen=True)
+class SampledScene:
+    """What was predicted for I instance slots, on the CPU.
+
+    Attributes:
+        x0: (I, R, R, R) float32.
+        disagreement: (I, R, R, R) float32, half the difference of the prediction from the view and
+            that from its mirror image in the last step, which `x0` averages; 0 where it does not.
+    """
+
+    x0: Tensor
+    disagreement: Tensor
+
+
+@torch.inference_mode()
+def sample_with_disagreement(
+    network: VolumeSceneFlow,
+    inputs: SlotInputs,
+    options: SceneSamplerOptions,
+    seed: int,
+    advance: Callable[[int], None] | None = None,
+) -> SampledScene:
+    """As `sample_scene`, and how far the two predictions behind it lie apart."""
+    sampler = _SceneSampler(network, options, seed, advance or (lambda _: None))
+    x0, disagreement = sampler.instances(inputs)
+    return SampledScene(x0.float().cpu(), disagreement.float().cpu())
 
 
 class _SceneSampler:
@@ -85,29 +113,40 @@ class _SceneSampler:
         self.network, self.options, self.seed, self.advance = network, options, seed, advance
         self.remembered: dict[tuple[float, bool, bool], SceneMemory] = {}
 
-    def instances(self, inputs: SlotInputs) -> Tensor:
-        """Sample the scene slot, keep what it remembers at each time, then the instances."""
+    def instances(self, inputs: SlotInputs) -> tuple[Tensor, Tensor]:
+        """Sample the scene slot, keep what it remembers at each time, then the instances.
+
+        Returns:
+            x0 of the instances and the disagreement of the last step.
+        """
         self._sample(inputs.rows(slice(0, 1)), is_scene=True)
         chunks = []
         for start in range(1, len(inputs.numbers), self.options.chunk):
             part = inputs.rows(slice(start, start + self.options.chunk))
             chunks.append(self._sample(part, is_scene=False))
-        return torch.cat(chunks)
+        x0, disagreement = zip(*chunks, strict=True)
+        return torch.cat(x0), torch.cat(disagreement)
 
-    def _sample(self, inputs: SlotInputs, is_scene: bool) -> Tensor:
+    def _sample(self, inputs: SlotInputs, is_scene: bool) -> tuple[Tensor, Tensor]:
         side = inputs.volume.shape[-1]
         noise = [seeded_noise((side,) * 3, self.seed, n) for n in inputs.numbers]
         mirrored = inputs.mirrored() if self.options.mirror_average else None
+        disagreement = torch.zeros(len(noise), side, side, side)
 
         def velocity(x: Tensor, time: float, conditional: bool) -> Tensor:
+            nonlocal disagreement
             x0 = self._predict(inputs, x, (time, conditional, False), is_scene)
             if mirrored is not None:
                 other = self._predict(mirrored, x.flip(1), (time, conditional, True), is_scene)
-                x0 = 0.5 * (x0 + other.flip(1))
+                other = other.flip(1)
+                if conditional:
+                    disagreement = 0.5 * (x0 - other)
+                x0 = 0.5 * (x0 + other)
             self.advance(len(inputs.numbers))
             return (x - x0) / time
 
-        return sample(velocity, torch.stack(noise).to(inputs.volume.device), self.options.flow)
+        x = torch.stack(noise).to(inputs.volume.device)
+        return sample(velocity, x, self.options.flow), disagreement
 
     def _predict(
         self,

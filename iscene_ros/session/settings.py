@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from iscene_ros.errors import InputError
-from iscene_ros.model_choice import DEVICES, PRESETS, SHIPPED_MODEL, ModelChoice
+from iscene_ros.model_choice import DEVICES, ENVELOPES, PRESETS, SHIPPED_MODEL, ModelChoice
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Settings:
     device: str = _setting("auto", "where the model runs", choices=DEVICES)
     preset: str = _setting("exact", "of a released model: how exact and how fast", choices=PRESETS)
     base: str = _setting("", "folder or hub id of a released model's base, if not its own")
+    envelope: str = _setting(
+        "mean",
+        "surface of iscene-mini: mean; inner: what is almost certainly solid; outer: what may be",
+        choices=ENVELOPES,
+    )
     mode: str = _setting(
         "continuous",
         "continuous: complete the newest frame again and again; on_demand: only when ~/complete "
@@ -225,7 +230,7 @@ class Settings:
 
     def choice(self, device: str) -> ModelChoice:
         """The model that the parameters name, on a device."""
-        return ModelChoice(self.model, device, self.preset, self.base)
+        return ModelChoice(self.model, device, self.preset, self.base, envelope=self.envelope)
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with some replaced; names and errors as in `from_mapping`."""

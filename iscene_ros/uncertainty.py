@@ -1,0 +1,61 @@
+"""How far a completed surface may lie from the true one, point by point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# A network that agrees with its mirror image to the last bit is not certain for that [voxels].
+LEAST_SPREAD = 0.02
+# Beside an observed point, the next one is still about half a voxel away.
+POINT_SPACING = 0.5
+
+
+@dataclass(frozen=True)
+class SurfaceEvidence:
+    """What is known about places on a predicted surface, as arrays of equal shape (...).
+
+    Attributes:
+        spread: half the disagreement of the prediction with that of the mirrored view [voxels].
+        slope: of the predicted distance, 1 = as steep as a true one.
+        hidden: distance to the nearest observed point [voxels].
+        mirror_overlap: of the body as a whole, see `Evidence`; a number.
+    """
+
+    spread: np.ndarray
+    slope: np.ndarray
+    hidden: np.ndarray
+    mirror_overlap: float
+
+    def columns(self) -> np.ndarray:
+        """(..., 5) what `UncertaintyModel` weighs."""
+        shape = np.shape(self.hidden)
+        columns = [
+            np.ones(shape),
+            np.log(np.maximum(self.spread, 0.0) + LEAST_SPREAD),
+            1.0 - np.clip(self.slope, 0.0, 1.0),
+            np.log(self.hidden + POINT_SPACING),
+            np.full(shape, self.mirror_overlap),
+        ]
+        return np.stack(columns, axis=-1)
+
+
+@dataclass(frozen=True)
+class UncertaintyModel:
+    """The logarithm of the standard deviation along the normal, linear in the evidence.
+
+    Attributes:
+        offset, spread, flatness, hidden, mirror_overlap: coefficients; see `SurfaceEvidence`.
+    """
+
+    offset: float
+    spread: float
+    flatness: float
+    hidden: float
+    mirror_overlap: float
+
+    def sigma(self, evidence: SurfaceEvidence) -> np.ndarray:
+        """(...) float64 standard deviation of the surface along its normal [voxels]."""
+        weights = [self.offset, self.spread, self.flatness, self.hidden, self.mirror_overlap]
+        return np.exp(evidence.columns() @ np.array(weights))
