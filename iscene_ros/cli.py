@@ -21,6 +21,7 @@ COMMANDS = {
     "fetch-model": ("iscene_ros.commands.fetch_model", "fetch the published I-Scene"),
     "inspect-model": ("iscene_ros.commands.inspect_model", "print what a model's files hold"),
     "train": ("iscene_ros.training.command", "train a model"),
+    "ablate": ("iscene_ros.training.ablate_command", "train and score variants of a recipe"),
     "evaluate": ("iscene_ros.evaluation.command", "measure a model on held-out scenes"),
     "benchmark": ("iscene_ros.evaluation.benchmark_command", "measure time and memory"),
 }

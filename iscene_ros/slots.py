@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class FitOptions:
         room_behind: room behind the visible side, as a share of the smaller lateral extent.
         margin: the cube is this much longer than what must fit into it, plus `padding` [m].
         min_size, max_size: bounds of a cube's edge [m].
+        zoomed: False gives every instance the scene's cube instead of its own (for ablations).
     """
 
     min_points: int = 12
@@ -36,6 +37,7 @@ class FitOptions:
     padding: float = 0.02
     min_size: float = 0.04
     max_size: float = 3.0
+    zoomed: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def plan_slots(
         else:
             instances.append(slot)
     cube = _enclosing_cube([slot.cube for slot in instances]) if instances else None
+    if not options.zoomed:
+        instances = [replace(slot, cube=cube) for slot in instances]
     support = float(np.median([s.support_height for s in instances])) if instances else 0.0
     return SlotPlan(view_space, cube, support, tuple(instances), tuple(skipped))
 

@@ -36,11 +36,14 @@ class SampleOptions:
         with_scene_slot: whether samples have one.
         as_at_inference: overlapping masks are resolved and readings that cannot be are dropped,
             as the completion does before the network sees an observation.
+        view_centric: False lays the cubes along the axes of the scene's world, which lie at any yaw
+            to the camera, in place of the camera's heading (for ablations).
     """
 
     held_out: bool = False
     with_scene_slot: bool = True
     as_at_inference: bool = False
+    view_centric: bool = True
     scene: SceneOptions = field(default_factory=SceneOptions)
     shapes: ShapeOptions = field(default_factory=ShapeOptions)
     camera: CameraOptions = field(default_factory=CameraOptions)
@@ -197,7 +200,10 @@ def sample_slots(
     observation = view.observation
     if options.as_at_inference:
         observation = with_visible_masks(observation)
-    view_space = ViewSpace.from_gravity(observation.gravity_camera)
+    if options.view_centric:
+        view_space = ViewSpace.from_gravity(observation.gravity_camera)
+    else:
+        view_space = ViewSpace(observation.world_from_camera[:3, :3])
     plan = plan_slots(observation, view_space, options.fit)
     if not plan.instances:
         return None

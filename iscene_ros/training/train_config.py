@@ -108,11 +108,20 @@ def read_train_config(path: Path) -> TrainConfig:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: {error}".replace("\n", " ")) from error
-    return _build(TrainConfig, document, str(path))
+    return train_config(document, str(path))
 
 
-def _build(kind: type, value: Any, where: str) -> Any:
-    """A (nested) dataclass from plain YAML values."""
+def train_config(document: Any, where: str) -> TrainConfig:
+    """A run of plain YAML values; `where` names them in errors.
+
+    Raises:
+        InputError: an unknown, missing or wrong key.
+    """
+    return build(TrainConfig, document, where)
+
+
+def build(kind: type, value: Any, where: str) -> Any:
+    """A (nested) dataclass from plain YAML values; raises InputError."""
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected keys and values, got {value!r}")
     hints = get_type_hints(kind)
@@ -128,9 +137,9 @@ def _build(kind: type, value: Any, where: str) -> Any:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
-        return _build(hint, value, where)
+        return build(hint, value, where)
     if hint == tuple[PhaseConfig, ...]:
-        return tuple(_build(PhaseConfig, v, f"{where}[{i}]") for i, v in enumerate(value))
+        return tuple(build(PhaseConfig, v, f"{where}[{i}]") for i, v in enumerate(value))
     if isinstance(value, list):
         return tuple(value)
     return value

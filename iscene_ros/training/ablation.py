@@ -1,0 +1,153 @@
+"""Train and score every variant of an ablation with every seed; finished runs are kept."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from iscene_ros.completion import CompletionOptions, SceneCompleter
+from iscene_ros.errors import InputError
+from iscene_ros.evaluation.rendered_scenes import MODEL, EvaluationOptions, evaluate_scenes
+from iscene_ros.training.ablation_config import Ablation, Scoring, recipe_key
+from iscene_ros.training.train_config import TrainConfig
+from iscene_ros.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One trained and scored network; overlaps and F-scores in [0, 1], NaN = not measured.
+
+    Attributes:
+        variant, seed: which run.
+        steps, seconds: of training.
+        voxel_iou: mean over instance slots of the held-out samples, in the run's own cubes.
+        object_iou, f_5mm: means over the objects of the rendered scenes, meshes against truth.
+        unseen_iou: mean over those in `Scoring.unseen_layouts`.
+        objects, unseen_objects: how many.
+    """
+
+    variant: str
+    seed: int
+    steps: int
+    seconds: float
+    voxel_iou: float
+    object_iou: float
+    f_5mm: float
+    unseen_iou: float
+    objects: int
+    unseen_objects: int
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and on what runs are made.
+
+    Attributes:
+        directory: a folder a run below it.
+        cache: samples.
+        device: torch device name.
+        workers: processes that make samples.
+    """
+
+    directory: Path
+    cache: Path
+    device: str = "cpu"
+    workers: int = 1
+
+
+def run_ablation(ablation: Ablation, seeds: int, place: Workplace) -> Iterator[RunResult | None]:
+    """Result after result, seed by seed, so that a table of few seeds is there early.
+
+    None ends it: a signal asked for a stop. Called again, it goes on where it was.
+
+    Raises:
+        InputError: a run there was made by another recipe.
+    """
+    for seed in range(seeds):
+        for variant, config in zip(ablation.variants, ablation.configs, strict=True):
+            folder = place.directory / variant.name / f"seed_{seed}"
+            config = replace(config, seed=seed)
+            result = _finished(folder, config, ablation.scoring)
+            if result is None:
+                result = _made(variant.name, folder, config, ablation.scoring, place)
+            yield result
+            if result is None:
+                return
+
+
+def _made(
+    name: str, folder: Path, config: TrainConfig, scoring: Scoring, place: Workplace
+) -> RunResult | None:
+    trainer = Trainer(config, folder, place.cache, place.device, place.workers)
+    if not trainer.run():
+        return None
+    progress = trainer.progress
+    overlaps, f_scores, unseen = _scores(folder / "latest.safetensors", config, scoring, place)
+    result = RunResult(
+        variant=name,
+        seed=config.seed,
+        steps=progress.total_steps,
+        seconds=round(progress.total_seconds, 1),
+        voxel_iou=_last_voxel_iou(folder / "metrics.csv"),
+        object_iou=_mean(overlaps),
+        f_5mm=_mean(f_scores),
+        unseen_iou=_mean(overlaps[unseen]),
+        objects=len(overlaps),
+        unseen_objects=int(unseen.sum()),
+    )
+    document = {"recipe": recipe_key(config, scoring), **asdict(result)}
+    temporary = folder / "result.part"
+    temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / "result.json")
+    return result
+
+
+def _finished(folder: Path, config: TrainConfig, scoring: Scoring) -> RunResult | None:
+    """The result in a folder, if there is one; raises InputError for another recipe's."""
+    path, begun = folder / "result.json", folder / "recipe.txt"
+    key = recipe_key(config, scoring)
+    if begun.exists() and begun.read_text(encoding="utf-8").strip() != key:
+        raise InputError(
+            f"{folder}: a run of another recipe or budget; delete it, or choose another --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    begun.write_text(key + "\n", encoding="utf-8")
+    if not path.exists():
+        return None
+    document = json.loads(path.read_text(encoding="utf-8"))
+    del document["recipe"]
+    return RunResult(**document)
+
+
+def _scores(
+    model: Path, config: TrainConfig, scoring: Scoring, place: Workplace
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """IoU, F@5mm and whether the layout is an unseen one, (M,) each, of the scenes' objects."""
+    if not scoring.scenes:
+        return np.zeros(0), np.zeros(0), np.zeros(0, bool)
+    fit = config.held_out.samples.fit
+    options = CompletionOptions(relations=False, fit=fit)
+    completer = SceneCompleter.from_pretrained(str(model), place.device, options)
+    scenes = EvaluationOptions(scenes=scoring.scenes, seed=scoring.seed, baselines=False)
+    scored = [s for s in evaluate_scenes(completer, scenes) if s is not None]
+    objects = [o for scene in scored for o in scene.objects if o.method == MODEL]
+    return (
+        np.array([o.score.iou for o in objects]),
+        np.array([o.score.f_5mm for o in objects]),
+        np.array([o.layout in scoring.unseen_layouts for o in objects], bool),
+    )
+
+
+def _last_voxel_iou(metrics: Path) -> float:
+    with metrics.open(encoding="utf-8") as file:
+        return float(list(csv.DictReader(file))[-1]["held_out_iou"])
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
