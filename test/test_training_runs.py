@@ -12,6 +12,7 @@ import torch
 from tiny_run import CONFIG, make_samples
 from torch.testing import assert_close
 
+from iscene_ros.cli import main
 from iscene_ros.errors import InputError
 from iscene_ros.model.checkpoint import save_weights
 from iscene_ros.training.prefetch import Prefetched
@@ -142,3 +143,9 @@ def test_a_run_starts_from_a_checkpoint(cache, tmp_path):
     other = replace(CONFIG, initial=str(path), model=replace(CONFIG.model, grid_channels=16))
     with pytest.raises(InputError, match="another model than the config"):
         Trainer(other, tmp_path / "c", cache, workers=0)
+
+
+def test_the_command_says_how_to_use_several_gpus(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "torchrun --nproc-per-node 2 -m iscene_ros train" in capsys.readouterr().out

@@ -118,14 +118,14 @@ class Trainer:
 
     def _bar(self, phase: PhaseConfig) -> tqdm:
         bar = tqdm(
-            total=100,
-            unit="%",
+            total=100.0,
             desc=phase.name,
             mininterval=5,
             disable=not self.ranks.leads,
             file=sys.stderr,
+            bar_format="{desc}: {percentage:5.1f}%|{bar}| {elapsed}<{remaining}{postfix}",
         )
-        bar.update(int(100 * self._done(phase)))
+        bar.update(min(100 * self._done(phase), bar.total))
         return bar
 
     def _done(self, phase: PhaseConfig) -> float:
@@ -168,7 +168,7 @@ class Trainer:
         p.seconds, p.total_seconds = p.seconds + seconds, p.total_seconds + seconds
         self.log.step(total)
         bar.set_postfix(step=p.step, loss=f"{self.log.smooth_loss:.4f}", refresh=False)
-        bar.update(int(100 * self._done(phase)) - bar.n)
+        bar.update(min(100 * self._done(phase), bar.total) - bar.n)
         if evaluate:
             if leads:
                 self._evaluate(phase)
