@@ -10,6 +10,7 @@ import numpy as np
 
 from iscene_ros.distance_shape import DistanceShape
 from iscene_ros.errors import InputError, ModelError
+from iscene_ros.foreign_rims import without_foreign_rims
 from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.model.scene_sampler import (
@@ -75,6 +76,7 @@ class MiniShapes:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
         sampler = self._sampler(request.steps)
+        observation = without_foreign_rims(observation)
         plan = plan_slots(observation, view_space, self.fit)
         observation = without_impossible_readings(observation, plan)
         prepared = time.perf_counter()
