@@ -17,6 +17,7 @@ from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, samp
 from iscene_ros.model.volume_flow import VolumeSceneFlow, depth_to_space
 from iscene_ros.training.batches import make_batch
 from iscene_ros.training.draws import Draws
+from iscene_ros.training.held_out import held_out_score
 from iscene_ros.training.objective import ObjectiveOptions, flow_loss, predict, training_times
 from iscene_ros.training.shards import read_shard
 from iscene_ros.training.train_config import read_train_config
@@ -145,6 +146,16 @@ def test_the_channels_of_a_cell_become_its_voxels_in_order():
 def test_the_shipped_sizes_are_as_before():
     config = MiniConfig(flow=SceneFlowConfig())
     assert (config.patch, config.prediction) == (4, "x")
+
+
+def test_the_held_out_score_is_that_of_a_step_from_noise(cache):
+    """A velocity network that is given zeros for noise would be scored on what it never does."""
+    views = read_shard(CONFIG.shard_options(CONFIG.held_out, cache), 0)
+    cpu, seen = torch.device("cpu"), []
+    n = network("v")
+    n.down_grid.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][:, -2]))
+    held_out_score(n, views, True, cpu)
+    assert all(0.8 < grid.std() < 1.2 for grid in seen)
 
 
 def scene_of(batch) -> SlotInputs:

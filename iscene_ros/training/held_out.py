@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from iscene_ros.model.sampler import seeded_noise
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 from iscene_ros.training.batches import TrainingBatch, make_batch
 from iscene_ros.training.objective import predict
 from iscene_ros.training.samples import SlotSamples
+
+NOISE_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ def held_out_score(
     """Score the network on views that have scene slots; without their use where not wanted."""
     losses, overlaps = [], []
     side = network.config.flow.tokens_per_side
-    for view in views:
+    for number, view in enumerate(views):
         batch = make_batch([view], side, np.array([False]), device)
         if not use_scene_slot:
             batch = TrainingBatch(batch.volume[1:], batch.target[1:], batch.positions[1:], None)
-        nothing = torch.zeros_like(batch.target)
-        x0 = predict(network, nothing, torch.ones(len(nothing), device=device), batch)
+        noise = seeded_noise(tuple(batch.target.shape), NOISE_SEED, number).to(device)
+        x0 = predict(network, noise, torch.ones(len(noise), device=device), batch)
         instances = slice(1 if use_scene_slot else 0, None)
         x0, target = x0[instances], batch.target[instances]
         losses += (x0 - target).abs().mean((1, 2, 3)).tolist()
