@@ -27,6 +27,8 @@ class RimOptions:
         steepest: tangent of the angle between a surface and the image plane that is still a slope.
         highest_slope: a slope explains no more than this [m].
         min_core: readings that have to lie inside of the rim, or the rim is taken narrower.
+        least_share: a mask with fewer foreign readings than this share stays as it is; they do no
+            harm, and may be the sensor's errors.
     """
 
     width: float = 10.0
@@ -34,6 +36,7 @@ class RimOptions:
     steepest: float = 2.0
     highest_slope: float = 0.05
     min_core: int = 12
+    least_share: float = 0.02
 
 
 def without_foreign_rims(
@@ -41,8 +44,9 @@ def without_foreign_rims(
 ) -> Observation:
     """The rectified observation with masks whose rims agree in depth with their insides.
 
-    A pixel of the rim is left out where its reading jumps against the nearest reading inside; one
-    without a reading stays. A mask that is all rim stays as it is.
+    A pixel of the rim is left out where its reading jumps against the nearest reading inside, and
+    such pixels lead from it to the mask's border: islands further in are errors of the sensor. A
+    pixel without a reading stays, and so does a mask that is all rim.
     """
     options = options or RimOptions()
     masks = [_trimmed(observation, mask, options) for mask in observation.masks]
@@ -62,9 +66,19 @@ def _trimmed(observation: Observation, mask: np.ndarray, options: RimOptions) ->
     nearest = depth[rows, columns]
     slope = options.steepest * distance * nearest / observation.camera.k[0, 0]
     allowed = options.jump * nearest + np.minimum(slope, options.highest_slope)
+    foreign = _bordering(known & (np.abs(depth - nearest) > allowed), inside)
+    if np.count_nonzero(foreign) < options.least_share * np.count_nonzero(known):
+        return mask
     trimmed = mask.copy()
-    trimmed[window] &= ~(known & (np.abs(depth - nearest) > allowed))
+    trimmed[window] &= ~foreign
     return trimmed
+
+
+def _bordering(pixels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Those of the pixels that hang together with the outside of a mask."""
+    outside = np.pad(~inside, 1, constant_values=True)
+    labels, _ = ndimage.label(outside | np.pad(pixels, 1))
+    return pixels & np.isin(labels, np.unique(labels[outside]))[1:-1, 1:-1]
 
 
 def _core(inside: np.ndarray, known: np.ndarray, width: float, least: int) -> np.ndarray | None:

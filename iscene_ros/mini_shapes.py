@@ -76,9 +76,7 @@ class MiniShapes:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
         sampler = self._sampler(request.steps)
-        observation = without_foreign_rims(observation)
-        plan = plan_slots(observation, view_space, self.fit)
-        observation = without_impossible_readings(observation, plan)
+        plan, observation = self._planned(observation, view_space)
         prepared = time.perf_counter()
         instances, steps = len(plan.instances), sampler.flow.steps
         progress.expect(instances + (1 + instances) * steps if instances else 0)
@@ -91,6 +89,22 @@ class MiniShapes:
             prepare_seconds=prepared - started,
             network_seconds=time.perf_counter() - prepared,
         )
+
+    def _planned(
+        self, observation: Observation, view_space: ViewSpace
+    ) -> tuple[SlotPlan, Observation]:
+        """The cubes, and what is believed of the observation."""
+        trimmed = without_foreign_rims(observation)
+        foreign = (observation.masks & ~trimmed.masks).any(axis=0)
+        readings = np.where(foreign, np.float32(0), observation.depth)
+        plan = plan_slots(
+            replace(trimmed, depth=readings, allow_no_depth=True), view_space, self.fit
+        )
+        believed = without_impossible_readings(observation, plan).depth
+        # An impossible reading in a rim is nobody's: the pixel stays the instance's.
+        nobodys = (observation.depth > 0) & (believed == 0)
+        masks = trimmed.masks | (observation.masks & nobodys)
+        return plan, replace(observation, depth=believed, masks=masks)
 
     def distances(
         self,
