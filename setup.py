@@ -58,8 +58,8 @@ setup(
         "evaluate": ["coacd>=1.0.5", "mujoco>=3.1"],
         # The published model: its weights, and its way to resize pictures.
         "release": ["huggingface-hub>=0.23", "opencv-python-headless>=4.5"],
-        # Muon came with torch 2.9.
-        "train": ["matplotlib>=3.7", "torch>=2.9"],
+        # Muon came with torch 2.9; mujoco settles piles, without it objects are placed.
+        "train": ["matplotlib>=3.7", "mujoco>=3.1", "torch>=2.9"],
         "test": [
             "coacd>=1.0.5",
             "huggingface-hub>=0.23",
