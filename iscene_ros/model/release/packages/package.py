@@ -7,8 +7,8 @@ from pathlib import Path
 
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import joint_checksum
-from iscene_ros.model.release.packages import package_config as settings
 from iscene_ros.model.release.config import ReleaseConfig
+from iscene_ros.model.release.packages import package_config as settings
 from iscene_ros.model.release.packages.section import Section, read_json, read_yaml
 from iscene_ros.model.release.packages.source import FolderSource, Report, Source
 from iscene_ros.model.release.packages.sources import open_source
