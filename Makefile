@@ -15,8 +15,9 @@ PACKAGE := setup.py setup.cfg pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/iscene demo
 
+# Two processes of one thread each: faster on two cores than one of two.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -69,6 +69,7 @@ setup(
             "opencv-python-headless>=4.5",
             "pddl>=0.4",
             "pytest>=7.4",
+            "pytest-xdist>=3.3",
             "rosbags>=0.11",
             "ruff>=0.6",
             "setuptools>=70.1",
