@@ -4,12 +4,15 @@ HYPOTHESIS_PROFILE=explore looks for new ones.
 """
 
 import os
+import signal
 
 from hypothesis import settings
 
 from iscene_ros.waiting_threads import wait_passively
 
 wait_passively()
+# A shell that starts tests in the background has them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("same", derandomize=True)
 settings.register_profile("explore", max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
