@@ -7,27 +7,11 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from iscene_ros.errors import InputError
 from iscene_ros.model_choice import DEVICES, ENVELOPES, PRESETS, SHIPPED_MODEL, ModelChoice
 from iscene_ros.observation import Observation
-from iscene_ros.scene import Scene
-
-
-class Completer(Protocol):
-    """What completes observations: `SceneCompleter`, or a test's stand-in."""
-
-    def complete(
-        self,
-        observation: Observation,
-        steps: int | None = None,
-        seed: int = 0,
-        faces: int = 5000,
-        progress: Callable[[int, int, str], None] | None = None,
-    ) -> Scene:
-        """See `SceneCompleter.complete`."""
-
+from iscene_ros.session.recovery import Completer, RecoveringCompleter
 
 LoadCompleter = Callable[[ModelChoice], Completer]
 
@@ -135,7 +119,6 @@ def complete_to(
     from iscene_ros.files.result_directory import check_writable
     from iscene_ros.files.scene_io import write_scene
     from iscene_ros.planning.pddl import pddl_problem
-    from iscene_ros.session.recovery import RecoveringCompleter
 
     if args.pddl:
         check_pddl_files(args.pddl, directory)

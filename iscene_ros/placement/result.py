@@ -70,8 +70,34 @@ class Similarity:
         return replace(self, translation=self.translation + offset_view)
 
 
+class _Placed:
+    """What has a similarity from the cube to view space."""
+
+    similarity: Similarity
+
+    @property
+    def scale(self) -> float:
+        """Edge of the cube [m]."""
+        return self.similarity.scale
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """(3, 3) float64 rotation of view space from the cube."""
+        return self.similarity.rotation
+
+    @property
+    def translation(self) -> np.ndarray:
+        """(3,) float64, the cube's centre in view space [m]."""
+        return self.similarity.translation
+
+    @property
+    def view_from_cube(self) -> np.ndarray:
+        """(4, 4) float64 similarity transform."""
+        return self.similarity.view_from_cube
+
+
 @dataclass(frozen=True)
-class ObjectPlacement:
+class ObjectPlacement(_Placed):
     """Where one object is, and how well it fits.
 
     Attributes:
@@ -87,29 +113,9 @@ class ObjectPlacement:
     residual_m: float
     agreement: float
 
-    @property
-    def scale(self) -> float:
-        """Edge of the cube for this object [m]."""
-        return self.similarity.scale
-
-    @property
-    def rotation(self) -> np.ndarray:
-        """(3, 3) float64 rotation."""
-        return self.similarity.rotation
-
-    @property
-    def translation(self) -> np.ndarray:
-        """(3,) float64 [m]."""
-        return self.similarity.translation
-
-    @property
-    def view_from_cube(self) -> np.ndarray:
-        """(4, 4) float64 similarity transform."""
-        return self.similarity.view_from_cube
-
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(_Placed):
     """A scene laid over a view.
 
     Attributes:
@@ -132,18 +138,3 @@ class Placement:
     def is_metric(self) -> bool:
         """Whether lengths are metres; else the cube's edge is the unit."""
         return self.method != "unit"
-
-    @property
-    def scale(self) -> float:
-        """Edge of the cube [m]."""
-        return self.similarity.scale
-
-    @property
-    def rotation(self) -> np.ndarray:
-        """(3, 3) float64 rotation of view space from the cube."""
-        return self.similarity.rotation
-
-    @property
-    def translation(self) -> np.ndarray:
-        """(3,) float64, the cube's centre in view space [m]."""
-        return self.similarity.translation
