@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from iscene_ros.believed_observation import plan_believed_slots
 from iscene_ros.distance_shape import DistanceShape
 from iscene_ros.errors import InputError, ModelError
-from iscene_ros.foreign_rims import without_foreign_rims
-from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.model.scene_sampler import (
     SceneSamplerOptions,
@@ -23,7 +22,7 @@ from iscene_ros.model_choice import Envelope
 from iscene_ros.observation import Observation
 from iscene_ros.predicted_shapes import Prediction, PredictionRequest, Progress
 from iscene_ros.slot_batch import slot_batch
-from iscene_ros.slots import FitOptions, SlotPlan, plan_slots
+from iscene_ros.slots import FitOptions, SlotPlan
 from iscene_ros.view_space import ViewSpace
 
 
@@ -76,7 +75,7 @@ class MiniShapes:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
         sampler = self._sampler(request.steps)
-        plan, observation = self._planned(observation, view_space)
+        plan, observation = plan_believed_slots(observation, view_space, self.fit)
         prepared = time.perf_counter()
         instances, steps = len(plan.instances), sampler.flow.steps
         progress.expect(instances + (1 + instances) * steps if instances else 0)
@@ -89,22 +88,6 @@ class MiniShapes:
             prepare_seconds=prepared - started,
             network_seconds=time.perf_counter() - prepared,
         )
-
-    def _planned(
-        self, observation: Observation, view_space: ViewSpace
-    ) -> tuple[SlotPlan, Observation]:
-        """The cubes, and what is believed of the observation."""
-        trimmed = without_foreign_rims(observation)
-        foreign = (observation.masks & ~trimmed.masks).any(axis=0)
-        readings = np.where(foreign, np.float32(0), observation.depth)
-        plan = plan_slots(
-            replace(trimmed, depth=readings, allow_no_depth=True), view_space, self.fit
-        )
-        believed = without_impossible_readings(observation, plan).depth
-        # An impossible reading in a rim is nobody's: the pixel stays the instance's.
-        nobodys = (observation.depth > 0) & (believed == 0)
-        masks = trimmed.masks | (observation.masks & nobodys)
-        return plan, replace(observation, depth=believed, masks=masks)
 
     def distances(
         self,

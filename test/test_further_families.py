@@ -71,6 +71,13 @@ def test_further_families_are_neither_held_out_nor_old():
     assert len(FURTHER_FAMILIES) >= 30
 
 
+def test_a_miniature_with_a_wall_thicker_than_its_radius_is_still_hollow():
+    line = [(0, 0), (0.0036, 0), (0.0032, 0.018), (0.0037, 0.037)]
+    vessel = Solid(hollowed(line, 0.0048, [], core=(0.0037, 0.0)))
+    assert vessel.distance(torch.tensor([[0.0, 0.0, 0.03]])) > 0
+    assert vessel.distance(torch.tensor([[0.007, 0.0, 0.03]])) < 0
+
+
 def test_walls_of_vessels_are_about_as_thick_as_asked():
     vessel = Solid(hollowed([(0, 0), (0.05, 0), (0.05, 0.1)], 0.002, []))
     for r, z in ((0.0501, 0.05), (0.0479, 0.05), (0.0, 0.003), (0.0, 0.05), (0.0, 0.2)):

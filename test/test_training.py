@@ -86,6 +86,20 @@ def test_a_missing_shard_is_made_when_there_are_no_workers(tmp_path):
     assert options.path(0).exists()
 
 
+def test_several_sets_are_read_as_one_each_at_its_share(cache):
+    many, few = options_of(SCENES, cache), options_of(INSTANCES, cache)
+    shards = ShardSet([replace(many, count=4), replace(few, count=2)], workers=0)
+    assert len(shards) == 6
+    owners = [shards._path(i).parent.name for i in range(6)]
+    assert owners == ["scenes", "instances", "scenes", "scenes", "instances", "scenes"]
+    assert_close(shards.read(0)[0].target, read_shard(many, 0)[0].target)
+
+
+def test_a_phase_refuses_sets_with_and_without_scene_slots():
+    with pytest.raises(ValueError, match="more_data"):
+        PhaseConfig("scenes", SCENES, 1.0, more_data=(INSTANCES,))
+
+
 def test_a_shard_of_another_resolution_is_refused(cache):
     with pytest.raises(InputError, match="expected 32"):
         read_shard(replace(options_of(SCENES, cache), resolution=32), 0)
@@ -138,7 +152,7 @@ def test_packing_respects_the_budget_and_loses_nothing(cache):
 
 
 def test_later_passes_over_the_shards_are_shuffled_but_complete(cache):
-    order = shard_order(replace(options_of(SCENES, cache), count=20), 0)
+    order = shard_order(20, SCENES.seed, 0)
     first, second = ([next(order)[1] for _ in range(20)] for _ in range(2))
     assert first == list(range(20)) and sorted(second) == first and second != first
 

@@ -112,6 +112,8 @@ def smoothed(polyline: Sequence[Sequence[float]], rounds: int = 1) -> np.ndarray
 def wall_profile(outer: Sequence[Sequence[float]], thickness: float) -> np.ndarray:
     """Closed profile of a vessel wall inside an outer line from (0, bottom) up to the rim."""
     outer = np.asarray(outer, float)
+    # The wall of a miniature may be thicker than its radius, and nothing would be hollow.
+    thickness = min(thickness, 0.6 * outer[:, 0].max())
     tangent = np.gradient(outer, axis=0)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], 1)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)

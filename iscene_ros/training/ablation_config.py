@@ -148,7 +148,10 @@ def _own_samples(config: TrainConfig) -> TrainConfig:
         grids = [config.model.resolution, config.model.truncation]
         return replace(data, name=f"{data.name}-{_digest([asdict(data), grids])}")
 
-    phases = tuple(replace(p, data=named(p.data)) for p in config.phases)
+    phases = tuple(
+        replace(p, data=named(p.data), more_data=tuple(named(d) for d in p.more_data))
+        for p in config.phases
+    )
     return replace(config, phases=phases, held_out=named(config.held_out))
 
 

@@ -13,7 +13,7 @@ from iscene_ros.model.observation_volume import SlotVolumes
 from iscene_ros.model.volume_flow import token_positions
 from iscene_ros.training.draws import BatchDraws, batch_draws
 from iscene_ros.training.samples import SlotSamples
-from iscene_ros.training.shards import ShardOptions, ShardSet
+from iscene_ros.training.shards import ShardSet
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class TrainingBatch:
     scene_of_slot: Tensor | None
 
 
-def shard_order(options: ShardOptions, start: int, stride: int = 1) -> Iterator[tuple[int, int]]:
+def shard_order(count: int, seed: int, start: int, stride: int = 1) -> Iterator[tuple[int, int]]:
     """(step of the order, shard index) for ever: first in order of making, then shuffled passes.
 
     With a stride, only every `stride`-th step: the others belong to other processes.
     """
     position = start
     while True:
-        lap, place = divmod(position, options.count)
-        order = np.arange(options.count)
+        lap, place = divmod(position, count)
+        order = np.arange(count)
         if lap:
-            order = np.random.default_rng([options.seed, lap]).permutation(options.count)
+            order = np.random.default_rng([seed, lap]).permutation(count)
         yield position, int(order[place])
         position += stride
 
@@ -78,10 +78,9 @@ def packed_views(
     shards: ShardSet, start: Place, slots: int, stride: int = 1, seed: int = 0
 ) -> Iterator[Pack]:
     """Packs of at most `slots` slots for ever, from `start` on; `seed` is that of their draws."""
-    options = shards.options
-    for position, index in shard_order(options, start.shard, stride):
+    for position, index in shard_order(len(shards), shards.seed, start.shard, stride):
         views = shards.read(index)
-        packs = _packs(views, options.seed, position, slots)
+        packs = _packs(views, shards.seed, position, slots)
         first = start.pack if position == start.shard else 0
         for number in range(first, len(packs)):
             last = number + 1 == len(packs)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iscene_ros.kept_memory import keep_freed_memory
 from iscene_ros.training.ranks import Ranks
 from iscene_ros.training.train_config import read_train_config
 
@@ -45,11 +46,14 @@ def run(args: argparse.Namespace) -> int:
         from iscene_ros.training.data_sheet import data_sheet
 
         config = read_train_config(args.config)
-        data_sheet([(p.data.seed, p.data.samples) for p in config.phases]).save(args.show_data)
+        data_sheet([(d.seed, d.samples) for p in config.phases for d in p.sets]).save(
+            args.show_data
+        )
         return 0
 
     from iscene_ros.training.trainer import Trainer
 
+    keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     device = args.device

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iscene_ros.believed_observation import plan_believed_slots
 from iscene_ros.camera import Camera
 from iscene_ros.errors import InputError
-from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.model.observation_volume import SlotVolumes
 from iscene_ros.observation import Observation
 from iscene_ros.slot_batch import SlotBatch, slot_batch
@@ -34,8 +34,8 @@ class SampleOptions:
     Attributes:
         held_out: the shape families that training never sees, without `shapes`.
         with_scene_slot: whether samples have one.
-        as_at_inference: overlapping masks are resolved and readings that cannot be are dropped,
-            as the completion does before the network sees an observation.
+        as_at_inference: overlapping masks are resolved, their rims trimmed and readings that cannot
+            be dropped, as the completion does before the network sees an observation.
         view_centric: False lays the cubes along the axes of the scene's world, which lie at any yaw
             to the camera, in place of the camera's heading (for ablations).
     """
@@ -204,11 +204,12 @@ def sample_slots(
         view_space = ViewSpace.from_gravity(observation.gravity_camera)
     else:
         view_space = ViewSpace(observation.world_from_camera[:3, :3])
-    plan = plan_slots(observation, view_space, options.fit)
+    if options.as_at_inference:
+        plan, observation = plan_believed_slots(observation, view_space, options.fit)
+    else:
+        plan = plan_slots(observation, view_space, options.fit)
     if not plan.instances:
         return None
-    if options.as_at_inference:
-        observation = without_impossible_readings(observation, plan)
     batch = slot_batch(observation, plan, options.with_scene_slot, device)
     truths = [view.truths[slot.index] for slot in plan.instances]
     target = _targets(truths, batch, view_space, options.with_scene_slot, resolution, truncation)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,36 +82,57 @@ def read_shard(options: ShardOptions, index: int) -> list[SlotSamples]:
 
 
 class ShardSet:
-    """All shards of a set; worker processes make the missing ones in order, ahead of the reader.
+    """All shards of one or several sets; workers make the missing ones ahead of the reader.
 
-    Without workers a shard is made when it is read. Of several processes that train together, each
-    makes those that it is the first to read.
+    Shards of several sets are spread evenly among each other. Without workers a shard is made when
+    it is read. Of several processes that train together, each makes those that it is the first to
+    read.
+
+    Attributes:
+        seed: of the first set; the order in which shards are read depends on it.
     """
 
-    def __init__(self, options: ShardOptions, workers: int, ranks: Ranks | None = None) -> None:
-        self.options = options
+    def __init__(
+        self, sets: ShardOptions | Sequence[ShardOptions], workers: int, ranks: Ranks | None = None
+    ) -> None:
+        sets = [sets] if isinstance(sets, ShardOptions) else list(sets)
+        self.seed = sets[0].seed
+        self._shards = _interleaved(sets)
         ranks = ranks or Ranks()
-        own = range(ranks.rank, options.count, ranks.count)
-        missing = [i for i in own if not options.path(i).exists()]
+        own = range(ranks.rank, len(self), ranks.count)
+        missing = [i for i in own if not self._path(i).exists()]
         self._pool = None
         self._jobs: dict[int, Future] = {}
         if missing and workers:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(workers, context, initializer=_be_a_worker)
-            self._jobs = {i: self._pool.submit(write_shard, options, i) for i in missing}
+            self._jobs = {i: self._pool.submit(write_shard, *self._shards[i]) for i in missing}
+
+    def __len__(self) -> int:
+        return len(self._shards)
 
     def read(self, index: int) -> list[SlotSamples]:
         """The views of shard `index`; raises what its worker raised."""
         if index in self._jobs:
             self._jobs[index].result()
-        elif not self.options.path(index).exists():
-            write_shard(self.options, index)
-        return read_shard(self.options, index)
+        elif not self._path(index).exists():
+            write_shard(*self._shards[index])
+        return read_shard(*self._shards[index])
 
     def close(self) -> None:
         """Stop the workers; what is finished stays."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _path(self, index: int) -> Path:
+        options, number = self._shards[index]
+        return options.path(number)
+
+
+def _interleaved(sets: Sequence[ShardOptions]) -> list[tuple[ShardOptions, int]]:
+    """Every shard of every set: in each set's order, at its even share of the whole."""
+    places = [((n + 0.5) / s.count, k, n) for k, s in enumerate(sets) for n in range(s.count)]
+    return [(sets[k], n) for _, k, n in sorted(places)]
 
 
 def _be_a_worker() -> None:

@@ -33,6 +33,7 @@ class PhaseConfig:
     Attributes:
         name: "instances" (the pretrained instance generator) or "scenes" (reprogrammed).
         data: training samples; they have scene slots exactly where the network shall use them.
+        more_data: further sets of the same kind, read with `data` as one.
         share: of the run's budget; 0 leaves the phase out.
         learning_rate: at the plateau.
         warmup_steps: linear rise to it; the last `decay_share` of the phase falls to zero.
@@ -46,6 +47,17 @@ class PhaseConfig:
     warmup_steps: int = 100
     decay_share: float = 0.3
     objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
+    more_data: tuple[DataConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds = {d.samples.with_scene_slot for d in self.sets}
+        if len(kinds) > 1:
+            raise ValueError("more_data: all sets of a phase have scene slots, or none has")
+
+    @property
+    def sets(self) -> tuple[DataConfig, ...]:
+        """All of its samples."""
+        return (self.data, *self.more_data)
 
 
 @dataclass(frozen=True)
@@ -138,8 +150,9 @@ def build(kind: type, value: Any, where: str) -> Any:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint):
         return build(hint, value, where)
-    if hint == tuple[PhaseConfig, ...]:
-        return tuple(build(PhaseConfig, v, f"{where}[{i}]") for i, v in enumerate(value))
+    for kind in (PhaseConfig, DataConfig):
+        if hint == tuple[kind, ...]:
+            return tuple(build(kind, v, f"{where}[{i}]") for i, v in enumerate(value))
     if isinstance(value, list):
         return tuple(value)
     return value

@@ -97,9 +97,8 @@ class Trainer:
         if self._done(phase) >= 1:
             return True
         self.teacher = self._teacher(phase) if phase.objective.distill_steps else None
-        shards = ShardSet(
-            self.config.shard_options(phase.data, self.cache), self.workers, self.ranks
-        )
+        sets = [self.config.shard_options(data, self.cache) for data in phase.sets]
+        shards = ShardSet(sets, self.workers, self.ranks)
         seed, slots = self.config.seed, self.config.batch_slots
         packs = packed_views(shards, self.place, slots, self.ranks.count, seed)
         with Prefetched(packs) as stream, self._bar(phase) as bar:
