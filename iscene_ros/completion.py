@@ -22,6 +22,7 @@ from iscene_ros.relations.build import with_relations
 from iscene_ros.release_shapes import ReleaseOptions, ReleaseShapes
 from iscene_ros.scene import Scene, Timings
 from iscene_ros.scene_objects import ObjectMaker
+from iscene_ros.second_look import SecondLookOptions
 from iscene_ros.slots import FitOptions
 from iscene_ros.support_plane import find_support_plane
 from iscene_ros.view_space import ViewSpace
@@ -40,6 +41,7 @@ class CompletionOptions:
         relations: whether the scene gets the edges of its graph.
         release: of a published model, which takes nothing of `sampler`.
         envelope: which surface of iscene-mini; a published model has the mean alone.
+        second_look: when iscene-mini looks again at an instance.
     """
 
     sampler: SceneSamplerOptions = SceneSamplerOptions()
@@ -47,6 +49,7 @@ class CompletionOptions:
     relations: bool = True
     release: ReleaseOptions = ReleaseOptions()
     envelope: Envelope = Envelope.MEAN
+    second_look: SecondLookOptions = SecondLookOptions()
 
 
 class SceneCompleter:
@@ -190,7 +193,9 @@ class SceneCompleter:
 
 def _shape_model(model: LoadedModel | ReleaseModel, options: CompletionOptions) -> ShapeModel:
     if not isinstance(model, ReleaseModel):
-        return MiniShapes(model, options.sampler, options.fit, options.envelope)
+        return MiniShapes(
+            model, options.sampler, options.fit, options.envelope, options.second_look
+        )
     if options.envelope is not Envelope.MEAN:
         raise InputError(
             f"envelope: {options.envelope.value}, but a released model does not say how certain "

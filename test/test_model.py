@@ -24,10 +24,10 @@ from iscene_ros.model.observation_volume import (
 from iscene_ros.model.sampler import SamplerOptions, sample, seeded_noise
 from iscene_ros.model.scene_flow import SceneFlowTransformer
 from iscene_ros.model.scene_sampler import (
+    SceneSampler,
     SceneSamplerOptions,
     SlotInputs,
     sample_scene,
-    sample_with_disagreement,
 )
 from iscene_ros.model.volume_flow import (
     VolumeSceneFlow,
@@ -213,35 +213,56 @@ def test_noise_depends_on_seed_and_number_alone():
 def test_instances_in_chunks_equal_instances_at_once(steps):
     network, inputs = tiny_network(), tiny_inputs(6)
     flow = SamplerOptions(steps=steps, guidance=1.0)
-    together = sample_scene(network, inputs, SceneSamplerOptions(flow, chunk=8), 0)
-    chunks = sample_scene(network, inputs, SceneSamplerOptions(flow, chunk=2), 0)
+    together = sample_scene(network, inputs, SceneSamplerOptions(flow, chunk=8), 0).x0
+    chunks = sample_scene(network, inputs, SceneSamplerOptions(flow, chunk=2), 0).x0
     assert together.shape == (5, 16, 16, 16)
     assert_close(chunks, together, atol=1e-5, rtol=1e-5)
 
 
 def test_instances_depend_on_the_scene_slot():
     network, inputs = tiny_network(), tiny_inputs(2)
-    before = sample_scene(network, inputs, SceneSamplerOptions(), 0)
+    before = sample_scene(network, inputs, SceneSamplerOptions(), 0).x0
     inputs.volume[0] += 1
-    assert not torch.allclose(before, sample_scene(network, inputs, SceneSamplerOptions(), 0))
+    assert not torch.allclose(before, sample_scene(network, inputs, SceneSamplerOptions(), 0).x0)
 
 
 def test_with_mirror_averaging_a_mirrored_scene_gives_the_mirrored_answer():
     network, inputs = tiny_network(), tiny_inputs(3)
-    straight = sample_scene(network, inputs, SceneSamplerOptions(), 0)
-    mirrored = sample_scene(network, inputs.mirrored(), SceneSamplerOptions(), 0)
+    straight = sample_scene(network, inputs, SceneSamplerOptions(), 0).x0
+    mirrored = sample_scene(network, inputs.mirrored(), SceneSamplerOptions(), 0).x0
     assert_close(mirrored.flip(1), straight, atol=1e-5, rtol=1e-5)
 
 
 def test_the_disagreement_is_half_of_what_the_mirrored_view_changes():
     network, inputs = tiny_network(), tiny_inputs(3)
-    sampled = sample_with_disagreement(network, inputs, SceneSamplerOptions(), 0)
-    assert torch.equal(sampled.x0, sample_scene(network, inputs, SceneSamplerOptions(), 0))
+    sampled = sample_scene(network, inputs, SceneSamplerOptions(), 0)
     assert sampled.disagreement.abs().max() > 1e-3
-    mirrored = sample_with_disagreement(network, inputs.mirrored(), SceneSamplerOptions(), 0)
+    mirrored = sample_scene(network, inputs.mirrored(), SceneSamplerOptions(), 0)
     assert_close(mirrored.disagreement.flip(1), -sampled.disagreement, atol=1e-5, rtol=1e-5)
-    alone = sample_with_disagreement(network, inputs, SceneSamplerOptions(mirror_average=False), 0)
+    alone = sample_scene(network, inputs, SceneSamplerOptions(mirror_average=False), 0)
     assert not alone.disagreement.any()
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_instances_may_be_looked_at_again_in_the_scene_that_is_remembered(steps):
+    network, inputs = tiny_network(), tiny_inputs(4)
+    options = SceneSamplerOptions(SamplerOptions(steps=steps))
+    sampler = SceneSampler(network, options, 0)
+    sampler.remember_scene(inputs.rows(slice(0, 1)))
+    sampler.instances(inputs.rows(slice(1, None)))
+    again = sampler.instances(inputs.rows(slice(2, 3)))
+    assert_close(again.x0[0], sample_scene(network, inputs, options, 0).x0[1])
+
+
+def test_what_is_remembered_of_a_slot_is_what_a_whole_pass_remembers():
+    network, inputs = tiny_network(), tiny_inputs(2)
+    slots = (inputs.volume[:, 0], torch.full((2,), 0.7), inputs.volume, inputs.positions)
+    with torch.inference_mode():
+        whole, part = network(*slots)[1], network.remember(*slots)
+    assert len(part.blocks) == len(whole.blocks) > 0
+    for one, other in zip(part.blocks, whole.blocks, strict=True):
+        assert_close(one.keys, other.keys)
+        assert_close(one.values, other.values)
 
 
 def test_progress_counts_every_slot_and_step():

@@ -167,7 +167,7 @@ def scene_of(batch) -> SlotInputs:
 
 def sampled(n: VolumeSceneFlow, inputs: SlotInputs, steps: int) -> torch.Tensor:
     options = SceneSamplerOptions(SamplerOptions(steps=steps), mirror_average=False)
-    return torch.stack([sample_scene(n, inputs, options, seed) for seed in range(3)])
+    return torch.stack([sample_scene(n, inputs, options, seed).x0 for seed in range(3)])
 
 
 def test_one_step_of_a_distilled_network_comes_close_to_many_of_its_teacher(cache, batch, tmp_path):

@@ -113,6 +113,12 @@ class SceneFlowTransformer(nn.Module):
         x, memory = self.run(range(len(self.blocks)), x, time_embedding, scene, context)
         return self.project(x), memory
 
+    def remember(self, tokens: Tensor, time: Tensor, positions: Tensor | None) -> SceneMemory:
+        """What `forward` remembers of slots that have no scene, without the blocks behind it."""
+        blocks = range(self.config.scene_context_range.stop)
+        x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
+        return self.run(blocks, x, time_embedding, None, None)[1]
+
     def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """(S, L, C_in) -> (S, L, C), what the first block gets."""
         x = self.input_layer(tokens.to(self.input_layer.weight.dtype))

@@ -56,24 +56,8 @@ class SlotInputs:
         return SlotInputs(self.volume.flip(2), grid * flip_x, self.numbers)
 
 
-@torch.inference_mode()
-def sample_scene(
-    network: VolumeSceneFlow,
-    inputs: SlotInputs,
-    options: SceneSamplerOptions,
-    seed: int,
-    advance: Callable[[int], None] | None = None,
-) -> Tensor:
-    """x0 (S - 1, R, R, R) of the instance slots, on the CPU.
-
-    `advance` is called with the number of network evaluations (slots x steps) just finished.
-    """
-    sampler = _SceneSampler(network, options, seed, advance or (lambda _: None))
-    return sampler.instances(inputs)[0].float().cpu()
-
-
 @dataclass(frozen=True)
-class SampledScene:
+class SampledSlots:
     """What was predicted for I instance slots, on the CPU.
 
     Attributes:
@@ -86,48 +70,53 @@ class SampledScene:
     disagreement: Tensor
 
 
-@torch.inference_mode()
-def sample_with_disagreement(
+def sample_scene(
     network: VolumeSceneFlow,
     inputs: SlotInputs,
     options: SceneSamplerOptions,
     seed: int,
     advance: Callable[[int], None] | None = None,
-) -> SampledScene:
-    """As `sample_scene`, and how far the two predictions behind it lie apart."""
-    sampler = _SceneSampler(network, options, seed, advance or (lambda _: None))
-    x0, disagreement = sampler.instances(inputs)
-    return SampledScene(x0.float().cpu(), disagreement.float().cpu())
+) -> SampledSlots:
+    """The instance slots of a scene whose slot is row 0; see `SceneSampler`."""
+    sampler = SceneSampler(network, options, seed, advance)
+    sampler.remember_scene(inputs.rows(slice(0, 1)))
+    return sampler.instances(inputs.rows(slice(1, None)))
 
 
-class _SceneSampler:
-    """One scene: what its slot remembers at each time serves all chunks of instances."""
+class SceneSampler:
+    """Samples slots of one scene: what its slot remembers at each time serves all its instances.
+
+    `advance` is called with the number of network evaluations (slots x steps) just finished.
+    """
 
     def __init__(
         self,
         network: VolumeSceneFlow,
         options: SceneSamplerOptions,
         seed: int,
-        advance: Callable[[int], None],
+        advance: Callable[[int], None] | None = None,
     ) -> None:
-        self.network, self.options, self.seed, self.advance = network, options, seed, advance
+        self.network, self.options, self.seed = network, options, seed
+        self.advance = advance or (lambda _: None)
         self.remembered: dict[tuple[float, bool, bool], SceneMemory] = {}
 
-    def instances(self, inputs: SlotInputs) -> tuple[Tensor, Tensor]:
-        """Sample the scene slot, keep what it remembers at each time, then the instances.
+    @torch.inference_mode()
+    def remember_scene(self, inputs: SlotInputs) -> None:
+        """Look at the scene's slot, the only row of the inputs."""
+        self._sample(inputs, is_scene=True)
 
-        Returns:
-            x0 of the instances and the disagreement of the last step.
-        """
-        self._sample(inputs.rows(slice(0, 1)), is_scene=True)
+    @torch.inference_mode()
+    def instances(self, inputs: SlotInputs) -> SampledSlots:
+        """Sample instance slots, chunk by chunk, in the scene that is remembered."""
         chunks = []
-        for start in range(1, len(inputs.numbers), self.options.chunk):
+        for start in range(0, len(inputs.numbers), self.options.chunk):
             part = inputs.rows(slice(start, start + self.options.chunk))
             chunks.append(self._sample(part, is_scene=False))
-        x0, disagreement = zip(*chunks, strict=True)
-        return torch.cat(x0), torch.cat(disagreement)
+        x0, disagreement = (torch.cat(parts).float().cpu() for parts in zip(*chunks, strict=True))
+        return SampledSlots(x0, disagreement)
 
     def _sample(self, inputs: SlotInputs, is_scene: bool) -> tuple[Tensor, Tensor]:
+        """x0 and the disagreement of the last step."""
         side = inputs.volume.shape[-1]
         noise = [seeded_noise((side,) * 3, self.seed, n) for n in inputs.numbers]
         mirrored = inputs.mirrored() if self.options.mirror_average else None
@@ -158,9 +147,12 @@ class _SceneSampler:
         time, conditional, _ = key
         volume = inputs.volume if conditional else torch.zeros_like(inputs.volume)
         times = torch.full((len(noisy),), time, device=noisy.device)
-        if is_scene:
-            x0, self.remembered[key] = self.network(noisy, times, volume, inputs.positions)
-            return x0
-        rows = torch.zeros(len(noisy), dtype=torch.int64, device=noisy.device)
-        scene = self.remembered[key].rows(rows)
-        return self.network(noisy, times, volume, inputs.positions, scene)[0]
+        slots = (noisy, times, volume, inputs.positions)
+        if not is_scene:
+            rows = torch.zeros(len(noisy), dtype=torch.int64, device=noisy.device)
+            return self.network(*slots, self.remembered[key].rows(rows))[0]
+        if time == self.options.flow.plan()[-1].time:  # nobody asks where the scene's slot ends
+            self.remembered[key] = self.network.remember(*slots)
+            return noisy
+        x0, self.remembered[key] = self.network(*slots)
+        return x0

@@ -43,25 +43,39 @@ class VolumeSceneFlow(nn.Module):
         scene: SceneMemory | None = None,  # of each slot's scene; None = no scene context
     ) -> tuple[Tensor, SceneMemory]:
         """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
+        grid, tokens = self._encoded(noisy, time, volume)
+        tokens, memory = self.transformer(tokens, time, positions, scene)
+        predicted = self._decoded(tokens, grid, volume)
+        if self.config.prediction == "v":
+            predicted = noisy - time[:, None, None, None] * predicted
+        return predicted, memory
+
+    def remember(
+        self, noisy: Tensor, time: Tensor, volume: Tensor, positions: Tensor
+    ) -> SceneMemory:
+        """The memory that `forward` returns for the same arguments, for less than half the work."""
+        _, tokens = self._encoded(noisy, time, volume)
+        return self.transformer.remember(tokens, time, positions)
+
+    def _encoded(self, noisy: Tensor, time: Tensor, volume: Tensor) -> tuple[Tensor, Tensor]:
+        """The grid at half resolution (S, C, R/2, R/2, R/2) and its tokens (S, L, C_tokens)."""
         t = time[:, None, None, None, None]
         # Pure noise tells nothing: fading it out makes one step from t = 1 the conditional mean.
         fade = 1 - t if self.config.prediction == "x" else 1
         faded = fade * noisy[:, None]
         x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
         grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
-        tokens = self.down_tokens(F.silu(grid))
-        side = tokens.shape[-1]
-        flat = tokens.flatten(2).transpose(1, 2)
-        flat, memory = self.transformer(flat, time, positions, scene)
-        tokens = flat.transpose(1, 2).unflatten(2, (side, side, side))
+        return grid, self.down_tokens(F.silu(grid)).flatten(2).transpose(1, 2)
+
+    def _decoded(self, tokens: Tensor, grid: Tensor, volume: Tensor) -> Tensor:
+        """(S, R, R, R) of tokens (S, L, C_tokens), beside what was encoded and observed."""
+        side = self.config.flow.tokens_per_side
+        tokens = tokens.transpose(1, 2).unflatten(2, (side, side, side))
         fine = space_to_depth(volume[:, FINE_PLANES])
         cells = self.config.patch // 2
         grid = torch.cat([depth_to_space(self.up_grid(tokens), cells), grid, fine], dim=1)
         grid = self.decoder(self.merge(grid))
-        predicted = depth_to_space(self.head(F.silu(grid)))[:, 0]
-        if self.config.prediction == "v":
-            predicted = noisy - t[:, 0] * predicted
-        return predicted, memory
+        return depth_to_space(self.head(F.silu(grid)))[:, 0]
 
 
 class ResidualBlock(nn.Module):
