@@ -13,9 +13,10 @@ import torch
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import LoadedModel, ModelKind, load_model, model_kind
+from iscene_ros.model.fast_network import FastNetwork
 from iscene_ros.model.release.packages.loading import ReleaseModel, load_release
 from iscene_ros.model.scene_sampler import SceneSamplerOptions
-from iscene_ros.model_choice import Envelope, ModelChoice
+from iscene_ros.model_choice import PRECISIONS, Envelope, ModelChoice
 from iscene_ros.observation import Observation
 from iscene_ros.predicted_shapes import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.relations.build import with_relations
@@ -42,6 +43,7 @@ class CompletionOptions:
         release: of a published model, which takes nothing of `sampler`.
         envelope: which surface of iscene-mini; a published model has the mean alone.
         second_look: when iscene-mini looks again at an instance.
+        precision, compile: of iscene-mini; see `ModelChoice`.
     """
 
     sampler: SceneSamplerOptions = SceneSamplerOptions()
@@ -50,6 +52,8 @@ class CompletionOptions:
     release: ReleaseOptions = ReleaseOptions()
     envelope: Envelope = Envelope.MEAN
     second_look: SecondLookOptions = SecondLookOptions()
+    precision: str = PRECISIONS[0]
+    compile: bool = False
 
 
 class SceneCompleter:
@@ -114,7 +118,13 @@ class SceneCompleter:
             support_height=choice.support_height,
         )
         release = replace(options.release, preset=choice.preset, placement=placement)
-        options = replace(options, release=release, envelope=Envelope(choice.envelope))
+        options = replace(
+            options,
+            release=release,
+            envelope=Envelope(choice.envelope),
+            precision=choice.precision,
+            compile=choice.compile,
+        )
         return cls.from_pretrained(choice.name, choice.device, options, choice.base or None)
 
     def complete(
@@ -193,6 +203,9 @@ class SceneCompleter:
 
 def _shape_model(model: LoadedModel | ReleaseModel, options: CompletionOptions) -> ShapeModel:
     if not isinstance(model, ReleaseModel):
+        if options.precision != PRECISIONS[0] or options.compile:
+            network = FastNetwork(model.network, options.precision, options.compile)
+            model = replace(model, network=network)
         return MiniShapes(
             model, options.sampler, options.fit, options.envelope, options.second_look
         )

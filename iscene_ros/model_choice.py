@@ -7,6 +7,7 @@ from enum import Enum
 
 SHIPPED_MODEL = "iscene-mini"
 DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("float32", "bfloat16")
 # How a released model spends its time; each is explained in `model.release.sampling.presets`.
 PRESETS = ("exact", "balanced", "fast", "structure-only")
 
@@ -40,6 +41,8 @@ class ModelChoice:
         envelope: which surface of iscene-mini, one of `ENVELOPES`; a released model has the mean.
         support_height: of the support in the world [m], which tells the scale as `camera_height`
             does, where the camera's pose is known.
+        precision: of iscene-mini's arithmetic, one of `PRECISIONS`; a released model has its own.
+        compile: whether torch compiles iscene-mini first.
     """
 
     name: str = SHIPPED_MODEL
@@ -49,3 +52,5 @@ class ModelChoice:
     camera_height: float | None = None
     envelope: str = Envelope.MEAN.value
     support_height: float | None = None
+    precision: str = PRECISIONS[0]
+    compile: bool = False

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tiny_model import TINY
+from tiny_model import TINY, tiny_inputs, tiny_network
 from torch.testing import assert_close
 
 from iscene_ros.confidence import Calibration, ConfidenceModel
@@ -26,33 +26,14 @@ from iscene_ros.model.scene_flow import SceneFlowTransformer
 from iscene_ros.model.scene_sampler import (
     SceneSampler,
     SceneSamplerOptions,
-    SlotInputs,
     sample_scene,
 )
 from iscene_ros.model.volume_flow import (
-    VolumeSceneFlow,
     depth_to_space,
     space_to_depth,
     token_positions,
 )
 from iscene_ros.uncertainty import UncertaintyModel
-
-
-def tiny_network() -> VolumeSceneFlow:
-    torch.manual_seed(0)
-    network = VolumeSceneFlow(TINY).eval()
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    return network
-
-
-def tiny_inputs(slots: int) -> SlotInputs:
-    generator = torch.Generator().manual_seed(1)
-    volume = torch.rand(slots, CHANNELS, 16, 16, 16, generator=generator)
-    centers = torch.rand(slots, 3, generator=generator)
-    sizes = torch.rand(slots, generator=generator) + 0.1
-    scene = centers[:1].expand_as(centers), sizes[:1].expand_as(sizes)
-    return SlotInputs(volume, token_positions(centers, sizes, *scene, 4), tuple(range(slots)))
 
 
 def test_the_released_configuration_has_the_published_tensors():

@@ -1,6 +1,11 @@
 """A network small enough for tests."""
 
+import torch
+
 from iscene_ros.model.config import MiniConfig, SceneFlowConfig
+from iscene_ros.model.observation_volume import CHANNELS
+from iscene_ros.model.scene_sampler import SlotInputs
+from iscene_ros.model.volume_flow import VolumeSceneFlow, token_positions
 
 TINY = MiniConfig(
     resolution=16,
@@ -17,3 +22,20 @@ TINY = MiniConfig(
         scene_context_blocks=1,
     ),
 )
+
+
+def tiny_network() -> VolumeSceneFlow:
+    torch.manual_seed(0)
+    network = VolumeSceneFlow(TINY).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return network
+
+
+def tiny_inputs(slots: int) -> SlotInputs:
+    generator = torch.Generator().manual_seed(1)
+    volume = torch.rand(slots, CHANNELS, 16, 16, 16, generator=generator)
+    centers = torch.rand(slots, 3, generator=generator)
+    sizes = torch.rand(slots, generator=generator) + 0.1
+    scene = centers[:1].expand_as(centers), sizes[:1].expand_as(sizes)
+    return SlotInputs(volume, token_positions(centers, sizes, *scene, 4), tuple(range(slots)))

@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from iscene_ros.errors import InputError
-from iscene_ros.model_choice import DEVICES, ENVELOPES, PRESETS, SHIPPED_MODEL, ModelChoice
+from iscene_ros.model_choice import (
+    DEVICES,
+    ENVELOPES,
+    PRECISIONS,
+    PRESETS,
+    SHIPPED_MODEL,
+    ModelChoice,
+)
 from iscene_ros.observation import Observation
 from iscene_ros.session.recovery import Completer, RecoveringCompleter
 
@@ -77,6 +84,15 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument(
+        "--precision",
+        default=PRECISIONS[0],
+        choices=PRECISIONS,
+        help="of iscene-mini's arithmetic (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="have torch compile iscene-mini first (a minute)"
+    )
+    parser.add_argument(
         "--preset",
         default="exact",
         choices=PRESETS,
@@ -97,6 +113,8 @@ def model_choice(args: argparse.Namespace) -> ModelChoice:
         camera_height=getattr(args, "camera_height", None),
         support_height=getattr(args, "support_height", None),
         envelope=getattr(args, "envelope", "mean"),
+        precision=args.precision,
+        compile=args.compile,
     )
 
 

@@ -19,6 +19,7 @@ from iscene_ros.confidence import Calibration
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import checksum
 from iscene_ros.model.config import MiniConfig
+from iscene_ros.model.fast_network import FastNetwork
 from iscene_ros.model.release.packages import converted
 from iscene_ros.model.release.packages.package import BASE_FILE, RELEASE_FILE
 from iscene_ros.model.release.packages.source import is_hub_id
@@ -33,14 +34,14 @@ class LoadedModel:
     """A network ready for inference and where it came from.
 
     Attributes:
-        network: in float32, on `device`.
+        network: with weights in float32, on `device`.
         name: file name without ending.
         checksum: sha256 of the file, hex.
         calibration: fitted to the weights.
         device: torch device name.
     """
 
-    network: VolumeSceneFlow
+    network: VolumeSceneFlow | FastNetwork
     name: str
     checksum: str
     calibration: Calibration

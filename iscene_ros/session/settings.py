@@ -6,177 +6,167 @@ One table serves the ROS parameters (descriptors, validation), config/scene.yaml
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, get_type_hints
 
 from iscene_ros.errors import InputError
-from iscene_ros.model_choice import DEVICES, ENVELOPES, PRESETS, SHIPPED_MODEL, ModelChoice
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a parameter may be.
-
-    Attributes:
-        description: one sentence with the unit.
-        low, high: inclusive range of a number.
-        choices: allowed texts; empty = any.
-        live: takes effect while the node runs; others need a cleanup and a new configure.
-    """
-
-    description: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
-
-
-def _setting(default: Any, description: str, **limits: Any) -> Any:
-    return field(default=default, metadata={"limits": Limits(description, **limits)})
+from iscene_ros.model_choice import (
+    DEVICES,
+    ENVELOPES,
+    PRECISIONS,
+    PRESETS,
+    SHIPPED_MODEL,
+    ModelChoice,
+)
+from iscene_ros.session.limits import Limits, setting
 
 
 @dataclass(frozen=True)
 class Settings:
     """The parameters. `topics` are relative names that launch files remap and bags resolve."""
 
-    model: str = _setting(
+    model: str = setting(
         SHIPPED_MODEL,
         "a shipped model, a checkpoint, or a released I-Scene: folder, converted file or hub id",
     )
-    device: str = _setting("auto", "where the model runs", choices=DEVICES)
-    preset: str = _setting("exact", "of a released model: how exact and how fast", choices=PRESETS)
-    base: str = _setting("", "folder or hub id of a released model's base, if not its own")
-    envelope: str = _setting(
+    device: str = setting("auto", "where the model runs", choices=DEVICES)
+    preset: str = setting("exact", "of a released model: how exact and how fast", choices=PRESETS)
+    base: str = setting("", "folder or hub id of a released model's base, if not its own")
+    envelope: str = setting(
         "mean",
         "surface of iscene-mini: mean; inner: what is almost certainly solid; outer: what may be",
         choices=ENVELOPES,
     )
-    mode: str = _setting(
+    precision: str = setting("float32", "of iscene-mini's arithmetic", choices=PRECISIONS)
+    compile: bool = setting(
+        False, "have torch compile iscene-mini at the first frames, which takes a minute"
+    )
+    mode: str = setting(
         "continuous",
         "continuous: complete the newest frame again and again; on_demand: only when ~/complete "
         "is called",
         choices=("continuous", "on_demand"),
         live=True,
     )
-    rate: float = _setting(
+    rate: float = setting(
         0.0, "most completions a second [1/s]; 0 = as fast as the model", low=0, high=100, live=True
     )
-    steps: int = _setting(
+    steps: int = setting(
         0, "steps of the sampler; 0 = the model's default", low=0, high=100, live=True
     )
-    seed: int = _setting(
+    seed: int = setting(
         0, "seed of the sampler: same frame, same result", low=0, high=2**31 - 1, live=True
     )
-    faces: int = _setting(5000, "most triangles of a mesh", low=100, high=200_000, live=True)
-    min_score: float = _setting(
+    faces: int = setting(5000, "most triangles of a mesh", low=100, high=200_000, live=True)
+    min_score: float = setting(
         0.0, "detections below this score are left out", low=0, high=1, live=True
     )
-    min_pixels: int = _setting(
+    min_pixels: int = setting(
         30, "instances with fewer pixels are left out", low=1, high=10**6, live=True
     )
-    max_instances: int = _setting(
+    max_instances: int = setting(
         64, "the largest instances of a frame are completed, others skipped", low=1, high=512,
         live=True,
     )  # fmt: skip
 
-    world_frame: str = _setting("map", "frame of all outputs; z points up")
-    fallback_frames: tuple[str, ...] = _setting(
+    world_frame: str = setting("map", "frame of all outputs; z points up")
+    fallback_frames: tuple[str, ...] = setting(
         ("odom", "base_link"), "used in this order while TF does not know the world frame"
     )
-    pose_source: str = _setting(
+    pose_source: str = setting(
         "tf",
         "where the camera pose comes from: tf, or the topic camera_pose as PoseStamped (pose) or "
         "Odometry (odometry)",
         choices=("tf", "pose", "odometry"),
     )
-    transform_timeout: float = _setting(
+    transform_timeout: float = setting(
         0.2, "how long a frame waits for its camera pose [s]", low=0, high=10, live=True
     )
-    transform_tolerance: float = _setting(
+    transform_tolerance: float = setting(
         0.1, "how far a pose may lie from the stamp of the frame [s]", low=0, high=10, live=True
     )
 
-    use_rgb: bool = _setting(True, "use the colour image; pictures and released models need it")
-    rgb_transport: str = _setting(
+    use_rgb: bool = setting(True, "use the colour image; pictures and released models need it")
+    rgb_transport: str = setting(
         "raw", "raw: Image on rgb; compressed: CompressedImage on rgb/compressed",
         choices=("raw", "compressed"),
     )  # fmt: skip
-    rectified: bool = _setting(
+    rectified: bool = setting(
         False, "the images are rectified: P of camera_info holds, not K and D"
     )
-    depth_unit: float = _setting(
+    depth_unit: float = setting(
         0.001, "metres of one step of a 16UC1 depth image [m]", low=1e-6, high=1, live=True
     )
-    masks_from: str = _setting(
+    masks_from: str = setting(
         "instances", "instances: a label image; detections: polygons of yolo_msgs",
         choices=("instances", "detections"),
     )  # fmt: skip
-    instance_encoding: str = _setting(
+    instance_encoding: str = setting(
         "ids", "what a pixel of the label image is: an instance id, or class << 16 | instance",
         choices=("ids", "class_and_id"),
     )  # fmt: skip
-    detections: str = _setting(
+    detections: str = setting(
         "none", "type of the topic detections, which brings classes, scores and tracker ids",
         choices=("none", "vision_msgs", "yolo_msgs"),
     )  # fmt: skip
-    class_names: tuple[str, ...] = _setting((), "name of each class number, from 0")
+    class_names: tuple[str, ...] = setting((), "name of each class number, from 0")
 
-    sync_slop: float = _setting(
+    sync_slop: float = setting(
         0.03, "how far the stamps of one frame may lie apart [s]", low=0, high=10, live=True
     )
-    queue_size: int = _setting(30, "messages of a topic kept for synchronisation", low=1, high=1000)
-    max_age: float = _setting(
+    queue_size: int = setting(30, "messages of a topic kept for synchronisation", low=1, high=1000)
+    max_age: float = setting(
         2.0, "frames older than this are not completed [s]; 0 = any age", low=0, high=3600,
         live=True,
     )  # fmt: skip
-    reliability: str = _setting(
+    reliability: str = setting(
         "best_effort", "QoS of the image subscriptions", choices=("best_effort", "reliable")
     )
 
-    forget_after: int = _setting(
+    forget_after: int = setting(
         5, "an object is removed after so many frames in a row that should show it and do not",
         low=1, high=10_000, live=True,
     )  # fmt: skip
-    match_distance: float = _setting(
+    match_distance: float = setting(
         0.15, "an object of the same class may have moved this far between frames [m]", low=0,
         high=10, live=True,
     )  # fmt: skip
-    match_overlap: float = _setting(
+    match_overlap: float = setting(
         0.3, "share of the surfaces that must agree for the same object", low=0, high=1, live=True
     )
 
-    relations: bool = _setting(
+    relations: bool = setting(
         True, "work out how objects stand to each other after every completion", live=True
     )
-    compare_shapes: bool = _setting(
+    compare_shapes: bool = setting(
         False, "look for equal and mirrored shapes, too, which takes longer than all other "
         "relations", live=True,
     )  # fmt: skip
 
-    frame_prefix: str = _setting("", "put before the TF names of objects")
-    publish_tf: bool = _setting(True, "broadcast a TF frame for every object", live=True)
-    marker_alpha: float = _setting(1.0, "opacity of the mesh markers", low=0, high=1, live=True)
-    cloud_points: int = _setting(
+    frame_prefix: str = setting("", "put before the TF names of objects")
+    publish_tf: bool = setting(True, "broadcast a TF frame for every object", live=True)
+    marker_alpha: float = setting(1.0, "opacity of the mesh markers", low=0, high=1, live=True)
+    cloud_points: int = setting(
         2000, "points of ~/cloud an object", low=10, high=100_000, live=True
     )
-    inline_meshes: bool = _setting(
+    inline_meshes: bool = setting(
         False, "put the meshes into ~/scene_graph instead of naming their markers", live=True
     )
-    moveit: bool = _setting(
+    moveit: bool = setting(
         True, "tell objects to MoveIt where its service apply_planning_scene is there", live=True
     )
-    collision_shape: str = _setting(
+    collision_shape: str = setting(
         "auto",
         "objects for MoveIt: auto: convex parts where coacd is installed, else the hull; hull; "
         "mesh: at most 5000 triangles",
         choices=("auto", "hull", "mesh"),
         live=True,
     )
-    collision_padding: float = _setting(
+    collision_padding: float = setting(
         0.0, "objects for MoveIt are larger by this on all sides [m]", low=0, high=1, live=True
     )
-    collision_tolerance: float = _setting(
+    collision_tolerance: float = setting(
         0.005,
         "an object whose surface has changed by no more than this is only moved in MoveIt [m]; "
         "0 = only if it has not changed at all",
@@ -184,20 +174,20 @@ class Settings:
         high=1,
         live=True,
     )
-    save_directory: str = _setting(
+    save_directory: str = setting(
         "iscene_scenes", "where ~/save_scene writes; a folder a call", live=True
     )
 
-    topics_rgb: str = _setting("rgb", "colour image")
-    topics_depth: str = _setting("depth", "depth image")
-    topics_camera_info: str = _setting("camera_info", "calibration of both images")
-    topics_instances: str = _setting("instances", "label image")
-    topics_detections: str = _setting("detections", "detections of the colour image")
-    topics_camera_pose: str = _setting("camera_pose", "camera pose where pose_source is not tf")
+    topics_rgb: str = setting("rgb", "colour image")
+    topics_depth: str = setting("depth", "depth image")
+    topics_camera_info: str = setting("camera_info", "calibration of both images")
+    topics_instances: str = setting("instances", "label image")
+    topics_detections: str = setting("detections", "detections of the colour image")
+    topics_camera_pose: str = setting("camera_pose", "camera pose where pose_source is not tf")
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            check_setting(name, value)
+            checksetting(name, value)
         self._check_frames()
         if self.masks_from == "detections" and self.detections != "yolo_msgs":
             raise InputError(
@@ -230,7 +220,15 @@ class Settings:
 
     def choice(self, device: str) -> ModelChoice:
         """The model that the parameters name, on a device."""
-        return ModelChoice(self.model, device, self.preset, self.base, envelope=self.envelope)
+        return ModelChoice(
+            self.model,
+            device,
+            self.preset,
+            self.base,
+            envelope=self.envelope,
+            precision=self.precision,
+            compile=self.compile,
+        )
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with some replaced; names and errors as in `from_mapping`."""
@@ -255,25 +253,13 @@ def limits_of(field_name: str) -> Limits:
     return next(f.metadata["limits"] for f in fields(Settings) if f.name == field_name)
 
 
-def check_setting(field_name: str, value: Any) -> None:
+def checksetting(field_name: str, value: Any) -> None:
     """Check one value.
 
     Raises:
         InputError: wrong type or out of range; names the parameter.
     """
-    name, hint, limits = parameter_name(field_name), _hints()[field_name], limits_of(field_name)
-    kind = tuple if hint == tuple[str, ...] else hint
-    numeric_bool = isinstance(value, bool) and kind is not bool
-    if not isinstance(value, kind) or numeric_bool:
-        raise InputError(f"parameter {name}: {value!r}, expected {kind.__name__}")
-    if kind is tuple and not all(isinstance(entry, str) for entry in value):
-        raise InputError(f"parameter {name}: {value!r}, expected a list of texts")
-    if limits.choices and value not in limits.choices:
-        raise InputError(
-            f"parameter {name}: {value!r}, expected one of {', '.join(limits.choices)}"
-        )
-    if limits.low is not None and not limits.low <= value <= limits.high:
-        raise InputError(f"parameter {name}: {value}, expected {limits.low} to {limits.high}")
+    limits_of(field_name).check(parameter_name(field_name), value, _hints()[field_name])
 
 
 def _plain(value: Any) -> Any:
