@@ -23,7 +23,7 @@ COMMANDS = {
     "train": ("iscene_ros.training.command", "train a model"),
     "ablate": ("iscene_ros.training.ablate_command", "train and score variants of a recipe"),
     "evaluate": ("iscene_ros.evaluation.command", "measure a model on held-out scenes"),
-    "benchmark": ("iscene_ros.evaluation.benchmark_command", "measure time and memory"),
+    "benchmark": ("iscene_ros.evaluation.benchmarks.benchmark_command", "measure time and memory"),
 }
 
 

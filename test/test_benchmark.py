@@ -8,12 +8,12 @@ import pytest
 from waiting_completer import BALLAST, DyingCompleter, WaitingCompleter
 
 from iscene_ros.errors import InputError, ModelError
-from iscene_ros.evaluation import benchmark_command
-from iscene_ros.evaluation.benchmark import benchmark, measure
+from iscene_ros.evaluation.benchmarks import benchmark_command
+from iscene_ros.evaluation.benchmarks.benchmark import benchmark, measure
+from iscene_ros.evaluation.benchmarks.table_scene import table_scene
 from iscene_ros.evaluation.machine import this_machine
 from iscene_ros.evaluation.metrics import Score
 from iscene_ros.evaluation.report import csv_of, group_rows, markdown, method_rows, write_text
-from iscene_ros.evaluation.table_scene import table_scene
 
 
 def arguments(**changes):

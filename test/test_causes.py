@@ -9,13 +9,18 @@ from drawn_scenes import drawn_boxes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iscene_ros.evaluation.cause_table import NONE, cause_csv, cause_report, cause_rows
-from iscene_ros.evaluation.causes import Cause, Measures, Onset, causes_of, evidence, main_cause
-from iscene_ros.evaluation.inspection import Explained
-from iscene_ros.evaluation.metrics import Score
-from iscene_ros.evaluation.rendered_scenes import MODEL, ScoredObject
-from iscene_ros.evaluation.shape_measures import ShapeMeasures, measure_shape
-from iscene_ros.evaluation.view_measures import (
+from iscene_ros.evaluation.galleries.cause_table import NONE, cause_csv, cause_report, cause_rows
+from iscene_ros.evaluation.galleries.causes import (
+    Cause,
+    Measures,
+    Onset,
+    causes_of,
+    evidence,
+    main_cause,
+)
+from iscene_ros.evaluation.galleries.inspection import Explained
+from iscene_ros.evaluation.galleries.shape_measures import ShapeMeasures, measure_shape
+from iscene_ros.evaluation.galleries.view_measures import (
     ContactMeasures,
     CropMeasures,
     MaskMeasures,
@@ -23,6 +28,8 @@ from iscene_ros.evaluation.view_measures import (
     measure_crop,
     measure_mask,
 )
+from iscene_ros.evaluation.metrics import Score
+from iscene_ros.evaluation.rendered_scenes import MODEL, ScoredObject
 from iscene_ros.scene import Mesh
 from iscene_ros.synthetic.part_builders import box, revolution
 from iscene_ros.synthetic.shapes import Solid

@@ -9,9 +9,9 @@ import trimesh
 from drawn_scenes import drawn_boxes
 from PIL import Image
 
-from iscene_ros.evaluation import gallery_command, gallery_panels, gallery_picture
-from iscene_ros.evaluation.causes import Cause, Measures
-from iscene_ros.evaluation.gallery_panels import (
+from iscene_ros.evaluation.galleries import gallery_command, gallery_panels, gallery_picture
+from iscene_ros.evaluation.galleries.causes import Cause, Measures
+from iscene_ros.evaluation.galleries.gallery_panels import (
     FULL_ERROR_M,
     MISSED,
     OUTLINE,
@@ -23,13 +23,17 @@ from iscene_ros.evaluation.gallery_panels import (
     shaded_depth,
     true_mesh,
 )
-from iscene_ros.evaluation.gallery_picture import draw_gallery, tile_text
-from iscene_ros.evaluation.inspection import Case, Explained, worst_objects
+from iscene_ros.evaluation.galleries.gallery_picture import draw_gallery, tile_text
+from iscene_ros.evaluation.galleries.inspection import Case, Explained, worst_objects
+from iscene_ros.evaluation.galleries.shape_measures import ShapeMeasures
+from iscene_ros.evaluation.galleries.view_measures import (
+    ContactMeasures,
+    CropMeasures,
+    MaskMeasures,
+)
 from iscene_ros.evaluation.metrics import Score
 from iscene_ros.evaluation.rendered_scenes import MODEL, ScoredObject
 from iscene_ros.evaluation.results import Results
-from iscene_ros.evaluation.shape_measures import ShapeMeasures
-from iscene_ros.evaluation.view_measures import ContactMeasures, CropMeasures, MaskMeasures
 from iscene_ros.scene import Mesh
 from iscene_ros.view_space import ViewSpace
 

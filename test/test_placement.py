@@ -11,8 +11,8 @@ from placed_shapes import bodies, in_cube, look_at, see, with_depth
 from iscene_ros.completion import SceneCompleter
 from iscene_ros.demo import arc2017_observation
 from iscene_ros.errors import InputError
-from iscene_ros.evaluation.placement_scenes import Spoiling, draw_case
-from iscene_ros.evaluation.placement_scores import placement_report, score_case
+from iscene_ros.evaluation.placements.placement_scenes import Spoiling, draw_case
+from iscene_ros.evaluation.placements.placement_scores import placement_report, score_case
 from iscene_ros.placement.contacts import Shell, gaps
 from iscene_ros.placement.options import PlacementOptions
 from iscene_ros.placement.place import place_scene

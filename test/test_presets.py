@@ -7,8 +7,8 @@ import torch
 from torch.testing import assert_close
 
 from iscene_ros import model_choice
-from iscene_ros.evaluation.benchmark_cells import benchmark_cells
-from iscene_ros.evaluation.release_work import WorkCounter
+from iscene_ros.evaluation.benchmarks.benchmark_cells import benchmark_cells
+from iscene_ros.evaluation.benchmarks.release_work import WorkCounter
 from iscene_ros.model.release.config import ReleaseConfig
 from iscene_ros.model.release.sampling.presets import PRESETS, preset
 from iscene_ros.model.release.sampling.shortcuts import Shortcuts

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from made_scenes import box, cup
 
 from iscene_ros.evaluation.convex_columns import ConvexBody, enclosed_share
-from iscene_ros.evaluation.physics_scenes import Arrangement, PhysicsScene
-from iscene_ros.evaluation.physics_shapes import PhysicsShape, joined
-from iscene_ros.evaluation.physics_views import observe_physics
-from iscene_ros.evaluation.relation_evaluation import true_bodies
-from iscene_ros.evaluation.relation_fit import fit_logistic
-from iscene_ros.evaluation.relation_scores import RelationScores, f_score
-from iscene_ros.evaluation.relation_truth import true_relations
-from iscene_ros.evaluation.simulation import PhysicsBody, settle
+from iscene_ros.evaluation.graphs.physics_scenes import Arrangement, PhysicsScene
+from iscene_ros.evaluation.graphs.physics_shapes import PhysicsShape, joined
+from iscene_ros.evaluation.graphs.physics_views import observe_physics
+from iscene_ros.evaluation.graphs.relation_evaluation import true_bodies
+from iscene_ros.evaluation.graphs.relation_fit import fit_logistic
+from iscene_ros.evaluation.graphs.relation_scores import RelationScores, f_score
+from iscene_ros.evaluation.graphs.relation_truth import true_relations
+from iscene_ros.evaluation.graphs.simulation import PhysicsBody, settle
 from iscene_ros.relations.build import relate_bodies
 from iscene_ros.relations.certainty import FEATURES, logistic
 from iscene_ros.relations.certainty_table import COEFFICIENTS

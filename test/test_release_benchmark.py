@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from iscene_ros.errors import InputError
-from iscene_ros.evaluation import benchmark_command, release_benchmark
-from iscene_ros.evaluation.benchmark_cells import benchmark_cells
-from iscene_ros.evaluation.release_arguments import DTYPES, SHAPES
-from iscene_ros.evaluation.release_benchmark import Shape
+from iscene_ros.evaluation.benchmarks import benchmark_command, release_benchmark
+from iscene_ros.evaluation.benchmarks.benchmark_cells import benchmark_cells
+from iscene_ros.evaluation.benchmarks.release_arguments import DTYPES, SHAPES
+from iscene_ros.evaluation.benchmarks.release_benchmark import Shape
 from iscene_ros.model.release.config import ReleaseConfig
 from iscene_ros.model.release.packages import parts
 
@@ -95,7 +95,7 @@ for name in ("trimesh", "open3d", "fast_simplification", "cv2", "rclpy"):
 from iscene_ros.cli import main
 main(["benchmark", "--model", "tiny-release", "--random-weights", "--count-only",
       "--objects", "1", "--presets", "fast", "--cells", "50"])
-import iscene_ros.evaluation.release_timing
+import iscene_ros.evaluation.benchmarks.release_timing
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

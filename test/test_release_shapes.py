@@ -13,7 +13,7 @@ from iscene_ros.cli import main
 from iscene_ros.completion import CompletionOptions, SceneCompleter
 from iscene_ros.demo import arc2017_observation
 from iscene_ros.errors import InputError, ModelError
-from iscene_ros.evaluation import preset_comparison
+from iscene_ros.evaluation.benchmarks import preset_comparison
 from iscene_ros.model.release.generation import CubeOccupancy, CubeSurface, generate
 from iscene_ros.model_choice import PRESETS, ModelChoice
 from iscene_ros.observation import Observation

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from made_objects import scene_object
 from made_scenes import ball, bodies, box, chair, cup, joined, moved
 
-from iscene_ros.evaluation.symmetry_scores import _found, known_shapes
+from iscene_ros.evaluation.graphs.symmetry_scores import _found, known_shapes
 from iscene_ros.relations.arrangements import arrangements
 from iscene_ros.relations.predicate import Predicate
 from iscene_ros.relations.properties import object_properties

@@ -14,9 +14,9 @@ from iscene_ros.demo import arc2017_observation
 from iscene_ros.distance_shape import DistanceShape
 from iscene_ros.envelope import body_around, moved_surface
 from iscene_ros.errors import InputError
-from iscene_ros.evaluation.calibration import fit_confidence
+from iscene_ros.evaluation.certainties.calibration import fit_confidence
+from iscene_ros.evaluation.certainties.uncertainty_fit import fit_uncertainty
 from iscene_ros.evaluation.occupancy import Grid, mesh_occupancy
-from iscene_ros.evaluation.uncertainty_fit import fit_uncertainty
 from iscene_ros.files.scene_io import read_scene, write_scene
 from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import load_model, save_weights

@@ -4,8 +4,12 @@ import pytest
 import torch
 from random_weights import randomised
 
-from iscene_ros.evaluation.flops import CountedFlow, count, on_meta
-from iscene_ros.evaluation.sparse_flops import SlatCall, mesh_decoder_flops, slat_flow_flops
+from iscene_ros.evaluation.benchmarks.flops import CountedFlow, count, on_meta
+from iscene_ros.evaluation.benchmarks.sparse_flops import (
+    SlatCall,
+    mesh_decoder_flops,
+    slat_flow_flops,
+)
 from iscene_ros.model.release.config import ReleaseConfig
 from iscene_ros.model.release.networks.mesh_decoder import MeshDecoder
 from iscene_ros.model.release.networks.slat_flow import SlatFlow

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from iscene_ros.evaluation import (
-    calibration_command,
-    envelope_command,
-    gallery_command,
-    placement_command,
-    relation_command,
-)
+from iscene_ros.evaluation.certainties import calibration_command, envelope_command
+from iscene_ros.evaluation.galleries import gallery_command
+from iscene_ros.evaluation.graphs import relation_command
+from iscene_ros.evaluation.placements import placement_command
 from iscene_ros.model_choice import SHIPPED_MODEL
 
 

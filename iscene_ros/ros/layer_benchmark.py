@@ -18,7 +18,7 @@ import numpy as np
 import trimesh
 
 from iscene_ros.demo import DemoFrame
-from iscene_ros.evaluation.table_scene import table_scene
+from iscene_ros.evaluation.benchmarks.table_scene import table_scene
 from iscene_ros.observation import Observation
 from iscene_ros.pictures.colors import instance_color
 from iscene_ros.ros.demo_messages import frame_messages

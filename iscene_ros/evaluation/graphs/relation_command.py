@@ -25,12 +25,12 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from iscene_ros.completion import CompletionOptions, SceneCompleter
+    from iscene_ros.evaluation.graphs.relation_evaluation import RelationOptions, evaluate_relations
+    from iscene_ros.evaluation.graphs.relation_fit import Examples, write_table
+    from iscene_ros.evaluation.graphs.relation_scores import RelationScores
+    from iscene_ros.evaluation.graphs.symmetry_scores import symmetry_report
     from iscene_ros.evaluation.machine import this_machine
-    from iscene_ros.evaluation.relation_evaluation import RelationOptions, evaluate_relations
-    from iscene_ros.evaluation.relation_fit import Examples, write_table
-    from iscene_ros.evaluation.relation_scores import RelationScores
     from iscene_ros.evaluation.report import write_text
-    from iscene_ros.evaluation.symmetry_scores import symmetry_report
 
     options = RelationOptions(
         scenes=args.scenes,

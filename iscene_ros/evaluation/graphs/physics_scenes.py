@@ -9,8 +9,8 @@ from enum import Enum
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.evaluation.physics_shapes import PhysicsShape
-from iscene_ros.evaluation.simulation import PhysicsBody, PhysicsContact, settle
+from iscene_ros.evaluation.graphs.physics_shapes import PhysicsShape
+from iscene_ros.evaluation.graphs.simulation import PhysicsBody, PhysicsContact, settle
 from iscene_ros.scene import Mesh
 
 Box = tuple[np.ndarray, np.ndarray]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from iscene_ros.evaluation.galleries.shape_measures import volume_grid
 from iscene_ros.evaluation.occupancy import Grid, mesh_occupancy
-from iscene_ros.evaluation.shape_measures import volume_grid
 from iscene_ros.scene import Mesh
 from iscene_ros.synthetic import rendering
 from iscene_ros.synthetic.random_cameras import Camera

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from iscene_ros.evaluation.benchmark_cells import BenchmarkCells
+from iscene_ros.evaluation.benchmarks.benchmark_cells import BenchmarkCells
 from iscene_ros.model.release.packages.loading import ReleaseModel
 from iscene_ros.model.release.sampling.noise import ReleaseNoise
 from iscene_ros.model.release.sampling.presets import Preset

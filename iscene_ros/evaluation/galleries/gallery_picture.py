@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from iscene_ros.evaluation.cause_table import NONE
-from iscene_ros.evaluation.causes import evidence, main_cause
-from iscene_ros.evaluation.gallery_panels import (
+from iscene_ros.evaluation.galleries.cause_table import NONE
+from iscene_ros.evaluation.galleries.causes import evidence, main_cause
+from iscene_ros.evaluation.galleries.gallery_panels import (
     FOREIGN_POINT,
     FULL_ERROR_M,
     MISSED,
@@ -21,7 +21,7 @@ from iscene_ros.evaluation.gallery_panels import (
     draw_panels,
     error_colors,
 )
-from iscene_ros.evaluation.inspection import Case
+from iscene_ros.evaluation.galleries.inspection import Case
 
 PANEL, GAP, TEXT_WIDTH, MARGIN = 150, 4, 196, 22
 COLUMNS = 2

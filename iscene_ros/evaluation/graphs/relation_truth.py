@@ -9,8 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.evaluation.convex_columns import Columns, ConvexBody, enclosed_share, unpacked
-from iscene_ros.evaluation.physics_scenes import PhysicsScene
-from iscene_ros.evaluation.simulation import PhysicsContact
+from iscene_ros.evaluation.graphs.physics_scenes import PhysicsScene
+from iscene_ros.evaluation.graphs.simulation import PhysicsContact
 from iscene_ros.relations.predicate import Predicate
 from iscene_ros.relations.support_polygon import margin_inside
 

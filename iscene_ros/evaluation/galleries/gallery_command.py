@@ -36,9 +36,9 @@ def run(completer: SceneCompleter, options: EvaluationOptions, results: Results,
     """Look at the scored scenes again, write gallery.png, causes.md and causes.csv, print."""
     from tqdm import tqdm
 
-    from iscene_ros.evaluation.cause_table import cause_csv, cause_report
-    from iscene_ros.evaluation.gallery_picture import draw_gallery
-    from iscene_ros.evaluation.inspection import inspect_scenes, worst_objects
+    from iscene_ros.evaluation.galleries.cause_table import cause_csv, cause_report
+    from iscene_ros.evaluation.galleries.gallery_picture import draw_gallery
+    from iscene_ros.evaluation.galleries.inspection import inspect_scenes, worst_objects
     from iscene_ros.evaluation.machine import this_machine
     from iscene_ros.evaluation.report import write_text
 

@@ -15,9 +15,9 @@ from iscene_ros.commands.completion_run import (
     model_choice,
 )
 from iscene_ros.errors import InputError
-from iscene_ros.evaluation import release_arguments
-from iscene_ros.evaluation.benchmark import Measurement, benchmark
-from iscene_ros.evaluation.table_scene import MAX_OBJECTS
+from iscene_ros.evaluation.benchmarks import release_arguments
+from iscene_ros.evaluation.benchmarks.benchmark import Measurement, benchmark
+from iscene_ros.evaluation.benchmarks.table_scene import MAX_OBJECTS
 
 DEFAULT_OBJECTS = (1, 2, 5, 10, 20)
 HEADINGS = (
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
     from iscene_ros.evaluation.report import csv_of, markdown_table, write_text
 
     if args.model in release_arguments.SHAPES:
-        from iscene_ros.evaluation import release_benchmark
+        from iscene_ros.evaluation.benchmarks import release_benchmark
 
         return release_benchmark.run(args)
     objects = sorted(args.objects or DEFAULT_OBJECTS)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
     if args.messages or args.node:
         return _measure_layer(args, machine)
     if load is None and _is_published(args.model):
-        from iscene_ros.evaluation import preset_comparison
+        from iscene_ros.evaluation.benchmarks import preset_comparison
 
         return preset_comparison.run(args)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)

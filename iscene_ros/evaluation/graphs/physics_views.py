@@ -6,8 +6,8 @@ import numpy as np
 import trimesh
 
 from iscene_ros.camera import Camera
-from iscene_ros.evaluation.physics_scenes import Arrangement, PhysicsScene
-from iscene_ros.evaluation.physics_shapes import joined
+from iscene_ros.evaluation.graphs.physics_scenes import Arrangement, PhysicsScene
+from iscene_ros.evaluation.graphs.physics_shapes import joined
 from iscene_ros.observation import Observation
 from iscene_ros.pictures.rendering import render
 from iscene_ros.scene import Mesh

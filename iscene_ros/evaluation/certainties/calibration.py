@@ -12,9 +12,9 @@ import torch
 from iscene_ros.completion import SceneCompleter, checkpoint_path
 from iscene_ros.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.distance_shape import DistanceShape
+from iscene_ros.evaluation.certainties.uncertainty_fit import fit_uncertainty
 from iscene_ros.evaluation.metrics import OBJECT_RESOLUTION, Body, body_iou
 from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, true_placed_body
-from iscene_ros.evaluation.uncertainty_fit import fit_uncertainty
 from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.predicted_shapes import PredictionRequest, Progress
 from iscene_ros.scene import Mesh

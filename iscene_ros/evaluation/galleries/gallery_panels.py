@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_erosion, gaussian_filter
 
-from iscene_ros.evaluation.inspection import Case
+from iscene_ros.evaluation.galleries.inspection import Case
 from iscene_ros.evaluation.truth import true_body
 from iscene_ros.pictures.rendering import BACKGROUND, NEAR_M, Rendering, render
 from iscene_ros.pictures.shading import shade

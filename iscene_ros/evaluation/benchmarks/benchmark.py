@@ -14,7 +14,7 @@ from pathlib import Path
 
 from iscene_ros.commands.completion_run import Completer
 from iscene_ros.errors import ModelError
-from iscene_ros.evaluation.table_scene import table_scene
+from iscene_ros.evaluation.benchmarks.table_scene import table_scene
 from iscene_ros.scene import Timings
 
 MEGABYTE = 1e6

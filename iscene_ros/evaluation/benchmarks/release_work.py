@@ -6,9 +6,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from iscene_ros.evaluation.benchmark_cells import BenchmarkCells
-from iscene_ros.evaluation.flops import CountedFlow, count, on_meta
-from iscene_ros.evaluation.sparse_flops import SlatCall, linear, mesh_decoder_flops, slat_flow_flops
+from iscene_ros.evaluation.benchmarks.benchmark_cells import BenchmarkCells
+from iscene_ros.evaluation.benchmarks.flops import CountedFlow, count, on_meta
+from iscene_ros.evaluation.benchmarks.sparse_flops import (
+    SlatCall,
+    linear,
+    mesh_decoder_flops,
+    slat_flow_flops,
+)
 from iscene_ros.model.release.config import ReleaseConfig, VisionConfig
 from iscene_ros.model.release.networks.image_conditioner import ImageConditioner
 from iscene_ros.model.release.networks.structure_decoder import StructureDecoder

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 
 from iscene_ros.errors import InputError
-from iscene_ros.evaluation.benchmark_cells import BenchmarkCells, benchmark_cells
+from iscene_ros.evaluation.benchmarks.benchmark_cells import BenchmarkCells, benchmark_cells
+from iscene_ros.evaluation.benchmarks.release_arguments import check
+from iscene_ros.evaluation.benchmarks.release_timing import STAGES, Outcome, TimedScene
+from iscene_ros.evaluation.benchmarks.release_work import Work, WorkCounter
 from iscene_ros.evaluation.machine import this_machine
-from iscene_ros.evaluation.release_arguments import check
-from iscene_ros.evaluation.release_timing import STAGES, Outcome, TimedScene
-from iscene_ros.evaluation.release_work import Work, WorkCounter
 from iscene_ros.evaluation.report import csv_of, markdown_table, write_text
 from iscene_ros.model.config import SceneFlowConfig
 from iscene_ros.model.release.config import (

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
 
     from iscene_ros.completion import CompletionOptions, SceneCompleter
     from iscene_ros.errors import InputError
-    from iscene_ros.evaluation.envelope_scores import envelope_report, envelope_scores
+    from iscene_ros.evaluation.certainties.envelope_scores import envelope_report, envelope_scores
     from iscene_ros.evaluation.machine import this_machine
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions
     from iscene_ros.evaluation.report import write_text

@@ -20,8 +20,8 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from iscene_ros.evaluation.machine import this_machine
-    from iscene_ros.evaluation.placement_scenes import Spoiling
-    from iscene_ros.evaluation.placement_scores import placement_report, placement_scores
+    from iscene_ros.evaluation.placements.placement_scenes import Spoiling
+    from iscene_ros.evaluation.placements.placement_scores import placement_report, placement_scores
     from iscene_ros.evaluation.report import write_text
 
     scores = placement_scores(args.scenes, args.seed)

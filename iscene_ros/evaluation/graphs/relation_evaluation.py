@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from iscene_ros.completion import SceneCompleter
-from iscene_ros.evaluation.physics_scenes import PhysicsScene, physics_scenes
-from iscene_ros.evaluation.physics_shapes import shape_pool
-from iscene_ros.evaluation.physics_views import observe_physics
-from iscene_ros.evaluation.relation_fit import DEFINED, Examples
-from iscene_ros.evaluation.relation_scores import Edge, RelationScores
-from iscene_ros.evaluation.relation_truth import true_relations
+from iscene_ros.evaluation.graphs.physics_scenes import PhysicsScene, physics_scenes
+from iscene_ros.evaluation.graphs.physics_shapes import shape_pool
+from iscene_ros.evaluation.graphs.physics_views import observe_physics
+from iscene_ros.evaluation.graphs.relation_fit import DEFINED, Examples
+from iscene_ros.evaluation.graphs.relation_scores import Edge, RelationScores
+from iscene_ros.evaluation.graphs.relation_truth import true_relations
 from iscene_ros.observation import Observation
 from iscene_ros.relations.bodies import Body
 from iscene_ros.relations.build import (

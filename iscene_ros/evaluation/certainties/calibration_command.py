@@ -36,7 +36,7 @@ def calibrated(completer: SceneCompleter, args: argparse.Namespace) -> SceneComp
     from tqdm import tqdm
 
     from iscene_ros.confidence import Calibration
-    from iscene_ros.evaluation import calibration
+    from iscene_ros.evaluation.certainties import calibration
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions
 
     options = EvaluationOptions(args.calibration_scenes, SEED, held_out=False, steps=args.steps)

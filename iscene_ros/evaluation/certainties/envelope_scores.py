@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iscene_ros.completion import SceneCompleter
-from iscene_ros.evaluation.calibration import CompletedShape, completed_shapes
+from iscene_ros.evaluation.certainties.calibration import CompletedShape, completed_shapes
 from iscene_ros.evaluation.metrics import Body
 from iscene_ros.evaluation.occupancy import Grid
 from iscene_ros.evaluation.rendered_scenes import EvaluationOptions

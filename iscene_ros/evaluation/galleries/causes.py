@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from iscene_ros.evaluation.shape_measures import ShapeMeasures
-from iscene_ros.evaluation.view_measures import ContactMeasures, CropMeasures, MaskMeasures
+from iscene_ros.evaluation.galleries.shape_measures import ShapeMeasures
+from iscene_ros.evaluation.galleries.view_measures import (
+    ContactMeasures,
+    CropMeasures,
+    MaskMeasures,
+)
 
 
 class Cause(str, Enum):

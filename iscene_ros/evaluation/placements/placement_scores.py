@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.evaluation.placement_scenes import PlacementCase, Spoiling, draw_case
+from iscene_ros.evaluation.placements.placement_scenes import PlacementCase, Spoiling, draw_case
 from iscene_ros.evaluation.report import markdown_table
 from iscene_ros.placement.options import PlacementOptions
 from iscene_ros.placement.place import place_scene

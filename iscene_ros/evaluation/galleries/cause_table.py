@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.evaluation.causes import Cause, main_cause
-from iscene_ros.evaluation.inspection import Explained
+from iscene_ros.evaluation.galleries.causes import Cause, main_cause
+from iscene_ros.evaluation.galleries.inspection import Explained
 from iscene_ros.evaluation.report import csv_of, markdown_table
 
 NONE = "none of these"
@@ -17,11 +17,11 @@ HEADINGS = (
     *("gain [points]", "gain, others held [points]"),
 )
 EXPLANATION = """\
-Causes are measured against the truth; `iscene_ros/evaluation/causes.py` has the limits and their
-reasons. An object may have several causes; `alone` counts those with no other one. `gain`: by how
-much the mean IoU of all objects would rise if those with the cause were as good as those without.
-`others held`: the same from a linear fit of the IoU to all causes at once, which does not count
-twice what two causes share. A negative gain says that objects with the cause are no worse. Both
+Causes are measured against the truth; the limits and their reasons are in
+`iscene_ros/evaluation/galleries/causes.py`. An object may have several causes; `alone` counts those
+with no other one. `gain`: by how much the mean IoU of all objects would rise if those with the
+cause were as good as those without. `others held`: the same from a linear fit of the IoU to all
+causes at once, which does not count twice what two causes share. A negative gain says that objects with the cause are no worse. Both
 say what goes together with a low score, not what a change would bring.
 """
 

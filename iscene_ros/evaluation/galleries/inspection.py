@@ -9,11 +9,15 @@ import numpy as np
 import torch
 
 from iscene_ros.completion import SceneCompleter
-from iscene_ros.evaluation.causes import Cause, Measures, causes_of
+from iscene_ros.evaluation.galleries.causes import Cause, Measures, causes_of
+from iscene_ros.evaluation.galleries.shape_measures import measure_shape
+from iscene_ros.evaluation.galleries.view_measures import (
+    measure_contact,
+    measure_crop,
+    measure_mask,
+)
 from iscene_ros.evaluation.rendered_scenes import MODEL, EvaluationOptions, ScoredObject
 from iscene_ros.evaluation.results import Results
-from iscene_ros.evaluation.shape_measures import measure_shape
-from iscene_ros.evaluation.view_measures import measure_contact, measure_crop, measure_mask
 from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Mesh, Scene

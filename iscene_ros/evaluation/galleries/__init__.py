@@ -1,0 +1,1 @@
+"""The worst completions, and why they are bad."""

@@ -1,0 +1,1 @@
+"""How well shapes of unknown scale are placed."""
