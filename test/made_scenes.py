@@ -3,8 +3,8 @@
 import numpy as np
 import trimesh
 
-from iscene_ros.relations.bodies import Body
-from iscene_ros.relations.environment import BoxEnvironment
+from iscene_ros.relations.geometry.bodies import Body
+from iscene_ros.relations.geometry.environment import BoxEnvironment
 
 TABLE = (np.array([-0.5, -0.5, -0.05]), np.array([0.5, 0.5, 0.0]))
 WALL_X = (np.array([-0.52, -0.5, 0.0]), np.array([-0.5, 0.5, 0.4]))

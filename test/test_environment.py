@@ -9,10 +9,10 @@ from made_scenes import box
 from iscene_ros.camera import Camera
 from iscene_ros.observation import Observation
 from iscene_ros.pictures.rendering import render
-from iscene_ros.relations.bodies import Body
 from iscene_ros.relations.build import relate, surveyed
-from iscene_ros.relations.columns import ColumnGrid, Triangles
-from iscene_ros.relations.environment import BoxEnvironment, SeenPlanes
+from iscene_ros.relations.geometry.bodies import Body
+from iscene_ros.relations.geometry.columns import ColumnGrid, Triangles
+from iscene_ros.relations.geometry.environment import BoxEnvironment, SeenPlanes
 from iscene_ros.scene import Mesh
 
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]]))

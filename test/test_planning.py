@@ -13,7 +13,7 @@ from made_scenes import box, cup, joined, moved
 from iscene_ros.errors import InputError
 from iscene_ros.planning.changes import Change, Operation, scene_changes
 from iscene_ros.planning.collision import collision_bodies, subframes, support_boxes
-from iscene_ros.relations.planes import Plane
+from iscene_ros.relations.geometry.planes import Plane
 from iscene_ros.scene import Mesh
 
 

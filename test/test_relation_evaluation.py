@@ -17,9 +17,9 @@ from iscene_ros.evaluation.graphs.relation_scores import RelationScores, f_score
 from iscene_ros.evaluation.graphs.relation_truth import true_relations
 from iscene_ros.evaluation.graphs.simulation import PhysicsBody, settle
 from iscene_ros.relations.build import relate_bodies
-from iscene_ros.relations.certainty import FEATURES, logistic
-from iscene_ros.relations.certainty_table import COEFFICIENTS
-from iscene_ros.relations.environment import BoxEnvironment
+from iscene_ros.relations.edges.certainty import FEATURES, logistic
+from iscene_ros.relations.edges.certainty_table import COEFFICIENTS
+from iscene_ros.relations.geometry.environment import BoxEnvironment
 from iscene_ros.relations.predicate import Predicate
 from iscene_ros.scene import Mesh, Relation
 from iscene_ros.synthetic.sensor import NOISE_FREE

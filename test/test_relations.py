@@ -22,9 +22,9 @@ from made_scenes import (
     table,
 )
 
-from iscene_ros.relations.bodies import Body
 from iscene_ros.relations.build import relate_bodies
-from iscene_ros.relations.environment import NoEnvironment
+from iscene_ros.relations.geometry.bodies import Body
+from iscene_ros.relations.geometry.environment import NoEnvironment
 from iscene_ros.relations.predicate import INVERSE, Predicate
 
 
@@ -137,7 +137,7 @@ def test_two_equal_chairs_around_a_table() -> None:
     furniture = joined(box((1.2, 0.8, 0.04), bottom=0.7), *legs)
     chairs = [moved(chair(), (-0.95, 0, 0)), moved(chair(), (0.95, 0, 0), np.pi)]
     floor = (np.array([-3.0, -3.0, -0.1]), np.array([3.0, 3.0, 0.0]))
-    from iscene_ros.relations.environment import BoxEnvironment
+    from iscene_ros.relations.geometry.environment import BoxEnvironment
 
     pose = look_from((0.0, -3.0, 1.2))
     found = relate_bodies(bodies(furniture, *chairs), BoxEnvironment((floor,)), pose, shapes=True)
@@ -266,7 +266,7 @@ def test_graph_is_consistent(heap, known) -> None:
 @settings(max_examples=10, deadline=None)
 def test_support_does_not_depend_on_where_the_scene_is(heap, yaw, offset) -> None:
     floor = (np.array([-9.0, -9.0, -0.1]), np.array([9.0, 9.0, 0.0]))
-    from iscene_ros.relations.environment import BoxEnvironment
+    from iscene_ros.relations.geometry.environment import BoxEnvironment
 
     def certain(meshes):
         found = relate_bodies(bodies(*meshes), BoxEnvironment((floor,)))

@@ -17,9 +17,9 @@ from iscene_ros.relations.build import relate, with_relations
 from iscene_ros.relations.graph import SceneGraph
 from iscene_ros.relations.graph_files import to_dot, to_graphml, to_json, write_graph
 from iscene_ros.relations.graph_picture import COLORS, draw_graph
-from iscene_ros.relations.groups import scene_arrangements, shape_groups
 from iscene_ros.relations.predicate import PREDICATES, Predicate
 from iscene_ros.relations.scene_picture import draw_graph_over_scene
+from iscene_ros.relations.shapes.groups import scene_arrangements, shape_groups
 from iscene_ros.scene import Relation, RelationEvidence, Scene
 
 

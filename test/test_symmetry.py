@@ -9,12 +9,12 @@ from made_objects import scene_object
 from made_scenes import ball, bodies, box, chair, cup, joined, moved
 
 from iscene_ros.evaluation.graphs.symmetry_scores import _found, known_shapes
-from iscene_ros.relations.arrangements import arrangements
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.properties import object_properties
-from iscene_ros.relations.same_shapes import same_shape_candidates
-from iscene_ros.relations.shape_samples import ShapeSample
-from iscene_ros.relations.symmetry import symmetry_axes, symmetry_planes
+from iscene_ros.relations.shapes.arrangements import arrangements
+from iscene_ros.relations.shapes.properties import object_properties
+from iscene_ros.relations.shapes.same_shapes import same_shape_candidates
+from iscene_ros.relations.shapes.shape_samples import ShapeSample
+from iscene_ros.relations.shapes.symmetry import symmetry_axes, symmetry_planes
 
 
 def turned(mesh, seed):

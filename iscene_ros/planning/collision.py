@@ -14,7 +14,7 @@ from scipy.spatial import QhullError
 from iscene_ros.errors import InputError
 from iscene_ros.meshing import signed_volume
 from iscene_ros.object_frame import object_frame
-from iscene_ros.relations.planes import Plane
+from iscene_ros.relations.geometry.planes import Plane
 from iscene_ros.scene import Mesh, Scene, SceneObject
 
 MAX_FACES = 5000

@@ -16,8 +16,8 @@ from iscene_ros.planning.collision import (
     collision_bodies,
     support_boxes,
 )
-from iscene_ros.relations.bodies import up_in_frame, upright_from_frame
-from iscene_ros.relations.planes import find_planes
+from iscene_ros.relations.geometry.bodies import up_in_frame, upright_from_frame
+from iscene_ros.relations.geometry.planes import find_planes
 from iscene_ros.scene import Mesh, Scene, SceneObject
 from iscene_ros.session.outputs import SceneUpdate
 from iscene_ros.session.settings import Settings

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iscene_ros.observation import Observation
-from iscene_ros.relations.bodies import Body, bodies_of, up_in_frame, upright_from_frame
-from iscene_ros.relations.candidates import Candidate
-from iscene_ros.relations.certainty import probability
-from iscene_ros.relations.consistency import (
+from iscene_ros.relations.edges.candidates import Candidate
+from iscene_ros.relations.edges.certainty import probability
+from iscene_ros.relations.edges.consistency import (
     Edge,
     apart,
     likely,
@@ -19,12 +18,8 @@ from iscene_ros.relations.consistency import (
     supports_without_cycles,
     touching_with_support,
 )
-from iscene_ros.relations.environment import Environment, NoEnvironment, SeenPlanes
-from iscene_ros.relations.gaps import near_gaps
-from iscene_ros.relations.hollows import Hollows
-from iscene_ros.relations.occlusion import occlusion_candidates
-from iscene_ros.relations.overlaps import overhangs
-from iscene_ros.relations.placement import (
+from iscene_ros.relations.edges.occlusion import occlusion_candidates
+from iscene_ros.relations.edges.placement import (
     above_candidates,
     beside_candidates,
     blocking_candidates,
@@ -32,13 +27,7 @@ from iscene_ros.relations.placement import (
     near_candidates,
     view_directions,
 )
-from iscene_ros.relations.planes import find_planes
-from iscene_ros.relations.predicate import INVERSE, Predicate
-from iscene_ros.relations.same_shapes import same_shape_candidates
-from iscene_ros.relations.scene_geometry import SceneGeometry, measure
-from iscene_ros.relations.seen_points import seen_points
-from iscene_ros.relations.shape_samples import ShapeSample
-from iscene_ros.relations.support import (
+from iscene_ros.relations.edges.support import (
     carrying,
     is_known,
     leaning_candidates,
@@ -47,6 +36,17 @@ from iscene_ros.relations.support import (
     support_points,
     touching_candidates,
 )
+from iscene_ros.relations.geometry.bodies import Body, bodies_of, up_in_frame, upright_from_frame
+from iscene_ros.relations.geometry.environment import Environment, NoEnvironment, SeenPlanes
+from iscene_ros.relations.geometry.gaps import near_gaps
+from iscene_ros.relations.geometry.hollows import Hollows
+from iscene_ros.relations.geometry.overlaps import overhangs
+from iscene_ros.relations.geometry.planes import find_planes
+from iscene_ros.relations.geometry.scene_geometry import SceneGeometry, measure
+from iscene_ros.relations.geometry.seen_points import seen_points
+from iscene_ros.relations.predicate import INVERSE, Predicate
+from iscene_ros.relations.shapes.same_shapes import same_shape_candidates
+from iscene_ros.relations.shapes.shape_samples import ShapeSample
 from iscene_ros.scene import Relation, RelationEvidence, Scene
 
 Scored = list[tuple[Candidate, float]]

@@ -21,8 +21,9 @@ Causes are measured against the truth; the limits and their reasons are in
 `iscene_ros/evaluation/galleries/causes.py`. An object may have several causes; `alone` counts those
 with no other one. `gain`: by how much the mean IoU of all objects would rise if those with the
 cause were as good as those without. `others held`: the same from a linear fit of the IoU to all
-causes at once, which does not count twice what two causes share. A negative gain says that objects with the cause are no worse. Both
-say what goes together with a low score, not what a change would bring.
+causes at once, which does not count twice what two causes share. A negative gain says that objects
+with the cause are no worse. Both say what goes together with a low score, not what a change would
+bring.
 """
 
 

@@ -17,16 +17,16 @@ from iscene_ros.evaluation.graphs.relation_fit import DEFINED, Examples
 from iscene_ros.evaluation.graphs.relation_scores import Edge, RelationScores
 from iscene_ros.evaluation.graphs.relation_truth import true_relations
 from iscene_ros.observation import Observation
-from iscene_ros.relations.bodies import Body
 from iscene_ros.relations.build import (
     decide,
     find_candidates,
     named_edges,
     surveyed,
 )
-from iscene_ros.relations.environment import BoxEnvironment
+from iscene_ros.relations.geometry.bodies import Body
+from iscene_ros.relations.geometry.environment import BoxEnvironment
+from iscene_ros.relations.geometry.scene_geometry import measure
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.scene_geometry import measure
 
 TRUE_MESHES, COMPLETED_MESHES = "true meshes", "completed meshes"
 

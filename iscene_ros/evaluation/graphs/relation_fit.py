@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from iscene_ros.relations import certainty_table
 from iscene_ros.relations.build import Candidates
-from iscene_ros.relations.certainty import COMPLETED, KNOWN
+from iscene_ros.relations.edges import certainty_table
+from iscene_ros.relations.edges.certainty import COMPLETED, KNOWN
 from iscene_ros.relations.predicate import SYMMETRIC, Predicate
 
 # Weight of the penalty that keeps coefficients small where there are few examples.

@@ -11,8 +11,8 @@ from scipy import ndimage
 from iscene_ros.evaluation.convex_columns import Columns, ConvexBody, enclosed_share, unpacked
 from iscene_ros.evaluation.graphs.physics_scenes import PhysicsScene
 from iscene_ros.evaluation.graphs.simulation import PhysicsContact
+from iscene_ros.relations.geometry.support_polygon import margin_inside
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.support_polygon import margin_inside
 
 Edge = tuple[int, Predicate, int]
 
@@ -137,7 +137,7 @@ def _depth(cells: np.ndarray) -> float:
 
 
 def _center_of_mass(scene: PhysicsScene, body: int) -> np.ndarray:
-    from iscene_ros.relations.bodies import Body
+    from iscene_ros.relations.geometry.bodies import Body
 
     mesh = scene.shapes[body].mesh.transformed(scene.world_from_object[body])
     made = Body.of(1, mesh.vertices, mesh.faces)

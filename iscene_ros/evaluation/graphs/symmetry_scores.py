@@ -10,12 +10,12 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.evaluation.report import markdown_table
 from iscene_ros.evaluation.truth import true_body
-from iscene_ros.relations.bodies import Body
-from iscene_ros.relations.certainty import probability
+from iscene_ros.relations.edges.certainty import probability
+from iscene_ros.relations.geometry.bodies import Body
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.same_shapes import same_shape_candidates
-from iscene_ros.relations.shape_samples import ShapeSample
-from iscene_ros.relations.symmetry import ANY_ANGLE, symmetry_axes, symmetry_planes
+from iscene_ros.relations.shapes.same_shapes import same_shape_candidates
+from iscene_ros.relations.shapes.shape_samples import ShapeSample
+from iscene_ros.relations.shapes.symmetry import ANY_ANGLE, symmetry_axes, symmetry_planes
 from iscene_ros.scene import Mesh
 from iscene_ros.synthetic.part_builders import box, cylinder, ellipsoid, extrusion, pose, revolution
 from iscene_ros.synthetic.shapes import Part, Solid

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-from iscene_ros.relations.bodies import Body, surface_sigma
-from iscene_ros.relations.shape_samples import ShapeSample
-from iscene_ros.relations.support_polygon import margin_inside
-from iscene_ros.relations.symmetry import (
+from iscene_ros.relations.geometry.bodies import Body, surface_sigma
+from iscene_ros.relations.geometry.support_polygon import margin_inside
+from iscene_ros.relations.shapes.shape_samples import ShapeSample
+from iscene_ros.relations.shapes.symmetry import (
     SymmetryAxis,
     SymmetryPlane,
     symmetry_axes,

@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from iscene_ros.relations.bodies import Body
-from iscene_ros.relations.columns import ColumnGrid, Intervals, Triangles
-from iscene_ros.relations.contacts import Patch, bearing_patches, sideways_patches
-from iscene_ros.relations.environment import Environment
-from iscene_ros.relations.facings import Facings, facings
+from iscene_ros.relations.geometry.bodies import Body
+from iscene_ros.relations.geometry.columns import ColumnGrid, Intervals, Triangles
+from iscene_ros.relations.geometry.contacts import Patch, bearing_patches, sideways_patches
+from iscene_ros.relations.geometry.environment import Environment
+from iscene_ros.relations.geometry.facings import Facings, facings
 
 # Columns of all bodies along all axes together; they lie closer in small scenes.
 COLUMN_BUDGET = 40_000

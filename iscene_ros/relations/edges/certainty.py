@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 
-from iscene_ros.relations.candidates import Candidate
-from iscene_ros.relations.certainty_table import COEFFICIENTS
+from iscene_ros.relations.edges.candidates import Candidate
+from iscene_ros.relations.edges.certainty_table import COEFFICIENTS
 from iscene_ros.relations.predicate import Predicate
 
 # What the features of a candidate are; each coefficient belongs to one, the first one is constant.

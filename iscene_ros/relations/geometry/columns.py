@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.relations.bodies import Body
+from iscene_ros.relations.geometry.bodies import Body
 
 # Columns never run exactly through an edge of an axis-aligned box.
 OFFSET = np.array([0.12345, 0.37193, 0.25311])

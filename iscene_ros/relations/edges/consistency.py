@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import networkx as nx
 
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.edges.candidates import Candidate
 from iscene_ros.relations.predicate import Predicate
 from iscene_ros.scene import RelationEvidence
 

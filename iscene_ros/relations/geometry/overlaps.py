@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from iscene_ros.relations.columns import BITS, HALF, OFFSET, Intervals
-from iscene_ros.relations.contacts import DEEPEST
-from iscene_ros.relations.scene_geometry import SceneGeometry
+from iscene_ros.relations.geometry.columns import BITS, HALF, OFFSET, Intervals
+from iscene_ros.relations.geometry.contacts import DEEPEST
+from iscene_ros.relations.geometry.scene_geometry import SceneGeometry
 
 # Points inside a body at which it is asked whether another one encloses it.
 ENCLOSED_POINTS = 250

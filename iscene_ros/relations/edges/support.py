@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from iscene_ros.relations.candidates import Candidate
-from iscene_ros.relations.contacts import Patch
-from iscene_ros.relations.hollows import KNOWN, Hollows
-from iscene_ros.relations.overlaps import footprint_cells
+from iscene_ros.relations.edges.candidates import Candidate
+from iscene_ros.relations.geometry.contacts import Patch
+from iscene_ros.relations.geometry.hollows import KNOWN, Hollows
+from iscene_ros.relations.geometry.overlaps import footprint_cells
+from iscene_ros.relations.geometry.scene_geometry import SceneGeometry
+from iscene_ros.relations.geometry.support_polygon import margin_inside
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.scene_geometry import SceneGeometry
-from iscene_ros.relations.support_polygon import margin_inside
 from iscene_ros.scene import RelationEvidence
 
 # Standard deviations beyond which a gap or an overlap says nothing more.

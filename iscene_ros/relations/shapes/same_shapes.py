@@ -9,10 +9,10 @@ from itertools import combinations, product
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.edges.candidates import Candidate
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.shape_samples import PROBES, ShapeSample
-from iscene_ros.relations.symmetry import EQUAL
+from iscene_ros.relations.shapes.shape_samples import PROBES, ShapeSample
+from iscene_ros.relations.shapes.symmetry import EQUAL
 from iscene_ros.scene import RelationEvidence
 
 # Shapes are compared point by point only where extents and volumes agree this well, or to so many

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import networkx as nx
 
-from iscene_ros.relations.arrangements import Arrangement, arrangements
-from iscene_ros.relations.bodies import surface_sigma
+from iscene_ros.relations.geometry.bodies import surface_sigma
 from iscene_ros.relations.graph import SceneGraph
 from iscene_ros.relations.predicate import Predicate
+from iscene_ros.relations.shapes.arrangements import Arrangement, arrangements
 from iscene_ros.scene import Scene
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.relations.columns import STEEPEST, ColumnGrid, Intervals
+from iscene_ros.relations.geometry.columns import STEEPEST, ColumnGrid, Intervals
 
 # A column seldom passes more intervals than this many between two that matter.
 NEIGHBOURS = 8

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.relations.facings import Facings
+from iscene_ros.relations.geometry.facings import Facings
 
 # A patch bears load where its normal is within 60 degrees of the vertical.
 BEARING = 0.5

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.relations.candidates import Candidate
-from iscene_ros.relations.gaps import Gap
-from iscene_ros.relations.hollows import Hollows
-from iscene_ros.relations.overlaps import Overhang
+from iscene_ros.relations.edges.candidates import Candidate
+from iscene_ros.relations.edges.support import FARTHEST, LEAST_ENCLOSED, is_known
+from iscene_ros.relations.geometry.gaps import Gap
+from iscene_ros.relations.geometry.hollows import Hollows
+from iscene_ros.relations.geometry.overlaps import Overhang
+from iscene_ros.relations.geometry.scene_geometry import SceneGeometry
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.scene_geometry import SceneGeometry
-from iscene_ros.relations.support import FARTHEST, LEAST_ENCLOSED, is_known
 from iscene_ros.scene import RelationEvidence
 
 # Beside each other: the centres are further apart than this share of the smaller one's width.

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.relations.shape_samples import PROBES, ShapeSample
+from iscene_ros.relations.shapes.shape_samples import PROBES, ShapeSample
 
 # Error [m] of a direction, or of a direction and a number of probes.
 Error = Callable[..., float]

@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 from scipy.spatial import cKDTree
 
-from iscene_ros.relations.bodies import Body
+from iscene_ros.relations.geometry.bodies import Body
 
 POINTS = 2500
 PROBES = 400

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from iscene_ros.camera import Camera
-from iscene_ros.relations.columns import ColumnGrid, Intervals
-from iscene_ros.relations.planes import Plane
+from iscene_ros.relations.geometry.columns import ColumnGrid, Intervals
+from iscene_ros.relations.geometry.planes import Plane
 
 ENVIRONMENT = 0
 

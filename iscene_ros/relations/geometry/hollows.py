@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.relations.overlaps import Spans
-from iscene_ros.relations.scene_geometry import SceneGeometry
+from iscene_ros.relations.geometry.overlaps import Spans
+from iscene_ros.relations.geometry.scene_geometry import SceneGeometry
 
 # A surface counts as known, not completed, from this confidence on.
 KNOWN = 0.99

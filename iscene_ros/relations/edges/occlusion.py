@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from iscene_ros.relations.bodies import Body
-from iscene_ros.relations.candidates import Candidate
-from iscene_ros.relations.columns import BITS, ColumnGrid, Triangles
-from iscene_ros.relations.facings import facings
+from iscene_ros.relations.edges.candidates import Candidate
+from iscene_ros.relations.edges.support import is_known
+from iscene_ros.relations.geometry.bodies import Body
+from iscene_ros.relations.geometry.columns import BITS, ColumnGrid, Triangles
+from iscene_ros.relations.geometry.facings import facings
+from iscene_ros.relations.geometry.scene_geometry import SceneGeometry
 from iscene_ros.relations.predicate import Predicate
-from iscene_ros.relations.scene_geometry import SceneGeometry
-from iscene_ros.relations.support import is_known
 from iscene_ros.scene import RelationEvidence
 
 # Rays through all objects together.

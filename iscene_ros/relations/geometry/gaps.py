@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from iscene_ros.relations.columns import ColumnGrid
-from iscene_ros.relations.scene_geometry import SceneGeometry
+from iscene_ros.relations.geometry.columns import ColumnGrid
+from iscene_ros.relations.geometry.scene_geometry import SceneGeometry
 
 # Points of a surface among which the closest ones of two bodies are looked for.
 POINTS = 400

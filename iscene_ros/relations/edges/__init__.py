@@ -1,0 +1,1 @@
+"""Which relations hold, and how certain they are."""

@@ -1,0 +1,1 @@
+"""Bodies and surroundings in an upright frame: what relations are read from."""

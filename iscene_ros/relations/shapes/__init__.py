@@ -1,0 +1,1 @@
+"""What can be said of shapes: alone, and compared with each other."""
