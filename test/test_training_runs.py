@@ -105,6 +105,22 @@ def test_a_phase_without_a_share_is_left_out(cache, tmp_path):
     assert not (tmp_path / "best_none.safetensors").exists()
 
 
+def test_a_finished_run_can_go_on_from_where_its_learning_rate_began_to_fall(cache, tmp_path):
+    phase = replace(CONFIG.phases[0], decay_share=0.5)
+    short, long = (replace(CONFIG, phases=(phase,), steps=steps) for steps in (8, 16))
+    Trainer(short, tmp_path / "short", cache, workers=0).run()
+    (tmp_path / "extended").mkdir()
+    plateau = tmp_path / "short" / "plateau_scenes.pt"
+    plateau.rename(tmp_path / "extended" / "state.pt")
+    extended = Trainer(long, tmp_path / "extended", cache, workers=0)
+    assert 4 <= extended.progress.step <= 5
+    extended.run()
+    at_once = Trainer(long, tmp_path / "at_once", cache, workers=0)
+    at_once.run()
+    for one, other in zip(extended.network.parameters(), at_once.network.parameters(), strict=True):
+        assert_close(one, other)
+
+
 def test_resuming_with_another_model_is_refused_in_one_line(cache, tmp_path):
     Trainer(CONFIG, tmp_path, cache, workers=0, max_steps=1).run()
     flow = replace(CONFIG.model.flow, model_channels=32)

@@ -36,6 +36,9 @@ class Trainer:
 
     Of several processes (`ranks`), each trains on its own shards; rank 0 alone averages the
     weights, evaluates, logs and saves. All need the same `directory` and `cache`.
+
+    Where a phase's learning rate begins to fall, the state is kept as `plateau_<phase>.pt`: a run
+    that starts from it as its `state.pt`, with a larger budget, goes on as if it had always had it.
     """
 
     def __init__(
@@ -163,8 +166,11 @@ class Trainer:
         numbers = torch.tensor(own, dtype=torch.float64)
         total, seconds, evaluate, save, stop = self._shared(numbers).tolist()
         p = self.progress
+        at_plateau = self._done(phase) <= 1 - phase.decay_share
         p.step, p.total_steps = p.step + 1, p.total_steps + 1
         p.seconds, p.total_seconds = p.seconds + seconds, p.total_seconds + seconds
+        if at_plateau and self._done(phase) > 1 - phase.decay_share:
+            self._save(self.directory / f"plateau_{phase.name}.pt")
         self.log.step(total)
         bar.set_postfix(step=p.step, loss=f"{self.log.smooth_loss:.4f}", refresh=False)
         bar.update(min(100 * self._done(phase), bar.total) - bar.n)
@@ -221,7 +227,7 @@ class Trainer:
             )
         self.network.load_state_dict(model.state_dict())
 
-    def _save(self) -> None:
+    def _save(self, path: Path | None = None) -> None:
         places = self.ranks.every([self.place.shard, self.place.pack], self.device)
         self._saved = time.monotonic()
         if not self.ranks.leads:
@@ -236,7 +242,7 @@ class Trainer:
             "places": places,
             "smooth_loss": self.log.smooth_loss,
         }
-        save_state(self.state_path, state, self.config.model)
+        save_state(path or self.state_path, state, self.config.model)
 
     def _load(self) -> None:
         state = load_state(self.state_path, self.config.model, self.device)
