@@ -1,4 +1,4 @@
-"""What the README says of parameters, topics and services is what the code has."""
+"""What the documents say of parameters, topics and services is what the code has."""
 
 import re
 from dataclasses import fields
@@ -7,7 +7,9 @@ from pathlib import Path
 from iscene_ros.ros.topics import OUTPUTS
 from iscene_ros.session.settings import Settings, limits_of, parameter_name
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PARAMETERS = (ROOT / "docs/parameters.md").read_text("utf-8")
 
 
 def shown(value: object) -> str:
@@ -24,7 +26,8 @@ def test_every_parameter_is_listed_with_its_default() -> None:
         star = "" if limits.live else " *"
         description = limits.description.replace(" | ", " \\| ")
         name = parameter_name(field.name)
-        assert f"| `{name}`{star} | `{shown(field.default)}` | {description} |" in README, name
+        row = f"| `{name}`{star} | `{shown(field.default)}` | {description} |"
+        assert row in PARAMETERS, name
 
 
 def test_every_output_is_listed_with_its_type() -> None:
@@ -35,6 +38,6 @@ def test_every_output_is_listed_with_its_type() -> None:
 
 
 def test_every_service_is_listed() -> None:
-    source = (Path(__file__).parents[1] / "iscene_ros/ros/services.py").read_text("utf-8")
+    source = (ROOT / "iscene_ros/ros/services.py").read_text("utf-8")
     services = set(re.findall(r'"(~/\w+)"', source))
     assert services and all(f"| `{service}` |" in README for service in services)
