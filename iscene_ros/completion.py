@@ -11,23 +11,23 @@ import numpy as np
 import torch
 
 from iscene_ros.errors import InputError, ModelError
-from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import LoadedModel, ModelKind, load_model, model_kind
 from iscene_ros.model.fast_network import FastNetwork
 from iscene_ros.model.release.packages.loading import ReleaseModel, load_release
 from iscene_ros.model.scene_sampler import SceneSamplerOptions
 from iscene_ros.model_choice import PRECISIONS, Envelope, ModelChoice
 from iscene_ros.observation import Observation
-from iscene_ros.predicted_shapes import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.relations.build import with_relations
-from iscene_ros.release_shapes import ReleaseOptions, ReleaseShapes
 from iscene_ros.scene import Scene, Timings
 from iscene_ros.scene_objects import ObjectMaker
-from iscene_ros.second_look import SecondLookOptions
-from iscene_ros.slots import FitOptions
-from iscene_ros.support_plane import find_support_plane
+from iscene_ros.seeing.second_look import SecondLookOptions
+from iscene_ros.seeing.slots import FitOptions
+from iscene_ros.seeing.support_plane import find_support_plane
+from iscene_ros.seeing.visible_masks import with_visible_masks
+from iscene_ros.shapes.mini_shapes import MiniShapes
+from iscene_ros.shapes.predicted_shapes import PredictionRequest, Progress, Report, ShapeModel
+from iscene_ros.shapes.release_shapes import ReleaseOptions, ReleaseShapes
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 SHIPPED_MODELS = {"iscene-mini": "iscene_mini.safetensors"}
 

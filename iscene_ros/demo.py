@@ -13,9 +13,9 @@ import numpy as np
 
 from iscene_ros.camera import Camera
 from iscene_ros.observation import Observation
-from iscene_ros.support_plane import find_support_plane
+from iscene_ros.seeing.support_plane import find_support_plane
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 
 @dataclass(frozen=True)

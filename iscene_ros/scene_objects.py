@@ -9,8 +9,8 @@ import numpy as np
 from iscene_ros.object_frame import object_frame
 from iscene_ros.observation import Observation
 from iscene_ros.pictures.colors import instance_color
-from iscene_ros.predicted_shapes import PredictedShape, Prediction, Progress
 from iscene_ros.scene import SceneObject, SkippedObject
+from iscene_ros.shapes.predicted_shapes import PredictedShape, Prediction, Progress
 from iscene_ros.surface import depth_residual, observed_fraction, observed_vertices
 from iscene_ros.view_space import ViewSpace
 

@@ -10,7 +10,7 @@ from tiny_run import CONFIG, SINGLES, make_samples
 
 from iscene_ros.cli import main
 from iscene_ros.errors import InputError
-from iscene_ros.slots import FitOptions, plan_slots
+from iscene_ros.seeing.slots import FitOptions, plan_slots
 from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.training.ablation import RunResult, Workplace, run_ablation
 from iscene_ros.training.ablation_config import (

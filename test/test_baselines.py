@@ -12,8 +12,8 @@ from iscene_ros.evaluation.baselines import (
     without_strays,
 )
 from iscene_ros.evaluation.metrics import Body, score_object
-from iscene_ros.meshing import is_watertight, signed_volume
 from iscene_ros.scene import Mesh
+from iscene_ros.shapes.meshing import is_watertight, signed_volume
 
 CAMERA = np.zeros(3)
 

@@ -5,7 +5,7 @@ import pytest
 
 from iscene_ros.demo import arc2017_observation, demo_label_image, demo_world_from_camera
 from iscene_ros.observation import Observation
-from iscene_ros.support_plane import find_support_plane
+from iscene_ros.seeing.support_plane import find_support_plane
 
 
 @pytest.fixture(scope="module")

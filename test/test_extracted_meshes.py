@@ -6,9 +6,9 @@ import pytest
 import torch
 import trimesh
 
-from iscene_ros.extracted_meshes import finished_mesh, structure_mesh
-from iscene_ros.meshing import signed_volume
 from iscene_ros.model.release.surface.flexicubes import extract_mesh
+from iscene_ros.shapes.extracted_meshes import finished_mesh, structure_mesh
+from iscene_ros.shapes.meshing import signed_volume
 
 RESOLUTION = 32
 BUDGET = 800

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from iscene_ros.errors import ModelError
-from iscene_ros.meshing import is_watertight, signed_volume
 from iscene_ros.model.release.surface.flexicubes import extract_mesh
+from iscene_ros.shapes.meshing import is_watertight, signed_volume
 
 RESOLUTION = 32
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from iscene_ros.camera import Camera
 from iscene_ros.demo import arc2017_observation
-from iscene_ros.foreign_rims import without_foreign_rims
 from iscene_ros.observation import Observation
-from iscene_ros.visible_masks import with_visible_masks
+from iscene_ros.seeing.foreign_rims import without_foreign_rims
+from iscene_ros.seeing.visible_masks import with_visible_masks
 
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]]))
 OBJECT = (slice(90, 150), slice(120, 200))

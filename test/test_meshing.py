@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from iscene_ros.meshing import is_watertight, mesh_from_distance, signed_volume
 from iscene_ros.object_frame import object_frame, tightest_yaw
 from iscene_ros.scene import Mesh
+from iscene_ros.shapes.meshing import is_watertight, mesh_from_distance, signed_volume
 from iscene_ros.surface import Surface, depth_residual, observed_fraction, sample_surface
 from iscene_ros.view_space import Cube
 

@@ -7,7 +7,6 @@ import torch
 from tiny_model import TINY, tiny_inputs, tiny_network
 from torch.testing import assert_close
 
-from iscene_ros.confidence import Calibration, ConfidenceModel
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.model.config import SceneFlowConfig
@@ -33,7 +32,8 @@ from iscene_ros.model.volume_flow import (
     space_to_depth,
     token_positions,
 )
-from iscene_ros.uncertainty import UncertaintyModel
+from iscene_ros.shapes.confidence import Calibration, ConfidenceModel
+from iscene_ros.shapes.uncertainty import UncertaintyModel
 
 
 def test_the_released_configuration_has_the_published_tensors():

@@ -18,8 +18,8 @@ from iscene_ros.placement.options import PlacementOptions
 from iscene_ros.placement.place import place_scene
 from iscene_ros.placement.result import PlacementShape, Similarity
 from iscene_ros.scene import Mesh
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 FEW = settings(
     max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)

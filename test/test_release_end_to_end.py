@@ -9,14 +9,14 @@ import pytest
 from session_driver import TABLE, Driver
 from tiny_release import write_tiny_package
 
-from iscene_ros import release_shapes
 from iscene_ros.cli import main
 from iscene_ros.completion import CompletionOptions, SceneCompleter
 from iscene_ros.files.frame_io import FrameFiles
 from iscene_ros.files.scene_io import read_scene
 from iscene_ros.model.release.generation import CubeSurface
-from iscene_ros.release_shapes import ReleaseOptions
 from iscene_ros.session.recovery import RecoveringCompleter
+from iscene_ros.shapes import release_shapes
+from iscene_ros.shapes.release_shapes import ReleaseOptions
 
 
 @pytest.fixture(scope="module")

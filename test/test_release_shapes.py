@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_release import STEMS, write_tiny_package
 
-from iscene_ros import release_shapes
 from iscene_ros.cli import main
 from iscene_ros.completion import CompletionOptions, SceneCompleter
 from iscene_ros.demo import arc2017_observation
@@ -17,10 +16,11 @@ from iscene_ros.evaluation.benchmarks import preset_comparison
 from iscene_ros.model.release.generation import CubeOccupancy, CubeSurface, generate
 from iscene_ros.model_choice import PRESETS, ModelChoice
 from iscene_ros.observation import Observation
-from iscene_ros.release_shapes import ReleaseOptions
 from iscene_ros.scene import Scene
+from iscene_ros.seeing.visible_masks import with_visible_masks
+from iscene_ros.shapes import release_shapes
+from iscene_ros.shapes.release_shapes import ReleaseOptions
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 DOWN = np.array([0.0, 0.2, 1.0])
 FEWER_CELLS = 0.6

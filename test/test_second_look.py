@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iscene_ros.second_look import SecondLookOptions, slot_around_prediction
-from iscene_ros.slots import FitOptions, InstanceSlot
+from iscene_ros.seeing.second_look import SecondLookOptions, slot_around_prediction
+from iscene_ros.seeing.slots import FitOptions, InstanceSlot
 from iscene_ros.view_space import Cube
 
 FIT, OPTIONS = FitOptions(), SecondLookOptions()

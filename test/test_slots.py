@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from iscene_ros.camera import Camera
-from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.observation import Observation
-from iscene_ros.slots import FitOptions, plan_slots
+from iscene_ros.seeing.impossible_readings import without_impossible_readings
+from iscene_ros.seeing.slots import FitOptions, plan_slots
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 K = np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]])
 CAMERA = Camera(320, 240, K)

@@ -9,7 +9,7 @@ import pytest
 from iscene_ros.camera import Camera
 from iscene_ros.evaluation.benchmarks.table_scene import table_scene
 from iscene_ros.observation import Observation
-from iscene_ros.support_plane import PlaneModel, find_support_plane, plane_of_points
+from iscene_ros.seeing.support_plane import PlaneModel, find_support_plane, plane_of_points
 
 
 def angle_deg(a, b):

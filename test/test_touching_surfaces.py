@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from iscene_ros.meshing import is_watertight, signed_volume
 from iscene_ros.model.release.surface.flexicubes import extract_mesh
-from iscene_ros.touching_surfaces import separated
+from iscene_ros.shapes.meshing import is_watertight, signed_volume
+from iscene_ros.shapes.touching_surfaces import separated
 
 
 def boxes_at_edges(*shifts):

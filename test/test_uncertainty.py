@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 from tiny_model import TINY
 
 from iscene_ros.completion import CompletionOptions, SceneCompleter
-from iscene_ros.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.demo import arc2017_observation
-from iscene_ros.distance_shape import DistanceShape
-from iscene_ros.envelope import body_around, moved_surface
 from iscene_ros.errors import InputError
 from iscene_ros.evaluation.certainties.calibration import fit_confidence
 from iscene_ros.evaluation.certainties.uncertainty_fit import fit_uncertainty
 from iscene_ros.evaluation.occupancy import Grid, mesh_occupancy
 from iscene_ros.files.scene_io import read_scene, write_scene
-from iscene_ros.mini_shapes import MiniShapes
 from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.model.release.packages.loading import ReleaseModel
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 from iscene_ros.model_choice import Envelope
-from iscene_ros.slots import InstanceSlot
-from iscene_ros.uncertainty import SurfaceEvidence, UncertaintyModel
+from iscene_ros.seeing.slots import InstanceSlot
+from iscene_ros.shapes.confidence import Calibration, ConfidenceModel, Evidence
+from iscene_ros.shapes.distance_shape import DistanceShape
+from iscene_ros.shapes.envelope import body_around, moved_surface
+from iscene_ros.shapes.mini_shapes import MiniShapes
+from iscene_ros.shapes.uncertainty import SurfaceEvidence, UncertaintyModel
 from iscene_ros.view_space import Cube
 
 SIDE, TRUNCATION = 24, 4.0

@@ -10,7 +10,7 @@ from PIL import Image
 
 from iscene_ros.cli import main
 from iscene_ros.errors import InputError
-from iscene_ros.slot_batch import slot_batch
+from iscene_ros.seeing.slot_batch import slot_batch
 from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.synthetic.random_shapes import ShapeOptions
 from iscene_ros.training import data_sheet

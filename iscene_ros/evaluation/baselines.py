@@ -15,8 +15,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
-from iscene_ros.meshing import mesh_from_distance
 from iscene_ros.scene import Mesh
+from iscene_ros.shapes.meshing import mesh_from_distance
 from iscene_ros.view_space import Cube
 
 # (points_view (M, 3), camera_position_view (3,), support_height) [m] -> closed mesh in view space.

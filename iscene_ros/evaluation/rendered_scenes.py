@@ -13,11 +13,11 @@ from iscene_ros.evaluation.baselines import BASELINES
 from iscene_ros.evaluation.metrics import Body, SceneScore, Score, score_scene
 from iscene_ros.evaluation.truth import true_body
 from iscene_ros.scene import Mesh, Scene
-from iscene_ros.slots import SlotPlan, plan_slots
+from iscene_ros.seeing.slots import SlotPlan, plan_slots
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.training.samples import SampleOptions, SceneView, TruePlacement, draw_view
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 MODEL = "iscene-mini"
 

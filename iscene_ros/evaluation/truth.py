@@ -8,7 +8,7 @@ import numpy as np
 
 from iscene_ros.evaluation.metrics import Body
 from iscene_ros.evaluation.occupancy import solid_occupancy
-from iscene_ros.meshing import mesh_from_distance
+from iscene_ros.shapes.meshing import mesh_from_distance
 from iscene_ros.view_space import Cube
 
 RESOLUTION = 64

@@ -15,7 +15,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from iscene_ros.confidence import Calibration
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checksums import checksum
 from iscene_ros.model.config import MiniConfig
@@ -25,6 +24,7 @@ from iscene_ros.model.release.packages.package import BASE_FILE, RELEASE_FILE
 from iscene_ros.model.release.packages.source import is_hub_id
 from iscene_ros.model.state_dicts import check_tensors
 from iscene_ros.model.volume_flow import VolumeSceneFlow
+from iscene_ros.shapes.confidence import Calibration
 
 FORMAT = "iscene-mini/1"
 

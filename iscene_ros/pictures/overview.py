@@ -15,8 +15,8 @@ from iscene_ros.pictures.overview_panels import (
 )
 from iscene_ros.pictures.side_view import Part, draw_side_view, grid_spacing
 from iscene_ros.scene import Scene
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 WIDTH = 1600
 MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 24, 44, 34

@@ -12,10 +12,10 @@ import trimesh
 from scipy.spatial import QhullError
 
 from iscene_ros.errors import InputError
-from iscene_ros.meshing import signed_volume
 from iscene_ros.object_frame import object_frame
 from iscene_ros.relations.geometry.planes import Plane
 from iscene_ros.scene import Mesh, Scene, SceneObject
+from iscene_ros.shapes.meshing import signed_volume
 
 MAX_FACES = 5000
 MAX_PARTS = 16

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from iscene_ros.errors import ModelError
 from iscene_ros.observation import Observation
-from iscene_ros.predicted_shapes import Report
 from iscene_ros.scene import Scene
+from iscene_ros.shapes.predicted_shapes import Report
 
 # How torch says so: its allocators of the GPU and of the machine, and cuBLAS.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")

@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.believed_observation import plan_believed_slots
 from iscene_ros.camera import Camera
 from iscene_ros.errors import InputError
 from iscene_ros.model.observation_volume import SlotVolumes
 from iscene_ros.observation import Observation
-from iscene_ros.slot_batch import SlotBatch, slot_batch
-from iscene_ros.slots import FitOptions, plan_slots
+from iscene_ros.seeing.believed_observation import plan_believed_slots
+from iscene_ros.seeing.slot_batch import SlotBatch, slot_batch
+from iscene_ros.seeing.slots import FitOptions, plan_slots
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.synthetic import random_cameras
 from iscene_ros.synthetic.random_cameras import CameraOptions, random_camera
 from iscene_ros.synthetic.random_scenes import RandomScene, SceneOptions, random_scene
@@ -24,7 +25,6 @@ from iscene_ros.synthetic.sensor import SensedFrame, SensorOptions, observe
 from iscene_ros.synthetic.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
 from iscene_ros.synthetic.shapes import Solid
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 
 @dataclass(frozen=True)

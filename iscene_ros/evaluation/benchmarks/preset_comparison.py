@@ -19,7 +19,6 @@ from iscene_ros.completion import resolved_device
 from iscene_ros.demo import arc2017_observation
 from iscene_ros.evaluation.machine import this_machine
 from iscene_ros.evaluation.report import csv_of, markdown_table, write_text
-from iscene_ros.extracted_meshes import finished_mesh
 from iscene_ros.model.release.generation import CubeSurface, Generated, decoded, picture_tokens
 from iscene_ros.model.release.packages.loading import ReleaseModel, load_release
 from iscene_ros.model.release.packages.parts import DTYPES
@@ -27,8 +26,9 @@ from iscene_ros.model.release.preprocessing import condition_pictures
 from iscene_ros.model.release.sampling.presets import Preset, preset
 from iscene_ros.model.release.sampling.scene_stages import sample_scene_latents
 from iscene_ros.model.release.sampling.structure_stage import StructureOptions
+from iscene_ros.seeing.visible_masks import with_visible_masks
+from iscene_ros.shapes.extracted_meshes import finished_mesh
 from iscene_ros.surface import Surface, sample_surface
-from iscene_ros.visible_masks import with_visible_masks
 
 EXACT = "exact"
 GIBIBYTE = 1 << 30

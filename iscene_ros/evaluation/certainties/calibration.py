@@ -10,22 +10,22 @@ import numpy as np
 import torch
 
 from iscene_ros.completion import SceneCompleter, checkpoint_path
-from iscene_ros.confidence import Calibration, ConfidenceModel, Evidence
-from iscene_ros.distance_shape import DistanceShape
 from iscene_ros.evaluation.certainties.uncertainty_fit import fit_uncertainty
 from iscene_ros.evaluation.metrics import OBJECT_RESOLUTION, Body, body_iou
 from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, true_placed_body
 from iscene_ros.model.checkpoint import load_model, save_weights
-from iscene_ros.predicted_shapes import PredictionRequest, Progress
 from iscene_ros.scene import Mesh
 from iscene_ros.scene_objects import SEEN_CELLS
-from iscene_ros.slots import plan_slots
+from iscene_ros.seeing.slots import plan_slots
+from iscene_ros.seeing.visible_masks import with_visible_masks
+from iscene_ros.shapes.confidence import Calibration, ConfidenceModel, Evidence
+from iscene_ros.shapes.distance_shape import DistanceShape
+from iscene_ros.shapes.predicted_shapes import PredictionRequest, Progress
+from iscene_ros.shapes.uncertainty import SurfaceEvidence
 from iscene_ros.surface import observed_fraction
 from iscene_ros.synthetic.random_shapes import ShapeOptions
 from iscene_ros.training.samples import SampleOptions, SceneView, draw_view, sample_slots
-from iscene_ros.uncertainty import SurfaceEvidence
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
 # So many of the objects are of families that came later than the shipped weights: who fits to what

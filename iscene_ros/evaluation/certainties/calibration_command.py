@@ -35,9 +35,9 @@ def calibrated(completer: SceneCompleter, args: argparse.Namespace) -> SceneComp
     """The completer with what was fitted to it, which is written into the model's file, too."""
     from tqdm import tqdm
 
-    from iscene_ros.confidence import Calibration
     from iscene_ros.evaluation.certainties import calibration
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions
+    from iscene_ros.shapes.confidence import Calibration
 
     options = EvaluationOptions(args.calibration_scenes, SEED, held_out=False, steps=args.steps)
     level = completer.model.calibration.level

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from iscene_ros.evaluation.machine import this_machine
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions
     from iscene_ros.evaluation.report import write_text
-    from iscene_ros.mini_shapes import MiniShapes
+    from iscene_ros.shapes.mini_shapes import MiniShapes
 
     options = EvaluationOptions(args.scenes, args.seed, args.families == "held_out", args.steps)
     unrelated = CompletionOptions(relations=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from iscene_ros.uncertainty import SurfaceEvidence, UncertaintyModel
+from iscene_ros.shapes.uncertainty import SurfaceEvidence, UncertaintyModel
 
 # Of the Student distribution that the errors are taken from: a few places are simply wrong.
 FREEDOM = 3.0

@@ -21,10 +21,10 @@ from iscene_ros.evaluation.results import Results
 from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Mesh, Scene
-from iscene_ros.slots import InstanceSlot, plan_slots
+from iscene_ros.seeing.slots import InstanceSlot, plan_slots
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.training.samples import DrawnScene, TruePlacement, draw_scene
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 # Voxels along a published model's cube, which has no zoomed ones.
 RELEASE_RESOLUTION = 64

@@ -15,8 +15,8 @@ import torch
 import trimesh
 
 from iscene_ros.errors import InputError
-from iscene_ros.meshing import mesh_from_distance
 from iscene_ros.scene import Mesh
+from iscene_ros.shapes.meshing import mesh_from_distance
 from iscene_ros.synthetic.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES, random_solid
 from iscene_ros.synthetic.shapes import Solid
 from iscene_ros.view_space import Cube

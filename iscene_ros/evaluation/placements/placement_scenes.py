@@ -13,11 +13,11 @@ from iscene_ros.evaluation.truth import true_body
 from iscene_ros.observation import Observation
 from iscene_ros.placement.result import PlacementShape, Similarity
 from iscene_ros.scene import Mesh
+from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.synthetic.sensor import NOISE_FREE, SensorOptions
 from iscene_ros.training.samples import SampleOptions, TruePlacement, draw_view
 from iscene_ros.view_space import ViewSpace
-from iscene_ros.visible_masks import with_visible_masks
 
 # Instances with fewer mask pixels are left out: nobody could say where a sliver belongs.
 MIN_PIXELS = 100

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from iscene_ros.meshing import signed_volume
 from iscene_ros.object_frame import upright_axes
 from iscene_ros.scene import Scene, SceneObject
+from iscene_ros.shapes.meshing import signed_volume
 
 # The object's cube is longer than the object, and has this many voxels along its edge: for scenes
 # that were read from files and no longer know their voxels.

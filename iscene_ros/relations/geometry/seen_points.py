@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.observation import Observation
-from iscene_ros.visible_masks import with_visible_masks
+from iscene_ros.seeing.visible_masks import with_visible_masks
 
 MAX_POINTS = 400
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from iscene_ros.model.observation_volume import DepthView, SlotVolumes, observe_volumes
 from iscene_ros.observation import Observation
-from iscene_ros.slots import SlotPlan
+from iscene_ros.seeing.slots import SlotPlan
 from iscene_ros.view_space import Cube
 
 

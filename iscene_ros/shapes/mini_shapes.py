@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iscene_ros.believed_observation import plan_believed_slots
-from iscene_ros.distance_shape import DistanceShape
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.model.scene_sampler import (
@@ -22,10 +20,12 @@ from iscene_ros.model.scene_sampler import (
 from iscene_ros.model.volume_flow import token_positions
 from iscene_ros.model_choice import Envelope
 from iscene_ros.observation import Observation
-from iscene_ros.predicted_shapes import Prediction, PredictionRequest, Progress
-from iscene_ros.second_look import SecondLookOptions, slot_around_prediction
-from iscene_ros.slot_batch import slot_batch
-from iscene_ros.slots import FitOptions, InstanceSlot, SlotPlan
+from iscene_ros.seeing.believed_observation import plan_believed_slots
+from iscene_ros.seeing.second_look import SecondLookOptions, slot_around_prediction
+from iscene_ros.seeing.slot_batch import slot_batch
+from iscene_ros.seeing.slots import FitOptions, InstanceSlot, SlotPlan
+from iscene_ros.shapes.distance_shape import DistanceShape
+from iscene_ros.shapes.predicted_shapes import Prediction, PredictionRequest, Progress
 from iscene_ros.view_space import ViewSpace
 
 

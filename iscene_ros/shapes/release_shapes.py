@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from iscene_ros.errors import InputError
-from iscene_ros.extracted_meshes import FinishedMesh, finished_mesh, structure_mesh
 from iscene_ros.model.release.generation import CubeOccupancy, Generated, generate
 from iscene_ros.model.release.packages.loading import ReleaseModel
 from iscene_ros.model.release.preprocessing import condition_pictures
@@ -22,9 +21,10 @@ from iscene_ros.observation import Observation
 from iscene_ros.placement.options import PlacementOptions
 from iscene_ros.placement.place import place_scene
 from iscene_ros.placement.result import ObjectPlacement, PlacementShape
-from iscene_ros.predicted_shapes import Prediction, PredictionRequest, Progress, ShapeMesh
 from iscene_ros.scene import Mesh
-from iscene_ros.slots import FitOptions, plan_slots
+from iscene_ros.seeing.slots import FitOptions, plan_slots
+from iscene_ros.shapes.extracted_meshes import FinishedMesh, finished_mesh, structure_mesh
+from iscene_ros.shapes.predicted_shapes import Prediction, PredictionRequest, Progress, ShapeMesh
 from iscene_ros.view_space import ViewSpace
 
 # Cells of one object in the second stage: the estimate behind `objects_at_once`.

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from iscene_ros.foreign_rims import without_foreign_rims
-from iscene_ros.impossible_readings import without_impossible_readings
 from iscene_ros.observation import Observation
-from iscene_ros.slots import FitOptions, SlotPlan, plan_slots
+from iscene_ros.seeing.foreign_rims import without_foreign_rims
+from iscene_ros.seeing.impossible_readings import without_impossible_readings
+from iscene_ros.seeing.slots import FitOptions, SlotPlan, plan_slots
 from iscene_ros.view_space import ViewSpace
 
 

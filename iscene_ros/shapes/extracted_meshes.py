@@ -9,7 +9,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
-from iscene_ros.meshing import (
+from iscene_ros.scene import Mesh
+from iscene_ros.shapes.meshing import (
     bodies,
     cube_points,
     is_watertight,
@@ -17,8 +18,7 @@ from iscene_ros.meshing import (
     used_corners,
     zero_surface,
 )
-from iscene_ros.scene import Mesh
-from iscene_ros.touching_surfaces import separated
+from iscene_ros.shapes.touching_surfaces import separated
 
 # Bodies of less than this share of the largest one's volume are crumbs.
 LEAST_SHARE = 0.02

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from iscene_ros.observation import Observation
-from iscene_ros.slots import SlotPlan
+from iscene_ros.seeing.slots import SlotPlan
 
 # Supports are known to about this height [m]; readings further below went through the support.
 MARGIN_M = 0.02

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from iscene_ros.uncertainty import UncertaintyModel
+from iscene_ros.shapes.uncertainty import UncertaintyModel
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from iscene_ros.slots import FitOptions, InstanceSlot
+from iscene_ros.seeing.slots import FitOptions, InstanceSlot
 from iscene_ros.view_space import Cube
 
 

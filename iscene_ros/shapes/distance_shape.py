@@ -9,14 +9,14 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from iscene_ros.confidence import Calibration, Evidence, relative_slope, surface_sharpness
-from iscene_ros.envelope import MAX_SHIFT, body_around, moved_surface
-from iscene_ros.meshing import mesh_from_distance
 from iscene_ros.model_choice import Envelope
-from iscene_ros.predicted_shapes import ShapeMesh
 from iscene_ros.scene import Mesh
-from iscene_ros.slots import InstanceSlot
-from iscene_ros.uncertainty import SurfaceEvidence
+from iscene_ros.seeing.slots import InstanceSlot
+from iscene_ros.shapes.confidence import Calibration, Evidence, relative_slope, surface_sharpness
+from iscene_ros.shapes.envelope import MAX_SHIFT, body_around, moved_surface
+from iscene_ros.shapes.meshing import mesh_from_distance
+from iscene_ros.shapes.predicted_shapes import ShapeMesh
+from iscene_ros.shapes.uncertainty import SurfaceEvidence
 
 # The surface follows observed points no further out than this share of the truncation.
 MAX_LEVEL = 0.5

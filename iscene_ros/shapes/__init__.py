@@ -1,0 +1,1 @@
+"""Predicted shapes, what they are worth, and their surfaces."""
