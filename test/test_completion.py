@@ -161,3 +161,13 @@ def test_the_model_beats_the_simple_completions_on_unseen_families(completer):
             overlaps.setdefault(o.method, []).append(o.score.iou)
     means = {method: np.mean(values) for method, values in overlaps.items()}
     assert means.pop(MODEL) > max(means.values())
+
+
+def test_true_distances_are_better_than_the_model_and_finer_ones_better_still(completer):
+    means = []
+    for ceiling in (None, 32, 64):
+        options = EvaluationOptions(scenes=2, baselines=False, ceiling=ceiling)
+        scored = [o for s in evaluate_scenes(completer, options) if s for o in s.objects]
+        assert {o.method for o in scored} == {options.method}
+        means.append(np.mean([o.score.iou for o in scored]))
+    assert means == sorted(means) and means[0] < means[2]

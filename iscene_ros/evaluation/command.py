@@ -25,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="held_out",
         help="shape families that training never saw, or those that it saw",
     )
+    parser.add_argument(
+        "--ceiling",
+        type=int,
+        metavar="R",
+        help="score true distances on grids of R^3 voxels in place of the model's: the most that "
+        "a network of this resolution can reach with these cubes",
+    )
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     relation_command.add_arguments(parser)
@@ -54,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         held_out=args.families == "held_out",
         steps=args.steps,
         baselines=not args.no_baselines,
+        ceiling=args.ceiling,
     )
     unrelated = CompletionOptions(relations=False)
     completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)

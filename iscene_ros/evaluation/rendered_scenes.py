@@ -10,6 +10,7 @@ import torch
 
 from iscene_ros.completion import SceneCompleter
 from iscene_ros.evaluation.baselines import BASELINES
+from iscene_ros.evaluation.ceiling import with_true_distances
 from iscene_ros.evaluation.metrics import Body, SceneScore, Score, score_scene
 from iscene_ros.evaluation.truth import true_body
 from iscene_ros.scene import Mesh, Scene
@@ -34,6 +35,8 @@ class EvaluationOptions:
         baselines: whether the simple completions are scored, too.
         min_readings: instances with fewer depth readings are left out: nobody could say what a
             sliver of ten pixels belongs to.
+        ceiling: voxels along a side of grids of true distances, which are scored in place of the
+            model's; None = the model is.
     """
 
     scenes: int = 40
@@ -42,6 +45,12 @@ class EvaluationOptions:
     steps: int | None = None
     baselines: bool = True
     min_readings: int = 100
+    ceiling: int | None = None
+
+    @property
+    def method(self) -> str:
+        """What is scored beside the baselines."""
+        return MODEL if self.ceiling is None else f"truth at {self.ceiling}^3"
 
     def samples(self) -> SampleOptions:
         """How scenes are drawn: as in training, with a few more single objects."""
@@ -100,9 +109,11 @@ def _evaluate(
     if not chosen:
         return None
     plan = replace(plan, instances=tuple(chosen))
+    if options.ceiling is not None:
+        completer = with_true_distances(completer, view, options.ceiling)
     scene = completer.complete(view.observation, options.steps)
     truths = [true_placed_body(view.truths[slot.index]) for slot in plan.instances]
-    predictions = {MODEL: _predicted(scene, observation.instance_ids, plan)}
+    predictions = {options.method: _predicted(scene, observation.instance_ids, plan)}
     if options.baselines:
         predictions.update(_baselines(plan, view_space))
     objects, wholes = [], {}

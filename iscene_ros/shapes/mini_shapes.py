@@ -90,7 +90,7 @@ class MiniShapes:
         prepared = time.perf_counter()
         instances, steps = len(plan.instances), sampler.flow.steps
         progress.expect(instances + (1 + instances) * steps if instances else 0)
-        slots, distances = self._looked_at(observation, plan, sampler, request.seed, progress)
+        slots, distances = self.look(observation, plan, sampler, request.seed, progress)
         return Prediction(
             observation=observation,
             shapes=self._shapes(observation, slots, distances, request.faces),
@@ -100,7 +100,7 @@ class MiniShapes:
             network_seconds=time.perf_counter() - prepared,
         )
 
-    def _looked_at(
+    def look(
         self,
         observation: Observation,
         plan: SlotPlan,
