@@ -26,24 +26,23 @@ from iscene_ros.training.samples import (
 from iscene_ros.training.train_config import read_train_config
 
 ROOT = Path(__file__).parents[1]
-WIDE = ROOT / "config" / "train_mini_wide.yaml"
+RECIPE = ROOT / "config" / "train_mini.yaml"
 FEW = SampleOptions(scene=SceneOptions(max_objects=3, single_share=0, unsegmented_share=0))
 
 
-def test_the_wide_recipe_keeps_the_network_and_the_phases():
-    wide, plain = read_train_config(WIDE), read_train_config(ROOT / "config" / "train_mini.yaml")
-    assert wide.model == plain.model
-    for one, other in zip(wide.phases, plain.phases, strict=True):
-        assert replace(one, data=other.data) == other
-        assert one.data.name != other.data.name and one.data.seed != other.data.seed
-        samples = one.data.samples
-        assert samples.shapes.further_share > 0 and samples.scene.settled_share > 0
-        assert samples.sensor.focal is None and samples.as_at_inference
-    assert wide.held_out == plain.held_out
+def test_the_recipe_mixes_wide_scenes_with_plain_ones():
+    recipe = read_train_config(RECIPE)
+    wide, *plain = recipe.phases[1].sets
+    samples = wide.samples
+    assert samples.shapes.further_share > 0 and samples.scene.settled_share > 0
+    assert samples.sensor.focal is None and samples.as_at_inference
+    assert all(d.samples.shapes == ShapeOptions() for d in plain) and plain
+    seeds = [d.seed for p in recipe.phases for d in p.sets] + [recipe.held_out.seed]
+    assert len(set(seeds)) == len(seeds)
 
 
 def test_views_of_the_wide_recipe_can_be_drawn_and_repeat():
-    samples = read_train_config(WIDE).phases[1].data.samples
+    samples = read_train_config(RECIPE).phases[1].data.samples
     samples = replace(samples, scene=replace(samples.scene, max_objects=3))
     one, other = (draw_view(np.random.default_rng(1), samples) for _ in range(2))
     np.testing.assert_array_equal(one.observation.depth, other.observation.depth)
@@ -91,7 +90,7 @@ def test_the_data_of_a_recipe_is_drawn_as_a_sheet(tmp_path, monkeypatch):
     monkeypatch.setattr(data_sheet, "ROWS", 2)
     monkeypatch.setattr(data_sheet, "COLUMNS", 1)
     out = tmp_path / "data.png"
-    assert main(["train", "--config", str(WIDE), "--show-data", str(out)]) == 0
+    assert main(["train", "--config", str(RECIPE), "--show-data", str(out)]) == 0
     picture = np.asarray(Image.open(out))
     width, height = data_sheet.TILE
     assert picture.shape == (2 * height, 2 * width, 3)
