@@ -20,7 +20,6 @@ from iscene_ros.observation import Observation
 from iscene_ros.relations.build import with_relations
 from iscene_ros.scene import Scene, Timings
 from iscene_ros.scene_objects import ObjectMaker
-from iscene_ros.seeing.second_look import SecondLookOptions
 from iscene_ros.seeing.slots import FitOptions
 from iscene_ros.seeing.support_plane import find_support_plane
 from iscene_ros.seeing.visible_masks import with_visible_masks
@@ -42,7 +41,6 @@ class CompletionOptions:
         relations: whether the scene gets the edges of its graph.
         release: of a published model, which takes nothing of `sampler`.
         envelope: which surface of iscene-mini; a published model has the mean alone.
-        second_look: when iscene-mini looks again at an instance.
         precision, compile: of iscene-mini; see `ModelChoice`.
     """
 
@@ -51,7 +49,6 @@ class CompletionOptions:
     relations: bool = True
     release: ReleaseOptions = ReleaseOptions()
     envelope: Envelope = Envelope.MEAN
-    second_look: SecondLookOptions = SecondLookOptions()
     precision: str = PRECISIONS[0]
     compile: bool = False
 
@@ -206,9 +203,7 @@ def _shape_model(model: LoadedModel | ReleaseModel, options: CompletionOptions) 
         if options.precision != PRECISIONS[0] or options.compile:
             network = FastNetwork(model.network, options.precision, options.compile)
             model = replace(model, network=network)
-        return MiniShapes(
-            model, options.sampler, options.fit, options.envelope, options.second_look
-        )
+        return MiniShapes(model, options.sampler, options.fit, options.envelope)
     if options.envelope is not Envelope.MEAN:
         raise InputError(
             f"envelope: {options.envelope.value}, but a released model does not say how certain "

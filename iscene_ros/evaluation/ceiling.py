@@ -42,12 +42,12 @@ class TrueShapes(MiniShapes):
         observation: Observation,
         plan: SlotPlan,
         options: SceneSamplerOptions,
-        seed: int,
-        progress: Progress,
-    ) -> tuple[tuple[InstanceSlot, ...], PredictedDistances]:
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> PredictedDistances:
         """See `MiniShapes.look`."""
         distances = np.array([self._true_distance(slot, plan) for slot in plan.instances])
-        return plan.instances, PredictedDistances(distances, np.zeros_like(distances))
+        return PredictedDistances(distances, np.zeros_like(distances))
 
     def _true_distance(self, slot: InstanceSlot, plan: SlotPlan) -> np.ndarray:
         """(R, R, R) float32 in units of the truncation."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +10,6 @@ import numpy as np
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.model.scene_sampler import (
-    SampledSlots,
-    SceneSampler,
     SceneSamplerOptions,
     SlotInputs,
     sample_scene,
@@ -21,9 +18,8 @@ from iscene_ros.model.volume_flow import token_positions
 from iscene_ros.model_choice import Envelope
 from iscene_ros.observation import Observation
 from iscene_ros.seeing.believed_observation import plan_believed_slots
-from iscene_ros.seeing.second_look import SecondLookOptions, slot_around_prediction
 from iscene_ros.seeing.slot_batch import slot_batch
-from iscene_ros.seeing.slots import FitOptions, InstanceSlot, SlotPlan
+from iscene_ros.seeing.slots import FitOptions, SlotPlan
 from iscene_ros.shapes.distance_shape import DistanceShape
 from iscene_ros.shapes.predicted_shapes import Prediction, PredictionRequest, Progress
 from iscene_ros.view_space import ViewSpace
@@ -42,12 +38,6 @@ class PredictedDistances:
     mean: np.ndarray
     disagreement: np.ndarray
 
-    def with_rows(self, rows: Sequence[int], other: PredictedDistances) -> PredictedDistances:
-        """These, with those of some rows replaced."""
-        mean, disagreement = self.mean.copy(), self.disagreement.copy()
-        mean[rows], disagreement[rows] = other.mean, other.disagreement
-        return PredictedDistances(mean, disagreement)
-
 
 class MiniShapes:
     """The shape model of a checkpoint of iscene-mini; see `ShapeModel`."""
@@ -60,7 +50,6 @@ class MiniShapes:
         sampler: SceneSamplerOptions,
         fit: FitOptions,
         envelope: Envelope = Envelope.MEAN,
-        second_look: SecondLookOptions | None = None,
     ) -> None:
         if envelope is not Envelope.MEAN and model.calibration.uncertainty is None:
             raise InputError(
@@ -68,7 +57,6 @@ class MiniShapes:
                 "fitted: use mean, or fit it with iscene evaluate --calibrate"
             )
         self.model, self.sampler, self.fit, self.envelope = model, sampler, fit, envelope
-        self.second_look = second_look or SecondLookOptions()
         self.name, self.checksum, self.device = model.name, model.checksum, model.device
 
     @property
@@ -90,10 +78,10 @@ class MiniShapes:
         prepared = time.perf_counter()
         instances, steps = len(plan.instances), sampler.flow.steps
         progress.expect(instances + (1 + instances) * steps if instances else 0)
-        slots, distances = self.look(observation, plan, sampler, request.seed, progress)
+        distances = self.look(observation, plan, sampler, request.seed, progress)
         return Prediction(
             observation=observation,
-            shapes=self._shapes(observation, slots, distances, request.faces),
+            shapes=self._shapes(observation, plan, distances, request.faces),
             skipped=plan.skipped,
             steps=steps,
             prepare_seconds=prepared - started,
@@ -105,47 +93,27 @@ class MiniShapes:
         observation: Observation,
         plan: SlotPlan,
         options: SceneSamplerOptions,
-        seed: int,
-        progress: Progress,
-    ) -> tuple[tuple[InstanceSlot, ...], PredictedDistances]:
-        """The planned slots, some of them with a better cube, and what is predicted in them."""
-        if not plan.instances:
-            return (), self._nothing()
-        sampler = SceneSampler(self.model.network, options, seed, progress.network)
-        inputs = self._inputs(observation, plan)
-        sampler.remember_scene(inputs.rows(slice(0, 1)))
-        distances = self._checked(sampler.instances(inputs.rows(slice(1, None))))
-        slots = list(plan.instances)
-        again = {
-            row: slot
-            for row, old in enumerate(slots)
-            if (slot := self._second_slot(old, distances.mean[row])) is not None
-        }
-        if again:
-            progress.expect_more(len(again) * options.flow.steps)
-            inputs = self._inputs(observation, replace(plan, instances=tuple(again.values())))
-            second = self._checked(sampler.instances(inputs.rows(slice(1, None))))
-            distances = distances.with_rows(list(again), second)
-            for row, slot in again.items():
-                slots[row] = slot
-        return tuple(slots), distances
-
-    def _second_slot(self, slot: InstanceSlot, distance: np.ndarray) -> InstanceSlot | None:
-        if not self.fit.zoomed:
-            return None
-        leveled = distance - np.float32(self.model.calibration.level)
-        return slot_around_prediction(slot, leveled, self.fit, self.second_look)
-
-    def distances(self, observation: Observation, plan: SlotPlan) -> PredictedDistances:
-        """What the network predicts at the first look at a rectified observation.
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> PredictedDistances:
+        """What is predicted for the planned instances of a rectified observation.
 
         Raises:
             ModelError: the network returned what is no distance.
         """
         if not plan.instances:
-            return self._nothing()
+            none = np.zeros((0, *(self.model.network.config.resolution,) * 3), np.float32)
+            return PredictedDistances(none, none)
         inputs = self._inputs(observation, plan)
-        return self._checked(sample_scene(self.model.network, inputs, self.sampler, seed=0))
+        advance = (progress or Progress(None)).network
+        sampled = sample_scene(self.model.network, inputs, options, seed, advance)
+        distances = PredictedDistances(sampled.x0.numpy(), sampled.disagreement.numpy())
+        if not np.isfinite(distances.mean).all():
+            raise ModelError(
+                f"model {self.name}: its output is not finite; the weights are damaged or "
+                "the precision of the device is too low"
+            )
+        return distances
 
     def _inputs(self, observation: Observation, plan: SlotPlan) -> SlotInputs:
         """The scene slot and those of the planned instances."""
@@ -158,32 +126,15 @@ class MiniShapes:
         ids = (observation.instance_ids[slot.index] for slot in plan.instances)
         return SlotInputs(volumes.channels(), positions, (0, *ids))
 
-    def _checked(self, sampled: SampledSlots) -> PredictedDistances:
-        distances = PredictedDistances(sampled.x0.numpy(), sampled.disagreement.numpy())
-        if not np.isfinite(distances.mean).all():
-            raise ModelError(
-                f"model {self.name}: its output is not finite; the weights are damaged or "
-                "the precision of the device is too low"
-            )
-        return distances
-
-    def _nothing(self) -> PredictedDistances:
-        none = np.zeros((0, *(self.model.network.config.resolution,) * 3), np.float32)
-        return PredictedDistances(none, none)
-
     def _sampler(self, steps: int | None) -> SceneSamplerOptions:
         if steps is None:
             return self.sampler
         return replace(self.sampler, flow=replace(self.sampler.flow, steps=steps))
 
     def _shapes(
-        self,
-        observation: Observation,
-        slots: Sequence[InstanceSlot],
-        distances: PredictedDistances,
-        faces: int,
+        self, observation: Observation, plan: SlotPlan, distances: PredictedDistances, faces: int
     ) -> tuple[DistanceShape, ...]:
-        """The slots with what was predicted for each."""
+        """The planned instances with what was predicted for each."""
         has_depth = observation.depth > 0
         return tuple(
             DistanceShape(
@@ -197,6 +148,6 @@ class MiniShapes:
                 envelope=self.envelope,
             )
             for slot, mean, disagreement in zip(
-                slots, distances.mean, distances.disagreement, strict=True
+                plan.instances, distances.mean, distances.disagreement, strict=True
             )
         )

@@ -87,10 +87,6 @@ class Progress:
         """So many steps will follow in all."""
         self.total = count
 
-    def expect_more(self, count: int) -> None:
-        """So many steps in addition."""
-        self.total += count
-
     def network(self, count: int) -> None:
         """So many network evaluations are finished."""
         self.advance(count, "complete")

@@ -98,7 +98,8 @@ def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
             continue
         space = ViewSpace.from_gravity(view.observation.gravity_camera)
         plan = plan_slots(view.observation, space, options.samples().fit)
-        predicted = torch.from_numpy(completer.shapes.distances(view.observation, plan).mean)
+        looked = completer.shapes.look(view.observation, plan, completer.options.sampler)
+        predicted = torch.from_numpy(looked.mean)
         truth = sample.target[1:] < 0
         overlaps += [_overlaps(p, t) for p, t in zip(predicted, truth, strict=True)]
     return float(LEVELS[int(np.argmax(np.mean(overlaps, axis=0)))])
