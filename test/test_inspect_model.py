@@ -104,7 +104,7 @@ def test_iscene_mini_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect-model", "iscene-mini"]) == 0
     out = capsys.readouterr().out
     assert "(iscene-mini)" in out
-    assert "4,299,464" in out
+    assert "10,697,672" in out
     assert "resolution: 32" in out
     assert main(["inspect-model", "iscene-mini", "--keys"]) == 0
     assert "\nhead.bias\t(8,)\tfloat16\n" in capsys.readouterr().out
