@@ -209,6 +209,11 @@ def _shape_model(model: LoadedModel | ReleaseModel, options: CompletionOptions) 
             f"envelope: {options.envelope.value}, but a released model does not say how certain "
             "its surfaces are: use mean, or complete with iscene-mini"
         )
+    if options.precision != PRECISIONS[0] or options.compile:
+        raise InputError(
+            "precision, compile: for iscene-mini alone; a released model has its own precision: "
+            "leave them out, or complete with iscene-mini"
+        )
     return ReleaseShapes(model, options.release, options.fit)
 
 

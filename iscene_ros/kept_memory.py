@@ -17,7 +17,7 @@ def keep_freed_memory() -> bool:
     """Have glibc keep the blocks of freed tensors for the next ones; False where it is not glibc.
 
     By default every tensor of a megabyte or so is fetched from the system and given back, and the
-    system fills its pages with zeros each time. In training that was a fifth of the time.
+    system fills its pages with zeros each time.
     """
     if not sys.platform.startswith("linux"):
         return False

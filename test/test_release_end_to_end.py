@@ -47,6 +47,15 @@ def test_the_command_line_completes_files(files, tmp_path, package, preset, caps
     assert "written to" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", [("--precision", "bfloat16"), ("--compile",)])
+def test_what_only_iscene_mini_has_is_refused_and_not_ignored(
+    files, tmp_path, package, option, capsys
+):
+    assert complete(files, tmp_path / "out", package, "--depth", str(files.depth), *option) == 2
+    assert "iscene-mini alone" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_depth_the_result_says_that_lengths_are_no_metres(files, tmp_path, package, capsys):
     assert complete(files, tmp_path / "out", package, "--preset", "structure-only") == 0
     assert json.loads((tmp_path / "out/scene.json").read_text())["is_metric"] is False

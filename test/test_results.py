@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from iscene_ros.cli import main
 from iscene_ros.evaluation.metrics import Score
 from iscene_ros.evaluation.rendered_scenes import MODEL, ScoredObject, ScoredScene
 from iscene_ros.evaluation.results import Results, expected_calibration_error
@@ -43,3 +44,11 @@ def test_calibration_error_is_zero_for_honest_confidence_and_the_gap_otherwise()
     overlaps = np.array([0.1, 0.1, 0.9, 0.9])
     assert expected_calibration_error(overlaps, overlaps) == 0
     assert expected_calibration_error(np.full(4, 0.75), overlaps) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(["0"], "at least 8"), (["32", "--gallery"], "leave out")]
+)
+def test_a_ceiling_that_cannot_be_scored_is_refused(arguments, message, capsys):
+    assert main(["evaluate", "--ceiling", *arguments]) == 2
+    assert message in capsys.readouterr().err

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from iscene_ros.errors import InputError
 from iscene_ros.evaluation.certainties import calibration_command, envelope_command
 from iscene_ros.evaluation.galleries import gallery_command
 from iscene_ros.evaluation.graphs import relation_command
 from iscene_ros.evaluation.placements import placement_command
 from iscene_ros.model_choice import SHIPPED_MODEL
+
+# Fewer voxels a side show no shape.
+LOWEST_CEILING = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         return placement_command.run(args)
     if args.envelopes:
         return envelope_command.run(args)
+    if args.ceiling is not None:
+        _check_ceiling(args)
     from tqdm import tqdm
 
     from iscene_ros.completion import CompletionOptions, SceneCompleter
@@ -74,3 +80,10 @@ def run(args: argparse.Namespace) -> int:
     if args.gallery:
         gallery_command.run(completer, options, results, args.out)
     return 0
+
+
+def _check_ceiling(args: argparse.Namespace) -> None:
+    if args.ceiling < LOWEST_CEILING:
+        raise InputError(f"--ceiling: {args.ceiling}, expected at least {LOWEST_CEILING} voxels")
+    if args.gallery or args.calibrate:
+        raise InputError("--ceiling: scores the truth; leave out --gallery and --calibrate")
