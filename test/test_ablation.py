@@ -10,6 +10,7 @@ from tiny_run import CONFIG, SINGLES, make_samples
 
 from iscene_ros.cli import main
 from iscene_ros.errors import InputError
+from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.seeing.slots import FitOptions, plan_slots
 from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.training.ablation import RunResult, Workplace, run_ablation
@@ -19,6 +20,7 @@ from iscene_ros.training.ablation_config import (
     Variant,
     changed,
     read_ablation,
+    recipe_key,
 )
 from iscene_ros.training.ablation_report import ablation_csv, ablation_report, mean_and_spread
 from iscene_ros.training.samples import SampleOptions, draw_view, sample_slots
@@ -65,6 +67,36 @@ def test_a_run_is_scored_on_rendered_scenes_by_the_evaluation(cache, tmp_path):
     (result,) = run_ablation(ablation, 1, place)
     assert result.objects >= 1 and 0 <= result.object_iou <= 1 and 0 <= result.voxel_iou <= 1
     assert json.loads((tmp_path / "full" / "seed_0" / "result.json").read_text())["steps"] == 2
+
+
+def test_a_variant_asks_the_network_with_its_own_sampler(cache, tmp_path, monkeypatch):
+    asked = []
+
+    def nothing(completer, options):
+        asked.append(completer.options.sampler.flow)
+        return iter(())
+
+    monkeypatch.setattr("iscene_ros.training.ablation.evaluate_scenes", nothing)
+    ablation = ablation_of(scenes=1)
+    guided = Variant("guided", sampler=SamplerOptions(steps=2, guidance=0.5))
+    ablation = replace(ablation, variants=(ablation.variants[0], guided))
+    list(run_ablation(ablation, 1, Workplace(tmp_path, cache, workers=0)))
+    assert asked == [SamplerOptions(), guided.sampler]
+    keys = [recipe_key(CONFIG, Scoring(), v.sampler) for v in ablation.variants]
+    assert keys[0] != keys[1]
+
+
+def test_a_budget_of_time_begins_when_all_samples_are_made(tmp_path, monkeypatch):
+    def train(config, folder, cache, *_):
+        for phase in config.phases:
+            options = config.shard_options(phase.data, cache)
+            assert all(options.path(i).exists() for i in range(options.count))
+        raise InterruptedError("begun")
+
+    monkeypatch.setattr("iscene_ros.training.ablation.Trainer", train)
+    place = Workplace(tmp_path / "runs", tmp_path / "cache", workers=0)
+    with pytest.raises(InterruptedError, match="begun"):
+        list(run_ablation(ablation_of().with_budget(1.0, None), 1, place))
 
 
 def result(variant: str, seed: int, iou: float) -> RunResult:
@@ -114,6 +146,16 @@ def test_the_shipped_ablations_differ_where_they_say(name):
     assert configs["no_zoom"].phases[1].data.name != full.phases[1].data.name
     shares = configs["one_layout"].phases[1].data.samples.scene.shares()
     assert np.count_nonzero(shares) == 2  # single objects and one more
+
+
+def test_the_shipped_recipes_have_equal_time_and_differ():
+    ablation = read_ablation(ROOT / "config" / "recipes.yaml")
+    asked = [
+        (config, variant.sampler)
+        for config, variant in zip(ablation.configs, ablation.variants, strict=True)
+    ]
+    assert all((c.minutes, c.steps) == (asked[0][0].minutes, None) for c, _ in asked)
+    assert all(a != b for i, a in enumerate(asked) for b in asked[:i])
 
 
 def test_a_wrong_ablation_is_refused(tmp_path, capsys):

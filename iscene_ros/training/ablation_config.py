@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from iscene_ros.errors import InputError
+from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.training.train_config import DataConfig, TrainConfig, build, train_config
 
 
@@ -39,12 +40,14 @@ class Variant:
         says: what differs, in words.
         against: the variant that it is compared with, "" = none.
         changes: keys of the recipe and their values, nested as there; a phase by its name.
+        sampler: how the trained network is asked where objects are scored.
     """
 
     name: str
     says: str = ""
     against: str = ""
     changes: dict[str, Any] = field(default_factory=dict)
+    sampler: SamplerOptions = field(default_factory=SamplerOptions)
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,12 @@ def changed(value: Any, changes: Any, where: str) -> Any:
     return changes
 
 
-def recipe_key(config: TrainConfig, scoring: Scoring) -> str:
+def recipe_key(config: TrainConfig, scoring: Scoring, sampler: SamplerOptions) -> str:
     """A short name of everything that a run's result depends on."""
-    return _digest([asdict(config), asdict(scoring)])
+    parts = [asdict(config), asdict(scoring)]
+    if sampler != SamplerOptions():
+        parts.append(asdict(sampler))
+    return _digest(parts)
 
 
 def _own_samples(config: TrainConfig) -> TrainConfig:
