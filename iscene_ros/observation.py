@@ -12,6 +12,8 @@ from iscene_ros.view_space import check_rigid, gravity_from_pose
 
 # Depth sensors for manipulation and rooms read 0.1 to 20 m; a median beyond is a wrong unit.
 PLAUSIBLE_DEPTH_M = (0.02, 60.0)
+# Damaged images hold single readings up to 1e38 m, which overflow when they are squared.
+FARTHEST_READING_M = 1000.0
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Observation:
 
     Attributes:
         depth: (H, W) float32, distance along the optical axis [m], registered to the masks;
-            0 = no reading (NaN, infinite and negative values are turned into 0). None = a view
-            without depth, which is kept as an image without readings.
+            0 = no reading (NaN, infinite, negative values and those beyond a kilometre are turned
+            into 0). None = a view without depth, which is kept as an image without readings.
         masks: (N, H, W) bool, one instance each; they may overlap. N = 0 is a view without objects.
         camera: intrinsics.
         rgb: (H, W, 3) uint8 or None; only pictures and mesh colours use it.
@@ -121,7 +123,7 @@ def _checked_depth(depth: np.ndarray, size: tuple[int, int], allow_no_reading: b
         _check_unit(float(np.median(readings)))
     elif not allow_no_reading:
         raise InputError(f"depth: {_why_no_reading(depth)}; expected metres along the optical axis")
-    return cleaned
+    return np.where(cleaned <= FARTHEST_READING_M, cleaned, np.float32(0))
 
 
 def _why_no_reading(depth: np.ndarray) -> str:

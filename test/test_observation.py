@@ -44,6 +44,15 @@ def test_a_depth_image_without_a_reading_must_be_meant_so(value: float) -> None:
     assert not allowed.has_depth and not allowed.depth.any()
 
 
+def test_readings_that_no_sensor_has_are_none() -> None:
+    depth = (frame_files.depth_mm() / 1000).astype(np.float32)
+    damaged = depth.copy()
+    damaged[0, :3] = np.nan, 1e38, 1001
+    cleaned = view(damaged).depth
+    assert not cleaned[0, :3].any()
+    np.testing.assert_array_equal(cleaned[1:], depth[1:])
+
+
 def test_allowing_none_does_not_relax_what_is_asked_of_readings() -> None:
     with pytest.raises(InputError, match="divide by 1000"):
         view(frame_files.depth_mm().astype(np.float32), allow_no_depth=True)

@@ -47,8 +47,14 @@ def test_calibration_error_is_zero_for_honest_confidence_and_the_gap_otherwise()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["0"], "at least 8"), (["32", "--gallery"], "leave out")]
+    ("arguments", "message"),
+    [
+        (["--ceiling", "0"], "at least 8"),
+        (["--ceiling", "32", "--gallery"], "--ceiling and --gallery: one at a time"),
+        (["--relations", "--calibrate"], "--relations and --calibrate: one at a time"),
+        (["--placement", "--envelopes"], "--placement and --envelopes: one at a time"),
+    ],
 )
-def test_a_ceiling_that_cannot_be_scored_is_refused(arguments, message, capsys):
-    assert main(["evaluate", "--ceiling", *arguments]) == 2
+def test_questions_that_one_evaluation_cannot_answer_are_refused(arguments, message, capsys):
+    assert main(["evaluate", *arguments]) == 2
     assert message in capsys.readouterr().err

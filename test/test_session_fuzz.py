@@ -62,7 +62,7 @@ class Fed:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_damaged_messages_never_raise_and_good_ones_go_on(seed: int) -> None:
+def test_damaged_messages_never_raise_and_good_ones_go_on(seed: int, recwarn) -> None:
     fed, chance = Fed(relations=seed == 1), random.Random(seed)
     for _ in range(FRAMES):
         fed.frame(chance)
@@ -71,6 +71,7 @@ def test_damaged_messages_never_raise_and_good_ones_go_on(seed: int) -> None:
     # Damaged stamps may have moved the session's time; good frames bring it back.
     updates = [fed.frame() for _ in range(40)]
     assert updates[-1] is not None and len(updates[-1].seen) == 2
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]  # as of overflows
 
 
 def test_good_frames_lead_to_updates_at_once() -> None:

@@ -14,6 +14,7 @@ from iscene_ros.model_choice import SHIPPED_MODEL
 
 # Fewer voxels a side show no shape.
 LOWEST_CEILING = 8
+NOT_ASKED = (None, False)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,14 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score, print the table, write it with every object's scores."""
+    _check_one_question(args)
     if args.relations:
         return relation_command.run(args)
     if args.placement:
         return placement_command.run(args)
     if args.envelopes:
         return envelope_command.run(args)
-    if args.ceiling is not None:
-        _check_ceiling(args)
     from tqdm import tqdm
 
     from iscene_ros.completion import CompletionOptions, SceneCompleter
@@ -82,8 +82,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_ceiling(args: argparse.Namespace) -> None:
-    if args.ceiling < LOWEST_CEILING:
+def _check_one_question(args: argparse.Namespace) -> None:
+    """Raises InputError where two things are asked that are answered by different tables."""
+    alone = ("relations", "placement", "envelopes", "ceiling")
+    asked = [
+        name for name in (*alone, "gallery", "calibrate") if getattr(args, name) not in NOT_ASKED
+    ]
+    if len(asked) > 1 and set(asked) & set(alone):
+        options = " and ".join(f"--{name}" for name in asked)
+        raise InputError(f"{options}: one at a time; --gallery and --calibrate alone go together")
+    if args.ceiling is not None and args.ceiling < LOWEST_CEILING:
         raise InputError(f"--ceiling: {args.ceiling}, expected at least {LOWEST_CEILING} voxels")
-    if args.gallery or args.calibrate:
-        raise InputError("--ceiling: scores the truth; leave out --gallery and --calibrate")

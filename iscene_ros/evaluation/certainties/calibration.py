@@ -16,7 +16,7 @@ from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, true_placed
 from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.scene import Mesh
 from iscene_ros.scene_objects import SEEN_CELLS
-from iscene_ros.seeing.slots import plan_slots
+from iscene_ros.seeing.believed_observation import plan_believed_slots
 from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.shapes.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.shapes.distance_shape import DistanceShape
@@ -91,14 +91,15 @@ def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
     """The level of the predicted distance with the largest mean voxel overlap."""
     overlaps: list[list[float]] = []
     config = completer.model.network.config
+    samples = replace(options.samples(), as_at_inference=True)
     for view in _views(options, calibration_samples(options)):
-        view = replace(view, observation=with_visible_masks(view.observation))
-        sample = sample_slots(view, options.samples(), config.resolution, config.truncation)
+        sample = sample_slots(view, samples, config.resolution, config.truncation)
         if sample is None:
             continue
-        space = ViewSpace.from_gravity(view.observation.gravity_camera)
-        plan = plan_slots(view.observation, space, options.samples().fit)
-        looked = completer.shapes.look(view.observation, plan, completer.options.sampler)
+        observation = with_visible_masks(view.observation)
+        space = ViewSpace.from_gravity(observation.gravity_camera)
+        plan, believed = plan_believed_slots(observation, space, samples.fit)
+        looked = completer.shapes.look(believed, plan, completer.options.sampler)
         predicted = torch.from_numpy(looked.mean)
         truth = sample.target[1:] < 0
         overlaps += [_overlaps(p, t) for p, t in zip(predicted, truth, strict=True)]
