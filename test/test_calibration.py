@@ -1,34 +1,60 @@
 """Fitting a checkpoint's surface level to rendered scenes."""
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
+from iscene_ros.completion import CompletionOptions, SceneCompleter
 from iscene_ros.evaluation.certainties import calibration
+from iscene_ros.evaluation.certainties.calibration import CompletedShape
 from iscene_ros.evaluation.rendered_scenes import EvaluationOptions
-from iscene_ros.model.config import MiniConfig
+from iscene_ros.seeing.slots import InstanceSlot
+from iscene_ros.shapes.confidence import Calibration
+
+
+@dataclass(frozen=True)
+class KnownDistance:
+    """A shape whose distance is the truth and a constant."""
+
+    row: int
+    slot: InstanceSlot
+    distance: np.ndarray
+    calibration: Calibration = Calibration()
+
+    @property
+    def inside(self) -> np.ndarray:
+        return self.distance < self.calibration.level
 
 
 @pytest.mark.parametrize("bias", [-0.05, 0.1])
 def test_a_network_that_is_off_by_a_constant_gets_it_as_its_level(bias, monkeypatch):
-    truths = []
+    def known(completer, view, options):
+        for completed in predicted(completer, view, options):
+            slot, side = completed.shape.slot, 16
+            centers = (np.indices((side,) * 3).reshape(3, -1).T + 0.5) / side - 0.5
+            distance = completed.distance_to_truth(slot.cube.to_view(centers))
+            distance = distance.reshape((side,) * 3) / slot.cube.size + bias
+            shape = KnownDistance(completed.shape.row, slot, distance)
+            yield CompletedShape(shape, view, completed.view_space)
 
-    def sample(*arguments):
-        truths.append(calibration_sample(*arguments))
-        return truths[-1]
-
-    def look(observation, plan, sampler):
-        target = truths[-1].target[1:].numpy()
-        assert len(plan.instances) == len(target)
-        return SimpleNamespace(mean=target / 127 + bias)
-
-    calibration_sample = calibration.sample_slots
-    monkeypatch.setattr(calibration, "sample_slots", sample)
-    completer = SimpleNamespace(
-        model=SimpleNamespace(network=SimpleNamespace(config=MiniConfig(resolution=16))),
-        shapes=SimpleNamespace(look=look),
-        options=SimpleNamespace(sampler=None),
+    predicted = calibration.completed_shapes
+    monkeypatch.setattr(calibration, "completed_shapes", known)
+    completer = SceneCompleter.from_pretrained(
+        "iscene-mini", "cpu", CompletionOptions(relations=False)
     )
-    options = EvaluationOptions(scenes=3, seed=5, held_out=False)
+    options = EvaluationOptions(scenes=2, seed=5, held_out=False)
     assert calibration.fit_level(completer, options) == pytest.approx(bias)
-    assert truths
+
+
+def test_the_truth_on_a_shapes_grid_is_the_true_object():
+    completer = SceneCompleter.from_pretrained(
+        "iscene-mini", "cpu", CompletionOptions(relations=False)
+    )
+    options = EvaluationOptions(scenes=1, seed=5, held_out=False)
+    (view,) = calibration._views(options, calibration.calibration_samples(options))
+    for completed in calibration.completed_shapes(completer, view, options):
+        inside, shape = completed.true_inside(), completed.shape
+        assert inside.shape == shape.distance.shape
+        overlap = (inside & completed.inside(0.05)).sum() / (inside | completed.inside(0.05)).sum()
+        assert overlap > 0.05  # the prediction is no more than one; the grids are the same

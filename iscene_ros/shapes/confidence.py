@@ -21,7 +21,8 @@ class Evidence:
         thickness: how deep the body's deepest place lies in it [truncations], in [0, 1].
         crumbs: share of the predicted volume that hangs together with no more than itself.
         level: how far the surface had to follow the observed points [truncations].
-        residual: median distance of the observed points to the surface [truncations].
+        residual: median distance of the observed points to the surface, before it was drawn onto
+            them [truncations].
         readings: share of the mask that has depth.
         size: natural logarithm of the cube's edge [m].
     """

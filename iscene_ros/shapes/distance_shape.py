@@ -15,6 +15,7 @@ from iscene_ros.seeing.slots import InstanceSlot
 from iscene_ros.shapes.confidence import Calibration, Evidence, relative_slope, surface_sharpness
 from iscene_ros.shapes.envelope import MAX_SHIFT, body_around, moved_surface
 from iscene_ros.shapes.meshing import mesh_from_distance
+from iscene_ros.shapes.observed_surface import correction
 from iscene_ros.shapes.predicted_shapes import ShapeMesh
 from iscene_ros.shapes.uncertainty import SurfaceEvidence
 
@@ -61,6 +62,11 @@ class DistanceShape:
     def cell(self) -> float:
         """Edge of a voxel [m]."""
         return self.slot.cube.size / len(self.distance)
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(R, R, R) bool: voxels whose centres the mean surface encloses."""
+        return self._leveled < 0
 
     def mesh(self) -> ShapeMesh | None:
         """See `PredictedShape.mesh`."""
@@ -126,8 +132,12 @@ class DistanceShape:
 
     @cached_property
     def _leveled(self) -> np.ndarray:
-        """The distance to the surface that is cut out: as calibrated, or further out."""
-        return self.distance - np.float32(self._level)
+        """The distance to the surface that is cut out: as calibrated, or further out; and drawn
+        onto what was observed.
+        """
+        level = np.float32(self._level)
+        voxels = self._voxels(self.points_view)
+        return self.distance - level - correction(self._seen - level, voxels, len(self.distance))
 
     @cached_property
     def _level(self) -> float:

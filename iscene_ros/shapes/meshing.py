@@ -19,9 +19,9 @@ from iscene_ros.view_space import Cube
 # degenerates where the surface runs through a sample.
 SNAP = 0.01
 
-# Collapsing edges of thin parts may pinch the surface; then it is tried less aggressively, and with
+# Collapsing edges of thin parts may pinch the surface; then it is tried in other orders, and with
 # as many faces as these factors allow.
-AGGRESSIVENESS = (7.0, 5.0)
+AGGRESSIVENESS = (7.0, 5.0, 9.0)
 RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
 
 Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]

@@ -16,7 +16,6 @@ from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, true_placed
 from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.scene import Mesh
 from iscene_ros.scene_objects import SEEN_CELLS
-from iscene_ros.seeing.believed_observation import plan_believed_slots
 from iscene_ros.seeing.visible_masks import with_visible_masks
 from iscene_ros.shapes.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.shapes.distance_shape import DistanceShape
@@ -24,7 +23,7 @@ from iscene_ros.shapes.predicted_shapes import PredictionRequest, Progress
 from iscene_ros.shapes.uncertainty import SurfaceEvidence
 from iscene_ros.surface import observed_fraction
 from iscene_ros.synthetic.random_shapes import ShapeOptions
-from iscene_ros.training.samples import SampleOptions, SceneView, draw_view, sample_slots
+from iscene_ros.training.samples import SampleOptions, SceneView, draw_view
 from iscene_ros.view_space import ViewSpace
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
@@ -77,9 +76,20 @@ class CompletedShape:
         return Body(mesh_view.transformed(self.view_space.camera_from_view()))
 
     def distance_to_truth(self, points_view: np.ndarray) -> np.ndarray:
-        """(P,) distance of points (P, 3) to the true surface [m]."""
+        """(P,) signed distance of points (P, 3) to the true surface [m]."""
         points_camera = torch.from_numpy(self.view_space.to_camera(points_view)).float()
-        return self.view.truths[self.shape.row].distance(points_camera).abs().numpy()
+        return self.view.truths[self.shape.row].distance(points_camera).numpy()
+
+    def true_inside(self) -> np.ndarray:
+        """(R, R, R) bool: voxels whose centres lie in the true object."""
+        side = len(self.shape.distance)
+        centers = (np.indices((side,) * 3).reshape(3, -1).T + 0.5) / side - 0.5
+        points_view = self.shape.slot.cube.to_view(centers)
+        return (self.distance_to_truth(points_view) < 0).reshape((side,) * 3)
+
+    def inside(self, level: float) -> np.ndarray:
+        """(R, R, R) bool: voxels inside, were the surface cut out at this level."""
+        return replace(self.shape, calibration=Calibration(level=level)).inside
 
 
 def with_calibration(completer: SceneCompleter, calibration: Calibration) -> SceneCompleter:
@@ -90,19 +100,11 @@ def with_calibration(completer: SceneCompleter, calibration: Calibration) -> Sce
 def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
     """The level of the predicted distance with the largest mean voxel overlap."""
     overlaps: list[list[float]] = []
-    config = completer.model.network.config
-    samples = replace(options.samples(), as_at_inference=True)
     for view in _views(options, calibration_samples(options)):
-        sample = sample_slots(view, samples, config.resolution, config.truncation)
-        if sample is None:
-            continue
-        observation = with_visible_masks(view.observation)
-        space = ViewSpace.from_gravity(observation.gravity_camera)
-        plan, believed = plan_believed_slots(observation, space, samples.fit)
-        looked = completer.shapes.look(believed, plan, completer.options.sampler)
-        predicted = torch.from_numpy(looked.mean)
-        truth = sample.target[1:] < 0
-        overlaps += [_overlaps(p, t) for p, t in zip(predicted, truth, strict=True)]
+        for completed in completed_shapes(completer, view, options):
+            truth = completed.true_inside()
+            if truth.any():
+                overlaps.append([_overlap(completed.inside(level), truth) for level in LEVELS])
     return float(LEVELS[int(np.argmax(np.mean(overlaps, axis=0)))])
 
 
@@ -176,10 +178,9 @@ def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
         evidence=shape.evidence(seen),
         iou=body_iou([completed.body(made.mesh_view)], [truth], OBJECT_RESOLUTION),
         surface=shape.surface_evidence(places),
-        errors=completed.distance_to_truth(places) / shape.cell,
+        errors=np.abs(completed.distance_to_truth(places)) / shape.cell,
     )
 
 
-def _overlaps(predicted: torch.Tensor, truth: torch.Tensor) -> list[float]:
-    inside = [predicted < level for level in LEVELS]
-    return [float((i & truth).sum() / (i | truth).sum().clamp_min(1)) for i in inside]
+def _overlap(predicted: np.ndarray, truth: np.ndarray) -> float:
+    return float((predicted & truth).sum() / (predicted | truth).sum())
