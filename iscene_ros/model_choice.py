@@ -7,7 +7,7 @@ from enum import Enum
 
 SHIPPED_MODEL = "iscene-mini"
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "int8")
 # How a released model spends its time; each is explained in `model.release.sampling.presets`.
 PRESETS = ("exact", "balanced", "fast", "structure-only")
 

@@ -53,6 +53,7 @@ def test_calibration_error_is_zero_for_honest_confidence_and_the_gap_otherwise()
         (["--ceiling", "32", "--gallery"], "--ceiling and --gallery: one at a time"),
         (["--relations", "--calibrate"], "--relations and --calibrate: one at a time"),
         (["--placement", "--envelopes"], "--placement and --envelopes: one at a time"),
+        (["--precision", "int8", "--calibrate"], "not together with --calibrate"),
     ],
 )
 def test_questions_that_one_evaluation_cannot_answer_are_refused(arguments, message, capsys):

@@ -10,7 +10,7 @@ from iscene_ros.evaluation.certainties import calibration_command, envelope_comm
 from iscene_ros.evaluation.galleries import gallery_command
 from iscene_ros.evaluation.graphs import relation_command
 from iscene_ros.evaluation.placements import placement_command
-from iscene_ros.model_choice import SHIPPED_MODEL
+from iscene_ros.model_choice import PRECISIONS, SHIPPED_MODEL
 
 # Fewer voxels a side show no shape.
 LOWEST_CEILING = 8
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--precision", default=PRECISIONS[0], choices=PRECISIONS)
     relation_command.add_arguments(parser)
     placement_command.add_arguments(parser)
     gallery_command.add_arguments(parser)
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         baselines=not args.no_baselines,
         ceiling=args.ceiling,
     )
-    unrelated = CompletionOptions(relations=False)
+    unrelated = CompletionOptions(relations=False, precision=args.precision)
     completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)
     if args.calibrate:
         completer = calibration_command.calibrated(completer, args)
@@ -91,5 +92,7 @@ def _check_one_question(args: argparse.Namespace) -> None:
     if len(asked) > 1 and set(asked) & set(alone):
         options = " and ".join(f"--{name}" for name in asked)
         raise InputError(f"{options}: one at a time; --gallery and --calibrate alone go together")
+    if args.precision != PRECISIONS[0] and asked not in ([], ["gallery"]):
+        raise InputError(f"--precision: not together with --{asked[0]}, which asks in float32")
     if args.ceiling is not None and args.ceiling < LOWEST_CEILING:
         raise InputError(f"--ceiling: {args.ceiling}, expected at least {LOWEST_CEILING} voxels")

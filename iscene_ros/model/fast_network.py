@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from iscene_ros.errors import ModelError
+from iscene_ros.model.int8_convolutions import with_int8_convolutions
 from iscene_ros.model.scene_flow import SceneMemory
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 from iscene_ros.model_choice import PRECISIONS
@@ -25,8 +26,17 @@ class FastNetwork:
         compiled: bool,
         backend: str = "inductor",
     ) -> None:
+        """Of a network in float32.
+
+        Raises:
+            ModelError: an unknown precision, or one that this machine does not have.
+        """
         if precision not in PRECISIONS:
             raise ModelError(f"precision {precision}: expected one of {', '.join(PRECISIONS)}")
+        if precision == "int8":
+            if compiled:
+                raise ModelError("precision int8: is not compiled; leave out one of both")
+            network = with_int8_convolutions(network)
         self.config = network.config
         self._device_type = next(network.parameters()).device.type
         self._mixed = precision == "bfloat16"
