@@ -32,8 +32,8 @@ def test_a_network_that_is_off_by_a_constant_gets_it_as_its_level(bias, monkeypa
     def known(completer, view, options):
         for completed in predicted(completer, view, options):
             slot, side = completed.shape.slot, 16
-            centers = (np.indices((side,) * 3).reshape(3, -1).T + 0.5) / side - 0.5
-            distance = completed.distance_to_truth(slot.cube.to_view(centers))
+            centers = slot.cube.voxel_centers_view(side).reshape(-1, 3)
+            distance = completed.distance_to_truth(centers)
             distance = distance.reshape((side,) * 3) / slot.cube.size + bias
             shape = KnownDistance(completed.shape.row, slot, distance)
             yield CompletedShape(shape, view, completed.view_space)

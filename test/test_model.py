@@ -1,6 +1,7 @@
 """The scene-context flow, its volumes, its sampler and its file."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -28,6 +29,7 @@ from iscene_ros.model.scene_sampler import (
     sample_scene,
 )
 from iscene_ros.model.volume_flow import (
+    VolumeSceneFlow,
     depth_to_space,
     space_to_depth,
     token_positions,
@@ -89,6 +91,20 @@ def test_pure_noise_does_not_change_the_one_step_answer():
     a, _ = network(torch.randn(2, 16, 16, 16), one, inputs.volume, inputs.positions)
     b, _ = network(torch.zeros(2, 16, 16, 16), one, inputs.volume, inputs.positions)
     assert_close(a, b)
+
+
+@pytest.mark.parametrize("token_norm", [True, False])
+def test_normalised_tokens_may_come_in_any_size(token_norm):
+    torch.manual_seed(0)
+    network = VolumeSceneFlow(replace(TINY, token_norm=token_norm)).eval()
+    inputs = tiny_inputs(2)
+    slots = (torch.zeros(2, 16, 16, 16), torch.ones(2), inputs.volume, inputs.positions)
+    with torch.inference_mode():
+        before, _ = network(*slots)
+        for parameter in network.down_tokens.parameters():
+            parameter.mul_(100)
+        after, _ = network(*slots)
+    assert torch.allclose(after, before, atol=1e-4) is token_norm
 
 
 def test_token_positions_place_a_zoomed_slot_in_its_scene():

@@ -15,6 +15,8 @@ from iscene_ros.model_choice import PRECISIONS, SHIPPED_MODEL
 # Fewer voxels a side show no shape.
 LOWEST_CEILING = 8
 NOT_ASKED = (None, False)
+# As in `withheld`, which is imported where it is used: it loads torch.
+PARTS = ("scene-context", "transformer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="score true distances on grids of R^3 voxels in place of the model's: the most that "
         "a network of this resolution can reach with these cubes",
+    )
+    parser.add_argument(
+        "--without",
+        choices=PARTS,
+        help="score the model with the word of one of its parts withheld: what that is worth",
     )
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -61,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from iscene_ros.completion import CompletionOptions, SceneCompleter
     from iscene_ros.evaluation.rendered_scenes import EvaluationOptions, evaluate_scenes
     from iscene_ros.evaluation.results import Results
+    from iscene_ros.evaluation.withheld import without_part
 
     options = EvaluationOptions(
         scenes=args.scenes,
@@ -72,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
     )
     unrelated = CompletionOptions(relations=False, precision=args.precision)
     completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)
+    if args.without:
+        completer = without_part(completer, args.without)
     if args.calibrate:
         completer = calibration_command.calibrated(completer, args)
     scored = tqdm(evaluate_scenes(completer, options), total=options.scenes, unit="scene")
@@ -85,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_one_question(args: argparse.Namespace) -> None:
     """Raises InputError where two things are asked that are answered by different tables."""
-    alone = ("relations", "placement", "envelopes", "ceiling")
+    alone = ("relations", "placement", "envelopes", "ceiling", "without")
     asked = [
         name for name in (*alone, "gallery", "calibrate") if getattr(args, name) not in NOT_ASKED
     ]

@@ -65,6 +65,9 @@ class MiniConfig:
         prediction: what comes out of the last layer: "x", the clean distance x0, or "v", the
             velocity eps - x0. Either way the network returns x0; a velocity needs the noise that it
             is the rest of, so the noisy grid enters unfaded and one step is a sample of its own.
+        token_norm: whether tokens are normalised on their way into the transformer. Without it the
+            convolutions before it may make them so large that its blocks add nothing to them; the
+            first weights were trained so.
         flow: the transformer.
     """
 
@@ -74,6 +77,7 @@ class MiniConfig:
     decoder_layers: int = 2
     truncation: float = 4.0
     prediction: str = "x"
+    token_norm: bool = False
     flow: SceneFlowConfig = SceneFlowConfig()
 
     def __post_init__(self) -> None:

@@ -65,7 +65,10 @@ class VolumeSceneFlow(nn.Module):
         faded = fade * noisy[:, None]
         x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
         grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
-        return grid, self.down_tokens(F.silu(grid)).flatten(2).transpose(1, 2)
+        tokens = self.down_tokens(F.silu(grid)).flatten(2).transpose(1, 2)
+        if self.config.token_norm:
+            tokens = F.layer_norm(tokens, tokens.shape[-1:])
+        return grid, tokens
 
     def _decoded(self, tokens: Tensor, grid: Tensor, volume: Tensor) -> Tensor:
         """(S, R, R, R) of tokens (S, L, C_tokens), beside what was encoded and observed."""

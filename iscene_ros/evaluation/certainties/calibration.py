@@ -83,8 +83,7 @@ class CompletedShape:
     def true_inside(self) -> np.ndarray:
         """(R, R, R) bool: voxels whose centres lie in the true object."""
         side = len(self.shape.distance)
-        centers = (np.indices((side,) * 3).reshape(3, -1).T + 0.5) / side - 0.5
-        points_view = self.shape.slot.cube.to_view(centers)
+        points_view = self.shape.slot.cube.voxel_centers_view(side).reshape(-1, 3)
         return (self.distance_to_truth(points_view) < 0).reshape((side,) * 3)
 
     def inside(self, level: float) -> np.ndarray:

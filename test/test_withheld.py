@@ -1,0 +1,45 @@
+"""A network without the word of one of its parts."""
+
+import torch
+from tiny_model import tiny_inputs, tiny_network
+from torch.testing import assert_close
+
+from iscene_ros.completion import CompletionOptions, SceneCompleter
+from iscene_ros.evaluation.withheld import PARTS, MeanTokens, WithoutSceneContext, without_part
+from iscene_ros.model.checkpoint import save_weights
+from iscene_ros.model.scene_sampler import SceneSamplerOptions, sample_scene
+
+OPTIONS = SceneSamplerOptions(mirror_average=False)
+
+
+def test_without_scene_context_the_scene_slot_does_not_matter():
+    network, inputs = tiny_network(), tiny_inputs(3)
+    volume = inputs.volume.clone()
+    volume[0] = 0
+    other = type(inputs)(volume, inputs.positions, inputs.numbers)
+    withheld = WithoutSceneContext(network)
+    first, second = (sample_scene(withheld, i, OPTIONS, 0).x0 for i in (inputs, other))
+    assert_close(first, second)
+    assert not torch.allclose(first, sample_scene(network, inputs, OPTIONS, 0).x0)
+
+
+@torch.inference_mode()
+def test_the_mean_of_all_tokens_says_nothing_of_any():
+    network = tiny_network()
+    transformer = MeanTokens(network.transformer)
+    tokens, time, positions = torch.randn(2, 64, 16), torch.ones(2), torch.rand(2, 64, 4)
+    made, _ = transformer(tokens, time, positions)
+    expected, _ = network.transformer(tokens, time, positions)
+    assert_close(made, expected.mean((0, 1)).expand_as(made))
+
+
+def test_the_completer_itself_is_left_as_it_was(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_weights(tiny_network(), path)
+    completer = SceneCompleter.from_pretrained(str(path), "cpu", CompletionOptions(relations=False))
+    inputs = tiny_inputs(3)
+    before = sample_scene(completer.model.network, inputs, OPTIONS, 0).x0
+    for part in PARTS:
+        withheld = without_part(completer, part).model.network
+        assert not torch.allclose(sample_scene(withheld, inputs, OPTIONS, 0).x0, before)
+    assert_close(sample_scene(completer.model.network, inputs, OPTIONS, 0).x0, before)
