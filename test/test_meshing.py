@@ -32,10 +32,11 @@ def volume(mesh):
     return signed_volume(mesh.vertices.astype(float), mesh.faces).sum()
 
 
-def assert_closed(mesh):
+def assert_closed(mesh, bodies=1):
     body = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
     assert is_watertight(mesh.faces, len(mesh.vertices))
-    assert body.is_watertight and body.is_winding_consistent and body.body_count == 1
+    assert body.is_watertight and body.is_winding_consistent
+    assert bodies is None or body.body_count == bodies
     assert volume(mesh) > 0
 
 
@@ -53,6 +54,13 @@ def test_the_unit_of_the_distance_does_not_matter(scale):
     mesh = mesh_from_distance(np.clip(scale * box(np.array([0.06, 0.04, 0.05])), -1, 1), CUBE)
     assert_closed(mesh)
     assert np.ptp(mesh.vertices, axis=0) == pytest.approx([0.12, 0.08, 0.1], abs=0.3 * VOXEL)
+
+
+def test_an_object_seen_in_two_parts_keeps_both():
+    parts = np.minimum(sphere(0.04, (-0.05, 0, 0)), sphere(0.03, (0.06, 0, 0)))
+    mesh = mesh_from_distance(parts, CUBE, 1000)
+    assert_closed(mesh, bodies=2)
+    assert volume(mesh) == pytest.approx(4 / 3 * np.pi * (0.04**3 + 0.03**3), rel=0.02)
 
 
 def test_crumbs_are_dropped_and_cavities_filled():
@@ -106,7 +114,7 @@ def test_any_field_gives_a_closed_mesh(seed, correlation, faces):
     field = rng.normal(size=(12, 12, 12))
     field = gaussian_filter(field, correlation)
     mesh = mesh_from_distance(field.astype(np.float32), CUBE, faces)
-    assert_closed(mesh)
+    assert_closed(mesh, bodies=None)
 
 
 @pytest.mark.parametrize("faces", [200, 1000, 5000])

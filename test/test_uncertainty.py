@@ -22,7 +22,7 @@ from iscene_ros.model_choice import Envelope
 from iscene_ros.seeing.slots import InstanceSlot
 from iscene_ros.shapes.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.shapes.distance_shape import DistanceShape
-from iscene_ros.shapes.envelope import body_around, moved_surface
+from iscene_ros.shapes.envelope import bodies_around, moved_surface
 from iscene_ros.shapes.mini_shapes import MiniShapes
 from iscene_ros.shapes.uncertainty import SurfaceEvidence, UncertaintyModel
 from iscene_ros.view_space import Cube
@@ -81,9 +81,9 @@ def test_an_envelope_moves_the_hidden_side_and_hardly_the_observed_one():
 
 
 def test_a_crumb_does_not_become_the_body_however_it_grows():
-    large = np.linalg.norm(coordinates() + 5.0, axis=-1) - 4.0
+    large = np.linalg.norm(coordinates() + 5.0, axis=-1) - 5.0
     crumb = np.linalg.norm(coordinates() - 6.0, axis=-1)
-    kept = body_around(np.minimum(large, crumb - 6.0), np.minimum(large, crumb - 1.0))
+    kept = bodies_around(np.minimum(large, crumb - 6.0), np.minimum(large, crumb - 1.0))
     assert np.array_equal(kept < 0, large < 0)
 
 
@@ -102,7 +102,7 @@ def test_surfaces_are_moved_to_their_side_alone(seed, size):
     slope, sigma = np.abs(rng.normal(size=(2, 8, 8, 8)))
     inner, mean, outer = (moved_surface(distance, slope, size * sigma, e) for e in Envelope)
     assert np.all(inner >= mean) and np.all(mean >= outer) and np.array_equal(mean, distance)
-    kept = body_around(outer, distance) < 0
+    kept = bodies_around(outer, distance) < 0
     assert kept.any() and not np.any(kept & ~(outer < 0))
 
 

@@ -13,8 +13,8 @@ from iscene_ros.model_choice import Envelope
 from iscene_ros.scene import Mesh
 from iscene_ros.seeing.slots import InstanceSlot
 from iscene_ros.shapes.confidence import Calibration, Evidence, relative_slope, surface_sharpness
-from iscene_ros.shapes.envelope import MAX_SHIFT, body_around, moved_surface
-from iscene_ros.shapes.meshing import mesh_from_distance
+from iscene_ros.shapes.envelope import MAX_SHIFT, bodies_around, moved_surface
+from iscene_ros.shapes.meshing import LEAST_SHARE, mesh_from_distance
 from iscene_ros.shapes.observed_surface import correction
 from iscene_ros.shapes.predicted_shapes import ShapeMesh
 from iscene_ros.shapes.uncertainty import SurfaceEvidence
@@ -70,7 +70,11 @@ class DistanceShape:
 
     def mesh(self) -> ShapeMesh | None:
         """See `PredictedShape.mesh`."""
-        mesh_view = mesh_from_distance(self._cut(), self.slot.cube, self.faces)
+        # Which bodies of an outer surface count is decided by the mean ones in them.
+        least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
+        mesh_view = mesh_from_distance(
+            self._cut(), self.slot.cube, self.faces, least_share=least_share
+        )
         if mesh_view is None:
             return None
         return ShapeMesh(mesh_view, vertex_sigma=self._vertex_sigma(mesh_view))
@@ -128,7 +132,7 @@ class DistanceShape:
         )
         sigma[near] = model.sigma(evidence) / self.truncation
         moved = moved_surface(self._leveled, self._slope, sigma, self.envelope)
-        return body_around(moved, self._leveled)
+        return bodies_around(moved, self._leveled)
 
     @cached_property
     def _leveled(self) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.model_choice import Envelope
+from iscene_ros.shapes.meshing import LEAST_SHARE
 
 # The distance says nothing any more near its truncation: surfaces move no further.
 MAX_SHIFT = 0.6
@@ -41,12 +42,13 @@ def moved_surface(
     return next(moved for moved in inner if np.any(moved < 0))
 
 
-def body_around(moved: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """The moved distance with those bodies alone that share room with the largest mean one."""
+def bodies_around(moved: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """The moved distance with those bodies alone that share room with large mean ones."""
     parts, count = ndimage.label(distance < 0)
     if not count:
         return moved
-    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    volumes = np.bincount(parts.ravel())[1:]
+    large = np.isin(parts, 1 + np.flatnonzero(volumes >= LEAST_SHARE * volumes.max()))
     bodies, _ = ndimage.label(moved < 0)
-    kept = np.isin(bodies, np.unique(bodies[largest & (bodies > 0)]))
+    kept = np.isin(bodies, np.unique(bodies[large & (bodies > 0)]))
     return np.where((moved < 0) & ~kept, -moved, moved)

@@ -11,17 +11,13 @@ from scipy.special import expit
 
 from iscene_ros.scene import Mesh
 from iscene_ros.shapes.meshing import (
-    bodies,
     cube_points,
     is_watertight,
+    large_bodies,
     simplified,
-    used_corners,
     zero_surface,
 )
 from iscene_ros.shapes.touching_surfaces import separated
-
-# Bodies of less than this share of the largest one's volume are crumbs.
-LEAST_SHARE = 0.02
 
 # Refinement of occupancy before the surface is cut out.
 STRUCTURE_UPSAMPLE = 2
@@ -63,11 +59,11 @@ def finished_mesh(
     """
     if not len(faces):
         return None
-    corners, triangles, used = _large_bodies(np.asarray(vertices, np.float64), faces)
+    corners, triangles, used = large_bodies(np.asarray(vertices, np.float64), faces)
     if not len(triangles):
         return None
     # Collapses leave crumbs of their own.
-    fewer, fewer_triangles, _ = _large_bodies(*_simplified(corners, triangles, budget))
+    fewer, fewer_triangles, _ = large_bodies(*_simplified(corners, triangles, budget))
     vertex_colors = None
     if colors is not None:
         nearest = used[cKDTree(corners).query(fewer)[1]]
@@ -96,15 +92,6 @@ def structure_mesh(occupancy_logits: np.ndarray, budget: int) -> FinishedMesh | 
         return None
     corners = cube_points(surface[0], len(occupancy_logits), STRUCTURE_UPSAMPLE)
     return finished_mesh(corners, surface[1], None, budget)
-
-
-def _large_bodies(
-    corners: np.ndarray, triangles: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `used_corners`, of the bodies that are no crumbs and no cavities."""
-    body, volumes = bodies(corners, triangles)
-    is_large = (volumes > 0) & (volumes >= LEAST_SHARE * volumes.max())
-    return used_corners(corners, triangles[is_large[body]])
 
 
 def _simplified(

@@ -1,4 +1,4 @@
-"""From a grid of signed distances to one closed surface."""
+"""From a grid of signed distances to closed surfaces."""
 
 from __future__ import annotations
 
@@ -26,17 +26,25 @@ RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
 
 Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
+# Bodies of less than this share of the largest one's volume are crumbs.
+LEAST_SHARE = 0.02
+
 # Doubled area of the smallest triangle that counts, in squared voxels.
 SMALLEST_TRIANGLE = 1e-6
 
 
 def mesh_from_distance(
-    distance: np.ndarray, cube: Cube, faces: int = 5000, upsample: int = 2
+    distance: np.ndarray,
+    cube: Cube,
+    faces: int = 5000,
+    upsample: int = 2,
+    least_share: float = LEAST_SHARE,
 ) -> Mesh | None:
-    """The largest body of a signed distance field as a closed mesh.
+    """The large bodies of a signed distance field as a closed mesh.
 
-    Crumbs are dropped, cavities that nothing outside reaches are filled, and a body that leaves the
-    cube is closed at the cube's faces. The same input gives the same bytes.
+    An object that was seen on both sides of what hides its middle may have several. Crumbs are
+    dropped, cavities that nothing outside reaches are filled, and a body that leaves the cube is
+    closed at the cube's faces. The same input gives the same bytes.
 
     Args:
         distance: (R, R, R) float32 at the voxel centres of `cube`, indexed x, y, z, negative
@@ -45,6 +53,7 @@ def mesh_from_distance(
         faces: triangle budget; exceeded only where no smaller closed mesh was found.
         upsample: factor of the tricubic refinement before the surface is cut out; it keeps walls
             of less than a voxel whole (1 = none).
+        least_share: of the largest body's volume that another must have.
 
     Returns:
         The mesh in view space [m], or None where nothing is inside.
@@ -52,7 +61,8 @@ def mesh_from_distance(
     surface = zero_surface(distance, upsample)
     if surface is None:
         return None
-    corners, triangles = simplified(*_largest_body(*surface), faces)
+    corners, triangles, _ = large_bodies(*surface, least_share)
+    corners, triangles = simplified(corners, triangles, faces)
     points_cube = cube_points(corners, len(distance), upsample)
     return Mesh(cube.to_view(points_cube).astype(np.float32), triangles.astype(np.int32))
 
@@ -112,6 +122,15 @@ def used_corners(
     """The corners that triangles use, the triangles among these, and the rows of the corners."""
     used, renumbered = np.unique(triangles, return_inverse=True)
     return corners[used], renumbered.reshape(-1, 3), used
+
+
+def large_bodies(
+    corners: np.ndarray, triangles: np.ndarray, least_share: float = LEAST_SHARE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `used_corners`, of the bodies that are no crumbs and no cavities."""
+    body, volumes = bodies(corners, triangles)
+    is_large = (volumes > 0) & (volumes >= least_share * volumes.max())
+    return used_corners(corners, triangles[is_large[body]])
 
 
 def simplified(
@@ -181,11 +200,6 @@ def _step_at_surface(distance: np.ndarray) -> float:
         crosses = (ahead[1:] < 0) != (ahead[:-1] < 0)
         steps.append(np.abs(ahead[1:][crosses] - ahead[:-1][crosses]))
     return float(np.median(np.concatenate(steps)))
-
-
-def _largest_body(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    body, volumes = bodies(corners, triangles)
-    return used_corners(corners, triangles[body == np.argmax(volumes)])[:2]
 
 
 def _is_sound(corners: np.ndarray, triangles: np.ndarray) -> bool:
