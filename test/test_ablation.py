@@ -23,6 +23,7 @@ from iscene_ros.training.ablation_config import (
     recipe_key,
 )
 from iscene_ros.training.ablation_report import ablation_csv, ablation_report, mean_and_spread
+from iscene_ros.training.equal_work import slot_work, step_work
 from iscene_ros.training.samples import SampleOptions, draw_view, sample_slots
 from iscene_ros.training.shards import write_shard
 from iscene_ros.view_space import ViewSpace
@@ -148,14 +149,34 @@ def test_the_shipped_ablations_differ_where_they_say(name):
     assert np.count_nonzero(shares) == 2  # single objects and one more
 
 
-def test_the_shipped_recipes_have_equal_time_and_differ():
-    ablation = read_ablation(ROOT / "config" / "recipes.yaml")
+def test_the_shipped_recipes_have_equal_work_and_differ():
+    ablation = read_ablation(ROOT / "config" / "recipes.yaml").with_budget(None, None)
     asked = [
         (config, variant.sampler)
         for config, variant in zip(ablation.configs, ablation.variants, strict=True)
     ]
-    assert all((c.minutes, c.steps) == (asked[0][0].minutes, None) for c, _ in asked)
+    work = np.array([c.steps * step_work(c) for c, _ in asked])
+    assert np.abs(work / work[0] - 1).max() < 0.01
+    steps = {v.name: c.steps for v, (c, _) in zip(ablation.variants, asked, strict=True)}
+    assert steps["voxels_32"] < steps["deep"] < steps["recipe"] < steps["small_batches"]
     assert all(a != b for i, a in enumerate(asked) for b in asked[:i])
+
+
+def test_the_work_of_a_slot_is_that_of_its_products():
+    model = replace(CONFIG.model, flow=replace(CONFIG.model.flow, num_blocks=1))
+    more = replace(model, flow=replace(model.flow, num_blocks=2, scene_context_blocks=0))
+    channels, tokens = model.flow.model_channels, model.flow.tokens_per_side**3
+    hidden = int(channels * model.flow.mlp_ratio)
+    products = 3 * channels + channels + 2 * hidden  # of a token with its weights
+    block = 2 * tokens * channels * (products + 2 * tokens) + 2 * channels * 6 * channels
+    one = replace(model, flow=replace(model.flow, scene_context_blocks=0))
+    assert slot_work(more) - slot_work(one) == block
+
+
+def test_equal_work_needs_steps():
+    timed = replace(ablation_of(), equal_work=True)
+    with pytest.raises(InputError, match="equal_work: needs a budget in steps"):
+        timed.with_budget(1.0, None)
 
 
 def test_a_wrong_ablation_is_refused(tmp_path, capsys):

@@ -13,6 +13,7 @@ import yaml
 
 from iscene_ros.errors import InputError
 from iscene_ros.model.sampler import SamplerOptions
+from iscene_ros.training.equal_work import with_equal_work
 from iscene_ros.training.train_config import DataConfig, TrainConfig, build, train_config
 
 
@@ -58,11 +59,14 @@ class Ablation:
         variants: in the order of the table.
         configs: of each variant.
         scoring: of every run.
+        equal_work: whether the steps of the first variant are a budget of arithmetic: variants
+            whose steps cost more take fewer.
     """
 
     variants: tuple[Variant, ...]
     configs: tuple[TrainConfig, ...]
     scoring: Scoring
+    equal_work: bool = False
 
     def only(self, names: Sequence[str]) -> Ablation:
         """Some of the variants, in the order of the table.
@@ -76,18 +80,23 @@ class Ablation:
                 raise InputError(f"--only: no variant {name}; there are {', '.join(known)}")
         rows = [i for i, name in enumerate(known) if name in names]
         variants, configs = ([part[i] for i in rows] for part in (self.variants, self.configs))
-        return Ablation(tuple(variants), tuple(configs), self.scoring)
+        return replace(self, variants=tuple(variants), configs=tuple(configs))
 
     def with_budget(self, minutes: float | None, steps: int | None) -> Ablation:
-        """The same budget for every run; None, None = the recipe's."""
-        if minutes is None and steps is None:
-            return self
-        budget = {"steps": steps} if minutes is None else {"steps": None, "minutes": minutes}
-        return replace(self, configs=tuple(replace(c, **budget) for c in self.configs))
+        """The same budget for every run; None, None = the recipe's.
+
+        Raises:
+            InputError: minutes, where equal work is asked for.
+        """
+        budget: dict[str, Any] = {}
+        if minutes is not None or steps is not None:
+            budget = {"steps": steps} if minutes is None else {"steps": None, "minutes": minutes}
+        configs = tuple(replace(c, **budget) for c in self.configs)
+        return replace(self, configs=with_equal_work(configs) if self.equal_work else configs)
 
 
 def read_ablation(path: Path) -> Ablation:
-    """Read an ablation's YAML: `recipe` (as of `iscene train`), `scoring`, `variants`.
+    """Read an ablation's YAML: `recipe` (as of `iscene train`), `variants`, and what may follow.
 
     Raises:
         InputError: unreadable, an unknown or missing key, two variants of one name.
@@ -96,9 +105,11 @@ def read_ablation(path: Path) -> Ablation:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: {error}".replace("\n", " ")) from error
-    expected = {"recipe", "scoring", "variants"}
+    expected = {"recipe", "scoring", "variants", "equal_work"}
     if not isinstance(document, dict) or not {"recipe", "variants"} <= document.keys() <= expected:
-        raise InputError(f"{path}: expected the keys recipe, variants and perhaps scoring")
+        raise InputError(
+            f"{path}: expected the keys recipe, variants and perhaps scoring, equal_work"
+        )
     variants = tuple(
         build(Variant, value, f"{path}: variants[{i}]")
         for i, value in enumerate(document["variants"])
@@ -116,7 +127,7 @@ def read_ablation(path: Path) -> Ablation:
         for v in variants
     )
     scoring = build(Scoring, document.get("scoring", {}), f"{path}: scoring")
-    return Ablation(variants, configs, scoring)
+    return Ablation(variants, configs, scoring, bool(document.get("equal_work", False)))
 
 
 def changed(value: Any, changes: Any, where: str) -> Any:
