@@ -1,10 +1,15 @@
 """A network without the word of one of its parts."""
 
+from types import SimpleNamespace
+
+import pytest
 import torch
 from tiny_model import tiny_inputs, tiny_network
 from torch.testing import assert_close
 
 from iscene_ros.completion import CompletionOptions, SceneCompleter
+from iscene_ros.errors import InputError
+from iscene_ros.evaluation import command
 from iscene_ros.evaluation.withheld import PARTS, MeanTokens, WithoutSceneContext, without_part
 from iscene_ros.model.checkpoint import save_weights
 from iscene_ros.model.scene_sampler import SceneSamplerOptions, sample_scene
@@ -43,3 +48,12 @@ def test_the_completer_itself_is_left_as_it_was(tmp_path):
         withheld = without_part(completer, part).model.network
         assert not torch.allclose(sample_scene(withheld, inputs, OPTIONS, 0).x0, before)
     assert_close(sample_scene(completer.model.network, inputs, OPTIONS, 0).x0, before)
+
+
+def test_a_released_model_has_no_such_parts():
+    with pytest.raises(InputError, match="for iscene-mini alone"):
+        without_part(SimpleNamespace(model=object()), PARTS[0])
+
+
+def test_the_command_offers_all_parts():
+    assert command.PARTS == PARTS

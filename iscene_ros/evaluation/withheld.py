@@ -7,6 +7,8 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from iscene_ros.completion import SceneCompleter
+from iscene_ros.errors import InputError
+from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.model.config import MiniConfig
 from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
 from iscene_ros.model.volume_flow import VolumeSceneFlow
@@ -56,7 +58,13 @@ class MeanTokens(nn.Module):
 
 
 def without_part(completer: SceneCompleter, part: str) -> SceneCompleter:
-    """A completer of its own whose network withholds what one of PARTS says."""
+    """A completer of its own whose network withholds what one of PARTS says.
+
+    Raises:
+        InputError: the model is a released one.
+    """
+    if not isinstance(completer.model, LoadedModel):
+        raise InputError("--without: for iscene-mini alone; choose another --model")
     network = completer.model.network
     if part == SCENE_CONTEXT:
         withheld = WithoutSceneContext(network)
