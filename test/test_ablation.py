@@ -115,6 +115,9 @@ def test_the_table_has_mean_spread_and_the_difference_seed_by_seed():
     row = next(line for line in report.splitlines() if line.startswith("| no_scene_context"))
     assert "50.0 ± 14.1" in row and "-10.0 ± 0.0 against full" in row
     assert "commit" in report or "torch" in report
+    assert "unseen layouts: single (2 objects)." in report
+    seen = replace(ablation_of(scenes=3), scoring=Scoring(3))
+    assert "(seed 1000)." in ablation_report(seen, results, "iscene ablate")
     assert ablation_csv(results).splitlines()[1].startswith("full,0,10,3.0,0.25,0.5")
 
 

@@ -77,12 +77,13 @@ def _notes(ablation: Ablation, results: Sequence[RunResult], compared: str) -> s
     ]
     scoring = ablation.scoring
     if results and scoring.scenes:
-        layouts = f"; unseen layouts: {', '.join(scoring.unseen_layouts)}"
+        unseen = ""
+        if scoring.unseen_layouts:
+            layouts = ", ".join(scoring.unseen_layouts)
+            unseen = f"; unseen layouts: {layouts} ({results[0].unseen_objects} objects)"
         lines.append(
             f"Object IoU and F@5mm: {results[0].objects} objects of held-out families in "
-            f"{scoring.scenes} rendered scenes (seed {scoring.seed})"
-            f"{layouts if scoring.unseen_layouts else ''} "
-            f"({results[0].unseen_objects} objects)."
+            f"{scoring.scenes} rendered scenes (seed {scoring.seed}){unseen}."
         )
     seconds = [r.seconds for r in results]
     if seconds:
