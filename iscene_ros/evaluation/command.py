@@ -15,7 +15,7 @@ from iscene_ros.model_choice import PRECISIONS, SHIPPED_MODEL
 # Fewer voxels a side show no shape.
 LOWEST_CEILING = 8
 NOT_ASKED = (None, False)
-# As in `withheld`, which is imported where it is used: it loads torch.
+# The keys of `withheld.WITHHELD`, which is imported where it is used: it loads torch.
 PARTS = ("scene-context", "transformer")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -9,36 +10,22 @@ from torch import Tensor, nn
 from iscene_ros.completion import SceneCompleter
 from iscene_ros.errors import InputError
 from iscene_ros.model.checkpoint import LoadedModel
-from iscene_ros.model.config import MiniConfig
 from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
-from iscene_ros.model.volume_flow import VolumeSceneFlow
-
-SCENE_CONTEXT, TRANSFORMER = "scene-context", "transformer"
-PARTS = (SCENE_CONTEXT, TRANSFORMER)
 
 
-class WithoutSceneContext:
-    """Called as the network that it wraps; instances do not look at the scene slot."""
+class WithoutScene(nn.Module):
+    """Called as a transformer; no slot looks at its scene."""
 
-    def __init__(self, network: VolumeSceneFlow) -> None:
-        self._network = network
-        self.remember = network.remember
+    def __init__(self, transformer: SceneFlowTransformer) -> None:
+        super().__init__()
+        self._transformer = transformer
+        self.remember = transformer.remember
 
-    @property
-    def config(self) -> MiniConfig:
-        """Of the network."""
-        return self._network.config
-
-    def __call__(
-        self,
-        noisy: Tensor,
-        time: Tensor,
-        volume: Tensor,
-        positions: Tensor,
-        scene: SceneMemory | None = None,
+    def forward(
+        self, tokens: Tensor, time: Tensor, positions: Tensor, scene: SceneMemory | None = None
     ) -> tuple[Tensor, SceneMemory]:
-        """See `VolumeSceneFlow.forward`."""
-        return self._network(noisy, time, volume, positions)
+        """See `SceneFlowTransformer.forward`."""
+        return self._transformer(tokens, time, positions)
 
 
 class MeanTokens(nn.Module):
@@ -57,20 +44,17 @@ class MeanTokens(nn.Module):
         return made.mean((0, 1), keepdim=True).expand_as(made), memory
 
 
+WITHHELD = {"scene-context": WithoutScene, "transformer": MeanTokens}
+
+
 def without_part(completer: SceneCompleter, part: str) -> SceneCompleter:
-    """A completer of its own whose network withholds what one of PARTS says.
+    """A completer of its own whose network withholds what a key of WITHHELD says.
 
     Raises:
         InputError: the model is a released one.
     """
     if not isinstance(completer.model, LoadedModel):
         raise InputError("--without: for iscene-mini alone; choose another --model")
-    network = completer.model.network
-    if part == SCENE_CONTEXT:
-        withheld = WithoutSceneContext(network)
-    else:
-        withheld = VolumeSceneFlow(network.config).eval()
-        withheld.load_state_dict(network.state_dict())
-        withheld.transformer = MeanTokens(withheld.transformer)
-        withheld = withheld.to(completer.model.device).requires_grad_(False)
-    return SceneCompleter(replace(completer.model, network=withheld), completer.options)
+    network = copy.deepcopy(completer.model.network)
+    network.transformer = WITHHELD[part](network.transformer)
+    return SceneCompleter(replace(completer.model, network=network), completer.options)

@@ -139,9 +139,8 @@ class DistanceShape:
         """The distance to the surface that is cut out: as calibrated, or further out; and drawn
         onto what was observed.
         """
-        level = np.float32(self._level)
-        voxels = self._voxels(self.points_view)
-        return self.distance - level - correction(self._seen - level, voxels, len(self.distance))
+        level, side = np.float32(self._level), len(self.distance)
+        return self.distance - level - correction(self._seen - level, self._seen_voxels, side)
 
     @cached_property
     def _level(self) -> float:
@@ -155,12 +154,17 @@ class DistanceShape:
     @cached_property
     def _seen(self) -> np.ndarray:
         """(M,) distance at the observed points."""
-        return _at(self.distance, self._voxels(self.points_view))
+        return _at(self.distance, self._seen_voxels)
+
+    @cached_property
+    def _seen_voxels(self) -> np.ndarray:
+        """(M, 3) the observed points [voxels]."""
+        return self._voxels(self.points_view)
 
     @cached_property
     def _observed(self) -> cKDTree:
         """The observed points [voxels]."""
-        return cKDTree(self._voxels(self.points_view))
+        return cKDTree(self._seen_voxels)
 
     @cached_property
     def _slope(self) -> np.ndarray:
