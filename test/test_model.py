@@ -107,6 +107,36 @@ def test_normalised_tokens_may_come_in_any_size(token_norm):
     assert torch.allclose(after, before, atol=1e-4) is token_norm
 
 
+def test_a_network_of_own_views_learns_what_stands_around_from_the_scene_slot_alone():
+    torch.manual_seed(0)
+    network = VolumeSceneFlow(replace(TINY, own_view=True, token_norm=True)).eval()
+    volume = classified_volume(OTHER)
+    slots = torch.zeros(1, 16, 16, 16), torch.ones(1)
+    positions = tiny_inputs(1).positions
+    with torch.inference_mode():
+        scene = network.remember(*slots, volume, positions)
+        emptier = network.remember(*slots, classified_volume(ENVIRONMENT), positions)
+        answer, _ = network(*slots, volume, positions, scene)
+        other_surroundings, _ = network(*slots, classified_volume(ENVIRONMENT), positions, scene)
+        other_scene, _ = network(*slots, volume, positions, emptier)
+        alone, _ = network(*slots, volume, positions)
+        alone_elsewhere, _ = network(*slots, classified_volume(ENVIRONMENT), positions)
+    assert_close(other_surroundings, answer)
+    assert not torch.allclose(other_scene, answer)
+    assert not torch.allclose(alone_elsewhere, alone)
+
+
+def classified_volume(surroundings: int) -> torch.Tensor:
+    """Channels of a slot whose left half shows its own pixels, its right half others."""
+    volume = torch.zeros(1, CHANNELS, 16, 16, 16)
+    volume[:, :5] = 0.1 * (1 + surroundings)
+    volume[:, :5, :8] = 0.5
+    volume[:, 2] = 0.3
+    volume[:, 5 + OWN, :8] = 1
+    volume[:, 5 + surroundings, 8:] = 1
+    return volume
+
+
 def test_token_positions_place_a_zoomed_slot_in_its_scene():
     centers, sizes = torch.tensor([[0.0, 2.0, 0.0], [0.5, 2.0, 0.0]]), torch.tensor([2.0, 0.25])
     scene = centers[:1].expand_as(centers), sizes[:1].expand_as(sizes)

@@ -68,6 +68,8 @@ class MiniConfig:
         token_norm: whether tokens are normalised on their way into the transformer. Without it the
             convolutions before it may make them so large that its blocks add nothing to them; the
             first weights were trained so.
+        own_view: whether a slot that looks at a scene slot is shown the readings of its own pixels
+            alone, as an instance is in I-Scene: what stands around it only the scene slot knows.
         flow: the transformer.
     """
 
@@ -78,6 +80,7 @@ class MiniConfig:
     truncation: float = 4.0
     prediction: str = "x"
     token_norm: bool = False
+    own_view: bool = False
     flow: SceneFlowConfig = SceneFlowConfig()
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iscene_ros.model.config import MiniConfig
-from iscene_ros.model.observation_volume import CHANNELS, FINE_PLANES
+from iscene_ros.model.observation_volume import CHANNELS, FINE_PLANES, own_view
 from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
 
 
@@ -43,6 +43,8 @@ class VolumeSceneFlow(nn.Module):
         scene: SceneMemory | None = None,  # of each slot's scene; None = no scene context
     ) -> tuple[Tensor, SceneMemory]:
         """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
+        if self.config.own_view and scene is not None:
+            volume = own_view(volume)
         grid, tokens = self._encoded(noisy, time, volume)
         tokens, memory = self.transformer(tokens, time, positions, scene)
         predicted = self._decoded(tokens, grid, volume)
