@@ -11,6 +11,7 @@ import yaml
 from iscene_ros.errors import InputError
 from iscene_ros.model.config import MiniConfig
 from iscene_ros.training.objective import ObjectiveOptions
+from iscene_ros.training.optimizers import MUON_PARTS
 from iscene_ros.training.samples import SampleOptions
 from iscene_ros.training.shards import ShardOptions
 
@@ -72,6 +73,8 @@ class TrainConfig:
         steps: a budget in steps instead, which does not depend on the machine; null = by `minutes`.
         batch_slots: slots in one step, of each process where several train together.
         initial: checkpoint whose weights the run starts from, "" = none.
+        muon: which of the hidden layers' weights Muon trains, "matrices" (of the transformer),
+            "kernels" (of the convolutions) or "all"; AdamW trains the rest.
         matrix_rate: learning rate of Muon relative to AdamW's.
         weight_decay, ema_decay, clip: of the optimiser.
         evaluate_minutes, save_minutes: how often.
@@ -86,6 +89,7 @@ class TrainConfig:
     steps: int | None = None
     batch_slots: int = 12
     seed: int = 0
+    muon: str = "matrices"
     matrix_rate: float = 2.0
     weight_decay: float = 0.01
     ema_decay: float = 0.998
@@ -95,6 +99,10 @@ class TrainConfig:
     precision: str = "float32"
     initial: str = ""
     data_device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.muon not in MUON_PARTS:
+            raise ValueError(f"muon: {self.muon!r}, expected one of {', '.join(MUON_PARTS)}")
 
     def shard_options(self, data: DataConfig, cache: Path) -> ShardOptions:
         """Where a set of samples lies and what is in it."""

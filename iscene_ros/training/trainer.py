@@ -61,7 +61,9 @@ class Trainer:
         if config.initial and not self.state_path.exists():
             self._load_initial()
         self.average = WeightAverage(self.network, config.ema_decay)
-        self.optimizers = make_optimizers(network, config.matrix_rate, config.weight_decay)
+        self.optimizers = make_optimizers(
+            network, config.matrix_rate, config.weight_decay, config.muon
+        )
         self.stepper = Stepper(self.network, self.ranks, config.precision)
         self.progress = Progress()
         self.place = Place(self.ranks.rank)
