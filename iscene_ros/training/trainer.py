@@ -121,16 +121,15 @@ class Trainer:
         return not stopped
 
     def _bar(self, phase: PhaseConfig) -> tqdm:
-        bar = tqdm(
+        return tqdm(
             total=100.0,
+            initial=min(100 * self._done(phase), 100.0),  # of a resumed run: it tells the time left
             desc=phase.name,
             mininterval=5,
             disable=not self.ranks.leads,
             file=sys.stderr,
             bar_format="{desc}: {percentage:5.1f}%|{bar}| {elapsed}<{remaining}{postfix}",
         )
-        bar.update(min(100 * self._done(phase), bar.total))
-        return bar
 
     def _done(self, phase: PhaseConfig) -> float:
         """The spent share of the phase's budget."""
