@@ -9,18 +9,9 @@ from pathlib import Path
 import networkx as nx
 
 from iscene_ros.relations.graph import SceneGraph, plain
+from iscene_ros.relations.predicate import DRAWN
 
 SCHEMA_VERSION = "1.0"
-
-# Predicates that a picture shows: one direction of each pair, nothing that clutters it.
-SHOWN = (
-    "supported_by",
-    "leaning_on",
-    "inside",
-    "blocks_from_above",
-    "same_shape",
-    "mirrored",
-)
 
 
 def to_json(graph: SceneGraph) -> str:
@@ -53,7 +44,7 @@ def to_dot(graph: SceneGraph) -> str:
         title = _quoted(f"{node} {data['label']}")
         lines.append(f"  {node} [label={title}];")
     for subject, key, obj in graph.edges():
-        if key in SHOWN and not (key in ("same_shape", "mirrored") and subject > obj):
+        if key in DRAWN and not (key in ("same_shape", "mirrored") and subject > obj):
             confidence = graph.confidence(subject, key, obj)
             lines.append(f'  {subject} -> {obj} [label="{key} {confidence:.2f}"];')
     return "\n".join([*lines, "}"]) + "\n"

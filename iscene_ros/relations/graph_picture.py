@@ -7,8 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from iscene_ros.pictures.colors import instance_color
 from iscene_ros.relations.graph import ENVIRONMENT, SceneGraph
-from iscene_ros.relations.graph_files import SHOWN
-from iscene_ros.relations.predicate import Predicate
+from iscene_ros.relations.predicate import DRAWN, Predicate
 
 BOX_WIDTH, BOX_HEIGHT = 170, 54
 GAP_X, GAP_Y, MARGIN = 70, 96, 30
@@ -33,7 +32,7 @@ def draw_graph(graph: SceneGraph) -> Image.Image:
     draw = ImageDraw.Draw(page)
     for subject, key, obj in graph.edges():
         both_ways = key in ("same_shape", "mirrored")
-        if key in SHOWN and not (both_ways and subject > obj):
+        if key in DRAWN and not (both_ways and subject > obj):
             _arrow(draw, places[subject], places[obj], graph, (subject, key, obj))
     for node in graph.nx:
         _box(draw, places[node], node, graph)

@@ -53,6 +53,16 @@ TELLING = (
     Predicate.BLOCKS_FROM_ABOVE,
 )
 
+# What a picture or a drawn graph shows: one direction of each pair, nothing that clutters it.
+DRAWN = (
+    "supported_by",
+    "leaning_on",
+    "inside",
+    "blocks_from_above",
+    "same_shape",
+    "mirrored",
+)
+
 PREDICATES = tuple(predicate.value for predicate in Predicate)
 OTHER_NUMBER = 255
 OTHER_LABEL = "other"

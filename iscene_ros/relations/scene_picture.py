@@ -9,12 +9,11 @@ from iscene_ros.observation import Observation
 from iscene_ros.pictures.overview_panels import draw_completed
 from iscene_ros.relations.graph import ENVIRONMENT
 from iscene_ros.relations.graph_picture import COLORS
+from iscene_ros.relations.predicate import DRAWN
 from iscene_ros.scene import Scene
 
 WIDTH = 960
 SUPERSAMPLING = 2
-# What is drawn between objects; the environment is everywhere, so nothing leads to it.
-SHOWN = ("supported_by", "leaning_on", "inside", "blocks_from_above", "same_shape", "mirrored")
 
 
 def draw_graph_over_scene(scene: Scene, observation: Observation) -> Image.Image:
@@ -32,7 +31,7 @@ def draw_graph_over_scene(scene: Scene, observation: Observation) -> Image.Image
         center = (camera_from_frame @ item.frame_from_object)[:3, 3]
         if center[2] > 0:
             places[item.id] = camera.project(center[None])[0] * scale
-    for lane, name in enumerate(SHOWN):
+    for lane, name in enumerate(DRAWN):
         for subject, _, obj in scene.graph.edges(name):
             symmetric = name in ("same_shape", "mirrored") and subject > obj
             if ENVIRONMENT in (subject, obj) or symmetric or not {subject, obj} <= places.keys():
@@ -80,7 +79,7 @@ def _legend(draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
     font = ImageFont.load_default(26)
     left, y = 24.0, size[1] - 30
     draw.rectangle([0, y - 26, size[0], size[1]], (255, 255, 255))
-    for name in SHOWN:
+    for name in DRAWN:
         draw.line([left, y, left + 44, y], COLORS[name], width=7)
         draw.text((left + 56, y), name, (32, 35, 41), font, anchor="lm")
         left += 56 + draw.textlength(name, font) + 34
