@@ -9,7 +9,13 @@ from scipy.ndimage import gaussian_filter
 
 from iscene_ros.object_frame import object_frame, tightest_yaw
 from iscene_ros.scene import Mesh
-from iscene_ros.shapes.meshing import is_watertight, mesh_from_distance, signed_volume
+from iscene_ros.shapes.meshing import (
+    is_watertight,
+    mesh_from_distance,
+    signed_volume,
+    simplified,
+    zero_surface,
+)
 from iscene_ros.surface import Surface, depth_residual, observed_fraction, sample_surface
 from iscene_ros.view_space import Cube
 
@@ -123,6 +129,17 @@ def test_the_budget_of_faces_is_kept(faces):
     assert_closed(mesh)
     assert len(mesh.faces) <= faces
     assert np.ptp(mesh.vertices, axis=0) == pytest.approx([0.12, 0.08, 0.1], abs=0.3 * VOXEL)
+
+
+def test_a_torn_sheet_keeps_its_budget():
+    noise = gaussian_filter(np.random.default_rng(3).normal(size=(RESOLUTION,) * 3), 0.7)
+    sheet = box(np.array([0.08, 0.08, 0.6 * VOXEL]))
+    torn = (sheet + (0.5 * noise / noise.std() + 0.55) * VOXEL).astype(np.float32)
+    _, as_it_is = simplified(*zero_surface(torn, 2), 400)
+    assert len(as_it_is) > 2 * 400  # so many tunnels it has
+    mesh = mesh_from_distance(torn, CUBE, 400)
+    assert_closed(mesh, bodies=None)
+    assert len(mesh.faces) <= 2 * 400
 
 
 def test_same_input_same_bytes():

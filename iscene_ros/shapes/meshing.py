@@ -26,6 +26,11 @@ RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
 
 Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
+# A surface that needs more than MOST_OVER times its budget has tunnels that so few triangles cannot
+# hold; it is cut again from a field that is smoother by these standard deviations [voxels].
+MOST_OVER = 2.0
+SMOOTHINGS = (0.0, 0.5, 1.0)
+
 # Bodies of less than this share of the largest one's volume are crumbs.
 LEAST_SHARE = 0.02
 
@@ -50,7 +55,8 @@ def mesh_from_distance(
         distance: (R, R, R) float32 at the voxel centres of `cube`, indexed x, y, z, negative
             inside: metres, or anything monotone in them.
         cube: where the samples lie.
-        faces: triangle budget; exceeded only where no smaller closed mesh was found.
+        faces: triangle budget; exceeded only where no smaller closed mesh was found, not even of
+            a slightly smoother field.
         upsample: factor of the tricubic refinement before the surface is cut out; it keeps walls
             of less than a voxel whole (1 = none).
         least_share: of the largest body's volume that another must have.
@@ -58,13 +64,31 @@ def mesh_from_distance(
     Returns:
         The mesh in view space [m], or None where nothing is inside.
     """
-    surface = zero_surface(distance, upsample)
-    if surface is None:
+    closed = _closed_surface(distance, faces, upsample, least_share)
+    if closed is None:
         return None
-    corners, triangles, _ = large_bodies(*surface, least_share)
-    corners, triangles = simplified(corners, triangles, faces)
+    corners, triangles = closed
     points_cube = cube_points(corners, len(distance), upsample)
     return Mesh(cube.to_view(points_cube).astype(np.float32), triangles.astype(np.int32))
+
+
+def _closed_surface(
+    distance: np.ndarray, faces: int, upsample: int, least_share: float
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The surface of the least smoothed field that keeps to the budget, or of the one nearest."""
+    best = None
+    for sigma in SMOOTHINGS:
+        smooth = ndimage.gaussian_filter(distance, sigma) if sigma else distance
+        surface = zero_surface(smooth, upsample)
+        if surface is None:
+            break
+        corners, triangles, _ = large_bodies(*surface, least_share)
+        found = simplified(corners, triangles, faces)
+        if best is None or len(found[1]) < len(best[1]):
+            best = found
+        if len(best[1]) <= MOST_OVER * faces:
+            break
+    return best
 
 
 def zero_surface(distance: np.ndarray, upsample: int) -> tuple[np.ndarray, np.ndarray] | None:
