@@ -14,7 +14,7 @@ from iscene_ros.scene import Mesh
 from iscene_ros.seeing.slots import InstanceSlot
 from iscene_ros.shapes.confidence import Calibration, Evidence, relative_slope, surface_sharpness
 from iscene_ros.shapes.envelope import MAX_SHIFT, bodies_around, moved_surface
-from iscene_ros.shapes.meshing import LEAST_SHARE, mesh_from_distance
+from iscene_ros.shapes.meshing import LEAST_SHARE, SMOOTHINGS, mesh_from_distance
 from iscene_ros.shapes.observed_surface import correction
 from iscene_ros.shapes.predicted_shapes import ShapeMesh
 from iscene_ros.shapes.uncertainty import SurfaceEvidence
@@ -73,7 +73,11 @@ class DistanceShape:
         # Which bodies of an outer surface count is decided by the mean ones in them.
         least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
         mesh_view = mesh_from_distance(
-            self._cut(), self.slot.cube, self.faces, least_share=least_share
+            self._cut(),
+            self.slot.cube,
+            self.faces,
+            least_share=least_share,
+            smoothings=SMOOTHINGS,
         )
         if mesh_view is None:
             return None

@@ -27,9 +27,9 @@ RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
 Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # A surface that needs more than MOST_OVER times its budget has tunnels that so few triangles cannot
-# hold; it is cut again from a field that is smoother by these standard deviations [voxels].
+# hold; it may be cut again from a field that is smoother by these standard deviations [voxels].
 MOST_OVER = 2.0
-SMOOTHINGS = (0.0, 0.5, 1.0)
+SMOOTHINGS = (0.5, 1.0)
 
 # Bodies of less than this share of the largest one's volume are crumbs.
 LEAST_SHARE = 0.02
@@ -44,6 +44,7 @@ def mesh_from_distance(
     faces: int = 5000,
     upsample: int = 2,
     least_share: float = LEAST_SHARE,
+    smoothings: tuple[float, ...] = (),
 ) -> Mesh | None:
     """The large bodies of a signed distance field as a closed mesh.
 
@@ -55,16 +56,17 @@ def mesh_from_distance(
         distance: (R, R, R) float32 at the voxel centres of `cube`, indexed x, y, z, negative
             inside: metres, or anything monotone in them.
         cube: where the samples lie.
-        faces: triangle budget; exceeded only where no smaller closed mesh was found, not even of
-            a slightly smoother field.
+        faces: triangle budget; exceeded only where no smaller closed mesh was found.
         upsample: factor of the tricubic refinement before the surface is cut out; it keeps walls
             of less than a voxel whole (1 = none).
         least_share: of the largest body's volume that another must have.
+        smoothings: standard deviations [voxels] that the field may be smoothed by where its
+            surface takes more than twice the budget.
 
     Returns:
         The mesh in view space [m], or None where nothing is inside.
     """
-    closed = _closed_surface(distance, faces, upsample, least_share)
+    closed = _closed_surface(distance, faces, upsample, least_share, smoothings)
     if closed is None:
         return None
     corners, triangles = closed
@@ -73,11 +75,15 @@ def mesh_from_distance(
 
 
 def _closed_surface(
-    distance: np.ndarray, faces: int, upsample: int, least_share: float
+    distance: np.ndarray,
+    faces: int,
+    upsample: int,
+    least_share: float,
+    smoothings: tuple[float, ...],
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The surface of the least smoothed field that keeps to the budget, or of the one nearest."""
     best = None
-    for sigma in SMOOTHINGS:
+    for sigma in (0.0, *smoothings):
         smooth = ndimage.gaussian_filter(distance, sigma) if sigma else distance
         surface = zero_surface(smooth, upsample)
         if surface is None:
