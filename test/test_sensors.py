@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.testing import assert_close
 
 from iscene_ros.synthetic.random_cameras import Camera, CameraOptions, random_camera
 from iscene_ros.synthetic.random_fields import grains
@@ -150,6 +151,28 @@ def test_what_is_too_near_has_no_disparity():
     options = replace(QUIET_STEREO, largest_disparity=(0.2, 0.2))
     assert (stereo(plane(0.4), options) == 0).all()
     assert (stereo(plane(0.6), options)[:, 40:] > 0).all()
+
+
+def test_wrong_matches_are_islands_of_their_own_depth_about_the_objects():
+    options = replace(
+        QUIET_STEREO,
+        island_share=1.0,
+        islands=(1, 1),
+        island_area=(200.0, 200.0),
+        island_jump=(0.2, 0.2),
+    )
+    sizes = []
+    for seed in range(8):
+        right, found = (stereo(edge(), o, seed) for o in (QUIET_STEREO, options))
+        wrong = (found > 0) & (found - right).abs().gt(1e-4)
+        ratio = right[wrong] / found[wrong]  # of disparities
+        assert abs(abs(float(ratio.median()) - 1) - 0.2) < 1e-3 and ratio.std() < 1e-3
+        sizes.append(int(wrong.sum()))
+        rows, columns = wrong.nonzero().double().mean(0).tolist()
+        assert 20 < rows < 100 and 80 < columns < 160
+    assert 60 < np.median(sizes) < 600
+    no_islands = replace(options, island_share=0.0)
+    assert_close(stereo(edge(), no_islands), stereo(edge(), QUIET_STEREO))
 
 
 def test_a_coarser_rendering_has_the_same_noise_in_metres():

@@ -18,7 +18,13 @@ from iscene_ros.model.volume_flow import VolumeSceneFlow, depth_to_space
 from iscene_ros.training.batches import make_batch
 from iscene_ros.training.draws import Draws
 from iscene_ros.training.held_out import held_out_score
-from iscene_ros.training.objective import ObjectiveOptions, flow_loss, predict, training_times
+from iscene_ros.training.objective import (
+    ObjectiveOptions,
+    flow_loss,
+    predict,
+    soft_overlap,
+    training_times,
+)
 from iscene_ros.training.shards import read_shard
 from iscene_ros.training.train_config import read_train_config
 from iscene_ros.training.trainer import Trainer
@@ -110,6 +116,29 @@ def test_a_surface_weight_moves_the_loss_towards_the_error_near_surfaces(batch):
     assert_close(flow_loss(n, batch, even, d), error.mean())
 
 
+def test_an_overlap_weight_adds_what_each_slot_lacks_of_its_solid(batch):
+    n, d = network(), draws(len(batch.target))
+    even = ObjectiveOptions(pure_noise_share=1, seen_free_weight=1, scene_weight=1)
+    with torch.no_grad():
+        x0 = predict(n, d.noise, torch.ones(len(d.noise)), batch)
+        missed = 1 - soft_overlap(x0, batch.target, 0.125)
+        plain = flow_loss(n, batch, even, d)
+        both = flow_loss(n, batch, replace(even, overlap_weight=2.0), d)
+    assert_close(both, plain + 2 * missed.mean())
+
+
+def test_a_soft_overlap_tells_solids_apart_and_pulls_them_together():
+    axis = torch.linspace(-1, 1, 16)
+    radius = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0)[None]
+    ball, smaller = radius - 0.8, (radius - 0.4).requires_grad_()
+    assert_close(soft_overlap(ball, ball, 0.1), torch.ones(1))
+    assert soft_overlap(ball, -ball, 0.01) < 0.1
+    overlap = soft_overlap(smaller, ball, 0.01)
+    assert overlap.item() == pytest.approx(0.5**3, abs=0.03)
+    overlap.backward()
+    assert (smaller.grad <= 0).all() and (smaller.grad < 0).any()  # more solid, more overlap
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -118,6 +147,7 @@ def test_a_surface_weight_moves_the_loss_towards_the_error_near_surfaces(batch):
         ("phases: [{objective: {time_sampling: z}}]", "expected logit_normal or uniform"),
         ("phases: [{objective: {error_of: z}}]", "expected x or v"),
         ("phases: [{objective: {distill_steps: -1}}]", "expected 0 or more"),
+        ("phases: [{objective: {overlap_width: 0}}]", "overlap_width: 0, expected more than 0"),
     ],
 )
 def test_a_wrong_option_is_named_with_its_place(tmp_path, text, message):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from iscene_ros.synthetic.random_fields import (
     blob_field,
+    grown,
     happens,
     normal_field,
     smooth_field,
@@ -40,6 +41,10 @@ class StereoOptions:
         edge_dropout: share of the pixels at depth jumps.
         random_dropout: share of all pixels.
         grazing_slope: surfaces steeper than this (tangent) are lost.
+        island_share: of the frames with islands of wrong matches (repeated patterns, shine).
+        islands: how many of them there are then.
+        island_area: of one, in pixels of the sensor.
+        island_jump: by which share of the true disparity the matches of an island err, up or down.
         right_share: of the frames whose second camera is on the left: shadows on the right.
     """
 
@@ -55,6 +60,10 @@ class StereoOptions:
     edge_dropout: tuple[float, float] = (0.0, 0.3)
     random_dropout: tuple[float, float] = (0.0, 0.02)
     grazing_slope: float = 4.0
+    island_share: float = 0.0
+    islands: tuple[int, int] = (1, 6)
+    island_area: tuple[float, float] = (60.0, 600.0)
+    island_jump: tuple[float, float] = (0.04, 0.5)
     right_share: float = 0.2
 
 
@@ -85,6 +94,8 @@ def _matched(
     disparity = _measured(disparity, noise, rng, baseline, block, options)
     lost = _lost(ideal, true, rng, baseline, options) & ~grows
     lost |= holes | (ideal <= 0) | happens(rng, ideal, rng.uniform(*options.random_dropout))
+    if options.island_share > 0 and rng.random() < options.island_share:
+        disparity = _with_islands(disparity, ids, rng, baseline, options)
     return torch.where(lost, torch.zeros_like(ideal), baseline.depth(disparity))
 
 
@@ -102,6 +113,33 @@ def _measured(
     steps = float(rng.uniform(*options.steps))
     found = ((disparity * baseline.pixel_scale + error) * steps).round() / steps
     return found / baseline.pixel_scale
+
+
+def _with_islands(
+    disparity: Tensor,
+    ids: Tensor,
+    rng: np.random.Generator,
+    baseline: Baseline,
+    options: StereoOptions,
+) -> Tensor:
+    """Disparity with ragged discs of wrong matches, on objects and around them."""
+    near_objects = grown(ids > 0, baseline.pixels(6))
+    places = near_objects.nonzero().cpu().numpy()
+    if not len(places):
+        return disparity
+    rows = torch.arange(ids.shape[0], device=ids.device)[:, None]
+    columns = torch.arange(ids.shape[1], device=ids.device)
+    for _ in range(int(rng.integers(options.islands[0], options.islands[1] + 1))):
+        row, column = places[rng.integers(len(places))]
+        radius = (np.exp(rng.uniform(*np.log(options.island_area))) / np.pi) ** 0.5
+        radius /= baseline.pixel_scale
+        stretch = float(np.exp(rng.uniform(-0.7, 0.7)))
+        away = torch.hypot((rows - int(row)) * stretch, (columns - int(column)) / stretch)
+        ragged = smooth_field(rng, disparity, max(2, round(radius)))
+        island = away < radius * (1 + 0.4 * ragged)
+        jump = float(rng.uniform(*options.island_jump)) * float(rng.choice([-1, 1]))
+        disparity = torch.where(island, disparity * (1 + jump), disparity)
+    return disparity
 
 
 def _lost(
