@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show-data", type=Path, metavar="PNG", help="draw a sheet of the samples, train nothing"
     )
+    parser.add_argument(
+        "--rates", action="store_true", help="measure how fast samples are made and trained on"
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes that make samples")
 
 
@@ -51,8 +54,6 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
 
-    from iscene_ros.training.trainer import Trainer
-
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -60,6 +61,14 @@ def run(args: argparse.Namespace) -> int:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     config = read_train_config(args.config)
+    if args.rates:
+        from iscene_ros.training.rates import measure_rates
+
+        print(measure_rates(config, device))
+        return 0
+
+    from iscene_ros.training.trainer import Trainer
+
     if args.minutes is not None:
         config = replace(config, minutes=args.minutes)
     ranks = Ranks.from_environment()
