@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from iscene_ros.synthetic import random_shapes
-from iscene_ros.synthetic.part_builders import hollowed, strip_outline
+from iscene_ros.synthetic.assembled_families import limb_copies
+from iscene_ros.synthetic.part_builders import hollowed, pose, strip_outline
 from iscene_ros.synthetic.random_shapes import ShapeOptions, random_shape
 from iscene_ros.synthetic.shape_families import (
+    ASSEMBLED_FAMILIES,
     FURTHER_FAMILIES,
     HELD_OUT_FAMILIES,
     TRAINING_FAMILIES,
@@ -18,7 +20,8 @@ from iscene_ros.synthetic.shape_families import (
 from iscene_ros.synthetic.shapes import PartKind, Solid
 from iscene_ros.synthetic.surface_detail import COMPACT_FAMILIES, CUPS, with_cut, with_details
 
-EVERYTHING = {**TRAINING_FAMILIES, **FURTHER_FAMILIES}
+LATER = {**FURTHER_FAMILIES, **ASSEMBLED_FAMILIES}
+EVERYTHING = {**TRAINING_FAMILIES, **LATER}
 
 
 def grid(solid: Solid, side: int, margin: float) -> tuple[torch.Tensor, float]:
@@ -30,11 +33,11 @@ def grid(solid: Solid, side: int, margin: float) -> tuple[torch.Tensor, float]:
     return distance, max(float(axis[1] - axis[0]) for axis in axes)
 
 
-@given(name=st.sampled_from(sorted(FURTHER_FAMILIES)), seed=st.integers(0, 10_000))
+@given(name=st.sampled_from(sorted(LATER)), seed=st.integers(0, 10_000))
 @settings(max_examples=60, deadline=None)
-def test_further_families_are_closed_centred_and_of_a_hand_s_size(name, seed):
+def test_later_families_are_closed_centred_and_of_a_hand_s_size(name, seed):
     rng = np.random.default_rng(seed)
-    solid = FURTHER_FAMILIES[name](rng)
+    solid = LATER[name](rng)
     low, high = solid.bounds()
     assert (low + high).abs().max() < 1e-5
     assert 0.015 < (high - low).max() < 0.7
@@ -54,21 +57,44 @@ def test_further_families_are_closed_centred_and_of_a_hand_s_size(name, seed):
     assert distance.min() > 0
 
 
-@given(name=st.sampled_from(sorted(FURTHER_FAMILIES)), seed=st.integers(0, 10_000))
+@given(name=st.sampled_from(sorted(LATER)), seed=st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
-def test_further_families_hang_together(name, seed):
-    solid = FURTHER_FAMILIES[name](np.random.default_rng(seed))
+def test_later_families_hang_together(name, seed):
+    solid = LATER[name](np.random.default_rng(seed))
     distance, spacing = grid(solid, 56, 0.01)
     # Thin walls fall between grid points: count what is within half a cell's diagonal.
     _, count = ndimage.label((distance < 0.87 * spacing).numpy(), np.ones((3, 3, 3)))
     assert count == 1
 
 
-def test_further_families_are_neither_held_out_nor_old():
+def test_later_families_are_neither_held_out_nor_old():
     for others in (HELD_OUT_FAMILIES, TRAINING_FAMILIES):
-        assert not set(FURTHER_FAMILIES) & set(others)
-        assert not set(FURTHER_FAMILIES.values()) & set(others.values())
+        assert not set(LATER) & set(others)
+        assert not set(LATER.values()) & set(others.values())
     assert len(FURTHER_FAMILIES) >= 30
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_limbs_come_alone_mirrored_or_in_a_ring(seed):
+    rng = np.random.default_rng(seed)
+    at = pose(rng.normal(size=3), *rng.uniform(-3, 3, 3))
+    copies = limb_copies(rng, at)
+    np.testing.assert_allclose(copies[0], at)
+    for copy in copies:
+        np.testing.assert_allclose(np.linalg.det(copy[:3, :3]), 1)
+    position = copies[0][:3, 3]
+    if len(copies) == 2:
+        np.testing.assert_allclose(np.abs(copies[1][:3, 3]), np.abs(position))
+        assert (np.sign(copies[1][:3, 3]) != np.sign(position)).sum() == 1
+    for copy in copies[2:]:
+        np.testing.assert_allclose(copy[2, 3], position[2])
+        np.testing.assert_allclose(np.linalg.norm(copy[:2, 3]), np.linalg.norm(position[:2]))
+
+
+def test_an_open_vessel_gets_no_loop():
+    for seed in range(60):
+        solid = ASSEMBLED_FAMILIES["vessel_assembly"](np.random.default_rng(seed))
+        assert not any(part.kind is PartKind.SWEEP for part in solid.parts)
 
 
 def test_a_miniature_with_a_wall_thicker_than_its_radius_is_still_hollow():

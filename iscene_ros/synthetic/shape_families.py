@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from iscene_ros.synthetic import abstract_families as abstract
+from iscene_ros.synthetic import assembled_families as assembled
 from iscene_ros.synthetic import household_families as household
 from iscene_ros.synthetic import packaging_families as packaging
 from iscene_ros.synthetic import thing_families as things
@@ -104,6 +105,12 @@ FURTHER_FAMILIES: Mapping[str, Family] = {
     )
 }
 
+# Compositions with the parts and symmetries of made things; `assembled_share` of the objects.
+ASSEMBLED_FAMILIES: Mapping[str, Family] = {
+    family.__name__: family
+    for family in (assembled.assembly, assembled.bent_assembly, assembled.vessel_assembly)
+}
+
 # Relative frequencies; a family without an entry counts 1. Hollow ones come to about 15 %.
 FAMILY_WEIGHTS: Mapping[str, float] = {
     "carton": 3.5,
@@ -118,6 +125,7 @@ FAMILY_WEIGHTS: Mapping[str, float] = {
     "pen": 0.7,
     "frying_pan": 0.6,
     "plate": 0.9,
+    "assembly": 3.0,
 }
 
 

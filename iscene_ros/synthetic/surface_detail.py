@@ -15,7 +15,7 @@ COMPACT_FAMILIES = frozenset(
     "toy_car bolt gear squeeze_tube pillow_pack boot".split()
 )
 # An open cup with a loop would be the held-out mug: no eyelets on these.
-CUPS = frozenset("tumbler bowl goblet bucket basket pitcher saucepan".split())
+CUPS = frozenset("tumbler bowl goblet bucket basket pitcher saucepan vessel_assembly".split())
 
 
 def with_details(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
@@ -40,7 +40,7 @@ def _size(solid: Solid) -> float:
     return float((high - low).max())
 
 
-def _spot(rng: np.random.Generator, solid: Solid) -> tuple[np.ndarray, np.ndarray]:
+def random_spot(rng: np.random.Generator, solid: Solid) -> tuple[np.ndarray, np.ndarray]:
     """A random point of the surface (3,) and a transform (4,4) whose z is its normal."""
     points = solid.contact_points
     point = points[int(rng.integers(len(points)))]
@@ -60,7 +60,7 @@ def _turned_to(direction: np.ndarray) -> np.ndarray:
 def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Button, stud, foot or peg, standing on the surface."""
     size = _size(solid)
-    _, at = _spot(rng, solid)
+    _, at = random_spot(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.08), 0.002)
     tall = r * uniform(rng, 0.6, 3.0)
     if chance(rng, 0.3):
@@ -72,7 +72,7 @@ def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
 
 def _line(rng: np.random.Generator, solid: Solid, radius: float) -> np.ndarray | None:
     """Chain (K,4) that follows the surface for a while; None where it finds none."""
-    point, at = _spot(rng, solid)
+    point, at = random_spot(rng, solid)
     reach = _size(solid) * uniform(rng, 0.15, 0.6)
     steps = torch.from_numpy(np.linspace(-0.5, 0.5, 9)[:, None] * reach * at[:3, 0] + point)
     line = solid.projected(steps.float(), 4).numpy().astype(float)
@@ -96,7 +96,7 @@ def _groove(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Hole along the normal, blind or through."""
     size = _size(solid)
-    _, at = _spot(rng, solid)
+    _, at = random_spot(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.07), 0.0015)
     return [cylinder(r, size * log_uniform(rng, 0.05, 0.8), at, operation=Operation.SUBTRACT)]
 
@@ -104,7 +104,7 @@ def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Small ring that sticks in the surface: eyelets, lugs, pull tabs."""
     r = max(_size(solid) * log_uniform(rng, 0.03, 0.1), 0.005)
-    _, at = _spot(rng, solid)
+    _, at = random_spot(rng, solid)
     wire = max(0.2 * r, 0.0015)
     return [torus(r, wire, at @ pose((0, 0, 0.6 * r), roll=np.pi / 2))]
 
@@ -112,7 +112,7 @@ def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _cut(rng: np.random.Generator, solid: Solid) -> Part:
     """Dent, chip off a corner, or a slice off one side."""
     size, kind = _size(solid), int(rng.integers(3))
-    point, at = _spot(rng, solid)
+    point, at = random_spot(rng, solid)
     if kind == 0:
         radii = size * rng.uniform(0.08, 0.25, 3) * (1, 1, 0.4)
         return ellipsoid(radii, at, operation=Operation.SUBTRACT)
