@@ -1,8 +1,8 @@
 """Things that are nothing in particular: a trunk, and limbs on it, mirrored or in a ring.
 
-Their parts and symmetries are those of made things, their composition is random. What would come
-out as one of the held-out families is left out: no loops on open vessels, nothing at the ends of a
-bar.
+Their parts and symmetries are those of made things, their composition is random. What would be a
+held-out family by construction is left out: no loops on open vessels (mugs), nothing at the ends of
+a bar (hammers, dumbbells). By chance one may come near a teapot or a jug.
 """
 
 from __future__ import annotations
