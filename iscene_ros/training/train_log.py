@@ -54,9 +54,11 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     minutes = [float(r["seconds"]) / 60 for r in rows]
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     losses, overlap = figure.subplots(1, 2)
-    losses.plot(minutes, [float(r["training_loss"]) for r in rows], label="training")
-    losses.plot(minutes, [float(r["held_out_loss"]) for r in rows], label="held-out families")
-    losses.set(xlabel="minutes of training", ylabel="mean |x0 error|")
+    objective = [float(r["training_loss"]) for r in rows]
+    losses.plot(minutes, objective, label="training, the whole objective")
+    held_out = [float(r["held_out_loss"]) for r in rows]
+    losses.plot(minutes, held_out, label="held-out families, mean |x0 error|")
+    losses.set(xlabel="minutes of training", ylabel="loss")
     losses.legend()
     overlap.plot(minutes, [100 * float(r["held_out_iou"]) for r in rows], "o-", markersize=3)
     overlap.set(xlabel="minutes of training", ylabel="held-out voxel IoU [%]")
