@@ -168,20 +168,20 @@ def test_the_command_says_how_to_use_several_gpus(capsys):
     assert "torchrun --nproc-per-node 2 -m iscene_ros train" in capsys.readouterr().out
 
 
-def test_rates_are_of_slots_made_read_and_trained_on():
+def test_rates_are_of_slots_made_and_trained_on():
     started = time.monotonic()
     rates = measure_rates(CONFIG, seconds=0.5)
     assert time.monotonic() - started < 60
-    assert rates.read > rates.made > 0 and rates.trained > 0
-    assert "trained on 15.0 times or more" in str(Rates(made=2.0, read=100.0, trained=30.0))
+    assert rates.made > 0 and rates.trained > 0
+    assert "trained on 15.0 times or more" in str(Rates(made=2.0, trained=30.0))
 
 
 def test_the_command_prints_rates_and_trains_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "iscene_ros.training.rates.measure_rates", lambda config, device: Rates(2.0, 100.0, 30.0)
+        "iscene_ros.training.rates.measure_rates", lambda config, device: Rates(2.0, 30.0)
     )
     recipe = Path(__file__).parents[1] / "config" / "train_mini.yaml"
     out = tmp_path / "run"
     assert main(["train", "--config", str(recipe), "--out", str(out), "--rates"]) == 0
-    assert "2.0 made, 100 read, 30.0 trained on" in capsys.readouterr().out
+    assert "2.0 made, 30.0 trained on" in capsys.readouterr().out
     assert not out.exists()

@@ -34,6 +34,7 @@ class ObjectiveOptions:
         scene_weight: weight of scene slots, against 1.
         overlap_weight: of one minus the soft intersection over union of each slot's solid, beside
             the error of the distance, whose median leaves out what is thin and unsure; 0 = none.
+            Distillation has no such term.
         overlap_width: distance [truncations] over which a voxel goes from empty to solid there.
         distill_steps: 0 = flow matching; N = the network as it was when the phase began is
             distilled, so that one step comes to equal N of it (see `distillation`).

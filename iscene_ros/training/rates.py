@@ -1,4 +1,4 @@
-"""How fast samples are made and read, against how fast a recipe trains on them."""
+"""How fast samples are made, against how fast a recipe trains on them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ MORE = 100  # times as many shards as the recipe has: enough for any time
 
 @dataclass(frozen=True)
 class Rates:
-    """Slots a second: made by one process, read from files, trained on by one process."""
+    """Slots a second: made by one process, and read and trained on by one process."""
 
     made: float
-    read: float
     trained: float
 
     def __str__(self) -> str:
         return (
-            f"slots a second: {self.made:.1f} made, {self.read:.0f} read, "
-            f"{self.trained:.1f} trained on, by one process each. A slot that is trained on "
+            f"slots a second: {self.made:.1f} made, {self.trained:.1f} trained on, by one process "
+            f"each. A slot that is trained on "
             f"{self.trained / self.made:.1f} times or more takes no longer to make than to learn."
         )
 
@@ -47,23 +46,25 @@ def measure_rates(config: TrainConfig, device: str = "cpu", seconds: float = 30.
         sets = [config.shard_options(data, Path(folder)) for data in phase.sets]
         sets = [replace(s, views=VIEWS, count=MORE * s.count) for s in sets]
         shards = ShardSet(sets, workers=0)
+        views: list[SlotSamples] = []
+
+        def make() -> list[SlotSamples]:
+            views.extend(made := shards.read(next(numbers)))
+            return made
+
         numbers = itertools.count()
-        made, views = _rate(lambda: shards.read(next(numbers)), seconds)
-        again = itertools.cycle(range(next(numbers)))
-        read, _ = _rate(lambda: shards.read(next(again)), seconds / 10)
-    trained, _ = _rate(_training(config, phase, views, device), seconds)
-    return Rates(made, read, trained)
+        made = _rate(make, seconds)
+        trained = _rate(_training(config, phase, views, device), seconds)
+    return Rates(made, trained)
 
 
-def _rate(work: Callable[[], list[SlotSamples]], seconds: float) -> tuple[float, list[SlotSamples]]:
-    """Slots a second, after a first call that does not count, and the views of all calls."""
-    views, slots = list(work()), 0
-    started = time.monotonic()
+def _rate(work: Callable[[], list[SlotSamples]], seconds: float) -> float:
+    """Slots a second, after a first call that does not count."""
+    work()
+    slots, started = 0, time.monotonic()
     while not slots or time.monotonic() - started < seconds:
-        more = work()
-        slots += sum(len(view.target) for view in more)
-        views += more
-    return slots / (time.monotonic() - started), views
+        slots += sum(len(view.target) for view in work())
+    return slots / (time.monotonic() - started)
 
 
 def _training(
