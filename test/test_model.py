@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from iscene_ros.errors import ModelError
 from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.model.config import SceneFlowConfig
+from iscene_ros.model.grid_blocks import depth_to_space, space_to_depth
 from iscene_ros.model.observation_volume import (
     CHANNELS,
     ENVIRONMENT,
@@ -28,12 +29,7 @@ from iscene_ros.model.scene_sampler import (
     SceneSamplerOptions,
     sample_scene,
 )
-from iscene_ros.model.volume_flow import (
-    VolumeSceneFlow,
-    depth_to_space,
-    space_to_depth,
-    token_positions,
-)
+from iscene_ros.model.volume_flow import VolumeSceneFlow, token_positions
 from iscene_ros.shapes.confidence import Calibration, ConfidenceModel
 from iscene_ros.shapes.uncertainty import UncertaintyModel
 

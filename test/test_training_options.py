@@ -12,9 +12,10 @@ from torch.testing import assert_close
 
 from iscene_ros.errors import InputError
 from iscene_ros.model.config import MiniConfig, SceneFlowConfig
+from iscene_ros.model.grid_blocks import depth_to_space
 from iscene_ros.model.sampler import SamplerOptions
 from iscene_ros.model.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
-from iscene_ros.model.volume_flow import VolumeSceneFlow, depth_to_space
+from iscene_ros.model.volume_flow import VolumeSceneFlow
 from iscene_ros.training.batches import make_batch
 from iscene_ros.training.draws import Draws
 from iscene_ros.training.held_out import held_out_score

@@ -60,6 +60,9 @@ class MiniConfig:
         resolution: voxels along a side of a slot's grid; an even number of them a token side.
         grid_channels: channels of the convolutions, which run at half resolution.
         encoder_layers, decoder_layers: residual blocks before and after the transformer.
+        middle_channels: channels of a level of convolutions between those and the tokens, at a
+            quarter of the resolution; 0 = none, as the first weights were.
+        middle_layers: residual blocks of it, as many before as after the transformer.
         truncation: the signed distance is cut at this many voxels, for the observation's volume and
             for the network's target alike.
         prediction: what comes out of the last layer: "x", the clean distance x0, or "v", the
@@ -81,6 +84,8 @@ class MiniConfig:
     prediction: str = "x"
     token_norm: bool = False
     own_view: bool = False
+    middle_channels: int = 0
+    middle_layers: int = 1
     flow: SceneFlowConfig = SceneFlowConfig()
 
     def __post_init__(self) -> None:
@@ -90,6 +95,11 @@ class MiniConfig:
             raise ValueError(
                 f"resolution: {self.resolution}, expected an even multiple of "
                 f"tokens_per_side ({self.flow.tokens_per_side})"
+            )
+        if self.middle_channels and self.patch % 4:
+            raise ValueError(
+                f"middle_channels: {self.middle_channels}, expected 0 for tokens of "
+                f"{self.patch}^3 voxels; a level between needs a multiple of 4"
             )
 
     @property

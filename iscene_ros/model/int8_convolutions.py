@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from iscene_ros.errors import ModelError
-from iscene_ros.model.volume_flow import ResidualBlock, VolumeSceneFlow
+from iscene_ros.model.grid_blocks import ResidualBlock
+from iscene_ros.model.volume_flow import VolumeSceneFlow
 
 # Of activations: processors without VNNI add two products in 16 bits, which 8 bits would overflow.
 LEVELS = 127

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iscene_ros.model.config import MiniConfig
+from iscene_ros.model.grid_blocks import depth_to_space, residual_blocks, space_to_depth
+from iscene_ros.model.middle_level import MiddleLevel
 from iscene_ros.model.observation_volume import CHANNELS, FINE_PLANES, own_view
 from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
 
@@ -16,8 +20,8 @@ class VolumeSceneFlow(nn.Module):
 
     A convolutional stem turns `config.patch`^3 voxels into a token, the scene-context flow
     transformer completes them, a convolutional decoder with skip connections turns them back, so
-    that what was observed passes by the bottleneck. All convolutions run at half resolution; full
-    resolution enters and leaves them as channels.
+    that what was observed passes by the bottleneck. They run at half resolution, full resolution
+    enters and leaves them as channels; a level at a quarter may lie between them and the tokens.
     """
 
     def __init__(self, config: MiniConfig) -> None:
@@ -26,12 +30,13 @@ class VolumeSceneFlow(nn.Module):
         channels, tokens = config.grid_channels, config.flow.in_channels
         noisy_and_time, cells = 2, config.patch // 2
         self.down_grid = nn.Conv3d(CHANNELS + noisy_and_time, channels, 4, stride=2, padding=1)
-        self.encoder = _residual_blocks(channels, config.encoder_layers)
+        self.encoder = residual_blocks(channels, config.encoder_layers)
         self.down_tokens = nn.Conv3d(channels, tokens, cells, stride=cells)
+        self.middle = MiddleLevel(config) if config.middle_channels else None
         self.transformer = SceneFlowTransformer(config.flow)
         self.up_grid = nn.Conv3d(config.flow.out_channels, cells**3 * channels, 1)
         self.merge = nn.Conv3d(2 * channels + 8 * len(FINE_PLANES), channels, 1)
-        self.decoder = _residual_blocks(channels, config.decoder_layers)
+        self.decoder = residual_blocks(channels, config.decoder_layers)
         self.head = nn.Conv3d(channels, 8, 1)
 
     def forward(
@@ -45,9 +50,9 @@ class VolumeSceneFlow(nn.Module):
         """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
         if self.config.own_view and scene is not None:
             volume = own_view(volume)
-        grid, tokens = self._encoded(noisy, time, volume)
-        tokens, memory = self.transformer(tokens, time, positions, scene)
-        predicted = self._decoded(tokens, grid, volume)
+        encoded = self._encoded(noisy, time, volume)
+        tokens, memory = self.transformer(encoded.tokens, time, positions, scene)
+        predicted = self._decoded(tokens, encoded, volume)
         if self.config.prediction == "v":
             predicted = noisy - time[:, None, None, None] * predicted
         return predicted, memory
@@ -56,60 +61,50 @@ class VolumeSceneFlow(nn.Module):
         self, noisy: Tensor, time: Tensor, volume: Tensor, positions: Tensor
     ) -> SceneMemory:
         """The memory that `forward` returns for the same arguments, for less than half the work."""
-        _, tokens = self._encoded(noisy, time, volume)
-        return self.transformer.remember(tokens, time, positions)
+        encoded = self._encoded(noisy, time, volume)
+        return self.transformer.remember(encoded.tokens, time, positions)
 
-    def _encoded(self, noisy: Tensor, time: Tensor, volume: Tensor) -> tuple[Tensor, Tensor]:
-        """The grid at half resolution (S, C, R/2, R/2, R/2) and its tokens (S, L, C_tokens)."""
+    def _encoded(self, noisy: Tensor, time: Tensor, volume: Tensor) -> Encoded:
         t = time[:, None, None, None, None]
         # Pure noise tells nothing: fading it out makes one step from t = 1 the conditional mean.
         fade = 1 - t if self.config.prediction == "x" else 1
         faded = fade * noisy[:, None]
         x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
         grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
-        tokens = self.down_tokens(F.silu(grid)).flatten(2).transpose(1, 2)
+        tokens, middle = self.down_tokens(F.silu(grid)), None
+        if self.middle is not None:
+            middle, more = self.middle.encoded(grid)
+            tokens = tokens + more
+        tokens = tokens.flatten(2).transpose(1, 2)
         if self.config.token_norm:
             tokens = F.layer_norm(tokens, tokens.shape[-1:])
-        return grid, tokens
+        return Encoded(grid, middle, tokens)
 
-    def _decoded(self, tokens: Tensor, grid: Tensor, volume: Tensor) -> Tensor:
+    def _decoded(self, tokens: Tensor, encoded: Encoded, volume: Tensor) -> Tensor:
         """(S, R, R, R) of tokens (S, L, C_tokens), beside what was encoded and observed."""
         side = self.config.flow.tokens_per_side
         tokens = tokens.transpose(1, 2).unflatten(2, (side, side, side))
+        completed = depth_to_space(self.up_grid(tokens), self.config.patch // 2)
+        if self.middle is not None:
+            completed = completed + self.middle.decoded(encoded.middle, tokens)
         fine = space_to_depth(volume[:, FINE_PLANES])
-        cells = self.config.patch // 2
-        grid = torch.cat([depth_to_space(self.up_grid(tokens), cells), grid, fine], dim=1)
-        grid = self.decoder(self.merge(grid))
+        grid = self.decoder(self.merge(torch.cat([completed, encoded.grid, fine], dim=1)))
         return depth_to_space(self.head(F.silu(grid)))[:, 0]
 
 
-class ResidualBlock(nn.Module):
-    """Two 3^3 convolutions around a skip."""
+@dataclass(frozen=True)
+class Encoded:
+    """What the convolutions make of S slots on the way to the transformer.
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm1 = nn.GroupNorm(8, channels)
-        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
-        self.norm2 = nn.GroupNorm(8, channels)
-        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
+    Attributes:
+        grid: (S, C, R/2, R/2, R/2).
+        middle: (S, C_middle, R/4, R/4, R/4), None without a middle level.
+        tokens: (S, L, C_tokens).
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the shape of x."""
-        h = self.conv1(F.silu(self.norm1(x)))
-        return x + self.conv2(F.silu(self.norm2(h)))
-
-
-def depth_to_space(x: Tensor, side: int = 2) -> Tensor:
-    """(S, n^3 C, D, D, D) -> (S, C, nD, nD, nD): channels become the voxels of n^3 cells."""
-    x = x.unflatten(1, (-1, side, side, side))
-    return x.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
-
-
-def space_to_depth(x: Tensor) -> Tensor:
-    """The inverse of `depth_to_space`."""
-    side = x.shape[-1] // 2
-    x = x.unflatten(4, (side, 2)).unflatten(3, (side, 2)).unflatten(2, (side, 2))
-    return x.permute(0, 1, 3, 5, 7, 2, 4, 6).flatten(1, 4)
+    grid: Tensor
+    middle: Tensor | None
+    tokens: Tensor
 
 
 def token_positions(
@@ -126,7 +121,3 @@ def token_positions(
     scene = (points_view - scene_centers[:, None]) / scene_sizes[:, None, None]
     zoom = torch.log2(scene_sizes / sizes)[:, None, None].expand(-1, side**3, 1)
     return torch.cat([scene, zoom], dim=-1).float()
-
-
-def _residual_blocks(channels: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))

@@ -72,7 +72,8 @@ class TrainConfig:
         minutes: wall-clock budget of all phases together (of training time, resumes included).
         steps: a budget in steps instead, which does not depend on the machine; null = by `minutes`.
         batch_slots: slots in one step, of each process where several train together.
-        initial: checkpoint whose weights the run starts from, "" = none.
+        initial: checkpoint whose weights the run starts from, of these sizes or of smaller ones
+            that can grow into them (`model.growth`); "" = none.
         muon: which of the hidden layers' weights Muon trains, "matrices" (of the transformer),
             "kernels" (of the convolutions) or "all"; AdamW trains the rest.
         matrix_rate: learning rate of Muon relative to AdamW's.

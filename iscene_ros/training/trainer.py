@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from iscene_ros.errors import InputError
+from iscene_ros.errors import InputError, ModelError
 from iscene_ros.model.checkpoint import load_model, save_weights
+from iscene_ros.model.growth import grown
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 from iscene_ros.training.batches import Pack, Place, packed_views
 from iscene_ros.training.held_out import HeldOutScore, held_out_score
@@ -219,14 +220,13 @@ class Trainer:
         return load_model(path, str(self.device)).network
 
     def _load_initial(self) -> None:
-        """Raises InputError where the checkpoint is of another network."""
+        """Raises InputError where the checkpoint is of a network that cannot grow into this one."""
         model = load_model(Path(self.config.initial), str(self.device)).network
-        if model.config != self.config.model:
-            raise InputError(
-                f"initial: {self.config.initial} has another model than the config: "
-                f"{model.config}; copy its sizes into `model`"
-            )
-        self.network.load_state_dict(model.state_dict())
+        try:
+            large = grown(model, self.config.model)
+        except ModelError as error:
+            raise InputError(f"initial: {self.config.initial}: {error}") from error
+        self.network.load_state_dict(large.state_dict())
 
     def _save(self, path: Path | None = None) -> None:
         places = self.ranks.every([self.place.shard, self.place.pack], self.device)

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iscene_ros.model.grid_blocks import depth_to_space
 from iscene_ros.model.precision import at_least_float32
 from iscene_ros.model.release.config import StructureDecoderConfig
-from iscene_ros.model.volume_flow import depth_to_space
 
 
 class StructureDecoder(nn.Module):
