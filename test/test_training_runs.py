@@ -14,11 +14,14 @@ from torch.testing import assert_close
 
 from iscene_ros.cli import main
 from iscene_ros.errors import InputError
-from iscene_ros.model.checkpoint import save_weights
+from iscene_ros.model.checkpoint import load_model, save_weights
 from iscene_ros.training.prefetch import Prefetched
 from iscene_ros.training.rates import Rates, measure_rates
 from iscene_ros.training.stop_request import StopRequest
+from iscene_ros.training.train_config import continued_from
 from iscene_ros.training.trainer import Trainer
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +165,32 @@ def test_a_run_starts_from_a_checkpoint(cache, tmp_path):
         Trainer(other, tmp_path / "c", cache, workers=0)
 
 
+def test_going_on_from_a_checkpoint_spends_everything_on_the_last_phase():
+    last = replace(CONFIG.phases[-1], share=0.9)
+    two = replace(CONFIG, phases=(replace(last, name="instances", share=0.1), last))
+    going_on = continued_from(two, Path("some.safetensors"))
+    assert [(p.name, p.share) for p in going_on.phases] == [("scenes", 1.0)]
+    assert going_on.initial == "some.safetensors" and going_on.minutes == CONFIG.minutes
+
+
+def test_the_command_goes_on_from_the_shipped_weights_in_larger_sizes(tmp_path, monkeypatch):
+    started = []
+
+    def run(trainer):
+        started.append(trainer)
+        return True
+
+    monkeypatch.setattr(Trainer, "run", run)
+    recipe, out = ROOT / "config" / "train_mini.yaml", tmp_path / "run"
+    shipped = ROOT / "iscene_ros" / "checkpoints" / "iscene_mini.safetensors"
+    arguments = ["--config", str(recipe), "--out", str(out), "--initial", str(shipped)]
+    assert main(["train", *arguments]) == 0
+    trainer = started[0]
+    assert [p.name for p in trainer.config.phases] == ["scenes"]
+    weights = load_model(shipped).network.state_dict()
+    assert_close(trainer.network.state_dict()["head.weight"], weights["head.weight"])
+
+
 def test_the_command_says_how_to_use_several_gpus(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
@@ -180,7 +209,7 @@ def test_the_command_prints_rates_and_trains_nothing(tmp_path, monkeypatch, caps
     monkeypatch.setattr(
         "iscene_ros.training.rates.measure_rates", lambda config, device: Rates(2.0, 30.0)
     )
-    recipe = Path(__file__).parents[1] / "config" / "train_mini.yaml"
+    recipe = ROOT / "config" / "train_mini.yaml"
     out = tmp_path / "run"
     assert main(["train", "--config", str(recipe), "--out", str(out), "--rates"]) == 0
     assert "2.0 made, 30.0 trained on" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from iscene_ros.kept_memory import keep_freed_memory
 from iscene_ros.training.ranks import Ranks
-from iscene_ros.training.train_config import read_train_config
+from iscene_ros.training.train_config import continued_from, read_train_config
 
 if TYPE_CHECKING:
     from iscene_ros.training.trainer import Trainer
@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True, help="YAML of the run")
     parser.add_argument("--out", type=Path, default=Path("runs/mini"), help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder of the samples")
+    parser.add_argument(
+        "--initial",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="go on from these weights with the config's last phase alone",
+    )
     parser.add_argument("--minutes", type=float, help="wall-clock budget (default: the config's)")
     parser.add_argument("--max-steps", type=int, help="stop after so many steps; resumable")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -69,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
 
     from iscene_ros.training.trainer import Trainer
 
+    if args.initial:
+        config = continued_from(config, args.initial)
     if args.minutes is not None:
         config = replace(config, minutes=args.minutes)
     ranks = Ranks.from_environment()

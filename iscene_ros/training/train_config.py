@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -117,6 +117,11 @@ class TrainConfig:
             samples=data.samples,
             device=self.data_device,
         )
+
+
+def continued_from(config: TrainConfig, checkpoint: Path) -> TrainConfig:
+    """The run that goes on from a checkpoint: the last phase, with the whole budget."""
+    return replace(config, initial=str(checkpoint), phases=(replace(config.phases[-1], share=1.0),))
 
 
 def read_train_config(path: Path) -> TrainConfig:
