@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny_model import TINY, tiny_inputs
+from torch.testing import assert_close
 
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 from iscene_ros.training.optimizers import MUON_PARTS, make_optimizers, set_learning_rate
@@ -66,10 +67,25 @@ def test_what_muon_leaves_adamw_takes():
     counts = {}
     for muon in MUON_PARTS:
         adamw, second = make_optimizers(network, 1.0, 0.0, muon)
-        taken = [sum(p.numel() for p in o.param_groups[0]["params"]) for o in (adamw, second)]
+        taken = [
+            sum(p.numel() for group in o.param_groups for p in group["params"])
+            for o in (adamw, second)
+        ]
         assert sum(taken) == sum(p.numel() for p in network.parameters())
         counts[muon] = taken[1]
     assert counts["all"] == counts["matrices"] + counts["kernels"]
     first_and_last = network.down_grid.weight, network.head.weight
     kernels = sum(p.numel() for p in network.parameters() if p.ndim == 5)
     assert counts["kernels"] == kernels - sum(p.numel() for p in first_and_last)
+
+
+def test_the_transformer_may_learn_more_slowly_than_the_convolutions():
+    network = network_with_gradients(torch.channels_last_3d)
+    head, inside = network.head.bias, network.transformer.out_layer.bias
+    before = head.detach().clone(), inside.detach().clone()
+    optimizers = make_optimizers(network, 1.0, 0.0, "kernels", transformer_rate=0.1)
+    set_learning_rate(optimizers, 1e-3)
+    optimizers[0].step()
+    # The first step of AdamW is the learning rate, whatever the gradient.
+    assert_close((head - before[0]).abs(), torch.full_like(head, 1e-3), rtol=0.01, atol=0)
+    assert_close((inside - before[1]).abs(), torch.full_like(inside, 1e-4), rtol=0.01, atol=0)

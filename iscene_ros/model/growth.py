@@ -1,4 +1,4 @@
-"""A larger iscene-mini that begins as a smaller one: what it adds starts with no effect."""
+"""An iscene-mini of other sizes that begins with the convolutions of a trained one."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ from iscene_ros.errors import ModelError
 from iscene_ros.model.config import MiniConfig
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 
+GRID_PARTS = ("down_grid.", "encoder.", "decoder.", "merge.", "head.")
+
 
 def grown(network: VolumeSceneFlow, config: MiniConfig) -> VolumeSceneFlow:
-    """A network of other sizes that computes what this one does, from which training can go on.
+    """A network of other sizes from which training goes on with what this one has learned.
 
-    It may have more residual blocks at the ends of encoder and decoder, and a middle level where
-    there was none; each new branch ends in zeros (Net2Net, arXiv 1511.05641, keeps the function,
-    too). Of equal sizes, a copy.
+    Of equal sizes, a copy. Otherwise it keeps the convolutions on the grid; residual blocks that
+    are added behind them change nothing at first (as in Net2Net, arXiv 1511.05641). What is coarser
+    than the grid, the transformer with it, begins anew where its sizes differ, and silent.
 
     Raises:
-        ModelError: anything else differs, or it would have to shrink.
+        ModelError: the grid differs, or there would be fewer blocks on it.
     """
     small = network.config
-    same = replace(
-        small,
-        encoder_layers=max(small.encoder_layers, config.encoder_layers),
-        decoder_layers=max(small.decoder_layers, config.decoder_layers),
-        middle_channels=small.middle_channels or config.middle_channels,
-        middle_layers=small.middle_layers if small.middle_channels else config.middle_layers,
-    )
-    if same != config:
+    coarse = ("middle_channels", "middle_layers", "token_norm", "own_view", "flow")
+    blocks = ("encoder_layers", "decoder_layers")
+    fewer = any(getattr(config, name) < getattr(small, name) for name in blocks)
+    free = {name: getattr(config, name) for name in (*coarse, *blocks)}
+    if fewer or replace(small, **free) != config:
         raise ModelError(
-            f"a model of {small} cannot grow into {config}: it may get a middle level and more "
-            "encoder_layers or decoder_layers, and must keep all else"
+            f"a model of {small} cannot grow into {config}: resolution, grid_channels, truncation "
+            "and prediction must stay, and there may not be fewer encoder_layers or decoder_layers"
         )
     large = VolumeSceneFlow(config)
-    large.load_state_dict({**large.state_dict(), **network.state_dict()})
-    for blocks, had in ((large.encoder, network.encoder), (large.decoder, network.decoder)):
-        for block in blocks[len(had) :]:
+    known = network.state_dict()
+    if any(getattr(config, name) != getattr(small, name) for name in coarse):
+        known = {name: t for name, t in known.items() if name.startswith(GRID_PARTS)}
+        completed = config.grid_channels
+        known["merge.weight"] = known["merge.weight"].clone()
+        known["merge.weight"][:, :completed] = large.merge.weight.detach()[:, :completed]
+        _start_at_zero(large.up_grid if large.middle is None else large.middle.up)
+    large.load_state_dict({**large.state_dict(), **known})
+    for stage, had in ((large.encoder, network.encoder), (large.decoder, network.decoder)):
+        for block in stage[len(had) :]:
             _start_at_zero(block.conv2)
-    if large.middle is not None and network.middle is None:
-        _start_at_zero(large.middle.to_tokens)
-        _start_at_zero(large.middle.up)
     return large
 
 

@@ -31,10 +31,11 @@ class VolumeSceneFlow(nn.Module):
         noisy_and_time, cells = 2, config.patch // 2
         self.down_grid = nn.Conv3d(CHANNELS + noisy_and_time, channels, 4, stride=2, padding=1)
         self.encoder = residual_blocks(channels, config.encoder_layers)
-        self.down_tokens = nn.Conv3d(channels, tokens, cells, stride=cells)
         self.middle = MiddleLevel(config) if config.middle_channels else None
+        if self.middle is None:
+            self.down_tokens = nn.Conv3d(channels, tokens, cells, stride=cells)
+            self.up_grid = nn.Conv3d(config.flow.out_channels, cells**3 * channels, 1)
         self.transformer = SceneFlowTransformer(config.flow)
-        self.up_grid = nn.Conv3d(config.flow.out_channels, cells**3 * channels, 1)
         self.merge = nn.Conv3d(2 * channels + 8 * len(FINE_PLANES), channels, 1)
         self.decoder = residual_blocks(channels, config.decoder_layers)
         self.head = nn.Conv3d(channels, 8, 1)
@@ -71,10 +72,10 @@ class VolumeSceneFlow(nn.Module):
         faded = fade * noisy[:, None]
         x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
         grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
-        tokens, middle = self.down_tokens(F.silu(grid)), None
-        if self.middle is not None:
-            middle, more = self.middle.encoded(grid)
-            tokens = tokens + more
+        if self.middle is None:
+            middle, tokens = None, self.down_tokens(F.silu(grid))
+        else:
+            middle, tokens = self.middle.encoded(grid)
         tokens = tokens.flatten(2).transpose(1, 2)
         if self.config.token_norm:
             tokens = F.layer_norm(tokens, tokens.shape[-1:])
@@ -84,9 +85,10 @@ class VolumeSceneFlow(nn.Module):
         """(S, R, R, R) of tokens (S, L, C_tokens), beside what was encoded and observed."""
         side = self.config.flow.tokens_per_side
         tokens = tokens.transpose(1, 2).unflatten(2, (side, side, side))
-        completed = depth_to_space(self.up_grid(tokens), self.config.patch // 2)
-        if self.middle is not None:
-            completed = completed + self.middle.decoded(encoded.middle, tokens)
+        if self.middle is None:
+            completed = depth_to_space(self.up_grid(tokens), self.config.patch // 2)
+        else:
+            completed = self.middle.decoded(encoded.middle, tokens)
         fine = space_to_depth(volume[:, FINE_PLANES])
         grid = self.decoder(self.merge(torch.cat([completed, encoded.grid, fine], dim=1)))
         return depth_to_space(self.head(F.silu(grid)))[:, 0]

@@ -50,20 +50,29 @@ class KernelMuon(torch.optim.Muon):
 
 
 def make_optimizers(
-    network: VolumeSceneFlow, matrix_rate: float, weight_decay: float, muon: str = "matrices"
+    network: VolumeSceneFlow,
+    matrix_rate: float,
+    weight_decay: float,
+    muon: str = "matrices",
+    transformer_rate: float = 1.0,
 ) -> list[torch.optim.Optimizer]:
     """Optimisers whose groups carry `relative_rate`, the share of the schedule's learning rate.
 
     `muon` is one of MUON_PARTS; of the convolutions, the first and the last stay with AdamW.
+    `transformer_rate` is that of what AdamW trains of the transformer.
     """
     named = list(network.named_parameters())
     matrices = [p for n, p in named if muon != "kernels" and _is_hidden_matrix(n, p)]
     kernels = [p for n, p in named if muon != "matrices" and _is_hidden_kernel(n, p)]
     chosen = {id(p) for p in (*matrices, *kernels)}
-    others = [p for p in network.parameters() if id(p) not in chosen]
-    adamw = torch.optim.AdamW(
-        [{"params": others, "relative_rate": 1.0}], betas=(0.9, 0.98), weight_decay=0.0
-    )
+    rest = [(n, p) for n, p in named if id(p) not in chosen]
+    inside = [p for n, p in rest if n.startswith("transformer.")]
+    others = [p for n, p in rest if not n.startswith("transformer.")]
+    groups = [
+        {"params": others, "relative_rate": 1.0},
+        {"params": inside, "relative_rate": transformer_rate},
+    ]
+    adamw = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
     return [adamw, KernelMuon(matrices, kernels, matrix_rate, weight_decay)]
 
 

@@ -72,7 +72,9 @@ def _training(
 ) -> Callable[[], list[SlotSamples]]:
     """A step on these views, which returns those that it took."""
     network = VolumeSceneFlow(config.model).to(device).to(memory_format=torch.channels_last_3d)
-    optimizers = make_optimizers(network, config.matrix_rate, config.weight_decay, config.muon)
+    optimizers = make_optimizers(
+        network, config.matrix_rate, config.weight_decay, config.muon, config.transformer_rate
+    )
     stepper = Stepper(network, Ranks(), config.precision)
     packs = packed_views(_Made(views), Place(), config.batch_slots)
 

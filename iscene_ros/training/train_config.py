@@ -77,6 +77,8 @@ class TrainConfig:
         muon: which of the hidden layers' weights Muon trains, "matrices" (of the transformer),
             "kernels" (of the convolutions) or "all"; AdamW trains the rest.
         matrix_rate: learning rate of Muon relative to AdamW's.
+        transformer_rate: learning rate of the transformer's weights in AdamW relative to that of
+            the convolutions'. At the rate of these its sums can grow until nothing reaches them.
         weight_decay, ema_decay, clip: of the optimiser.
         evaluate_minutes, save_minutes: how often.
         precision: "float32" or "bfloat16" (autocast).
@@ -92,6 +94,7 @@ class TrainConfig:
     seed: int = 0
     muon: str = "matrices"
     matrix_rate: float = 2.0
+    transformer_rate: float = 1.0
     weight_decay: float = 0.01
     ema_decay: float = 0.998
     clip: float = 1.0

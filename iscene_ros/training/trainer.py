@@ -63,7 +63,7 @@ class Trainer:
             self._load_initial()
         self.average = WeightAverage(self.network, config.ema_decay)
         self.optimizers = make_optimizers(
-            network, config.matrix_rate, config.weight_decay, config.muon
+            network, config.matrix_rate, config.weight_decay, config.muon, config.transformer_rate
         )
         self.stepper = Stepper(self.network, self.ranks, config.precision)
         self.progress = Progress()
