@@ -16,7 +16,7 @@ from iscene_ros.model_choice import PRECISIONS, SHIPPED_MODEL
 LOWEST_CEILING = 8
 NOT_ASKED = (None, False)
 # The keys of `withheld.WITHHELD`, which is imported where it is used: it loads torch.
-PARTS = ("scene-context", "transformer")
+PARTS = ("scene-context", "transformer", "coarse")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

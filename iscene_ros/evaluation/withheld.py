@@ -11,6 +11,7 @@ from iscene_ros.completion import SceneCompleter
 from iscene_ros.errors import InputError
 from iscene_ros.model.checkpoint import LoadedModel
 from iscene_ros.model.scene_flow import SceneFlowTransformer, SceneMemory
+from iscene_ros.model.volume_flow import VolumeSceneFlow
 
 
 class WithoutScene(nn.Module):
@@ -44,7 +45,28 @@ class MeanTokens(nn.Module):
         return made.mean((0, 1), keepdim=True).expand_as(made), memory
 
 
-WITHHELD = {"scene-context": WithoutScene, "transformer": MeanTokens}
+def withhold_scene(network: VolumeSceneFlow) -> None:
+    """Instances no longer look at their scene."""
+    network.transformer = WithoutScene(network.transformer)
+
+
+def withhold_tokens(network: VolumeSceneFlow) -> None:
+    """What comes out of the transformer no longer depends on what goes in."""
+    network.transformer = MeanTokens(network.transformer)
+
+
+def withhold_coarse(network: VolumeSceneFlow) -> None:
+    """Nothing returns to the grid from what is coarser: tokens, and the level before them."""
+    last = network.up_grid if network.middle is None else network.middle.up
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+
+
+WITHHELD = {
+    "scene-context": withhold_scene,
+    "transformer": withhold_tokens,
+    "coarse": withhold_coarse,
+}
 
 
 def without_part(completer: SceneCompleter, part: str) -> SceneCompleter:
@@ -56,5 +78,5 @@ def without_part(completer: SceneCompleter, part: str) -> SceneCompleter:
     if not isinstance(completer.model, LoadedModel):
         raise InputError("--without: for iscene-mini alone; choose another --model")
     network = copy.deepcopy(completer.model.network)
-    network.transformer = WITHHELD[part](network.transformer)
+    WITHHELD[part](network)
     return SceneCompleter(replace(completer.model, network=network), completer.options)
