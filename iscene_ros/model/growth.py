@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from iscene_ros.errors import ModelError
 from iscene_ros.model.config import MiniConfig
@@ -38,15 +38,23 @@ def grown(network: VolumeSceneFlow, config: MiniConfig) -> VolumeSceneFlow:
     known = network.state_dict()
     if any(getattr(config, name) != getattr(small, name) for name in coarse):
         known = {name: t for name, t in known.items() if name.startswith(GRID_PARTS)}
-        completed = config.grid_channels
-        known["merge.weight"] = known["merge.weight"].clone()
-        known["merge.weight"][:, :completed] = large.merge.weight.detach()[:, :completed]
+        known["merge.weight"] = _merging_anew(known["merge.weight"], config.grid_channels)
         _start_at_zero(large.up_grid if large.middle is None else large.middle.up)
     large.load_state_dict({**large.state_dict(), **known})
     for stage, had in ((large.encoder, network.encoder), (large.decoder, network.decoder)):
         for block in stage[len(had) :]:
             _start_at_zero(block.conv2)
     return large
+
+
+def _merging_anew(weight: Tensor, channels: int) -> Tensor:
+    """(O, I, 1, 1, 1): its first channels, of what is coarser, random and as large as the grid's.
+
+    What had learned to ignore them would hold up what begins behind them.
+    """
+    coarse, rest = weight[:, :channels], weight[:, channels:]
+    size = weight[:, channels : 2 * channels].square().mean().sqrt()
+    return torch.cat([size * torch.randn_like(coarse), rest], dim=1)
 
 
 @torch.no_grad()
