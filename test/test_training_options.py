@@ -189,6 +189,14 @@ def test_the_held_out_score_is_that_of_a_step_from_noise(cache):
     assert all(0.8 < grid.std() < 1.2 for grid in seen)
 
 
+def test_the_held_out_score_tells_a_transformer_that_says_the_same_whatever_it_is_given(cache):
+    views = read_shard(CONFIG.shard_options(CONFIG.held_out, cache), 0)
+    n, cpu = network("x"), torch.device("cpu")
+    assert 0.01 < held_out_score(n, views, True, cpu).token_variation <= 1
+    torch.nn.init.zeros_(n.transformer.out_layer.weight)
+    assert held_out_score(n, views, True, cpu).token_variation < 1e-6
+
+
 def scene_of(batch) -> SlotInputs:
     """The slots of the batch's first scene."""
     scenes = len(batch.target) - len(batch.scene_of_slot)

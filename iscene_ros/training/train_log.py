@@ -9,7 +9,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LogRow:
-    """One evaluation; losses are mean absolute errors of the truncated distance."""
+    """One evaluation; losses are mean absolute errors of the truncated distance.
+
+    What was held out is scored as in `held_out.HeldOutScore`.
+    """
 
     phase: str
     step: int
@@ -17,6 +20,7 @@ class LogRow:
     training_loss: float
     held_out_loss: float
     held_out_iou: float
+    token_variation: float
 
 
 class TrainLog:

@@ -193,9 +193,8 @@ class Trainer:
     def _evaluate(self, phase: PhaseConfig) -> None:
         score = self._score(phase)
         p = self.progress
-        row = LogRow(
-            phase.name, p.total_steps, p.total_seconds, self.log.smooth_loss, score.loss, score.iou
-        )
+        spent = phase.name, p.total_steps, p.total_seconds, self.log.smooth_loss
+        row = LogRow(*spent, score.loss, score.iou, score.token_variation)
         self.log.evaluation(row)
         save_weights(self.average.network, self.directory / "latest.safetensors")
         if score.iou > p.best:
