@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from iscene_ros.model.config import MiniConfig
 from iscene_ros.model.volume_flow import VolumeSceneFlow
 
 GRID_PARTS = ("down_grid.", "encoder.", "decoder.", "merge.", "head.")
+COARSE_SIZES = ("middle_channels", "middle_layers", "token_norm", "own_view", "flow")
+DEPTHS = ("encoder_layers", "decoder_layers")
 
 
 def grown(network: VolumeSceneFlow, config: MiniConfig) -> VolumeSceneFlow:
@@ -24,19 +27,10 @@ def grown(network: VolumeSceneFlow, config: MiniConfig) -> VolumeSceneFlow:
     Raises:
         ModelError: the grid differs, or there would be fewer blocks on it.
     """
-    small = network.config
-    coarse = ("middle_channels", "middle_layers", "token_norm", "own_view", "flow")
-    blocks = ("encoder_layers", "decoder_layers")
-    fewer = any(getattr(config, name) < getattr(small, name) for name in blocks)
-    free = {name: getattr(config, name) for name in (*coarse, *blocks)}
-    if fewer or replace(small, **free) != config:
-        raise ModelError(
-            f"a model of {small} cannot grow into {config}: resolution, grid_channels, truncation "
-            "and prediction must stay, and there may not be fewer encoder_layers or decoder_layers"
-        )
+    _check_grid(network.config, config)
     large = VolumeSceneFlow(config)
     known = network.state_dict()
-    if any(getattr(config, name) != getattr(small, name) for name in coarse):
+    if _values(config, COARSE_SIZES) != _values(network.config, COARSE_SIZES):
         known = {name: t for name, t in known.items() if name.startswith(GRID_PARTS)}
         known["merge.weight"] = _merging_anew(known["merge.weight"], config.grid_channels)
         _start_at_zero(large.up_grid if large.middle is None else large.middle.up)
@@ -45,6 +39,19 @@ def grown(network: VolumeSceneFlow, config: MiniConfig) -> VolumeSceneFlow:
         for block in stage[len(had) :]:
             _start_at_zero(block.conv2)
     return large
+
+
+def _check_grid(small: MiniConfig, config: MiniConfig) -> None:
+    fewer = any(getattr(config, name) < getattr(small, name) for name in DEPTHS)
+    if fewer or replace(small, **_values(config, COARSE_SIZES + DEPTHS)) != config:
+        raise ModelError(
+            f"a model of {small} cannot grow into {config}: resolution, grid_channels, truncation "
+            "and prediction must stay, and there may not be fewer encoder_layers or decoder_layers"
+        )
+
+
+def _values(config: MiniConfig, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in names}
 
 
 def _merging_anew(weight: Tensor, channels: int) -> Tensor:
