@@ -54,6 +54,12 @@ def both_parts(trainer: Trainer, cache: Path, steps: int):
         yield replace(first, views=views, keys=keys, draws=draws)
 
 
+def distance(weights: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Between two networks, all weights together but those a normalisation takes out again."""
+    names = [name for name in weights if not name.endswith("conv1.bias")]
+    return torch.stack([(weights[n] - others[n]).norm() for n in names]).norm()
+
+
 @pytest.fixture(scope="module")
 def straight(cache, tmp_path_factory) -> list[dict]:
     return train_on_two_processes(cache, tmp_path_factory.mktemp("straight"), STEPS)
@@ -70,13 +76,12 @@ def test_two_processes_with_half_the_batch_take_the_steps_of_one_with_all(
         alone.progress.step += 1
     for name, gradient in gradients.items():
         assert_close(straight[0]["gradients"][name], gradient, rtol=1e-3, atol=1e-6, msg=name)
-    # Muon's bfloat16 and AdamW's signs make more of rounding than the gradients do.
-    for name, tensor in alone.network.state_dict().items():
-        other = straight[0]["weights"][name]
-        assert_close(straight[1]["weights"][name], other, rtol=0, atol=0)
-        moved = (tensor - start[name]).norm()
-        if not name.endswith("conv1.bias"):  # a normalisation takes it out again
-            assert (tensor - other).norm() < 0.1 * moved, name
+    for name, tensor in straight[0]["weights"].items():
+        assert_close(straight[1]["weights"][name], tensor, rtol=0, atol=0)
+    # Muon's bfloat16 and AdamW's signs make more of rounding than the gradients do, most where
+    # a gradient is nearly nothing. One process's half alone would leave 0.45 of the way here.
+    ends = alone.network.state_dict()
+    assert distance(ends, straight[0]["weights"]) < 0.1 * distance(ends, start)
 
 
 def test_a_signal_to_one_process_stops_all_and_a_resume_misses_nothing(cache, tmp_path, straight):
