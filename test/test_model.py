@@ -122,6 +122,22 @@ def test_a_network_of_own_views_learns_what_stands_around_from_the_scene_slot_al
     assert not torch.allclose(alone_elsewhere, alone)
 
 
+@pytest.mark.parametrize("grid_skip", [True, False])
+def test_without_skips_only_tokens_tell_what_was_observed(grid_skip):
+    torch.manual_seed(0)
+    network = VolumeSceneFlow(replace(TINY, grid_skip=grid_skip)).eval()
+    inputs = tiny_inputs(2)
+    slots = torch.zeros(2, 16, 16, 16), torch.ones(2)
+    with torch.inference_mode():
+        heard, _ = network(*slots, inputs.volume, inputs.positions)
+        elsewhere, _ = network(*slots, inputs.volume.flip(0), inputs.positions)
+        assert not torch.allclose(heard, elsewhere)
+        torch.nn.init.zeros_(network.up_grid.weight)
+        heard, _ = network(*slots, inputs.volume, inputs.positions)
+        elsewhere, _ = network(*slots, inputs.volume.flip(0), inputs.positions)
+    assert torch.equal(heard, elsewhere) is not grid_skip
+
+
 def classified_volume(surroundings: int) -> torch.Tensor:
     """Channels of a slot whose left half shows its own pixels, its right half others."""
     volume = torch.zeros(1, CHANNELS, 16, 16, 16)

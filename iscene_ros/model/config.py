@@ -73,6 +73,8 @@ class MiniConfig:
             first weights were trained so.
         own_view: whether a slot that looks at a scene slot is shown the readings of its own pixels
             alone, as an instance is in I-Scene: what stands around it only the scene slot knows.
+        grid_skip: whether the convolutions' features and the observation pass by the transformer.
+            Without, as in I-Scene, what its tokens do not carry is lost: for ablations.
         flow: the transformer.
     """
 
@@ -84,6 +86,7 @@ class MiniConfig:
     prediction: str = "x"
     token_norm: bool = False
     own_view: bool = False
+    grid_skip: bool = True
     middle_channels: int = 0
     middle_layers: int = 1
     flow: SceneFlowConfig = SceneFlowConfig()

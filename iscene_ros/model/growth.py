@@ -32,7 +32,8 @@ def grown(network: VolumeSceneFlow, config: MiniConfig) -> VolumeSceneFlow:
     known = network.state_dict()
     if _values(config, COARSE_SIZES) != _values(network.config, COARSE_SIZES):
         known = {name: t for name, t in known.items() if name.startswith(GRID_PARTS)}
-        known["merge.weight"] = _merging_anew(known["merge.weight"], config.grid_channels)
+        if config.grid_skip:
+            known["merge.weight"] = _merging_anew(known["merge.weight"], config.grid_channels)
         _start_at_zero(large.up_grid if large.middle is None else large.middle.up)
     large.load_state_dict({**large.state_dict(), **known})
     for stage, had in ((large.encoder, network.encoder), (large.decoder, network.decoder)):

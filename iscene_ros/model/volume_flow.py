@@ -36,7 +36,8 @@ class VolumeSceneFlow(nn.Module):
             self.down_tokens = nn.Conv3d(channels, tokens, cells, stride=cells)
             self.up_grid = nn.Conv3d(config.flow.out_channels, cells**3 * channels, 1)
         self.transformer = SceneFlowTransformer(config.flow)
-        self.merge = nn.Conv3d(2 * channels + 8 * len(FINE_PLANES), channels, 1)
+        passing_by = channels + 8 * len(FINE_PLANES) if config.grid_skip else 0
+        self.merge = nn.Conv3d(channels + passing_by, channels, 1)
         self.decoder = residual_blocks(channels, config.decoder_layers)
         self.head = nn.Conv3d(channels, 8, 1)
 
@@ -89,8 +90,10 @@ class VolumeSceneFlow(nn.Module):
             completed = depth_to_space(self.up_grid(tokens), self.config.patch // 2)
         else:
             completed = self.middle.decoded(encoded.middle, tokens)
-        fine = space_to_depth(volume[:, FINE_PLANES])
-        grid = self.decoder(self.merge(torch.cat([completed, encoded.grid, fine], dim=1)))
+        known = [completed]
+        if self.config.grid_skip:
+            known += [encoded.grid, space_to_depth(volume[:, FINE_PLANES])]
+        grid = self.decoder(self.merge(torch.cat(known, dim=1)))
         return depth_to_space(self.head(F.silu(grid)))[:, 0]
 
 
