@@ -14,8 +14,8 @@ from scipy import ndimage
 # error of a prediction is smooth.
 REACH = 1.5
 # Density of observed voxels at which half of the correction is applied. A flat surface has a
-# density of 0.27 on itself, of 0.04 three voxels beside.
-HALF_DENSITY = 0.05
+# density of 0.27 on itself, of 0.04 three voxels and of 0.01 four voxels beside.
+HALF_DENSITY = 0.01
 # Points further off than this share of the truncation correct nothing (Tukey's biweight): masks
 # show other things, too, and the network has seen which ones it does not believe.
 LARGEST = 0.3
