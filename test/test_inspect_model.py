@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_release import BASE_ID, DENOISER, TinyPackage, write_tiny_package
 
 from iscene_ros.cli import main
 from iscene_ros.commands import fetch_model, inspect_model
+from iscene_ros.completion import checkpoint_path
 from iscene_ros.model.inspection import key_lines, release_shape
 from iscene_ros.model.release.packages.converted import convert
 from iscene_ros.model.release.packages.package import read_package
@@ -101,10 +103,13 @@ def test_what_would_not_load_is_shown_and_said(
 
 
 def test_iscene_mini_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+    parameters = sum(
+        tensor.numel() for tensor in load_file(checkpoint_path("iscene-mini")).values()
+    )
     assert main(["inspect-model", "iscene-mini"]) == 0
     out = capsys.readouterr().out
     assert "(iscene-mini)" in out
-    assert "10,697,672" in out
+    assert f"{parameters:,}" in out
     assert "resolution: 32" in out
     assert main(["inspect-model", "iscene-mini", "--keys"]) == 0
     assert "\nhead.bias\t(8,)\tfloat16\n" in capsys.readouterr().out
