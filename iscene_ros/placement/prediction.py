@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import fast_simplification
 import numpy as np
 from scipy import ndimage
 
@@ -18,6 +17,7 @@ from iscene_ros.pictures.rendering import NEAR_M, render
 from iscene_ros.placement.fit_view import FitView
 from iscene_ros.placement.result import Similarity
 from iscene_ros.scene import Mesh
+from iscene_ros.shapes.edge_collapses import collapsed
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def light_mesh(mesh: Mesh, faces: int) -> Mesh:
     """
     vertices, triangles = mesh.vertices, mesh.faces
     if len(triangles) > faces:
-        vertices, triangles = fast_simplification.simplify(
-            vertices.astype(np.float32), triangles.astype(np.int32), target_count=faces
+        vertices, triangles = collapsed(
+            vertices.astype(np.float32), triangles.astype(np.int32), faces
         )
     corners = np.asarray(vertices, np.float32)[triangles]
     a, b, c = np.moveaxis(corners - corners.mean(axis=(0, 1)), 1, 0)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import fast_simplification
 import numpy as np
 import trimesh
 from scipy.spatial import QhullError
@@ -15,6 +14,7 @@ from iscene_ros.errors import InputError
 from iscene_ros.object_frame import object_frame
 from iscene_ros.relations.geometry.planes import Plane
 from iscene_ros.scene import Mesh, Scene, SceneObject
+from iscene_ros.shapes.edge_collapses import collapsed
 from iscene_ros.shapes.meshing import signed_volume
 
 MAX_FACES = 5000
@@ -224,9 +224,7 @@ def _hull(points: np.ndarray) -> Mesh:
 def _simplified(mesh: Mesh, max_faces: int) -> Mesh:
     if len(mesh.faces) <= max_faces:
         return mesh
-    vertices, faces = fast_simplification.simplify(
-        mesh.vertices, mesh.faces, target_count=max_faces
-    )
+    vertices, faces = collapsed(mesh.vertices, mesh.faces, max_faces)
     return Mesh(vertices.astype(np.float32), faces.astype(np.int32))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import fast_simplification
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from iscene_ros.scene import Mesh
+from iscene_ros.shapes.edge_collapses import collapsed
 from iscene_ros.shapes.meshing import (
     cube_points,
     is_watertight,
@@ -100,7 +100,7 @@ def _simplified(
     if len(triangles) <= budget:
         return corners, triangles
     if not is_watertight(triangles, len(corners)):
-        return fast_simplification.simplify(corners, triangles, target_count=budget)
+        return collapsed(corners, triangles, budget)
     starts, ends = corners[triangles[:, 0]], corners[triangles[:, 1]]
     cell = np.median(np.linalg.norm(starts - ends, axis=1))
     # Thin parts may touch after collapses, which costs the surface its two sides at an edge.

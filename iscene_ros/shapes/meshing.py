@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-import fast_simplification
 import numpy as np
 from scipy import ndimage
 from scipy.sparse import coo_array
@@ -13,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
 from iscene_ros.scene import Mesh
+from iscene_ros.shapes.edge_collapses import collapsed
 from iscene_ros.view_space import Cube
 
 # Samples closer to the surface than this share of a voxel are moved away, so that no triangle
@@ -179,9 +179,7 @@ def simplified(
         if budget >= len(triangles):
             break
         for aggressiveness in AGGRESSIVENESS:
-            fewer = fast_simplification.simplify(
-                corners, triangles, target_count=budget, agg=aggressiveness
-            )
+            fewer = collapsed(corners, triangles, budget, aggressiveness)
             if len(fewer[1]) > RELAXED_BUDGETS[1] * budget:
                 continue
             fewer = fewer if repair is None else repair(*fewer)

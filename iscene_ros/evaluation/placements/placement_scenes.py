@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-import fast_simplification
 import numpy as np
 import torch
 
@@ -14,6 +13,7 @@ from iscene_ros.observation import Observation
 from iscene_ros.placement.result import PlacementShape, Similarity
 from iscene_ros.scene import Mesh
 from iscene_ros.seeing.visible_masks import with_visible_masks
+from iscene_ros.shapes.edge_collapses import collapsed
 from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.synthetic.sensor import NOISE_FREE, SensorOptions
 from iscene_ros.training.samples import SampleOptions, TruePlacement, draw_view
@@ -124,8 +124,8 @@ def simplified(mesh: Mesh, faces: int) -> Mesh:
     """The mesh with at most about so many triangles."""
     if len(mesh.faces) <= faces:
         return mesh
-    vertices, triangles = fast_simplification.simplify(
-        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), target_count=faces
+    vertices, triangles = collapsed(
+        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), faces
     )
     return Mesh(vertices, triangles.astype(np.int32))
 
