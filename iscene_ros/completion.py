@@ -161,7 +161,8 @@ class SceneCompleter:
         predicted = time.perf_counter()
         maker = ObjectMaker(prediction.observation, view_space)
         seconds = (predicted - started) / max(1, len(prediction.shapes))
-        objects, skipped = maker.make_all(prediction, seconds, told)
+        threads = torch.get_num_threads()
+        objects, skipped = maker.make_all(prediction, seconds, told, threads)
         finished = time.perf_counter()
         scene = Scene(
             frame_id=maker.frame_id,

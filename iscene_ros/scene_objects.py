@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -29,18 +31,23 @@ class ObjectMaker:
         self.frame_from_view = self.frame_from_camera @ view_space.camera_from_view()
 
     def make_all(
-        self, prediction: Prediction, seconds: float, progress: Progress
+        self, prediction: Prediction, seconds: float, progress: Progress, threads: int = 1
     ) -> tuple[tuple[SceneObject, ...], tuple[SkippedObject, ...]]:
-        """Mesh every instance; `seconds` is each one's share of the work so far."""
+        """Mesh every instance, `threads` of them at a time; they do not depend on one another.
+
+        `seconds` is each one's share of the work so far.
+        """
         objects = []
         skipped = [self._skip(row, reason) for row, reason in prediction.skipped]
-        for shape in prediction.shapes:
-            made = self._make(shape, seconds)
-            if made is None:
-                skipped.append(self._skip(shape.row, "the model found nothing solid in its place"))
-            else:
-                objects.append(made)
-            progress.advance(1, f"mesh {self.observation.labels[shape.row]}")
+        with ThreadPoolExecutor(threads) as pool:
+            meshed = pool.map(partial(self._make, seconds=seconds), prediction.shapes)
+            for shape, made in zip(prediction.shapes, meshed, strict=True):
+                if made is None:
+                    reason = "the model found nothing solid in its place"
+                    skipped.append(self._skip(shape.row, reason))
+                else:
+                    objects.append(made)
+                progress.advance(1, f"mesh {self.observation.labels[shape.row]}")
         return tuple(objects), tuple(skipped)
 
     def _make(self, shape: PredictedShape, seconds: float) -> SceneObject | None:

@@ -99,6 +99,14 @@ def test_the_same_seed_gives_the_same_bytes(completer, frame, scene):
     assert two_steps[0] == two_steps[1] != two_steps[2]
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_objects_meshed_beside_one_another_are_the_same(
+    completer, frame, scene, monkeypatch, threads
+):
+    monkeypatch.setattr("iscene_ros.completion.torch.get_num_threads", lambda: threads)
+    assert as_bytes(completer.complete(frame)) == as_bytes(scene)
+
+
 def test_a_pose_moves_the_scene_into_the_world(completer, frame, scene):
     rng = np.random.default_rng(0)
     world_from_camera = np.eye(4)
