@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -39,8 +40,12 @@ class ObjectMaker:
         """
         objects = []
         skipped = [self._skip(row, reason) for row, reason in prediction.skipped]
-        with ThreadPoolExecutor(threads) as pool:
-            meshed = pool.map(partial(self._make, seconds=seconds), prediction.shapes)
+        make = partial(self._make, seconds=seconds)
+        # Closed where somebody stops the completion, so that what is not begun yet is left.
+        with (
+            ThreadPoolExecutor(threads) as pool,
+            closing(pool.map(make, prediction.shapes)) as meshed,
+        ):
             for shape, made in zip(prediction.shapes, meshed, strict=True):
                 if made is None:
                     reason = "the model found nothing solid in its place"

@@ -1,5 +1,6 @@
 """The shipped model completes a real frame and rendered scenes."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,10 @@ from iscene_ros.completion import SceneCompleter
 from iscene_ros.demo import arc2017_observation
 from iscene_ros.errors import InputError, ModelError
 from iscene_ros.evaluation.rendered_scenes import MODEL, EvaluationOptions, evaluate_scenes
+from iscene_ros.model.release.sampling.progress import StoppedError
 from iscene_ros.observation import Observation
 from iscene_ros.scene import Scene
+from iscene_ros.scene_objects import ObjectMaker
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +108,23 @@ def test_objects_meshed_beside_one_another_are_the_same(
 ):
     monkeypatch.setattr("iscene_ros.completion.torch.get_num_threads", lambda: threads)
     assert as_bytes(completer.complete(frame)) == as_bytes(scene)
+
+
+def test_who_stops_a_completion_does_not_wait_for_the_other_meshes(completer, frame, monkeypatch):
+    begun = []
+
+    def slow(_maker, shape, seconds):
+        begun.append(shape)
+        time.sleep(0.05)
+
+    def stop(_done, _total, what):
+        if what.startswith("mesh"):
+            raise StoppedError
+
+    monkeypatch.setattr(ObjectMaker, "_make", slow)
+    with pytest.raises(StoppedError):
+        completer.complete(frame, progress=stop)
+    assert 0 < len(begun) < len(frame.masks)
 
 
 def test_a_pose_moves_the_scene_into_the_world(completer, frame, scene):

@@ -17,7 +17,7 @@ from iscene_ros.pictures.rendering import NEAR_M, render
 from iscene_ros.placement.fit_view import FitView
 from iscene_ros.placement.result import Similarity
 from iscene_ros.scene import Mesh
-from iscene_ros.shapes.edge_collapses import collapsed
+from iscene_ros.shapes.edge_collapses import with_fewer_faces
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,8 @@ def light_mesh(mesh: Mesh, faces: int) -> Mesh:
 
     They are counter-clockwise from outside, also where those of the closed mesh were not.
     """
-    vertices, triangles = mesh.vertices, mesh.faces
-    if len(triangles) > faces:
-        vertices, triangles = collapsed(
-            vertices.astype(np.float32), triangles.astype(np.int32), faces
-        )
-    corners = np.asarray(vertices, np.float32)[triangles]
+    fewer = with_fewer_faces(mesh, faces)
+    corners = np.asarray(fewer.vertices, np.float32)[fewer.faces]
     a, b, c = np.moveaxis(corners - corners.mean(axis=(0, 1)), 1, 0)
     if np.einsum("fi,fi->", a, np.cross(b, c)) < 0:
         corners = corners[:, ::-1]

@@ -14,7 +14,7 @@ from iscene_ros.errors import InputError
 from iscene_ros.object_frame import object_frame
 from iscene_ros.relations.geometry.planes import Plane
 from iscene_ros.scene import Mesh, Scene, SceneObject
-from iscene_ros.shapes.edge_collapses import collapsed
+from iscene_ros.shapes.edge_collapses import with_fewer_faces
 from iscene_ros.shapes.meshing import signed_volume
 
 MAX_FACES = 5000
@@ -181,11 +181,11 @@ def _pieces(mesh: Mesh, shape: CollisionShape, max_faces: int) -> tuple[Mesh, ..
     if shape is CollisionShape.MESH:
         if not len(mesh.faces):
             raise ValueError("no face")
-        return (_simplified(mesh, max_faces),)
+        return (with_fewer_faces(mesh, max_faces),)
     hull = _hull(mesh.vertices)
     if shape is CollisionShape.HULL or _is_nearly_convex(mesh, hull):
-        return (_simplified(hull, max_faces),)
-    return tuple(_simplified(part, max_faces) for part in _parts(mesh))
+        return (with_fewer_faces(hull, max_faces),)
+    return tuple(with_fewer_faces(part, max_faces) for part in _parts(mesh))
 
 
 def _is_nearly_convex(mesh: Mesh, hull: Mesh) -> bool:
@@ -201,7 +201,7 @@ def _parts(mesh: Mesh) -> list[Mesh]:
     import coacd
 
     coacd.set_log_level("error")
-    coarse = _simplified(mesh, PARTS_FACES)
+    coarse = with_fewer_faces(mesh, PARTS_FACES)
     found = coacd.run_coacd(
         coacd.Mesh(coarse.vertices.astype(np.float64), coarse.faces), **PARTS_SEARCH
     )
@@ -219,13 +219,6 @@ def _hull(points: np.ndarray) -> Mesh:
     if signed_volume(np.asarray(hull.vertices), np.asarray(hull.faces)).sum() <= LEAST_VOLUME:
         raise ValueError("flat")
     return Mesh(np.asarray(hull.vertices, np.float32), np.asarray(hull.faces, np.int32))
-
-
-def _simplified(mesh: Mesh, max_faces: int) -> Mesh:
-    if len(mesh.faces) <= max_faces:
-        return mesh
-    vertices, faces = collapsed(mesh.vertices, mesh.faces, max_faces)
-    return Mesh(vertices.astype(np.float32), faces.astype(np.int32))
 
 
 def _padded(mesh: Mesh, padding: float) -> Mesh:

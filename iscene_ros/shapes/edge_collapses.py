@@ -7,6 +7,8 @@ import threading
 import fast_simplification
 import numpy as np
 
+from iscene_ros.scene import Mesh
+
 # The library keeps the one mesh that it works on in variables of its own, and lets other threads
 # in between loading, collapsing and reading back: without a lock two threads mix their meshes.
 _ONE_MESH = threading.Lock()
@@ -30,3 +32,13 @@ def collapsed(
         return fast_simplification.simplify(
             corners, triangles, target_count=faces, agg=aggressiveness
         )
+
+
+def with_fewer_faces(mesh: Mesh, faces: int) -> Mesh:
+    """The mesh with about so many triangles at most."""
+    if len(mesh.faces) <= faces:
+        return mesh
+    vertices, triangles = collapsed(
+        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), faces
+    )
+    return Mesh(vertices, triangles.astype(np.int32))

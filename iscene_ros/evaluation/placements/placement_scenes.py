@@ -13,7 +13,7 @@ from iscene_ros.observation import Observation
 from iscene_ros.placement.result import PlacementShape, Similarity
 from iscene_ros.scene import Mesh
 from iscene_ros.seeing.visible_masks import with_visible_masks
-from iscene_ros.shapes.edge_collapses import collapsed
+from iscene_ros.shapes.edge_collapses import with_fewer_faces
 from iscene_ros.synthetic.random_scenes import SceneOptions
 from iscene_ros.synthetic.sensor import NOISE_FREE, SensorOptions
 from iscene_ros.training.samples import SampleOptions, TruePlacement, draw_view
@@ -100,7 +100,7 @@ def true_mesh_view(truth: TruePlacement, view_space: ViewSpace) -> Mesh | None:
     if body is None or np.any(np.ptp(body.mesh.vertices, axis=0) < LEAST_EXTENT * (high - low)):
         return None
     moved = body.mesh.transformed(truth.camera_from_object)
-    return simplified(Mesh(view_space.from_camera(moved.vertices), moved.faces), FACES)
+    return with_fewer_faces(Mesh(view_space.from_camera(moved.vertices), moved.faces), FACES)
 
 
 def into_cube(
@@ -118,16 +118,6 @@ def into_cube(
         for row, mesh in enumerate(meshes_view)
     ]
     return tuple(shapes), truth
-
-
-def simplified(mesh: Mesh, faces: int) -> Mesh:
-    """The mesh with at most about so many triangles."""
-    if len(mesh.faces) <= faces:
-        return mesh
-    vertices, triangles = collapsed(
-        mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), faces
-    )
-    return Mesh(vertices, triangles.astype(np.int32))
 
 
 def _to_cube(points_view: np.ndarray, truth: Similarity) -> np.ndarray:
@@ -168,7 +158,7 @@ def _with_holes(observation: Observation, rng: np.random.Generator) -> Observati
 
 def _coarse(shape: PlacementShape) -> PlacementShape:
     """Vertices on the release's voxels, few triangles."""
-    mesh = simplified(shape.mesh, 300)
+    mesh = with_fewer_faces(shape.mesh, 300)
     vertices = (np.floor(mesh.vertices * VOXELS) + 0.5) / VOXELS
     return replace(shape, mesh=Mesh(vertices.astype(np.float32), mesh.faces))
 
