@@ -29,7 +29,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["schema/*.json", "checkpoints/*", "ros/definitions/*/msg/*.msg"]},
+    package_data={NAME: ["io/*.json", "checkpoints/*", "ros/definitions/*/msg/*.msg"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -79,7 +79,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "iscene = iscene_ros.cli:main",
+            "iscene = iscene_ros.cli.main:main",
             # With ROS: ros2 run iscene_ros scene_node.
             "scene_node = iscene_ros.ros.entry:scene_node",
             "replay_node = iscene_ros.ros.entry:replay_node",

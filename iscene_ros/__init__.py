@@ -8,14 +8,14 @@ __version__ = "0.1.0"
 
 # Imported when first used: the command line and the data types need no torch.
 _EXPORTS = {
-    "Camera": "iscene_ros.camera",
-    "InputError": "iscene_ros.errors",
-    "ModelError": "iscene_ros.errors",
-    "Observation": "iscene_ros.observation",
-    "Scene": "iscene_ros.scene",
-    "SceneCompleter": "iscene_ros.completion",
-    "read_scene": "iscene_ros.files.scene_io",
-    "write_scene": "iscene_ros.files.scene_io",
+    "Camera": "iscene_ros.core.camera",
+    "InputError": "iscene_ros.core.errors",
+    "ModelError": "iscene_ros.core.errors",
+    "Observation": "iscene_ros.core.observation",
+    "Scene": "iscene_ros.core.scene",
+    "SceneCompleter": "iscene_ros.completion.scene_completer",
+    "read_scene": "iscene_ros.io.scene_io",
+    "write_scene": "iscene_ros.io.scene_io",
 }
 __all__ = sorted(_EXPORTS)
 

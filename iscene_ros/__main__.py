@@ -2,6 +2,6 @@
 
 import sys
 
-from iscene_ros.cli import main
+from iscene_ros.cli.main import main
 
 sys.exit(main())

@@ -8,7 +8,7 @@ import signal
 
 from hypothesis import settings
 
-from iscene_ros.waiting_threads import wait_passively
+from iscene_ros.core.thread_waiting import wait_passively
 
 wait_passively()
 # A shell that starts tests in the background has them ignore Ctrl-C, which some of them send.

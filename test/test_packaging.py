@@ -14,6 +14,13 @@ from packaging.requirements import Requirement
 from iscene_ros import __version__
 
 ROOT = Path(__file__).parents[1]
+ROS_PLACES = (
+    "iscene_ros/ros",
+    "iscene_ros/lab/benchmarks/node_benchmark.py",
+    "test/ros",
+    "test/helpers/robot.py",
+    "test/helpers/move_group.py",
+)
 PYTHONS = ("3.10", "3.11", "3.12")
 # Import name -> name of the distribution, where they differ.
 DISTRIBUTIONS = {
@@ -51,7 +58,7 @@ def requirements(wheel: zipfile.ZipFile, extra: str = "") -> dict[str, Requireme
 
 def test_wheel_holds_everything(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
-    assert "iscene_ros/schema/scene.schema.json" in names
+    assert "iscene_ros/io/scene.schema.json" in names
     definitions = {
         str(p.relative_to(ROOT)) for p in ROOT.glob("iscene_ros/ros/definitions/**/*.msg")
     }
@@ -64,7 +71,7 @@ def test_wheel_holds_everything(wheel: zipfile.ZipFile) -> None:
     assert "share/ament_index/resource_index/packages/iscene_ros" in shared
     assert "share/iscene_ros/package.xml" in shared
     entry_points = next(name for name in names if name.endswith("entry_points.txt"))
-    assert "iscene = iscene_ros.cli:main" in wheel.read(entry_points).decode()
+    assert "iscene = iscene_ros.cli.main:main" in wheel.read(entry_points).decode()
 
 
 def imports(path: Path) -> set[str]:
@@ -84,6 +91,11 @@ def ros_packages() -> set[str]:
     return {e.text for e in package.findall("exec_depend") if not e.text.startswith("python3-")}
 
 
+def is_of_ros(path: Path) -> bool:
+    """Whether a module may import ROS: the layer, its benchmark and its tests."""
+    return any(path.is_relative_to(ROOT / place) for place in ROS_PLACES)
+
+
 def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
     declared = set(requirements(wheel))
     # Curves of a training are drawn where matplotlib is at hand; bags are read where rosbags is.
@@ -94,16 +106,15 @@ def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
     declared |= set(requirements(wheel, "release"))
     for path in ROOT.glob("iscene_ros/**/*.py"):
         undeclared = imports(path)
-        if path.is_relative_to(ROOT / "iscene_ros/ros"):
+        if is_of_ros(path):
             undeclared -= ros_packages()
         distributions = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in undeclared}
         assert distributions <= declared, path.name
 
 
 def test_ros_is_imported_by_its_layer_alone() -> None:
-    folders = ROOT / "iscene_ros/ros", ROOT / "test/ros"
     for path in (*ROOT.glob("iscene_ros/**/*.py"), *ROOT.glob("test/**/*.py")):
-        if not any(path.is_relative_to(folder) for folder in folders):
+        if not is_of_ros(path):
             assert not imports(path) & ros_packages(), path.name
 
 

@@ -1,1 +1,1 @@
-"""Bags without ROS: read, completed, written; and one to try it on."""
+"""Reading, completing and writing of recorded bags without ROS."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from iscene_ros.bag.reading import BagMessage, BagReader
-from iscene_ros.session.stamps import SECOND
+from iscene_ros.core.stamps import SECOND
 
 # Beyond this, recorder and camera went by different clocks (simulated time, converted data sets);
 # below, it is the delay of the camera or the segmentation.

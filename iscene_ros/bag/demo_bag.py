@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from iscene_ros.bag.names import resolved
 from iscene_ros.bag.writing import BagWriter, offered_qos
-from iscene_ros.demo import demo_frame
+from iscene_ros.core.stamps import SECOND, nanoseconds
+from iscene_ros.io.demo_frame import demo_frame
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RosbagsTypes
-from iscene_ros.session.stamps import SECOND, nanoseconds
 
 # The messages of one frame are recorded one after the other.
 BETWEEN_MESSAGES_NS = SECOND // 1000

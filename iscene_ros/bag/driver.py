@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from iscene_ros.bag.clock import BagClock
+from iscene_ros.bag.every_frame_session import EveryFrameSession
 from iscene_ros.bag.names import NODE_NAME, found_inputs, resolved
 from iscene_ros.bag.reading import BagMessage, BagReader
-from iscene_ros.bag.session import EveryFrameSession
 from iscene_ros.bag.writing import BagWriter, offered_qos, uninterrupted
-from iscene_ros.errors import InputError
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.core.stamps import nanoseconds
 from iscene_ros.ros.encode_diagnostics import encode_diagnostics
 from iscene_ros.ros.encoder import Encoder
-from iscene_ros.ros.intake import Intake
+from iscene_ros.ros.message_decoder import Intake
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, MESHES, OUTPUTS, TF, OutputTopic
 from iscene_ros.session.frames import Frame
-from iscene_ros.session.outputs import SceneUpdate
-from iscene_ros.session.recovery import Completer
-from iscene_ros.session.refusal import Reason
+from iscene_ros.session.out_of_memory import Completer
+from iscene_ros.session.rejection import Reason
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.stamps import nanoseconds
 
 TF_STATIC = "/tf_static"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from iscene_ros.errors import InputError
+from iscene_ros.core.errors import InputError
 from iscene_ros.ros.input_topics import InputTopic, input_topics
 from iscene_ros.session.settings import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iscene_ros.bag.names import NODE_NAME
-from iscene_ros.errors import InputError
+from iscene_ros.core.errors import InputError
 from iscene_ros.session.settings import Settings, parameter_name
 
 # Parameters that every node has; they say nothing about scenes.

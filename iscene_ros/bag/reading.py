@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iscene_ros.errors import InputError
+from iscene_ros.core.errors import InputError
 
 # Packages whose messages ROS 1 and ROS 2 lay out alike; only names of fields differ.
 _ALIKE = ("geometry_msgs", "nav_msgs", "sensor_msgs", "std_msgs", "tf2_msgs")

@@ -1,1 +1,1 @@
-"""What planners take from a scene, without ROS: PDDL, collision bodies, changes."""
+"""Inputs of motion and task planners, without ROS: collision objects, scene diffs, PDDL."""

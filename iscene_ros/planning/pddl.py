@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from iscene_ros.errors import InputError
-from iscene_ros.relations.graph import ENVIRONMENT, SceneGraph
-from iscene_ros.relations.predicate import Predicate
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.predicate import Predicate
+from iscene_ros.core.scene_graph import ENVIRONMENT, SceneGraph
 
 DOMAIN_NAME = "iscene-scene"
 ENVIRONMENT_NAME = "environment"

@@ -1,1 +1,1 @@
-"""What stands on, in, beside and before what: the relation graph of a completed scene."""
+"""The scene graph of a completed scene: support, containment, contact, proximity, occlusion."""

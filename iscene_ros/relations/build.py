@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iscene_ros.observation import Observation
-from iscene_ros.relations.edges.candidates import Candidate
-from iscene_ros.relations.edges.certainty import probability
-from iscene_ros.relations.edges.consistency import (
-    Edge,
-    apart,
-    likely,
-    one_way,
-    supports_without_cycles,
-    touching_with_support,
-)
-from iscene_ros.relations.edges.occlusion import occlusion_candidates
-from iscene_ros.relations.edges.placement import (
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.predicate import INVERSE, Predicate
+from iscene_ros.core.scene import Relation, RelationEvidence, Scene
+from iscene_ros.geometry.bodies import Body, bodies_of, up_in_frame, upright_from_frame
+from iscene_ros.geometry.containment import Hollows
+from iscene_ros.geometry.environment import Environment, NoEnvironment, SeenPlanes
+from iscene_ros.geometry.gaps import near_gaps
+from iscene_ros.geometry.observed_points import seen_points
+from iscene_ros.geometry.overlaps import overhangs
+from iscene_ros.geometry.planes import find_planes
+from iscene_ros.geometry.scene_geometry import SceneGeometry, measure
+from iscene_ros.geometry.shape_samples import ShapeSample
+from iscene_ros.relations.arrangement import (
     above_candidates,
     beside_candidates,
     blocking_candidates,
@@ -27,7 +27,19 @@ from iscene_ros.relations.edges.placement import (
     near_candidates,
     view_directions,
 )
-from iscene_ros.relations.edges.support import (
+from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.consistency import (
+    Edge,
+    apart,
+    likely,
+    one_way,
+    supports_without_cycles,
+    touching_with_support,
+)
+from iscene_ros.relations.occlusion import occlusion_candidates
+from iscene_ros.relations.probability import probability
+from iscene_ros.relations.same_shape import same_shape_candidates
+from iscene_ros.relations.support import (
     carrying,
     is_known,
     leaning_candidates,
@@ -36,18 +48,6 @@ from iscene_ros.relations.edges.support import (
     support_points,
     touching_candidates,
 )
-from iscene_ros.relations.geometry.bodies import Body, bodies_of, up_in_frame, upright_from_frame
-from iscene_ros.relations.geometry.environment import Environment, NoEnvironment, SeenPlanes
-from iscene_ros.relations.geometry.gaps import near_gaps
-from iscene_ros.relations.geometry.hollows import Hollows
-from iscene_ros.relations.geometry.overlaps import overhangs
-from iscene_ros.relations.geometry.planes import find_planes
-from iscene_ros.relations.geometry.scene_geometry import SceneGeometry, measure
-from iscene_ros.relations.geometry.seen_points import seen_points
-from iscene_ros.relations.predicate import INVERSE, Predicate
-from iscene_ros.relations.shapes.same_shapes import same_shape_candidates
-from iscene_ros.relations.shapes.shape_samples import ShapeSample
-from iscene_ros.scene import Relation, RelationEvidence, Scene
 
 Scored = list[tuple[Candidate, float]]
 

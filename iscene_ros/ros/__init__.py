@@ -1,1 +1,1 @@
-"""The thin layer around the session: messages, the node, bags."""
+"""The thin ROS layer: message decoding and encoding, publishers, services, the node."""

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iscene_ros.camera import Camera
-from iscene_ros.errors import InputError
+from iscene_ros.core.camera import Camera
+from iscene_ros.core.errors import InputError
 from iscene_ros.ros.decode_header import decode_header, refused, shown
 from iscene_ros.ros.pixels import checked_size
 from iscene_ros.session.inputs import Intrinsics
-from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.rejection import Reason, RefusedInputError
 
 # Focal lengths of cameras [pixels], from a binned thermal one to a long telephoto lens.
 FOCAL_LENGTHS = (1.0, 1e6)

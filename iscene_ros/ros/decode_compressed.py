@@ -11,7 +11,7 @@ from PIL import Image
 from iscene_ros.ros.decode_header import decode_header, refused, shown
 from iscene_ros.ros.pixels import checked_size
 from iscene_ros.session.inputs import ColorImage
-from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.rejection import Reason, RefusedInputError
 
 _MODES_8_BIT = {"L", "LA", "P", "RGB", "RGBA", "CMYK"}
 _COLOR_PREFIXES = ("rgb", "bgr")

@@ -9,7 +9,7 @@ import numpy as np
 
 from iscene_ros.ros.decode_header import decode_header, decode_text, refused, shown
 from iscene_ros.session.inputs import Detection, Detections
-from iscene_ros.session.refusal import Reason
+from iscene_ros.session.rejection import Reason
 
 MOST_DETECTIONS = 4096
 # Coordinates further out than this belong to no image [pixels].

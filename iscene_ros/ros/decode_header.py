@@ -5,8 +5,8 @@ from __future__ import annotations
 from operator import index
 from typing import Any
 
-from iscene_ros.session.refusal import Reason, RefusedInputError
-from iscene_ros.session.stamps import SECOND
+from iscene_ros.core.stamps import SECOND
+from iscene_ros.session.rejection import Reason, RefusedInputError
 
 MOST_SECONDS = 2**31 - 1
 MOST_CHARACTERS = 256

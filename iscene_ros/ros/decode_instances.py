@@ -10,7 +10,7 @@ import numpy as np
 from iscene_ros.ros.decode_header import decode_header, refused
 from iscene_ros.ros.pixels import PixelFormat, read_pixels
 from iscene_ros.session.inputs import InstanceImage
-from iscene_ros.session.refusal import Reason
+from iscene_ros.session.rejection import Reason
 
 INSTANCE_FORMATS = {
     "mono8": PixelFormat("u1"),

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.ros.decode_header import decode_frame, decode_header, decode_stamp, refused
 from iscene_ros.session.inputs import PoseSample, TransformSample
-from iscene_ros.session.refusal import Reason
+from iscene_ros.session.rejection import Reason
 
 # How far the norm of a quaternion may lie from 1; what rounding explains is normalised.
 NORM_TOLERANCE = 1e-2

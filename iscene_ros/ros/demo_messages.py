@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iscene_ros.demo import DemoFrame, demo_frame
+from iscene_ros.io.demo_frame import DemoFrame, demo_frame
 from iscene_ros.ros.encode_geometry import encode_pose, encode_quaternion, encode_vector
 from iscene_ros.ros.messages import MessageTypes, RosbagsTypes
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.relations.predicate import OTHER_LABEL, OTHER_NUMBER, PREDICATES, predicate_number
+from iscene_ros.core.predicate import OTHER_LABEL, OTHER_NUMBER, PREDICATES, predicate_number
+from iscene_ros.core.scene_update import SceneUpdate, SurfaceCloud
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.session.outputs import SceneUpdate, SurfaceCloud
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 LABELS_TYPE = "vision_msgs/msg/LabelInfo"

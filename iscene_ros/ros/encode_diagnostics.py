@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from iscene_ros.core.scene_update import Status
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.session.outputs import Status
 
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
 STATUS_TYPE = "diagnostic_msgs/msg/DiagnosticStatus"

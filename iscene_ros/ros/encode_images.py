@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.pictures.overlay import draw_overlay
+from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.session.outputs import SceneUpdate
+from iscene_ros.viz.overlay import draw_overlay
 
 IMAGE_TYPE = "sensor_msgs/msg/Image"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.planning.pddl import (
     ENVIRONMENT_NAME,
     pddl_domain,
@@ -14,7 +15,6 @@ from iscene_ros.planning.pddl import (
 )
 from iscene_ros.ros.encode_texts import encode_string
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.session.outputs import SceneUpdate
 
 KNOWLEDGE_TYPE = "plansys2_msgs/msg/Knowledge"
 

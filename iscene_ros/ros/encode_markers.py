@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.pictures.colors import instance_color
-from iscene_ros.relations.predicate import TELLING, predicate_number
+from iscene_ros.core.predicate import TELLING, predicate_number
+from iscene_ros.core.scene import Mesh, Relation, SceneObject
+from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.ros.encode_geometry import (
     encode_color,
     encode_pose,
@@ -28,8 +29,7 @@ from iscene_ros.ros.mesh_markers import (
     mesh_markers,
 )
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.scene import Mesh, Relation, SceneObject
-from iscene_ros.session.outputs import SceneUpdate
+from iscene_ros.viz.colors import instance_color
 
 MARKER_TYPE = "visualization_msgs/msg/Marker"
 ENVIRONMENT_ID = 0

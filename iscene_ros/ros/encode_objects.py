@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from iscene_ros.core.scene_update import KnownObject, SceneUpdate
 from iscene_ros.ros.encode_geometry import encode_pose, encode_quaternion, encode_vector
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.session.outputs import KnownObject, SceneUpdate
 
 DETECTIONS_TYPE = "vision_msgs/msg/Detection3DArray"
 TRANSFORMS_TYPE = "tf2_msgs/msg/TFMessage"

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.planning.collision import CollisionBody, Subframe
-from iscene_ros.planning.told import Difference
+from iscene_ros.core.scene import Mesh
+from iscene_ros.planning.collision_bodies import CollisionBody, Subframe
+from iscene_ros.planning.planning_scene_tracker import Difference
 from iscene_ros.ros.encode_geometry import (
     encode_color,
     encode_pose,
@@ -15,7 +16,6 @@ from iscene_ros.ros.encode_geometry import (
     vector_values,
 )
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.scene import Mesh
 
 PLANNING_SCENE_TYPE = "moveit_msgs/msg/PlanningScene"
 COLLISION_OBJECT_TYPE = "moveit_msgs/msg/CollisionObject"

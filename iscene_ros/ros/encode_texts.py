@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from iscene_ros.files.scene_graph import scene_graph_document
-from iscene_ros.files.scene_json import dumps
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.io.map_document import scene_graph_document
+from iscene_ros.io.scene_json import dumps
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.session.outputs import SceneUpdate
 
 STRING_TYPE = "std_msgs/msg/String"
 

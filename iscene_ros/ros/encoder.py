@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from iscene_ros.planning.planner_picture import PictureMaker
-from iscene_ros.planning.told import ToldScene
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.planning.collision_objects import PictureMaker
+from iscene_ros.planning.planning_scene_tracker import ToldScene
 from iscene_ros.ros import topics
 from iscene_ros.ros.encode_clouds import encode_cloud, encode_relation_labels, encode_relations
 from iscene_ros.ros.encode_images import encode_overlay
@@ -21,7 +22,6 @@ from iscene_ros.ros.encode_planning_scene import encode_planning_scene
 from iscene_ros.ros.encode_texts import encode_string, scene_graph_json
 from iscene_ros.ros.meshes_cdr import meshes_cdr
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.session.outputs import SceneUpdate
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.surface_cloud import surface_cloud
 

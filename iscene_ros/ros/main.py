@@ -10,9 +10,9 @@ import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from iscene_ros.errors import InputError
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.thread_waiting import wait_passively
 from iscene_ros.ros.node import SceneNode
-from iscene_ros.waiting_threads import wait_passively
 
 BAD_INPUT = 2
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from iscene_ros.core.scene import Mesh
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.core.stamps import SECOND
 from iscene_ros.ros.cdr import CdrWriter
 from iscene_ros.ros.encode_geometry import quaternion_xyzw
 from iscene_ros.ros.mesh_markers import TRIANGLE_LIST, MeshMarker, drawable_faces, mesh_markers
-from iscene_ros.scene import Mesh
-from iscene_ros.session.outputs import SceneUpdate
-from iscene_ros.session.stamps import SECOND
 
 
 def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.session.stamps import SECOND
+from iscene_ros.core.stamps import SECOND
 
 
 class MessageTypes(ABC):

@@ -12,11 +12,11 @@ from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 
-from iscene_ros.planning.planner_picture import PictureMaker, PlannerPicture
-from iscene_ros.planning.told import Difference, ToldScene
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.planning.collision_objects import PictureMaker, PlannerPicture
+from iscene_ros.planning.planning_scene_tracker import Difference, ToldScene
 from iscene_ros.ros.encode_planning_scene import encode_planning_scene
 from iscene_ros.ros.messages import RclpyTypes
-from iscene_ros.session.outputs import SceneUpdate
 from iscene_ros.session.settings import Settings
 
 APPLY, GET = "apply_planning_scene", "get_planning_scene"

@@ -11,18 +11,18 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from iscene_ros.model_choice import ModelChoice
+from iscene_ros.core.scene_update import SceneUpdate, Status
+from iscene_ros.models.model_config import ModelChoice
 from iscene_ros.ros.encode_diagnostics import encode_diagnostics
-from iscene_ros.ros.intake import Intake
+from iscene_ros.ros.message_decoder import Intake
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.moveit import MoveItScene
 from iscene_ros.ros.parameters import Parameters
-from iscene_ros.ros.publishing import Outputs
+from iscene_ros.ros.publishers import Outputs
 from iscene_ros.ros.services import Services
-from iscene_ros.ros.subscribing import Inputs
-from iscene_ros.session.outputs import SceneUpdate, Status
-from iscene_ros.session.recovery import Completer, RecoveringCompleter
-from iscene_ros.session.refusal import Reason
+from iscene_ros.ros.subscriptions import Inputs
+from iscene_ros.session.out_of_memory import Completer, RecoveringCompleter
+from iscene_ros.session.rejection import Reason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.worker import Worker
@@ -241,7 +241,7 @@ class SceneNode(LifecycleNode):
 
 
 def _load_chosen(choice: ModelChoice) -> Completer:
-    from iscene_ros.completion import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
 
     # The session relates the whole world, of which a frame shows a part.
     return SceneCompleter.from_choice(choice, CompletionOptions(relations=False))

@@ -15,7 +15,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from iscene_ros.errors import InputError
+from iscene_ros.core.errors import InputError
 from iscene_ros.session.limits import Limits
 from iscene_ros.session.settings import Settings, limits_of, parameter_name
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.ros.decode_header import refused, shown
-from iscene_ros.session.refusal import Reason
+from iscene_ros.session.rejection import Reason
 
 # Far above any camera; a larger size is a broken message that would fill the memory.
 MOST_PIXELS = 64_000_000

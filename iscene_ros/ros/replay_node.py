@@ -14,8 +14,8 @@ from rclpy.publisher import Publisher
 
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
-from iscene_ros.ros.publishing import reliable_qos
-from iscene_ros.ros.subscribing import IMAGE_DEPTH
+from iscene_ros.ros.publishers import reliable_qos
+from iscene_ros.ros.subscriptions import IMAGE_DEPTH
 
 
 class ReplayNode(Node):

@@ -13,11 +13,11 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
-from iscene_ros.errors import InputError
-from iscene_ros.files.scene_io import write_scene
-from iscene_ros.session.outputs import SceneUpdate
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.core.stamps import SECOND
+from iscene_ros.io.scene_io import write_scene
 from iscene_ros.session.session import SceneSession
-from iscene_ros.session.stamps import SECOND
 from iscene_ros.session.worker import Worker
 
 INACTIVE = "the node is not active: ros2 lifecycle set <node> activate"

@@ -1,1 +1,1 @@
-"""What a running system remembers between frames; inputs in, the scene of now out, no ROS."""
+"""Everything the node does between decoded inputs and outputs: sync, TF, tracking; no ROS."""

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from iscene_ros.scene import SceneObject
+from iscene_ros.core.scene import SceneObject
 
 SAMPLES = 300
 # Below so many vertices the triangles' centres are needed to stand for the surface.

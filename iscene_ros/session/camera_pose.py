@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iscene_ros.core.stamps import nanoseconds
 from iscene_ros.session.inputs import PoseSample, TransformSample
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.stamps import nanoseconds
 from iscene_ros.session.transforms import NoTransformError, TransformBuffer
 
 # Poses of a topic lie in the tree under names of their own, so that a frame that TF knows, too,

@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy.optimize import linear_sum_assignment
 
-from iscene_ros.camera import Camera
-from iscene_ros.errors import InputError
-from iscene_ros.observation import Observation
+from iscene_ros.core.camera import Camera
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.stamps import SECOND
 from iscene_ros.session.inputs import Detection, InstanceImage, Intrinsics
-from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.rejection import Reason, RefusedInputError
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.stamps import SECOND
 from iscene_ros.session.synchronizer import SyncedInputs
 
 # A detection and an instance are one if their boxes overlap (IoU) at least this much.

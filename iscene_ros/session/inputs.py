@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.camera import Camera
-from iscene_ros.session.refusal import Reason, RefusedInputError
-from iscene_ros.session.stamps import FUTURE_NS, SECOND
+from iscene_ros.core.camera import Camera
+from iscene_ros.core.stamps import FUTURE_NS, SECOND
+from iscene_ros.session.rejection import Reason, RefusedInputError
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from iscene_ros.errors import InputError
+from iscene_ros.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from iscene_ros.scene import Scene
+from iscene_ros.core.scene import Scene
+from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.session.frames import Frame, TrackedObservation
-from iscene_ros.session.outputs import RemovedObject, SceneUpdate
+from iscene_ros.session.object_map import World, WorldRules
 from iscene_ros.session.scene_update import emptied, scene_update
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.world import World, WorldRules
 
 # (new frame, old frame, stamp [ns]) to (4, 4) new_from_old, or None
 Between = Callable[[str, str, int], np.ndarray | None]

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from iscene_ros.session.refusal import Reason
-from iscene_ros.session.stamps import SECOND
+from iscene_ros.core.stamps import SECOND
+from iscene_ros.session.rejection import Reason
 
 THROTTLE_NS = 5 * SECOND
 WINDOW = 200

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from iscene_ros.errors import ModelError
-from iscene_ros.scene import Scene, SceneObject
+from iscene_ros.core.errors import ModelError
+from iscene_ros.core.scene import Scene, SceneObject
+from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.session.frames import Frame, TrackedObservation
-from iscene_ros.session.outputs import RemovedObject, SceneUpdate
-from iscene_ros.session.world import World, WorldChange
+from iscene_ros.session.object_map import World, WorldChange
 
 
 def scene_update(

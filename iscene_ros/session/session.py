@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from iscene_ros.errors import InputError, ModelError
+from iscene_ros.core.errors import InputError, ModelError
+from iscene_ros.core.scene_update import SceneUpdate, Status
+from iscene_ros.core.stamps import SECOND, nanoseconds
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import Frame, observe
 from iscene_ros.session.inputs import (
@@ -22,19 +24,17 @@ from iscene_ros.session.inputs import (
     TransformSample,
     check_clock,
 )
+from iscene_ros.session.map_relations import WorldRelations
 from iscene_ros.session.memory import gpu_megabytes, resident_megabytes
-from iscene_ros.session.outputs import SceneUpdate, Status
+from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.published_world import PublishedWorld
 from iscene_ros.session.records import Latencies, Refusals
-from iscene_ros.session.recovery import Completer
-from iscene_ros.session.refusal import Reason, RefusedInputError
+from iscene_ros.session.rejection import Reason, RefusedInputError
 from iscene_ros.session.scene_update import check_scene
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.stamps import SECOND, nanoseconds
 from iscene_ros.session.status import Figures, status_of
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
-from iscene_ros.session.world_relations import WorldRelations
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, get_type_hints
 
-from iscene_ros.errors import InputError
-from iscene_ros.model_choice import (
+from iscene_ros.core.errors import InputError
+from iscene_ros.models.model_config import (
     DEVICES,
     ENVELOPES,
     PRECISIONS,

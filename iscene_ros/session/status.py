@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from iscene_ros.session.outputs import Status
+from iscene_ros.core.scene_update import Status
 
 # A scene that is older by this than two completions take [s] is no longer that of now.
 STALE_S = 5.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.scene import Mesh, SceneObject
-from iscene_ros.session.outputs import SceneUpdate, SurfaceCloud
-from iscene_ros.triangle_areas import triangle_areas
+from iscene_ros.core.scene import Mesh, SceneObject
+from iscene_ros.core.scene_update import SceneUpdate, SurfaceCloud
+from iscene_ros.geometry.triangle_areas import triangle_areas
 
 SEED = 0
 

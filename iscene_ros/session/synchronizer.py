@@ -6,9 +6,9 @@ from bisect import insort
 from collections import deque
 from dataclasses import dataclass
 
+from iscene_ros.core.stamps import JUMP_NS, SECOND
 from iscene_ros.session.inputs import ColorImage, DepthImage, Detections, InstanceImage
-from iscene_ros.session.refusal import Reason, RefusedInputError
-from iscene_ros.session.stamps import JUMP_NS, SECOND
+from iscene_ros.session.rejection import Reason, RefusedInputError
 
 SyncedInput = ColorImage | DepthImage | InstanceImage | Detections
 _KEYS = {

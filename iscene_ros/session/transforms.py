@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
+from iscene_ros.core.stamps import JUMP_NS, SECOND
 from iscene_ros.session.inputs import TransformSample
-from iscene_ros.session.refusal import Reason, RefusedInputError
-from iscene_ros.session.stamps import JUMP_NS, SECOND
+from iscene_ros.session.rejection import Reason, RefusedInputError
 
 CACHE_NS = 10 * SECOND
 

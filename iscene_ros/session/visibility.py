@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.observation import Observation
-from iscene_ros.pictures.rendering import vertex_normals
-from iscene_ros.scene import SceneObject
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import SceneObject
+from iscene_ros.geometry.rasteriser import vertex_normals
 
 SAMPLES = 400
 NEAR_M = 0.05

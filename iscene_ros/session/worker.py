@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from iscene_ros.session.outputs import SceneUpdate
+from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.session.session import SceneSession
 
 # How long a demanded completion waits for a frame [s].

@@ -15,9 +15,9 @@ from rclpy.parameter import Parameter
 from robot import PATIENCE, robot, wait_until
 from sensor_msgs_py.point_cloud2 import read_points
 
-from iscene_ros.errors import ModelError
-from iscene_ros.files.scene_json import validate
-from iscene_ros.model_choice import ModelChoice
+from iscene_ros.core.errors import ModelError
+from iscene_ros.io.scene_json import validate
+from iscene_ros.models.model_config import ModelChoice
 from iscene_ros.ros.topics import OUTPUTS
 
 

@@ -1,0 +1,1 @@
+"""The `iscene` command: one module per subcommand."""

@@ -1,0 +1,175 @@
+"""`iscene bag`: every frame of a recorded bag, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iscene_ros.cli.completion_run import LoadCompleter, load_without_relations
+
+if TYPE_CHECKING:
+    from iscene_ros.bag.driver import BagCounts, BagDriver
+    from iscene_ros.bag.writing import BagWriter
+    from iscene_ros.session.session import SceneSession
+    from iscene_ros.session.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments of `iscene bag`."""
+    parser.add_argument(
+        "bag", type=Path, metavar="IN", help="folder, .mcap or .db3 of ROS 2, or .bag of ROS 1"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="new bag: a folder, or a file NAME.mcap or NAME.db3"
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="YAML", help="parameters, as config/scene.yaml of the node"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one parameter, as detections=vision_msgs or topics.rgb=/camera/color/image_raw; can "
+        "be given again",
+    )
+    parser.add_argument("--model", metavar="NAME_OR_PATH", help="the parameter model")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="the parameter device")
+    parser.add_argument(
+        "--inline", action="store_true", help="meshes inside ~/scene_graph: inline_meshes"
+    )
+    parser.add_argument(
+        "--every",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="complete every n-th frame (default: every one)",
+    )
+    parser.add_argument(
+        "--keep-inputs", action="store_true", help="copy the messages that were read, too"
+    )
+    add_storage_argument(parser)
+
+
+def add_storage_argument(parser: argparse.ArgumentParser) -> None:
+    """The argument --storage."""
+    parser.add_argument(
+        "--storage", choices=["mcap", "sqlite3"], help="of the new bag (default: mcap)"
+    )
+
+
+def positive(text: str) -> int:
+    """A positive whole number, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
+    return int(text)
+
+
+def check_rosbags() -> None:
+    """Check that bags can be read and written.
+
+    Raises:
+        InputError: rosbags is not installed.
+    """
+    from importlib.util import find_spec
+
+    from iscene_ros.core.errors import InputError
+
+    if find_spec("rosbags") is None:
+        raise InputError("rosbags is not installed; run: pip install 'iscene_ros[bag]'")
+
+
+def run(args: argparse.Namespace, load_completer: LoadCompleter = load_without_relations) -> int:
+    """Complete the frames of a bag."""
+    check_rosbags()
+    from iscene_ros.bag.driver import BagDriver, BagOptions
+    from iscene_ros.bag.reading import BagReader
+    from iscene_ros.bag.writing import new_bag, storage_of
+
+    settings = _settings(args)
+    options = BagOptions(args.every, args.keep_inputs)
+    storage = storage_of(args.out, args.storage)
+    with BagReader(args.bag) as reader:
+        driver = BagDriver(reader, settings, options, _say)
+        with new_bag(args.out, storage) as writer:
+            session = _run(driver, settings, writer, load_completer)
+            _check_completed(args.bag, driver.counts, session)
+        print(_summary(driver.counts, session))
+        print(f"written to {args.out}: {', '.join(writer.topics)}")
+    _check_ended(driver.counts)
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from iscene_ros.bag.parameters import read_settings
+
+    named: dict[str, Any] = {"model": args.model, "device": args.device}
+    values = {name: value for name, value in named.items() if value is not None}
+    if args.inline:
+        values["inline_meshes"] = True
+    return read_settings(args.config, args.set).changed(values)
+
+
+def _run(
+    driver: BagDriver, settings: Settings, writer: BagWriter, load_completer: LoadCompleter
+) -> SceneSession:
+    from tqdm import tqdm
+
+    from iscene_ros.session.out_of_memory import RecoveringCompleter
+
+    def load(device: str) -> Any:
+        return load_completer(settings.choice(device))
+
+    completer = RecoveringCompleter(load, settings.device, _say)
+    with tqdm(total=driver.message_count, unit=" messages", desc="0 frames") as bar:
+
+        def progress(completed: int) -> None:
+            bar.set_description(f"{completed} frames", refresh=False)
+            bar.update()
+
+        return driver.run(completer, writer, progress)
+
+
+def _check_completed(bag: Path, counts: BagCounts, session: SceneSession) -> None:
+    from iscene_ros.core.errors import InputError
+
+    if counts.completed:
+        return
+    _check_ended(counts)
+    reason = session.refusals.newest or session.status(0).summary
+    raise InputError(f"{bag}: not one frame was completed; {reason}")
+
+
+def _check_ended(counts: BagCounts) -> None:
+    """Fail where the bag was not gone through to its end."""
+    from iscene_ros.core.errors import InputError
+
+    if counts.interrupted:
+        raise KeyboardInterrupt
+    if counts.damage:
+        raise InputError(counts.damage)
+
+
+def _summary(counts: BagCounts, session: SceneSession) -> str:
+    rows: list[tuple[str, int]] = [
+        ("frames", counts.frames),
+        ("completed", counts.completed),
+        ("left out by --every", counts.left_out),
+        ("dropped", session.dropped),
+    ]
+    refused = sorted(session.refusals.counts.items())
+    rows += [(f"refused: {reason.value}", count) for reason, count in refused]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name.ljust(width)}  {count:6d}" for name, count in rows]
+    if counts.interrupted or counts.damage:
+        what = "interrupted" if counts.interrupted else "damaged"
+        lines.append(f"{what}: the new bag holds what was completed until then")
+    return "\n".join(lines)
+
+
+def _say(line: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"iscene: {line}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The data types of the library and the frames they are given in; no torch, no ROS."""

@@ -1,0 +1,118 @@
+"""The view-centric space of I-Scene (arXiv 2512.13683), metric because depth is known.
+
+z points up against gravity, y is the camera's horizontal viewing direction, x is image right; the
+camera's pitch is not baked in. The origin is the camera's centre, the unit the metre. A `Cube` is
+an axis-aligned part of this space; inside it coordinates run from -0.5 to 0.5 as in the release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iscene_ros.core.errors import InputError
+
+# Within this angle of the vertical the viewing direction has no usable heading, and the image's
+# own up (or down) direction takes its place; both agree for a camera without roll.
+VERTICAL_CONE_RAD = np.deg2rad(15.0)
+
+
+@dataclass(frozen=True)
+class ViewSpace:
+    """The rotation between the camera's optical frame and view space.
+
+    Attributes:
+        view_from_camera: (3, 3) float64 rotation; both frames share the camera's centre.
+    """
+
+    view_from_camera: np.ndarray
+
+    @classmethod
+    def from_gravity(cls, gravity_camera: np.ndarray) -> ViewSpace:
+        """View space of a camera; `gravity_camera` is (3,), of any length."""
+        up = -np.asarray(gravity_camera, np.float64) / np.linalg.norm(gravity_camera)
+        heading = _heading_camera(up)
+        y = heading - up * (heading @ up)
+        y /= np.linalg.norm(y)
+        return cls(np.stack([np.cross(y, up), y, up]))
+
+    def from_camera(self, points_camera: np.ndarray) -> np.ndarray:
+        """(..., 3) points_view [m] of (..., 3) points_camera [m]."""
+        return np.asarray(points_camera) @ self.view_from_camera.T
+
+    def to_camera(self, points_view: np.ndarray) -> np.ndarray:
+        """(..., 3) points_camera [m] of (..., 3) points_view [m]."""
+        return np.asarray(points_view) @ self.view_from_camera
+
+    def camera_from_view(self) -> np.ndarray:
+        """(4, 4) float64 transform."""
+        transform = np.eye(4)
+        transform[:3, :3] = self.view_from_camera.T
+        return transform
+
+
+@dataclass(frozen=True)
+class Cube:
+    """An axis-aligned cube in view space.
+
+    Attributes:
+        center_view: (3,) float64 [m].
+        size: edge length [m].
+    """
+
+    center_view: np.ndarray
+    size: float
+
+    def from_view(self, points_view: np.ndarray) -> np.ndarray:
+        """Cube coordinates in [-0.5, 0.5] of (..., 3) points_view [m]."""
+        return (np.asarray(points_view) - self.center_view) / self.size
+
+    def to_view(self, points_cube: np.ndarray) -> np.ndarray:
+        """(..., 3) points_view [m] of cube coordinates."""
+        return np.asarray(points_cube) * self.size + self.center_view
+
+    def voxel_centers_view(self, resolution: int) -> np.ndarray:
+        """(R, R, R, 3) float64 voxel centres [m], indexed x, y, z; centre (i + 0.5) / R - 0.5."""
+        axis = (np.arange(resolution) + 0.5) / resolution - 0.5
+        grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
+        return self.to_view(grid)
+
+
+def gravity_from_pose(world_from_camera: np.ndarray) -> np.ndarray:
+    """(3,) unit gravity in the camera frame, for a world whose z points up."""
+    return -np.asarray(world_from_camera, np.float64)[2, :3]
+
+
+def check_rigid(transform: np.ndarray, name: str) -> np.ndarray:
+    """The (4, 4) float64 transform, if it is rigid.
+
+    Raises:
+        InputError: wrong size, not finite, or no rotation and translation.
+    """
+    transform = np.asarray(transform, np.float64)
+    if transform.size != 16:
+        raise InputError(f"{name}: {transform.size} numbers, expected 16 (4 x 4, row major)")
+    transform = transform.reshape(4, 4)
+    if not np.all(np.isfinite(transform)):
+        raise InputError(f"{name}: not finite; check the camera pose")
+    rotation = transform[:3, :3]
+    rigid = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) and np.linalg.det(rotation) > 0
+    if not rigid or not np.allclose(transform[3], [0, 0, 0, 1], atol=1e-6):
+        raise InputError(
+            f"{name}: not a rigid transform (rotation, translation, last row 0 0 0 1); "
+            "check that it is row major and camera -> world"
+        )
+    u, _, vt = np.linalg.svd(rotation)
+    rigid_transform = np.eye(4)
+    rigid_transform[:3, :3] = u @ vt
+    rigid_transform[:3, 3] = transform[:3, 3]
+    return rigid_transform
+
+
+def _heading_camera(up_camera: np.ndarray) -> np.ndarray:
+    forward, image_down = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
+    if np.hypot(*up_camera[:2]) > np.sin(VERTICAL_CONE_RAD):
+        return forward
+    looks_down = up_camera[2] < 0
+    return -image_down if looks_down else image_down

@@ -1,0 +1,164 @@
+"""One view of a scene: what goes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from iscene_ros.core.camera import Camera
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.frames import check_rigid, gravity_from_pose
+
+# Depth sensors for manipulation and rooms read 0.1 to 20 m; a median beyond is a wrong unit.
+PLAUSIBLE_DEPTH_M = (0.02, 60.0)
+# Damaged images hold single readings up to 1e38 m, which overflow when they are squared.
+FARTHEST_READING_M = 1000.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One RGB-D frame with instance masks, all arrays of one image size (H, W).
+
+    Attributes:
+        depth: (H, W) float32, distance along the optical axis [m], registered to the masks;
+            0 = no reading (NaN, infinite, negative values and those beyond a kilometre are turned
+            into 0). None = a view without depth, which is kept as an image without readings.
+        masks: (N, H, W) bool, one instance each; they may overlap. N = 0 is a view without objects.
+        camera: intrinsics.
+        rgb: (H, W, 3) uint8 or None; only pictures and mesh colours use it.
+        labels: N class names ("object" where unknown).
+        scores: N detection scores in [0, 1].
+        instance_ids: N positive ids, unique; 1..N by default.
+        world_from_camera: (4, 4) float64 rigid transform with z up in the world, or None.
+        gravity_camera: (3,) unit vector, the direction of gravity in the camera frame, or None;
+            follows from world_from_camera where that is given.
+        stamp: time of capture [s].
+        allow_no_depth: whether a depth image without one reading is meant so; True where depth is
+            None.
+
+    Raises:
+        InputError: sizes disagree, no pixel of a given depth image has a reading, masks are all
+            empty, units are wrong, a pose is not rigid.
+    """
+
+    depth: np.ndarray | None
+    masks: np.ndarray
+    camera: Camera
+    rgb: np.ndarray | None = None
+    labels: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    instance_ids: tuple[int, ...] = ()
+    world_from_camera: np.ndarray | None = None
+    gravity_camera: np.ndarray | None = None
+    stamp: float = 0.0
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+    allow_no_depth: bool = False
+
+    def __post_init__(self) -> None:
+        size = (self.camera.height, self.camera.width)
+        set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        if self.depth is None:
+            set_("allow_no_depth", True)
+            set_("depth", np.zeros(size, np.float32))
+        set_("depth", _checked_depth(self.depth, size, self.allow_no_depth))
+        set_("masks", _checked_masks(self.masks, size))
+        n = len(self.masks)
+        set_("labels", tuple(self.labels) or ("object",) * n)
+        set_("scores", tuple(float(s) for s in self.scores) or (1.0,) * n)
+        set_("instance_ids", tuple(int(i) for i in self.instance_ids) or tuple(range(1, n + 1)))
+        for name in ("labels", "scores", "instance_ids"):
+            if len(getattr(self, name)) != n:
+                raise InputError(f"{name}: {len(getattr(self, name))} entries for {n} masks")
+        if len(set(self.instance_ids)) != n or any(i < 1 for i in self.instance_ids):
+            raise InputError(f"instance_ids: {self.instance_ids} are not unique and positive")
+        if not all(0 <= score <= 1 for score in self.scores):
+            raise InputError(f"scores: {self.scores}, expected numbers from 0 to 1")
+        if self.rgb is not None:
+            set_("rgb", _checked_rgb(self.rgb, size))
+        if self.world_from_camera is not None:
+            set_("world_from_camera", check_rigid(self.world_from_camera, "world_from_camera"))
+            set_("gravity_camera", gravity_from_pose(self.world_from_camera))
+        elif self.gravity_camera is not None:
+            set_("gravity_camera", _checked_direction(self.gravity_camera, "gravity_camera"))
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether any pixel has a reading."""
+        return bool(self.depth.any())
+
+    def rectified(self) -> Observation:
+        """This view without lens distortion (nearest pixels; what falls outside has no reading)."""
+        if self.camera.is_rectified:
+            return self
+        rows, columns, inside = self.camera.rectification_map()
+        rgb = None if self.rgb is None else self.rgb[rows, columns] * inside[..., None]
+        return replace(
+            self,
+            camera=self.camera.rectified(),
+            depth=np.where(inside, self.depth[rows, columns], 0),
+            masks=self.masks[:, rows, columns] & inside,
+            rgb=None if rgb is None else rgb.astype(np.uint8),
+        )
+
+
+def _checked_rgb(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    rgb = np.asarray(rgb)
+    if rgb.shape != (*size, 3):
+        raise InputError(f"rgb: shape {rgb.shape}, expected {(*size, 3)}")
+    if rgb.dtype != np.uint8:
+        raise InputError(f"rgb: dtype {rgb.dtype}, expected uint8 from 0 to 255")
+    return rgb
+
+
+def _checked_depth(depth: np.ndarray, size: tuple[int, int], allow_no_reading: bool) -> np.ndarray:
+    depth = np.asarray(depth)
+    if depth.shape != size:
+        raise InputError(f"depth: shape {depth.shape}, expected {size} (height, width of camera)")
+    with np.errstate(invalid="ignore", over="ignore"):
+        cleaned = depth.astype(np.float32)
+        cleaned = np.where(np.isfinite(cleaned) & (cleaned > 0), cleaned, np.float32(0))
+    readings = cleaned[cleaned > 0]
+    if readings.size:
+        _check_unit(float(np.median(readings)))
+    elif not allow_no_reading:
+        raise InputError(f"depth: {_why_no_reading(depth)}; expected metres along the optical axis")
+    return np.where(cleaned <= FARTHEST_READING_M, cleaned, np.float32(0))
+
+
+def _why_no_reading(depth: np.ndarray) -> str:
+    if np.any(depth < 0):
+        return "not one positive reading, but negative ones: the sign of the axis is wrong"
+    return "not one reading in the image (all zero or not finite)"
+
+
+def _check_unit(median: float) -> None:
+    nearest, farthest = PLAUSIBLE_DEPTH_M
+    if median > farthest:
+        raise InputError(
+            f"depth: median {median:.0f} m; these look like millimetres, "
+            "expected metres: divide by 1000 (or pass a 16-bit PNG in mm)"
+        )
+    if median < nearest:
+        raise InputError(
+            f"depth: median {1000 * median:.3g} mm; these look like metres read as millimetres, "
+            "expected 16-bit PNG in mm or float32 in m"
+        )
+
+
+def _checked_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    masks = np.asarray(masks)
+    if masks.ndim != 3 or masks.shape[1:] != size:
+        raise InputError(f"masks: shape {masks.shape}, expected (N, {size[0]}, {size[1]})")
+    masks = masks.astype(bool)
+    if len(masks) and not masks.any():
+        raise InputError("masks: all empty; expected at least one instance with a pixel")
+    return masks
+
+
+def _checked_direction(vector: np.ndarray, name: str) -> np.ndarray:
+    vector = np.asarray(vector, np.float64).ravel()
+    norm = np.linalg.norm(vector)
+    if vector.shape != (3,) or not np.isfinite(norm) or norm < 1e-9:
+        raise InputError(f"{name}: expected 3 finite numbers that are not all zero, got {vector}")
+    return vector / norm

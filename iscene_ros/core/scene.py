@@ -1,0 +1,170 @@
+"""A completed scene: what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from iscene_ros.core.scene_graph import SceneGraph
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh.
+
+    Attributes:
+        vertices: (V, 3) float32 [m].
+        faces: (F, 3) int32, counter-clockwise from outside.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+    def transformed(self, transform: np.ndarray) -> Mesh:
+        """The mesh moved by a (4, 4) rigid transform."""
+        moved = self.vertices @ transform[:3, :3].T + transform[:3, 3]
+        return Mesh(moved.astype(np.float32), self.faces)
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One completed object.
+
+    Attributes:
+        id: the instance id of the input, positive.
+        label, score: class name and detection score in [0, 1] of the input.
+        mesh: closed surface in the object's own frame: origin at the centre of its box, z up.
+        frame_from_object: (4, 4) float64 pose in the scene's frame.
+        size: (3,) float64 edge lengths of the box along the object's axes [m].
+        observed_fraction: share of the surface that the depth image saw, in [0, 1].
+        confidence: expected overlap (IoU) of the mesh with the true object, in [0, 1].
+        depth_residual: median distance of the observed points to the mesh [m].
+        seconds: time spent on this object [s].
+        color: (3,) uint8 RGB.
+        vertex_observed: (V,) bool, whether the camera saw this vertex of the mesh; None where that
+            is not known, as after reading a scene from files.
+        vertex_colors: (V, 3) uint8 RGB that the model gave the mesh's vertices, or None.
+        vertex_sigma: (V,) float32 standard deviation of the surface along its normal at the mesh's
+            vertices [m]; None where that is not known, as after reading a scene from files.
+        uncertainty: median of it over the vertices that the camera did not see [m], or None.
+    """
+
+    id: int
+    label: str
+    score: float
+    mesh: Mesh
+    frame_from_object: np.ndarray
+    size: np.ndarray
+    observed_fraction: float
+    confidence: float
+    depth_residual: float
+    seconds: float
+    color: np.ndarray
+    vertex_observed: np.ndarray | None = None
+    vertex_colors: np.ndarray | None = None
+    vertex_sigma: np.ndarray | None = None
+    uncertainty: float | None = None
+
+
+@dataclass(frozen=True)
+class SkippedObject:
+    """An instance that could not be completed, and why."""
+
+    id: int
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RelationEvidence:
+    """What an edge of the scene graph was read from; None where it does not apply.
+
+    Attributes:
+        gap_m: free distance of the surfaces [m].
+        penetration_m: depth by which they overlap [m].
+        area_m2: of the contact, or of the overlap seen from above [m^2].
+        contact_point: in the scene's frame [m].
+        normal: unit direction from the object of the edge to its subject, in the scene's frame.
+        share: of the subject's volume (inside), of the object's outline (blocks_from_above) or of
+            its picture (occludes), in [0, 1].
+        is_stable: whether the subject's centre of mass lies over its supports.
+        error_m: of a shape laid over another one [m].
+        frame: in which a direction is meant: "camera", its axes made horizontal.
+    """
+
+    gap_m: float | None = None
+    penetration_m: float | None = None
+    area_m2: float | None = None
+    contact_point: tuple[float, float, float] | None = None
+    normal: tuple[float, float, float] | None = None
+    share: float | None = None
+    is_stable: bool | None = None
+    error_m: float | None = None
+    frame: str | None = None
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A directed edge of the scene graph; object 0 is the environment."""
+
+    subject: int
+    predicate: str
+    object: int
+    confidence: float
+    evidence: RelationEvidence | None = None
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds by stage [s]; `total` includes all of them."""
+
+    prepare: float = 0.0
+    network: float = 0.0
+    meshing: float = 0.0
+    total: float = 0.0
+    relations: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that one observation was completed to.
+
+    Attributes:
+        frame_id: "world" where a camera pose was given, else "camera" (optical frame).
+        objects: completed objects, in the order of the input.
+        skipped: instances without a completion, each with its reason.
+        frame_from_camera: (4, 4) float64 transform of the optical frame into the scene's frame.
+        gravity_camera: (3,) unit direction of gravity in the camera frame.
+        relations: edges of the scene graph.
+        model_name, model_checksum: which weights made it (sha256, hex).
+        seed, steps: of the sampler.
+        stamp: of the observation [s].
+        warnings: one line each.
+        is_metric: False where nothing told the scale: then lengths are not metres.
+    """
+
+    frame_id: str
+    objects: tuple[SceneObject, ...]
+    skipped: tuple[SkippedObject, ...]
+    frame_from_camera: np.ndarray
+    gravity_camera: np.ndarray
+    model_name: str
+    model_checksum: str
+    seed: int
+    steps: int
+    timings: Timings
+    stamp: float = 0.0
+    relations: tuple[Relation, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+    is_metric: bool = True
+
+    @cached_property
+    def graph(self) -> SceneGraph:
+        """The scene graph, to ask: `scene.graph.removal_order(id)`."""
+        from iscene_ros.core.scene_graph import SceneGraph
+
+        return SceneGraph.from_scene(self)

@@ -1,0 +1,182 @@
+"""The scene graph: objects and the environment as nodes, relations as edges, and questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+import networkx as nx
+import numpy as np
+
+from iscene_ros.core.predicate import Predicate
+from iscene_ros.core.scene import Relation, Scene
+
+ENVIRONMENT = 0
+ENVIRONMENT_LABEL = "environment"
+
+
+class SceneGraph:
+    """Objects and their relations; object 0 is the environment.
+
+    Attributes:
+        nx: networkx.MultiDiGraph. Nodes are ids with `label` and `confidence`; the key of an edge
+            is its predicate, its attributes are `confidence` and those of `RelationEvidence` that
+            apply.
+    """
+
+    def __init__(self, objects: Iterable[tuple[int, str, float]], relations: Iterable[Relation]):
+        self.nx = nx.MultiDiGraph()
+        self.nx.add_node(ENVIRONMENT, label=ENVIRONMENT_LABEL, confidence=1.0)
+        for object_id, label, confidence in objects:
+            self.nx.add_node(int(object_id), label=label, confidence=float(confidence))
+        for relation in relations:
+            if not {relation.subject, relation.object} <= self.nx.nodes:
+                continue  # an edge to nowhere
+            evidence = {} if relation.evidence is None else asdict(relation.evidence)
+            attributes = {name: value for name, value in evidence.items() if value is not None}
+            self.nx.add_edge(
+                relation.subject,
+                relation.object,
+                key=str(relation.predicate),
+                confidence=float(relation.confidence),
+                **attributes,
+            )
+
+    @classmethod
+    def from_scene(cls, scene: Scene) -> SceneGraph:
+        """The graph of a scene whose relations are known."""
+        objects = ((item.id, item.label, item.confidence) for item in scene.objects)
+        return cls(objects, scene.relations)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the objects, without the environment."""
+        return tuple(node for node in self.nx if node != ENVIRONMENT)
+
+    def label(self, object_id: int) -> str:
+        """Class name of an object.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+        return self.nx.nodes[self._known(object_id)]["label"]
+
+    def edges(self, predicate: Predicate | str | None = None) -> Iterator[tuple[int, str, int]]:
+        """(subject, predicate, object) of all edges, or of those with one predicate."""
+        wanted = None if predicate is None else Predicate(predicate).value
+        for subject, obj, key in self.nx.edges(keys=True):
+            if wanted is None or key == wanted:
+                yield subject, key, obj
+
+    def confidence(self, subject: int, predicate: Predicate | str, obj: int) -> float:
+        """Confidence of an edge; 0 where there is none."""
+        found = self.nx.get_edge_data(subject, obj, key=Predicate(predicate).value)
+        return 0.0 if found is None else float(found["confidence"])
+
+    def objects_of(self, subject: int, predicate: Predicate | str) -> tuple[int, ...]:
+        """What a subject has a relation to, the most certain first.
+
+        Raises:
+            KeyError: there is no such subject.
+        """
+        wanted = Predicate(predicate).value
+        found = [
+            (-data["confidence"], obj)
+            for _, obj, key, data in self.nx.out_edges(self._known(subject), keys=True, data=True)
+            if key == wanted
+        ]
+        return tuple(obj for _, obj in sorted(found))
+
+    def supporters(self, object_id: int) -> tuple[int, ...]:
+        """What an object rests on, 0 = the environment."""
+        return self.objects_of(object_id, Predicate.SUPPORTED_BY)
+
+    def on_top_of(self, object_id: int) -> tuple[int, ...]:
+        """What rests directly on an object, or on the environment (0)."""
+        return self.objects_of(object_id, Predicate.SUPPORTS)
+
+    def contents(self, object_id: int) -> tuple[int, ...]:
+        """What lies inside of an object."""
+        return self.objects_of(object_id, Predicate.CONTAINS)
+
+    def blockers(self, object_id: int) -> tuple[int, ...]:
+        """What is in the way of lifting an object straight up: on it, in it or over it.
+
+        What leans on it would fall; it counts, too.
+        """
+        self._known(object_id)
+        wanted = {
+            Predicate.BLOCKS_FROM_ABOVE.value,
+            Predicate.SUPPORTED_BY.value,
+            Predicate.INSIDE.value,
+            Predicate.LEANING_ON.value,
+        }
+        found: dict[int, float] = {}
+        for subject, _, key, data in self.nx.in_edges(object_id, keys=True, data=True):
+            if key in wanted and subject not in (ENVIRONMENT, object_id):
+                found[subject] = max(found.get(subject, 0.0), data["confidence"])
+        return tuple(sorted(found, key=lambda other: (-found[other], other)))
+
+    def removal_order(self, object_id: int) -> tuple[int, ...]:
+        """Ids of everything that has to go before an object can be lifted, then the object.
+
+        Where objects block each other in a circle, the least certain reasons are left out.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+        order = nx.DiGraph()
+        order.add_node(self._known(object_id))
+        waiting = [object_id]
+        while waiting:
+            below = waiting.pop()
+            for above in self.blockers(below):
+                if above not in order:
+                    waiting.append(above)
+                order.add_edge(above, below, weight=self._blocking(above, below))
+        _without_cycles(order)
+        needed = nx.ancestors(order, object_id) | {object_id}
+        return tuple(nx.lexicographical_topological_sort(order.subgraph(needed)))
+
+    def nearest(self, object_id: int, k: int = 1) -> tuple[tuple[int, float], ...]:
+        """The k nearest of the near objects with their gaps [m], the closest first.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+        found = [
+            (float(data.get("gap_m", 0.0)), obj)
+            for _, obj, key, data in self.nx.out_edges(self._known(object_id), keys=True, data=True)
+            if key == Predicate.NEAR.value and obj != ENVIRONMENT
+        ]
+        return tuple((obj, gap) for gap, obj in sorted(found)[:k])
+
+    def _blocking(self, above: int, below: int) -> float:
+        found = self.nx.get_edge_data(above, below) or {}
+        return max((data["confidence"] for data in found.values()), default=0.0)
+
+    def _known(self, object_id: int) -> int:
+        if object_id not in self.nx:
+            known = ", ".join(str(node) for node in self.nx)
+            raise KeyError(f"object {object_id}: not in the graph; its nodes are {known}")
+        return object_id
+
+
+def _without_cycles(order: nx.DiGraph) -> None:
+    while True:
+        try:
+            cycle = nx.find_cycle(order)
+        except nx.NetworkXNoCycle:
+            return
+        order.remove_edge(*min(cycle, key=lambda edge: order.edges[edge]["weight"]))
+
+
+def plain(value: object) -> object:
+    """Numpy numbers and arrays as Python's own, for JSON and GraphML."""
+    if isinstance(value, np.ndarray):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    return value

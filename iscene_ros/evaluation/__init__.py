@@ -1,1 +1,0 @@
-"""How good the completions are, beside simple ones, and how long they take."""

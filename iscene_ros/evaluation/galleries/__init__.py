@@ -1,1 +1,0 @@
-"""The worst completions, and why they are bad."""

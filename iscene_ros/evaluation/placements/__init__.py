@@ -1,1 +1,0 @@
-"""How well shapes of unknown scale are placed."""

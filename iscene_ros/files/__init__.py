@@ -1,1 +1,0 @@
-"""Reading frames and writing results."""

@@ -1,0 +1,1 @@
+"""Geometry of meshes, planes, ray columns and depth renderings in numpy; no torch, no ROS."""

@@ -1,0 +1,141 @@
+"""What the camera saw besides the objects: planes such as a table, a bin's floor, a wall.
+
+Under and behind objects nothing of it is seen; there a plane goes on as long as nothing was seen
+through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from iscene_ros.core.camera import Camera
+from iscene_ros.geometry.planes import Plane
+from iscene_ros.geometry.ray_columns import ColumnGrid, Intervals
+
+ENVIRONMENT = 0
+
+# A plane is the surface of something at least this thick [m]: thicker than what overlaps it.
+THICKNESS_M = 0.3
+
+# Planes steeper than this against an axis are left to the other axes.
+MIN_ALONG = 0.5
+
+# A reading within so many standard deviations of a plane lies on it.
+ON_PLANE = 4.0
+
+
+class Environment(Protocol):
+    """The surroundings, in the upright frame.
+
+    Attributes:
+        sigma: standard deviation of its surfaces [m].
+    """
+
+    sigma: float
+
+    def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
+        """Where (M,) columns lie inside of it, under the body index given."""
+
+
+@dataclass(frozen=True)
+class NoEnvironment:
+    """Nothing is known of the surroundings."""
+
+    sigma: float = 0.0
+
+    def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
+        """None."""
+        return _intervals(cells[:0], np.zeros(0), np.zeros(0), np.zeros((0, 3)), body)
+
+
+@dataclass(frozen=True)
+class BoxEnvironment:
+    """Surroundings that are known exactly: axis-aligned boxes in the upright frame.
+
+    Attributes:
+        boxes: (lower, upper) corners (3,) [m].
+    """
+
+    boxes: Sequence[tuple[np.ndarray, np.ndarray]]
+    sigma: float = 2e-4
+
+    def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
+        """See `Environment.intervals`."""
+        positions = grid.positions(cells)
+        across = list(grid.across)
+        parts = []
+        for low, high in self.boxes:
+            low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+            hit = np.all((positions > low[across]) & (positions < high[across]), axis=1)
+            count = int(hit.sum())
+            up = np.tile(np.eye(3)[grid.axis], (count, 1))
+            bounds = np.full(count, low[grid.axis]), np.full(count, high[grid.axis])
+            parts.append(_intervals(cells[hit], *bounds, up, body))
+        return Intervals.joined(parts or [NoEnvironment().intervals(grid, cells, body)])
+
+
+@dataclass(frozen=True)
+class SeenPlanes:
+    """Planes of a depth image, in the upright frame.
+
+    Attributes:
+        planes: with the extent in which they were seen.
+        depth: (H, W) float32, of everything that was seen, objects too [m].
+        camera: rectified intrinsics.
+        upright_from_camera: (4, 4) float64.
+    """
+
+    planes: tuple[Plane, ...]
+    depth: np.ndarray
+    camera: Camera
+    upright_from_camera: np.ndarray
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the readings from the planes [m]."""
+        return float(np.median([plane.sigma for plane in self.planes])) if self.planes else 0.0
+
+    def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
+        """See `Environment.intervals`."""
+        parts = [NoEnvironment().intervals(grid, cells, body)]
+        for plane in self.planes:
+            along = plane.normal[grid.axis]
+            if abs(along) < MIN_ALONG:
+                continue
+            points = grid.points(cells, np.zeros(len(cells)))
+            points[:, grid.axis] = -(points @ plane.normal + plane.offset) / along
+            there = plane.reaches(points)
+            there[there] = self._goes_on(plane, points[there])
+            surface = points[there, grid.axis]
+            back = surface - np.sign(along) * THICKNESS_M
+            normal = np.tile(plane.normal * np.sign(along), (len(surface), 1))
+            low, high = np.minimum(surface, back), np.maximum(surface, back)
+            parts.append(_intervals(cells[there], low, high, normal, body))
+        return Intervals.joined(parts)
+
+    def _goes_on(self, plane: Plane, points: np.ndarray) -> np.ndarray:
+        """(M,) bool: whether a plane is seen at points (M, 3) of it, or may be hidden there."""
+        rotation, origin = self.upright_from_camera[:3, :3], self.upright_from_camera[:3, 3]
+        points_camera = (points - origin) @ rotation
+        ahead = points_camera[:, 2] > 1e-3
+        safe = np.where(ahead[:, None], points_camera, [0.0, 0.0, 1.0])
+        columns, rows = np.rint(self.camera.project(safe)).T
+        inside = ahead & (columns >= 0) & (rows >= 0)
+        inside &= (columns < self.camera.width) & (rows < self.camera.height)
+        columns, rows = (np.where(inside, part, 0).astype(np.int64) for part in (columns, rows))
+        reading = np.where(inside, self.depth[rows, columns], 0.0)
+        rays = points_camera / np.where(ahead, points_camera[:, 2], 1.0)[:, None]
+        seen = (rays * reading[:, None]) @ rotation.T + origin
+        beyond = seen @ plane.normal + plane.offset < -ON_PLANE * plane.sigma
+        return ~(beyond & (reading > 0))
+
+
+def _intervals(
+    cells: np.ndarray, low: np.ndarray, high: np.ndarray, up: np.ndarray, body: int
+) -> Intervals:
+    up = up.astype(np.float32)
+    return Intervals(np.full(len(cells), body, np.int64), cells, low, high, -up, up)

@@ -1,0 +1,215 @@
+"""Triangles to depth, id and normal images: a z-buffer in numpy, so that no display is needed.
+
+Triangles are sorted into buckets by the size of their bounding boxes; all pixels of all triangles
+of a bucket are tested at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from iscene_ros.core.camera import Camera
+from iscene_ros.core.scene import Mesh
+
+NEAR_M = 0.01
+BACKGROUND = -1
+# Box edges [pixels] of the buckets; a box beyond the last one is tested in tiles of that size.
+SMALLEST_BOX = 4
+LARGEST_BOX = 256
+# Pixels tested at once, which bounds the memory at about 100 MB.
+BATCH_PIXELS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What a camera sees of some meshes.
+
+    Attributes:
+        depth: (H, W) float32, distance along the optical axis [m], infinite where nothing is.
+        ids: (H, W) int32, index of the mesh, -1 where nothing is.
+        normals: (H, W, 3) float32 unit surface normals in the camera frame, 0 where nothing is.
+    """
+
+    depth: np.ndarray
+    ids: np.ndarray
+    normals: np.ndarray
+
+
+def render(meshes_camera: Sequence[Mesh], camera: Camera) -> Rendering:
+    """Render meshes given in the camera's frame; lens distortion is ignored.
+
+    Both sides of a triangle are seen. A triangle with a corner nearer than 1 cm is left out.
+
+    Args:
+        meshes_camera: meshes in the optical frame [m].
+        camera: intrinsics of the picture; pixel centres have integer coordinates.
+    """
+    triangles = _Triangles.project(meshes_camera, camera)
+    inverse_depth = np.zeros(camera.height * camera.width)
+    winner = np.full(camera.height * camera.width, BACKGROUND, np.int64)
+    for batch in _batches(triangles, camera):
+        _draw(triangles, batch, camera.width, inverse_depth, winner)
+    return _shade(triangles, meshes_camera, camera, inverse_depth, winner)
+
+
+@dataclass(frozen=True)
+class _Triangles:
+    """T projected triangles.
+
+    Attributes:
+        edges: (T, 3, 3) float64; edges[t] @ (u, v, 1) are the barycentric coordinates of a pixel.
+        inverse_z: (T, 3) float64, 1 / depth of the corners [1/m], linear over the picture.
+        low, high: (T, 2) int64 first and last pixel (u, v) of the box inside the picture.
+        mesh: (T,) int32 index of the mesh; face: (T,) int64 index of its face.
+    """
+
+    edges: np.ndarray
+    inverse_z: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mesh: np.ndarray
+    face: np.ndarray
+
+    @classmethod
+    def project(cls, meshes_camera: Sequence[Mesh], camera: Camera) -> _Triangles:
+        corners = [mesh.vertices[mesh.faces] for mesh in meshes_camera]
+        counts = [len(c) for c in corners]
+        corners = np.concatenate([*corners, np.empty((0, 3, 3))]).astype(np.float64)
+        mesh = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        face = np.concatenate([*map(np.arange, counts), np.empty(0, np.int64)])
+        keep = np.flatnonzero(corners[..., 2].min(1, initial=np.inf) > NEAR_M)
+        corners, mesh, face = corners[keep], mesh[keep], face[keep]
+        pixels = camera.project(corners.reshape(-1, 3)).reshape(-1, 3, 2)
+        size = np.array([camera.width, camera.height])
+        low = np.maximum(np.ceil(pixels.min(1)), 0)
+        high = np.minimum(np.floor(pixels.max(1)), size - 1)
+        homogeneous = np.concatenate([pixels, np.ones((*pixels.shape[:2], 1))], -1)
+        visible = np.all(low <= high, 1) & (np.abs(np.linalg.det(homogeneous)) > 1e-9)
+        return cls(
+            edges=np.linalg.inv(homogeneous[visible].transpose(0, 2, 1)),
+            inverse_z=1 / corners[visible, :, 2],
+            low=low[visible].astype(np.int64),
+            high=high[visible].astype(np.int64),
+            mesh=mesh[visible],
+            face=face[visible],
+        )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Boxes of one size to test: triangle index (B,), first pixel (B, 2), width and height."""
+
+    triangle: np.ndarray
+    first: np.ndarray
+    width: int
+    height: int
+
+
+def _batches(triangles: _Triangles, camera: Camera) -> Iterator[_Batch]:
+    triangle, first, size = _tiles(triangles)
+    bucket = np.maximum(np.exp2(np.ceil(np.log2(size))).astype(np.int64), SMALLEST_BOX)
+    for width, height in np.unique(bucket, axis=0):
+        members = np.flatnonzero((bucket == (width, height)).all(1))
+        count = max(1, BATCH_PIXELS // int(width * height))
+        for start in range(0, len(members), count):
+            chosen = members[start : start + count]
+            yield _Batch(triangle[chosen], first[chosen], int(width), int(height))
+
+
+def _tiles(triangles: _Triangles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Boxes cut to at most LARGEST_BOX: triangle (B,), first pixel (B, 2), size (B, 2)."""
+    size = triangles.high - triangles.low + 1
+    count = -(-size // LARGEST_BOX)
+    triangle = np.repeat(np.arange(len(size)), count.prod(1))
+    tile = np.arange(len(triangle)) - np.repeat(
+        np.cumsum(count.prod(1)) - count.prod(1), count.prod(1)
+    )
+    columns = count[triangle, 0]
+    offset = LARGEST_BOX * np.column_stack([tile % columns, tile // columns])
+    return (
+        triangle,
+        triangles.low[triangle] + offset,
+        np.minimum(size[triangle] - offset, LARGEST_BOX),
+    )
+
+
+def _draw(
+    triangles: _Triangles,
+    batch: _Batch,
+    image_width: int,
+    inverse_depth: np.ndarray,
+    winner: np.ndarray,
+) -> None:
+    """Enter the pixels of a batch that are nearer than what was there."""
+    v, u = np.mgrid[: batch.height, : batch.width].reshape(2, -1)
+    edges, t = triangles.edges[batch.triangle], batch.triangle
+    at_first = np.einsum("bij,bj->bi", edges[:, :, :2], batch.first) + edges[:, :, 2]
+    inside = np.ones((len(t), len(u)), bool)
+    inverse_z = np.zeros((len(t), len(u)))
+    for corner in range(3):
+        weight = np.outer(edges[:, corner, 0], u) + np.outer(edges[:, corner, 1], v)
+        weight += at_first[:, corner, None]
+        inside &= weight >= -1e-9
+        inverse_z += weight * triangles.inverse_z[t, corner, None]
+    last = triangles.high[t]
+    inside &= (batch.first[:, :1] + u <= last[:, :1]) & (batch.first[:, 1:] + v <= last[:, 1:])
+    box, cell = np.nonzero(inside)
+    pixel = (batch.first[box, 1] + v[cell]) * image_width + batch.first[box, 0] + u[cell]
+    value = inverse_z[box, cell]
+    np.maximum.at(inverse_depth, pixel, value)
+    nearest = inverse_depth[pixel] == value
+    winner[pixel[nearest]] = t[box[nearest]]
+
+
+def _shade(
+    triangles: _Triangles,
+    meshes_camera: Sequence[Mesh],
+    camera: Camera,
+    inverse_depth: np.ndarray,
+    winner: np.ndarray,
+) -> Rendering:
+    shape = (camera.height, camera.width)
+    pixel = np.flatnonzero(winner != BACKGROUND)
+    t = winner[pixel]
+    depth = np.full(winner.shape, np.inf, np.float32)
+    depth[pixel] = 1 / inverse_depth[pixel]
+    ids = np.full(winner.shape, BACKGROUND, np.int32)
+    ids[pixel] = triangles.mesh[t]
+    v, u = np.divmod(pixel, camera.width)
+    weights = np.einsum("pij,pj->pi", triangles.edges[t], np.column_stack([u, v, np.ones(len(u))]))
+    weights *= triangles.inverse_z[t] * depth[pixel, None]
+    normals = np.zeros((len(winner), 3), np.float32)
+    for index, mesh in enumerate(meshes_camera):
+        mine = triangles.mesh[t] == index
+        corners = vertex_normals(mesh)[mesh.faces[triangles.face[t[mine]]]]
+        normals[pixel[mine]] = _unit(np.einsum("pi,pij->pj", weights[mine], corners))
+    return Rendering(depth.reshape(shape), ids.reshape(shape), normals.reshape(*shape, 3))
+
+
+def scaled_camera(camera: Camera, width: int, height: int) -> Camera:
+    """The camera of the same picture at another size; pixel centres have integer coordinates."""
+    scale = np.array([width / camera.width, height / camera.height])
+    k = camera.k.copy()
+    k[:2] *= scale[:, None]
+    k[:2, 2] += 0.5 * scale - 0.5
+    return Camera(width, height, k)
+
+
+def vertex_normals(mesh: Mesh) -> np.ndarray:
+    """(V, 3) float64 unit normals of the vertices, faces weighted by their areas."""
+    a, b, c = (mesh.vertices[mesh.faces[:, i]].astype(np.float64) for i in range(3))
+    area = np.cross(b - a, c - a)
+    total = np.zeros((len(mesh.vertices), 3))
+    for axis in range(3):
+        for corner in range(3):
+            total[:, axis] += np.bincount(
+                mesh.faces[:, corner], area[:, axis], minlength=len(mesh.vertices)
+            )
+    return _unit(total)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

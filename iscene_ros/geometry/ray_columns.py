@@ -1,0 +1,215 @@
+"""Bodies cut into columns along an axis: where each column enters and leaves them.
+
+Two bodies that touch, overlap, or face each other are neighbours in some column. All columns of all
+bodies are found and compared at once, so that the time grows with their surfaces, not with pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from iscene_ros.geometry.bodies import Body
+
+# Columns never run exactly through an edge of an axis-aligned box.
+OFFSET = np.array([0.12345, 0.37193, 0.25311])
+
+# Column coordinates are packed into one integer.
+BITS = 20
+HALF = 1 << (BITS - 1)
+
+# Triangles are cut into column candidates in batches of about this many.
+BATCH = 2_000_000
+
+# A normal with a smaller share along the axis counts as having this one: a wall seen edge-on.
+STEEPEST = 0.05
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """I parts of columns that lie inside of a body.
+
+    Attributes:
+        body: (I,) int64 index of the body.
+        cell: (I,) int64 column.
+        low, high: (I,) float64 coordinates along the axis [m].
+        normal_low, normal_high: (I, 3) float32 outward unit normals where it enters and leaves.
+    """
+
+    body: np.ndarray
+    cell: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    normal_low: np.ndarray
+    normal_high: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence[Intervals]) -> Intervals:
+        """All of them."""
+        names = ("body", "cell", "low", "high", "normal_low", "normal_high")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
+class Triangles:
+    """All triangles of some bodies.
+
+    Attributes:
+        corners: (T, 3, 3) float64 [m]; body: (T,) int64 index; normals: (T, 3) float32 unit.
+    """
+
+    corners: np.ndarray
+    body: np.ndarray
+    normals: np.ndarray
+
+    @classmethod
+    def of(cls, bodies: Sequence[Body]) -> Triangles:
+        """Those of the bodies, one after the other."""
+        corners = [body.vertices[body.faces] for body in bodies]
+        index = np.repeat(np.arange(len(bodies)), [len(c) for c in corners])
+        joined = np.concatenate([*corners, np.zeros((0, 3, 3))])
+        (ax, ay, az), (bx, by, bz) = ((joined[:, i] - joined[:, 0]).T for i in (1, 2))
+        normal = np.column_stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+        length = np.sqrt(np.einsum("ti,ti->t", normal, normal))[:, None]
+        return cls(joined, index, (normal / np.maximum(length, 1e-30)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class ColumnGrid:
+    """Columns along one of the axes x, y, z.
+
+    Attributes:
+        axis: 0, 1 or 2.
+        spacing: between neighbouring columns [m].
+    """
+
+    axis: int
+    spacing: float
+
+    @property
+    def across(self) -> tuple[int, int]:
+        """The two other axes, such that (across, axis) is right-handed."""
+        return (self.axis + 1) % 3, (self.axis + 2) % 3
+
+    def positions(self, cells: np.ndarray) -> np.ndarray:
+        """(M, 2) coordinates of columns along the two other axes [m]."""
+        first, second = (cells >> BITS) - HALF, (cells & ((1 << BITS) - 1)) - HALF
+        offset = OFFSET[list(self.across)]
+        return (np.column_stack([first, second]) + offset) * self.spacing
+
+    def points(self, cells: np.ndarray, along: np.ndarray) -> np.ndarray:
+        """(M, 3) points in columns at coordinates along the axis [m]."""
+        points = np.empty((len(cells), 3))
+        points[:, list(self.across)] = self.positions(cells)
+        points[:, self.axis] = along
+        return points
+
+    def intervals(self, triangles: Triangles) -> Intervals:
+        """Where the columns lie inside the bodies."""
+        return _paired(self._crossings(triangles))
+
+    def _crossings(self, triangles: Triangles) -> _Crossings:
+        corners, normals = triangles.corners, triangles.normals
+        u, v = self.across
+        offset = OFFSET[[u, v]]
+        plane = corners[:, :, [u, v]] / self.spacing - offset
+        along = corners[:, :, self.axis]
+        a, b, c = plane[:, 0], plane[:, 1], plane[:, 2]
+        first = np.ceil(np.minimum(np.minimum(a, b), c)).astype(np.int64)
+        count = np.floor(np.maximum(np.maximum(a, b), c)).astype(np.int64) - first + 1
+        candidates = np.maximum(count[:, 0], 0) * np.maximum(count[:, 1], 0)
+        kept = np.flatnonzero((candidates > 0) & (np.abs(normals[:, self.axis]) > 1e-6))
+        parts = []
+        for batch in _batches(kept, candidates):
+            parts.append(_cut(plane, along, first, count, candidates, batch))
+        if not parts:
+            parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+        triangle, cell, where = (np.concatenate(column) for column in zip(*parts, strict=True))
+        enters = normals[triangle, self.axis] < 0
+        return _Crossings(triangles.body[triangle], cell, where, enters, normals[triangle])
+
+
+@dataclass(frozen=True)
+class _Crossings:
+    """Where columns cross triangles."""
+
+    body: np.ndarray
+    cell: np.ndarray
+    along: np.ndarray
+    enters: np.ndarray
+    normal: np.ndarray
+
+
+def _batches(kept: np.ndarray, candidates: np.ndarray) -> list[np.ndarray]:
+    if not len(kept):
+        return []
+    total = np.cumsum(candidates[kept])
+    return [part for part in np.split(kept, np.searchsorted(total, _cuts(total[-1]))) if len(part)]
+
+
+def _cuts(total: int) -> np.ndarray:
+    return np.arange(BATCH, total, BATCH)
+
+
+def _cut(
+    plane: np.ndarray,
+    along: np.ndarray,
+    first: np.ndarray,
+    count: np.ndarray,
+    candidates: np.ndarray,
+    batch: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Triangle, column and coordinate along the axis of each crossing of a batch of triangles."""
+    triangle = np.repeat(batch, candidates[batch])
+    start = np.repeat(np.cumsum(candidates[batch]) - candidates[batch], candidates[batch])
+    number = np.arange(len(triangle)) - start
+    width = count[triangle, 1]
+    i = first[triangle, 0] + number // width
+    j = first[triangle, 1] + number % width
+    a, b, c = plane[batch, 0], plane[batch, 1], plane[batch, 2]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    repeats = candidates[batch]
+    scale = 1.0 / np.where(np.abs(area) < 1e-12, np.inf, area)
+    weights = []
+    for p, q in ((b, c), (c, a)):
+        # The share of the opposite corner is linear in the column's coordinates.
+        du, dv = -(q[:, 1] - p[:, 1]) * scale, (q[:, 0] - p[:, 0]) * scale
+        constant = -(du * p[:, 0] + dv * p[:, 1])
+        weights.append(
+            np.repeat(du, repeats) * i + np.repeat(dv, repeats) * j + np.repeat(constant, repeats)
+        )
+    wa, wb = weights
+    inside = (wa >= 0) & (wb >= 0) & (wa + wb <= 1) & (np.repeat(scale, repeats) != 0)
+    triangle, wa, wb = triangle[inside], wa[inside], wb[inside]
+    za, zb, zc = along[triangle].T
+    where = zc + wa * (za - zc) + wb * (zb - zc)
+    return triangle, ((i[inside] + HALF) << BITS) | (j[inside] + HALF), where
+
+
+def _paired(crossings: _Crossings) -> Intervals:
+    """From crossings to intervals: inside is where more shells were entered than left.
+
+    A column through an open mesh has no inside; it counts from its first to its last crossing.
+    """
+    order = np.lexsort((crossings.along, crossings.cell, crossings.body))
+    body, cell, along = crossings.body[order], crossings.cell[order], crossings.along[order]
+    step = np.where(crossings.enters[order], 1, -1)
+    new = np.ones(len(order), bool)
+    new[1:] = (body[1:] != body[:-1]) | (cell[1:] != cell[:-1])
+    first = np.flatnonzero(new)
+    group = np.cumsum(new) - 1
+    depth = np.cumsum(step)
+    depth -= (depth[first] - step[first])[group]
+    last = np.append(first[1:], len(order))[: len(first)] - 1
+    broken = np.zeros(len(first), bool)
+    np.logical_or.at(broken, group, depth < 0)
+    broken |= depth[last] != 0
+    begins = ((depth == 1) & (step == 1) & ~broken[group]) | (new & broken[group])
+    is_last = np.zeros(len(order), bool)
+    is_last[last] = True
+    ends = ((depth == 0) & (step == -1) & ~broken[group]) | (is_last & broken[group])
+    begin, end = np.flatnonzero(begins), np.flatnonzero(ends)
+    normal = crossings.normal[order]
+    return Intervals(body[begin], cell[begin], along[begin], along[end], normal[begin], normal[end])

@@ -1,0 +1,78 @@
+"""Everything that relations are read from: bodies and surroundings, cut into columns once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from iscene_ros.geometry.bodies import Body
+from iscene_ros.geometry.contact_patches import Patch, bearing_patches, sideways_patches
+from iscene_ros.geometry.environment import Environment
+from iscene_ros.geometry.facing_areas import Facings, facings
+from iscene_ros.geometry.ray_columns import ColumnGrid, Intervals, Triangles
+
+# Columns of all bodies along all axes together; they lie closer in small scenes.
+COLUMN_BUDGET = 40_000
+CLOSEST_COLUMNS_M = 3e-4
+
+
+@dataclass(frozen=True)
+class SceneGeometry:
+    """Bodies in the upright frame; the environment counts as the body after the last one.
+
+    Attributes:
+        bodies: the completed objects.
+        spacing: of the columns [m].
+        sigmas: (B + 1,) standard deviation of each surface, the environment's last [m].
+        intervals: of all of them along x, y, z.
+    """
+
+    bodies: tuple[Body, ...]
+    spacing: float
+    sigmas: np.ndarray
+    intervals: tuple[Intervals, Intervals, Intervals]
+
+    @property
+    def environment(self) -> int:
+        """The environment's index."""
+        return len(self.bodies)
+
+    @cached_property
+    def facings(self) -> tuple[Facings, Facings, Facings]:
+        """Which bodies face each other along x, y, z."""
+        grids = (ColumnGrid(axis, self.spacing) for axis in range(3))
+        return tuple(facings(g, i) for g, i in zip(grids, self.intervals, strict=True))
+
+    @cached_property
+    def bearing(self) -> list[Patch]:
+        """Patches that could bear load; the upper body rests on the lower one."""
+        return bearing_patches(self.facings[2], self.sigmas)
+
+    @cached_property
+    def sideways(self) -> list[Patch]:
+        """Patches at the sides of bodies."""
+        return sideways_patches(self.facings[:2], self.sigmas)
+
+    def name(self, index: int) -> int:
+        """The id of a body, 0 for the environment."""
+        return 0 if index == self.environment else self.bodies[index].id
+
+
+def measure(bodies: Sequence[Body], environment: Environment) -> SceneGeometry:
+    """Cut bodies and surroundings into columns along all three axes."""
+    sizes = np.array([body.size for body in bodies]).reshape(-1, 3)
+    area = float((sizes * np.roll(sizes, 1, axis=1)).sum())
+    spacing = max(float(np.sqrt(area / COLUMN_BUDGET)), CLOSEST_COLUMNS_M)
+    found = []
+    triangles = Triangles.of(bodies)
+    for axis in range(3):
+        grid = ColumnGrid(axis, spacing)
+        own = grid.intervals(triangles)
+        cells = np.unique(own.cell)
+        around = environment.intervals(grid, cells, len(bodies))
+        found.append(Intervals.joined([own, around]))
+    sigmas = np.array([*(body.sigma for body in bodies), environment.sigma])
+    return SceneGeometry(tuple(bodies), spacing, sigmas, tuple(found))

@@ -1,0 +1,1 @@
+"""Reading of frames and writing of results."""

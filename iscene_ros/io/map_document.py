@@ -1,0 +1,69 @@
+"""The scene.json document of a whole world: what ~/scene_graph says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iscene_ros.core.scene_update import KnownObject, SceneUpdate
+from iscene_ros.core.stamps import SECOND
+from iscene_ros.io.scene_json import mesh_data, to_document
+
+SIGNIFICANT_DIGITS = 6
+SMALLEST_DECIMALS = 9
+# Six digits of seconds since 1970 would be hours.
+_EXACT = frozenset({"stamp", "first_seen", "last_seen", "mesh_data"})
+
+
+def scene_graph_document(update: SceneUpdate, meshes_topic: str, inline: bool) -> dict:
+    """The document of an update, numbers rounded to six digits, stamps exact.
+
+    Objects that the newest frame does not show are in it, too, with `visible` false.
+
+    Args:
+        update: the world.
+        meshes_topic: full name of the topic of the meshes, to which each `mesh` refers.
+        inline: whether each object contains its mesh (`mesh_data`).
+    """
+    scene = replace(
+        update.scene,
+        frame_id=update.frame_id,
+        stamp=update.stamp_ns / SECOND,
+        objects=tuple(known.item for known in update.objects),
+        skipped=update.skipped,
+        relations=update.relations,
+    )
+    document = to_document(scene)
+    document["objects"] = [
+        _object_entry(entry, known, update, meshes_topic, inline)
+        for entry, known in zip(document["objects"], update.objects, strict=True)
+    ]
+    return {key: _rounded(key, value) for key, value in document.items()}
+
+
+def _object_entry(
+    entry: dict, known: KnownObject, update: SceneUpdate, meshes_topic: str, inline: bool
+) -> dict:
+    """The entry of an object, its name first for those who read it."""
+    mesh = f"topic:{meshes_topic}#{known.name}"
+    named = {"id": known.id, "name": known.name} | entry | {"mesh": mesh}
+    named |= {
+        "tracker_id": known.tracker_id,
+        "first_seen": known.first_seen_ns / SECOND,
+        "last_seen": known.last_seen_ns / SECOND,
+        "visible": known.id in update.seen,
+    }
+    return named | {"mesh_data": mesh_data(known.item.mesh)} if inline else named
+
+
+def _rounded(key: str, value: object) -> object:
+    """The value of a key with its numbers rounded."""
+    if key in _EXACT:
+        return value
+    if isinstance(value, float):
+        rounded = float(f"{round(value, SMALLEST_DECIMALS):.{SIGNIFICANT_DIGITS}g}")
+        return rounded + 0.0  # no negative zeros
+    if isinstance(value, dict):
+        return {name: _rounded(name, entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_rounded("", entry) for entry in value]
+    return value

@@ -1,0 +1,228 @@
+"""The scene.json document: from a scene, to a scene, checked against the schema of the package."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene import (
+    Mesh,
+    Relation,
+    RelationEvidence,
+    Scene,
+    SceneObject,
+    SkippedObject,
+    Timings,
+)
+
+SCHEMA_VERSION = "1.3"
+SCHEMA_PATH = Path(__file__).with_name("scene.schema.json")
+
+
+def mesh_path(scene_object: SceneObject) -> str:
+    """Where the mesh of an object lies beside scene.json: "meshes/003_mug.ply"."""
+    name = re.sub(r"[^0-9a-z]+", "_", scene_object.label.lower()).strip("_")[:40] or "object"
+    return f"meshes/{scene_object.id:03d}_{name}.ply"
+
+
+def to_document(scene: Scene) -> dict:
+    """The JSON document of a scene, without its meshes."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "frame_id": scene.frame_id,
+        "stamp": float(scene.stamp),
+        "is_metric": bool(scene.is_metric),
+        "gravity": _floats(scene.frame_from_camera[:3, :3] @ scene.gravity_camera),
+        "frame_from_camera": _floats(scene.frame_from_camera),
+        "objects": [_object_entry(scene_object) for scene_object in scene.objects],
+        "skipped": [asdict(skipped) for skipped in scene.skipped],
+        "relations": [_relation_entry(relation) for relation in scene.relations],
+        "model": {"name": scene.model_name, "checksum": scene.model_checksum},
+        "seed": int(scene.seed),
+        "steps": int(scene.steps),
+        "timings": {
+            **{stage: float(seconds) for stage, seconds in asdict(scene.timings).items()},
+            "objects": [float(scene_object.seconds) for scene_object in scene.objects],
+        },
+        "warnings": list(scene.warnings),
+    }
+
+
+def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
+    """The scene of a valid document.
+
+    What only a ROS node knows of its objects (name, tracker_id, first_seen...) is not kept.
+
+    Args:
+        document: of any version of the schema.
+        meshes: by their paths; those that the document contains need not be there.
+
+    Raises:
+        InputError: a mesh is neither given nor in the document.
+    """
+    frame_from_camera = np.array(document["frame_from_camera"], np.float64).reshape(4, 4)
+    timings = dict(document["timings"])
+    seconds = timings.pop("objects")
+    return Scene(
+        frame_id=document["frame_id"],
+        objects=tuple(
+            _object(entry, _mesh(entry, meshes), spent)
+            for entry, spent in zip(document["objects"], seconds, strict=True)
+        ),
+        skipped=tuple(SkippedObject(**entry) for entry in document["skipped"]),
+        frame_from_camera=frame_from_camera,
+        gravity_camera=frame_from_camera[:3, :3].T @ np.array(document["gravity"]),
+        model_name=document["model"]["name"],
+        model_checksum=document["model"]["checksum"],
+        seed=document["seed"],
+        steps=document["steps"],
+        timings=Timings(**timings),
+        stamp=document["stamp"],
+        relations=tuple(_relation(entry) for entry in document["relations"]),
+        warnings=tuple(document["warnings"]),
+        is_metric=document.get("is_metric", True),
+    )
+
+
+def validate(document: object) -> None:
+    """Check a parsed scene.json.
+
+    Raises:
+        InputError: names the first field that does not follow the schema.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    validator = Draft202012Validator(json.loads(SCHEMA_PATH.read_text("utf-8")))
+    error = best_match(validator.iter_errors(document))
+    if error is not None:
+        raise InputError(f"{error.json_path[2:] or 'scene'}: {error.message[:200]}")
+    if len(document["timings"]["objects"]) != len(document["objects"]):
+        raise InputError("timings.objects: expected one number for each of the objects")
+    for index, entry in enumerate(document["objects"]):
+        if "mesh_data" in entry:
+            _check_mesh_data(entry["mesh_data"], f"objects[{index}].mesh_data")
+
+
+def dumps(document: dict) -> str:
+    """JSON text, indented; lists of numbers and relations on one line each."""
+    return _text(document, "") + "\n"
+
+
+def _text(value: object, indent: str) -> str:
+    """As json.dumps with an indent, which cannot leave lists on one line and is slow with them."""
+    deeper = indent + "  "
+    if isinstance(value, dict) and value and "predicate" not in value:
+        entries = [f"{_text(key, '')}: {_text(entry, deeper)}" for key, entry in value.items()]
+        return f"{{\n{deeper}" + f",\n{deeper}".join(entries) + f"\n{indent}}}"
+    if isinstance(value, list) and value and not isinstance(value[0], (int, float)):
+        entries = [_text(entry, deeper) for entry in value]
+        return f"[\n{deeper}" + f",\n{deeper}".join(entries) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _relation_entry(relation: Relation) -> dict:
+    entry = {
+        "subject": int(relation.subject),
+        "predicate": str(relation.predicate),
+        "object": int(relation.object),
+        "confidence": float(relation.confidence),
+    }
+    if relation.evidence is None:
+        return entry
+    values = asdict(relation.evidence).items()
+    return entry | {"evidence": {name: _plain(v) for name, v in values if v is not None}}
+
+
+def _plain(value: object) -> object:
+    """Numbers of numpy and tuples as JSON has them."""
+    if isinstance(value, (tuple, np.ndarray)):
+        return _floats(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _relation(entry: dict) -> Relation:
+    evidence = entry.get("evidence")
+    if evidence is not None:
+        vectors = {n: tuple(v) for n, v in evidence.items() if isinstance(v, list)}
+        evidence = RelationEvidence(**(evidence | vectors))
+    ends = entry["subject"], entry["predicate"], entry["object"]
+    return Relation(*ends, entry["confidence"], evidence)
+
+
+def _object_entry(scene_object: SceneObject) -> dict:
+    residual = float(scene_object.depth_residual)
+    entry = {
+        "id": int(scene_object.id),
+        "label": scene_object.label,
+        "score": float(scene_object.score),
+        "mesh": mesh_path(scene_object),
+        "pose": _floats(scene_object.frame_from_object),
+        "size": _floats(scene_object.size),
+        "observed_fraction": float(scene_object.observed_fraction),
+        "confidence": float(scene_object.confidence),
+        "depth_residual_m": residual if math.isfinite(residual) else None,
+        "color": [int(channel) for channel in scene_object.color],
+    }
+    if scene_object.uncertainty is not None:
+        entry["uncertainty_m"] = float(scene_object.uncertainty)
+    return entry
+
+
+def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
+    residual = entry["depth_residual_m"]
+    return SceneObject(
+        id=entry["id"],
+        label=entry["label"],
+        score=entry["score"],
+        mesh=mesh,
+        frame_from_object=np.array(entry["pose"], np.float64).reshape(4, 4),
+        size=np.array(entry["size"], np.float64),
+        observed_fraction=entry["observed_fraction"],
+        confidence=entry["confidence"],
+        depth_residual=math.nan if residual is None else residual,
+        seconds=seconds,
+        color=np.array(entry["color"], np.uint8),
+        uncertainty=entry.get("uncertainty_m"),
+    )
+
+
+def mesh_data(mesh: Mesh) -> dict:
+    """A mesh as part of a document, its corners rounded to 0.1 mm."""
+    rounded = mesh.vertices.astype(np.float64).round(4) + 0.0  # no negative zeros
+    return {"vertices": rounded.ravel().tolist(), "faces": mesh.faces.ravel().tolist()}
+
+
+def _mesh(entry: dict, meshes: Mapping[str, Mesh]) -> Mesh:
+    if "mesh_data" in entry:
+        data = entry["mesh_data"]
+        return Mesh(
+            np.array(data["vertices"], np.float32).reshape(-1, 3),
+            np.array(data["faces"], np.int32).reshape(-1, 3),
+        )
+    if entry["mesh"] not in meshes:
+        raise InputError(
+            f"object {entry['id']}: its mesh is {entry['mesh']} and not in the document; "
+            "set inline_meshes or call ~/save_scene to get it"
+        )
+    return meshes[entry["mesh"]]
+
+
+def _check_mesh_data(data: dict, name: str) -> None:
+    for part in ("vertices", "faces"):
+        if len(data[part]) % 3:
+            raise InputError(f"{name}.{part}: {len(data[part])} numbers, expected threes")
+    corners = len(data["vertices"]) // 3
+    if max(data["faces"], default=-1) >= corners:
+        raise InputError(f"{name}.faces: {max(data['faces'])} names none of the {corners} corners")
+
+
+def _floats(array: np.ndarray) -> list[float]:
+    return [float(value) for value in np.asarray(array).ravel()]

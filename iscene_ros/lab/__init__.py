@@ -1,0 +1,1 @@
+"""Synthetic data, training, evaluation and benchmarks; not needed on a robot."""

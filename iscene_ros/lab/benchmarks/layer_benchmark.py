@@ -1,0 +1,217 @@
+"""How long the layer around the model takes: messages in, the world, messages out, publishing.
+
+With ROS sourced, messages are rclpy's and leave through its publishers, each heard by a subscriber
+of another context; without ROS they are those of rosbags and end as CDR bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import trimesh
+
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Mesh, Scene, SceneObject, Timings
+from iscene_ros.core.stamps import SECOND
+from iscene_ros.io.demo_frame import DemoFrame
+from iscene_ros.lab.benchmarks.table_scene import table_scene
+from iscene_ros.ros.demo_messages import frame_messages
+from iscene_ros.ros.encoder import Encoder
+from iscene_ros.ros.message_decoder import Intake
+from iscene_ros.ros.messages import MessageTypes, RclpyTypes, RosbagsTypes
+from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, OVERLAY
+from iscene_ros.session.session import SceneSession
+from iscene_ros.session.settings import Settings
+from iscene_ros.viz.colors import instance_color
+
+STAGES = ("messages in", "world", "messages out", "publishing")
+START_NS = 1_700_000_000 * SECOND
+PERIOD_NS = SECOND // 30
+Publish = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """Times of many frames.
+
+    Attributes:
+        objects, faces: of the scene, faces an object.
+        through: "rclpy" or "rosbags".
+        overlay: whether ~/overlay was made, too.
+        seconds: (stage name, (F,) float64 [s]).
+    """
+
+    objects: int
+    faces: int
+    through: str
+    overlay: bool
+    seconds: tuple[tuple[str, np.ndarray], ...]
+
+    @property
+    def layer(self) -> np.ndarray:
+        """(F,) messages in, out and publishing of each frame [s]; the world is not the layer's."""
+        return np.sum([times for stage, times in self.seconds if stage != "world"], axis=0)
+
+
+class KnownScene:
+    """A completer that knows the answer: spheres of many faces."""
+
+    def __init__(self, faces: int) -> None:
+        # A sphere of n x n segments has 4 n (n - 1) triangles.
+        segments = max(4, round(0.5 * faces**0.5))
+        sphere = trimesh.creation.uv_sphere(radius=0.05, count=[segments, segments])
+        self.mesh = Mesh(sphere.vertices.astype(np.float32), sphere.faces.astype(np.int32))
+        self.observed = np.arange(len(sphere.vertices)) % 2 == 0
+
+    def complete(self, observation: Observation, steps: int | None, seed: int, faces: int) -> Scene:
+        """One sphere an instance, in rows."""
+        objects = tuple(
+            self._object(observation, row) for row in range(len(observation.instance_ids))
+        )
+        return Scene(
+            *("world", objects, (), observation.world_from_camera, observation.gravity_camera),
+            *("known", "0" * 64, seed, 1, Timings()),
+        )
+
+    def _object(self, observation: Observation, row: int) -> SceneObject:
+        pose = np.eye(4)
+        pose[:3, 3] = [0.15 * (row % 5), 0.15 * (row // 5), 0.05]
+        number = observation.instance_ids[row]
+        return SceneObject(
+            *(number, observation.labels[row], 1.0, self.mesh, pose, np.full(3, 0.1)),
+            *(0.5, 0.8, 0.001, 0.0, instance_color(number), self.observed),
+        )
+
+
+def measure_layer(
+    objects: int = 10, faces: int = 5000, frames: int = 60, overlay: bool = False
+) -> LayerTimes:
+    """Send a table scene of 640 x 480 through the layer again and again.
+
+    Args:
+        objects: 1 to 20.
+        faces: triangles an object, about.
+        frames: how many are timed, after three to warm up.
+        overlay: also draw ~/overlay, which is made only where somebody listens.
+    """
+    with _transport() as (types, publish, through):
+        layer = _Layer(types, publish, objects, faces, overlay)
+        seconds: dict[str, list[float]] = defaultdict(list)
+        for number in range(frames + 3):
+            for stage, spent in layer.frame(number).items():
+                seconds[stage].append(spent)
+    times = tuple((stage, np.array(seconds[stage][3:])) for stage in STAGES)
+    return LayerTimes(objects, layer.faces, through, overlay, times)
+
+
+class _Layer:
+    def __init__(
+        self, types: MessageTypes, publish: Publish, objects: int, faces: int, overlay: bool
+    ) -> None:
+        self._types, self._publish = types, publish
+        # Relations are the world's; they have a measure of their own.
+        settings = Settings(model="known", faces=faces, relations=False)
+        completer = KnownScene(faces)
+        self.faces = len(completer.mesh.faces)
+        self._session = SceneSession(settings, completer)
+        self._intake = Intake(settings, lambda reason, line: None)
+        self._encoder = Encoder(types, settings, "/iscene/meshes")
+        self._frame = _with_colours(table_scene(objects).observation)
+        left_out = (DIAGNOSTICS,) if overlay else (DIAGNOSTICS, OVERLAY)
+        self._topics = [topic.name for topic in OUTPUTS if topic.name not in left_out]
+
+    def frame(self, number: int) -> dict[str, float]:
+        """Seconds by stage of one frame."""
+        stamp = START_NS + number * PERIOD_NS
+        messages = frame_messages(self._types, self._frame, stamp)
+        raw = [
+            (m.topic.strip("/"), m.type_name, self._types.serialize(m.type_name, m.message))
+            for m in messages
+            if m.topic != "detections"
+        ]
+        started = time.perf_counter()
+        for key, type_name, data in raw:
+            for item in self._intake.decode(key, self._types.deserialize(type_name, data)):
+                self._session.add(item, stamp)
+        self._session.poll(stamp)
+        frame = self._session.take(stamp)
+        received = time.perf_counter()
+        update = self._session.complete(frame, stamp)
+        changed = time.perf_counter()
+        made = [(name, self._encoder.encode(name, update)) for name in self._topics]
+        encoded = time.perf_counter()
+        for name, message in made:
+            self._publish(name, message)
+        published = time.perf_counter()
+        ends = (received, changed, encoded, published)
+        return dict(zip(STAGES, np.diff((started, *ends)).tolist(), strict=True))
+
+
+def _with_colours(observation: Observation) -> DemoFrame:
+    height, width = observation.depth.shape
+    rgb = np.full((height, width, 3), 128, np.uint8)
+    labels_image = np.zeros((height, width), np.uint8)
+    for number, mask in zip(observation.instance_ids, observation.masks, strict=True):
+        labels_image[mask] = number
+    pose = observation.world_from_camera
+    return DemoFrame(replace(observation, rgb=rgb), labels_image, pose)
+
+
+@contextmanager
+def _transport() -> Iterator[tuple[MessageTypes, Publish, str]]:
+    """Whose messages, how one is published, and a name for it."""
+    if find_spec("rclpy") is None:
+        types = RosbagsTypes()
+        names = {topic.name: topic.type_name for topic in OUTPUTS}
+
+        def serialize(name: str, message: Any) -> None:
+            if not isinstance(message, bytes):
+                types.serialize(names[name], message)
+
+        yield types, serialize, "rosbags"
+        return
+    with _publishers() as publishers:
+        yield RclpyTypes(), lambda name, m: publishers[name].publish(m), "rclpy"
+
+
+@contextmanager
+def _publishers() -> Iterator[dict[str, Any]]:
+    import rclpy
+
+    from iscene_ros.ros.publishers import reliable_qos
+
+    types, context = RclpyTypes(), rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("layer_benchmark", context=context)
+    try:
+        yield {
+            topic.name: node.create_publisher(
+                types.message_class(topic.type_name), topic.name, reliable_qos(topic.latched)
+            )
+            for topic in OUTPUTS
+        }
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def layer_table(measured: Sequence[LayerTimes]) -> list[list[str]]:
+    """Headings and rows: p50 and p95 of each stage and of the layer [ms]."""
+    headings = ["objects", "faces", "through", "overlay", "quantile"]
+    rows = [[*headings, *(f"{stage} [ms]" for stage in STAGES), "layer [ms]"]]
+    for one in measured:
+        for percent in (50, 95):
+            values = [*(times for _, times in one.seconds), one.layer]
+            cells = [f"{1000 * np.percentile(times, percent):.1f}" for times in values]
+            overlay = "yes" if one.overlay else "no"
+            rows.append(
+                [str(one.objects), str(one.faces), one.through, overlay, f"p{percent}", *cells]
+            )
+    return rows

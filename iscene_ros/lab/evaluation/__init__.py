@@ -1,0 +1,1 @@
+"""Evaluation of completions, relations and registration against exact truth."""

@@ -1,0 +1,208 @@
+"""How close a completed mesh comes to the truth.
+
+IoU: shared over joint volume, counted at the voxel centres of one grid over both bodies.
+Chamfer distance: a = mean distance of points on the prediction to the true surface, b = mean
+distance of points on the truth to the predicted surface, (a + b) / 2.
+F-score at t: harmonic mean of precision (points on the prediction within t of the true surface)
+and recall (points on the truth within t of the predicted surface).
+Points are spread evenly by area; distances are to surfaces, not to other points, so that equal
+bodies have Chamfer distance 0 and F-score 1 whatever their size.
+Box IoU: shared over joint volume of the axis-aligned bounding boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.surface_distance import ANCHORS, Surface, sample_surface
+from iscene_ros.lab.evaluation.occupancy import Grid, Occupancy, mesh_occupancy
+
+SAMPLES = 10_000
+OBJECT_RESOLUTION = 64
+SCENE_RESOLUTION = 160
+THRESHOLDS_M = (0.005, 0.01)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One body or one scene against its truth; a missing prediction scores 0, its chamfer is NaN.
+
+    Attributes:
+        iou, box_iou: in [0, 1].
+        chamfer: [m].
+        f_5mm, f_10mm: F-scores in [0, 1].
+    """
+
+    iou: float = 0.0
+    box_iou: float = 0.0
+    chamfer: float = float("nan")
+    f_5mm: float = 0.0
+    f_10mm: float = 0.0
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there was no prediction."""
+        return bool(np.isnan(self.chamfer))
+
+
+@dataclass(frozen=True)
+class SceneScore:
+    """A scene's objects one by one, and all of them as one body."""
+
+    objects: tuple[Score, ...]
+    whole: Score
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over several scores; the chamfer [m] over those that are not missing."""
+
+    count: int
+    missing: int
+    mean: Score
+
+
+@dataclass(frozen=True)
+class Body:
+    """What metrics ask of a prediction or a truth.
+
+    Attributes:
+        mesh: its closed surface [m].
+        occupancy: which grid points lie inside; by default those inside the mesh.
+    """
+
+    mesh: Mesh
+    occupancy: Occupancy | None = None
+
+    def inside(self, grid: Grid) -> np.ndarray:
+        """(X, Y, Z) bool."""
+        return (self.occupancy or mesh_occupancy(self.mesh))(grid)
+
+    @cached_property
+    def lower(self) -> np.ndarray:
+        """(3,) corner of the bounding box [m]."""
+        return self.mesh.vertices.min(axis=0).astype(np.float64)
+
+    @cached_property
+    def upper(self) -> np.ndarray:
+        """(3,) corner of the bounding box [m]."""
+        return self.mesh.vertices.max(axis=0).astype(np.float64)
+
+    @cached_property
+    def surface(self) -> Surface:
+        """The surface, indexed for distances."""
+        return Surface(self.mesh)
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """(N, 3) points spread evenly over the surface [m]."""
+        return sample_surface(self.mesh, SAMPLES)
+
+
+def score_object(predicted: Body | None, truth: Body) -> Score:
+    """One predicted body against the truth."""
+    if predicted is None:
+        return Score()
+    to_truth = truth.surface.distance(predicted.samples)
+    to_predicted = predicted.surface.distance(truth.samples)
+    return Score(
+        iou=body_iou([predicted], [truth], OBJECT_RESOLUTION),
+        box_iou=box_iou(predicted, truth),
+        chamfer=0.5 * float(to_truth.mean() + to_predicted.mean()),
+        f_5mm=f_score(to_truth, to_predicted, THRESHOLDS_M[0]),
+        f_10mm=f_score(to_truth, to_predicted, THRESHOLDS_M[1]),
+    )
+
+
+def score_scene(predicted: Sequence[Body | None], truths: Sequence[Body]) -> SceneScore:
+    """Predicted bodies (None = missing) against as many truths, in the same order.
+
+    For the scene as a whole, volumes and surfaces are the unions over its objects; its box IoU is
+    the mean over objects.
+    """
+    objects = tuple(score_object(p, t) for p, t in zip(predicted, truths, strict=True))
+    present = [body for body in predicted if body is not None]
+    if not present:
+        return SceneScore(objects, Score())
+    joined, joined_truth = _joined(present), _joined(truths)
+    to_truth = _scene_surface(joined_truth, len(truths)).distance(joined.samples)
+    to_predicted = _scene_surface(joined, len(present)).distance(joined_truth.samples)
+    whole = Score(
+        iou=body_iou(present, truths, SCENE_RESOLUTION),
+        box_iou=float(np.mean([score.box_iou for score in objects])),
+        chamfer=0.5 * float(to_truth.mean() + to_predicted.mean()),
+        f_5mm=f_score(to_truth, to_predicted, THRESHOLDS_M[0]),
+        f_10mm=f_score(to_truth, to_predicted, THRESHOLDS_M[1]),
+    )
+    return SceneScore(objects, whole)
+
+
+def summary(scores: Iterable[Score]) -> Summary:
+    """The mean of each metric; NaN throughout where there are no scores."""
+    scores = list(scores)
+    if not scores:
+        nan = float("nan")
+        return Summary(0, 0, Score(nan, nan, nan, nan, nan))
+    present = [score.chamfer for score in scores if not score.is_missing]
+    mean = lambda name: float(np.mean([getattr(s, name) for s in scores]))  # noqa: E731
+    return Summary(
+        count=len(scores),
+        missing=len(scores) - len(present),
+        mean=Score(
+            iou=mean("iou"),
+            box_iou=mean("box_iou"),
+            chamfer=float(np.mean(present)) if present else float("nan"),
+            f_5mm=mean("f_5mm"),
+            f_10mm=mean("f_10mm"),
+        ),
+    )
+
+
+def body_iou(predicted: Sequence[Body], truths: Sequence[Body], resolution: int) -> float:
+    """Shared over joint volume of two unions of bodies."""
+    bodies = [*predicted, *truths]
+    lower = np.min([body.lower for body in bodies], axis=0)
+    upper = np.max([body.upper for body in bodies], axis=0)
+    grid = Grid.around(lower, upper, resolution)
+    first, second = _union(predicted, grid), _union(truths, grid)
+    joint = np.count_nonzero(first | second)
+    return float(np.count_nonzero(first & second) / joint) if joint else 0.0
+
+
+def box_iou(first: Body, second: Body) -> float:
+    """Shared over joint volume of two axis-aligned bounding boxes."""
+    overlap = np.minimum(first.upper, second.upper) - np.maximum(first.lower, second.lower)
+    shared = np.prod(np.maximum(overlap, 0))
+    joint = np.prod(first.upper - first.lower) + np.prod(second.upper - second.lower) - shared
+    return float(shared / joint) if joint > 0 else 0.0
+
+
+def f_score(to_truth: np.ndarray, to_predicted: np.ndarray, threshold: float) -> float:
+    """Harmonic mean of precision and recall at a threshold [m]."""
+    precision, recall = np.mean(to_truth <= threshold), np.mean(to_predicted <= threshold)
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _union(bodies: Sequence[Body], grid: Grid) -> np.ndarray:
+    inside = np.zeros(grid.shape, bool)
+    for body in bodies:
+        part, where = grid.part(body.lower, body.upper)
+        if np.prod(part.shape):
+            inside[where] |= body.inside(part)
+    return inside
+
+
+def _joined(bodies: Sequence[Body]) -> Body:
+    offsets = np.cumsum([0] + [len(body.mesh.vertices) for body in bodies[:-1]])
+    vertices = np.concatenate([body.mesh.vertices for body in bodies])
+    faces = [body.mesh.faces + offset for body, offset in zip(bodies, offsets, strict=True)]
+    return Body(Mesh(vertices, np.concatenate(faces)))
+
+
+def _scene_surface(joined: Body, bodies: int) -> Surface:
+    return Surface(joined.mesh, anchors=ANCHORS * bodies)

@@ -1,0 +1,107 @@
+"""Fitting the coefficients of `relations.certainty` to scenes whose relations are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from iscene_ros.core.predicate import SYMMETRIC, Predicate
+from iscene_ros.relations import coefficients as certainty_table
+from iscene_ros.relations.build import Candidates
+from iscene_ros.relations.probability import COMPLETED, KNOWN
+
+# Weight of the penalty that keeps coefficients small where there are few examples.
+PENALTY = 0.3
+
+# With fewer examples of either kind the coefficients stay as they are.
+LEAST_EXAMPLES = 8
+
+Row = tuple[tuple[float, ...], bool]
+
+
+@dataclass
+class Examples:
+    """Candidates and whether they hold, by kind of surface and predicate."""
+
+    rows: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+
+    def add(self, candidates: Candidates, truth: Iterable[tuple[int, Predicate, int]]) -> None:
+        """Candidates of one scene with its true edges by object id."""
+        edges = {(subject, predicate.value, obj) for subject, predicate, obj in truth}
+        name = candidates.geometry.name
+        for predicate, scored in candidates.by_predicate.items():
+            kinds = {KNOWN if c.is_known else COMPLETED for c, _ in scored}
+            if predicate in DEFINED and KNOWN in kinds:
+                continue  # the truth of completed meshes comes from these
+            if predicate in UNFITTED:
+                continue
+            for candidate, _ in scored:
+                pair = name(candidate.subject), name(candidate.object)
+                holds = (pair[0], predicate.value, pair[1]) in edges
+                if predicate in SYMMETRIC:
+                    holds |= (pair[1], predicate.value, pair[0]) in edges
+                kind = KNOWN if candidate.is_known else COMPLETED
+                self.rows.setdefault((kind, predicate.value), []).append(
+                    (candidate.features, holds)
+                )
+
+    def fitted(self) -> dict[str, dict[str, tuple[float, ...]]]:
+        """Coefficients by kind and predicate; the present ones where there are few examples."""
+        table = {kind: dict(found) for kind, found in certainty_table.COEFFICIENTS.items()}
+        for (kind, predicate), rows in self.rows.items():
+            holds = np.array([h for _, h in rows], float)
+            if min(holds.sum(), len(holds) - holds.sum()) >= LEAST_EXAMPLES:
+                table[kind][predicate] = fit_logistic(np.array([f for f, _ in rows]), holds)
+        return table
+
+
+# Predicates that the true meshes define.
+DEFINED = frozenset({Predicate.NEAR, Predicate.LEFT_OF, Predicate.IN_FRONT_OF, Predicate.OCCLUDES})
+
+
+# Copies whose completions look alike are too rare to fit anything.
+UNFITTED = frozenset({Predicate.SAME_SHAPE, Predicate.MIRRORED})
+
+
+def fit_logistic(features: np.ndarray, holds: np.ndarray) -> tuple[float, ...]:
+    """Coefficients (1 + K) of the logistic model of (M, K) features, the constant first."""
+    # What hardly varies gets no large coefficient just because it is scaled up.
+    largest = np.abs(features).max(axis=0)
+    scale = np.maximum(features.std(axis=0), 0.25 * largest) + 1e-9
+    design = np.column_stack([np.ones(len(features)), features / scale])
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        total = design @ w
+        value = np.logaddexp(0, total).sum() - holds @ total + 0.5 * PENALTY * (w[1:] @ w[1:])
+        p = 1 / (1 + np.exp(-np.clip(total, -30, 30)))
+        slope = design.T @ (p - holds)
+        slope[1:] += PENALTY * w[1:]
+        return value, slope
+
+    found = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x
+    return tuple(float(round(v, 4)) for v in (found[0], *(found[1:] / scale)))
+
+
+def write_table(table: dict[str, dict[str, tuple[float, ...]]]) -> Path:
+    """Write the coefficients into the package."""
+    lines = [
+        f'"""{certainty_table.__doc__.strip()}"""',
+        "",
+        "from __future__ import annotations",
+        "",
+    ]
+    lines.append("COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {")
+    for kind, found in table.items():
+        lines.append(f'    "{kind}": {{')
+        for predicate, coefficients in found.items():
+            lines.append(f'        "{predicate}": (')
+            lines += [f"            {value!r}," for value in coefficients]
+            lines.append("        ),")
+        lines.append("    },")
+    path = Path(certainty_table.__file__)
+    path.write_text("\n".join([*lines, "}", ""]), "utf-8")
+    return path

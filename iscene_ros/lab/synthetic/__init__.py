@@ -1,0 +1,1 @@
+"""Synthetic scenes: shapes, arrangements at rest, cameras and depth sensors."""

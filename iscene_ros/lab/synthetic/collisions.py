@@ -1,0 +1,168 @@
+"""Solids at poses in the world, and how far one can move until it touches others [m]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iscene_ros.lab.synthetic.shapes import Solid
+
+CONTACT_GAP = 3e-4
+MAX_PENETRATION = 7e-4
+_EDGE_REACH = 0.012
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedSolid:
+    """A solid at a pose. An environment is only ever tested by the points of others."""
+
+    solid: Solid
+    world_from_object: np.ndarray
+    is_environment: bool = False
+    device: str = "cpu"
+
+    def distance(self, points_world: Tensor) -> Tensor:
+        """Signed distance (M,) of points (M,3) in the world."""
+        if self.is_environment:
+            return self.solid.distance(points_world)
+        return self.solid.distance((points_world - self._translation) @ self._rotation)
+
+    @cached_property
+    def points_world(self) -> Tensor:
+        """Cover of the surface (P,3) in the world."""
+        points = self.solid.contact_points.to(self.device)
+        return points @ self._rotation.T + self._translation
+
+    @cached_property
+    def box_world(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper corner (3,) in the world."""
+        if self.is_environment:
+            infinite = torch.full((3,), 1e3, device=self.device)
+            return -infinite, infinite
+        return self.points_world.amin(0), self.points_world.amax(0)
+
+    def shifted(self, offset: Sequence[float]) -> PlacedSolid:
+        """The same solid moved by an offset (3,) in the world."""
+        pose = self.world_from_object.copy()
+        pose[:3, 3] += np.asarray(offset, float)
+        placed = PlacedSolid(self.solid, pose, device=self.device)
+        step = torch.tensor(np.asarray(offset, np.float32), device=self.device)
+        placed.__dict__["points_world"] = self.points_world + step
+        return placed
+
+    @cached_property
+    def _rotation(self) -> Tensor:
+        rotation = self.world_from_object[:3, :3].astype(np.float32).copy()
+        return torch.from_numpy(rotation).to(self.device)
+
+    @cached_property
+    def _translation(self) -> Tensor:
+        translation = self.world_from_object[:3, 3].astype(np.float32).copy()
+        return torch.from_numpy(translation).to(self.device)
+
+
+def free_path(
+    moving: PlacedSolid, obstacles: Sequence[PlacedSolid], direction: Sequence[float], limit: float
+) -> float:
+    """Distance the solid can move along a unit direction (3,) before it touches; 0 if blocked.
+
+    Conservative advancement of every surface point on its own: each steps by its distance to the
+    obstacle, so none can pass through; the points of the obstacle move the opposite way.
+    """
+    step = torch.tensor(np.asarray(direction, np.float32), device=moving.device)
+    best = limit
+    for obstacle in obstacles:
+        best = _first_contact(moving.points_world, step, obstacle, best)
+        if not obstacle.is_environment:
+            best = _first_contact(obstacle.points_world, -step, moving, best)
+    return best
+
+
+def penetration(
+    moving: PlacedSolid, obstacles: Sequence[PlacedSolid], rng: np.random.Generator
+) -> float:
+    """Largest depth [m] by which surfaces overlap, measured densely around the contacts.
+
+    The cover of a surface is coarse, so that two edges may cross between its points.
+    """
+    deepest = 0.0
+    for obstacle in obstacles:
+        if obstacle.is_environment:
+            deepest = max(deepest, float(-obstacle.distance(moving.points_world).min()))
+        elif _boxes_touch(moving, obstacle):
+            deepest = max(deepest, _depth_near_contacts(moving, obstacle, rng))
+            deepest = max(deepest, _depth_near_contacts(obstacle, moving, rng))
+    return deepest
+
+
+def lifted_out(
+    item: PlacedSolid, obstacles: Sequence[PlacedSolid], rng: np.random.Generator
+) -> PlacedSolid | None:
+    """Raises the object out of overlaps that the coarse points missed; None if they stay."""
+    for _ in range(4):
+        depth = penetration(item, obstacles, rng)
+        if depth < MAX_PENETRATION:
+            return item
+        if depth > 0.01:
+            return None
+        item = item.shifted((0.0, 0.0, depth))
+    return None
+
+
+def _depth_near_contacts(
+    probe: PlacedSolid, target: PlacedSolid, rng: np.random.Generator, count: int = 300
+) -> float:
+    distance = target.distance(probe.points_world)
+    anchors = probe.solid.contact_points.to(probe.device)[distance < _EDGE_REACH]
+    if len(anchors) == 0:
+        return float(-distance.min())
+    chosen = torch.from_numpy(rng.integers(0, len(anchors), count)).to(probe.device)
+    noise = torch.from_numpy(rng.normal(0, 0.5 * _EDGE_REACH, (count, 3)).astype(np.float32))
+    noise = noise.to(probe.device)
+    points = probe.solid.projected(anchors[chosen] + noise)
+    if len(points) == 0:
+        return float(-distance.min())
+    points_world = points @ probe._rotation.T + probe._translation
+    return float(-torch.minimum(target.distance(points_world).min(), distance.min()))
+
+
+def _boxes_touch(one: PlacedSolid, other: PlacedSolid) -> bool:
+    low, high = one.box_world
+    other_low, other_high = other.box_world
+    return bool(((low < other_high) & (other_low < high)).all())
+
+
+def _first_contact(points: Tensor, step: Tensor, target: PlacedSolid, limit: float) -> float:
+    travel, chosen = _box_entry(points, step, target, limit)
+    points = points[chosen]
+    best = limit
+    for _ in range(40):
+        if len(points) == 0:
+            return best
+        distance = target.distance(points + travel[:, None] * step)
+        hit = distance < CONTACT_GAP
+        if bool(hit.any()):
+            best = min(best, float(travel[hit].min()))
+        travel = travel + distance
+        kept = ~hit & (travel < best)
+        points, travel = points[kept], travel[kept]
+    return min(best, float(travel.min())) if len(travel) else best
+
+
+def _box_entry(
+    points: Tensor, step: Tensor, target: PlacedSolid, limit: float
+) -> tuple[Tensor, Tensor]:
+    """Travel (P',) to the box of the target for the points (mask (P,)) that enter it."""
+    low, high = target.box_world
+    # A tiny slope instead of zero keeps the slab test free of 0 * inf.
+    slope = torch.where(step.abs() < 1e-6, torch.full_like(step, 1e-6), step)
+    one, two = (low - 1e-3 - points) / slope, (high + 1e-3 - points) / slope
+    entry = torch.minimum(one, two).amax(1).clamp_min(0.0)
+    leave = torch.maximum(one, two).amin(1)
+    chosen = (entry <= leave) & (entry < limit)
+    return entry[chosen], chosen

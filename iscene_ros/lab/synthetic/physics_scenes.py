@@ -1,0 +1,203 @@
+"""Scenes put to rest by a physics engine (mujoco), whose contacts are the truth of relations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from iscene_ros.core.scene import Mesh
+from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape
+from iscene_ros.lab.synthetic.simulation import PhysicsBody, PhysicsContact, settle
+
+Box = tuple[np.ndarray, np.ndarray]
+
+# Objects further from the middle than this have left the scene [m].
+REACH_M = 0.6
+
+
+class Arrangement(str, Enum):
+    """How the objects of a scene are brought in."""
+
+    SPREAD = "spread"
+    PILE = "pile"
+    STACK = "stack"
+    CONTAINER = "container"
+    BIN = "bin"
+    CORNER = "corner"
+
+
+@dataclass(frozen=True)
+class PhysicsScene:
+    """Objects at rest in the world, z up.
+
+    Attributes:
+        shapes: one for each object.
+        shape_ids: objects with the same number are copies of each other.
+        world_from_object: (N, 4, 4) float64.
+        boxes: the environment: lower and upper corners (3,) of boxes [m].
+        contacts: between objects, and with the environment, which is -1.
+        arrangement: how it was made.
+    """
+
+    shapes: tuple[PhysicsShape, ...]
+    shape_ids: tuple[int, ...]
+    world_from_object: np.ndarray
+    boxes: tuple[Box, ...]
+    contacts: tuple[PhysicsContact, ...]
+    arrangement: Arrangement
+
+    def pieces_world(self, index: int) -> list[Mesh]:
+        """The convex pieces of an object at its pose."""
+        pose = self.world_from_object[index]
+        return [piece.transformed(pose) for piece in self.shapes[index].pieces]
+
+
+def physics_scenes(
+    pool: list[PhysicsShape], count: int, seed: int, most: int = 7
+) -> Iterator[PhysicsScene]:
+    """So many random scenes at rest of 2 to `most` objects from a pool of shapes."""
+    made, number = 0, 0
+    while made < count:
+        rng = np.random.default_rng([seed, number])
+        number += 1
+        scene = random_physics_scene(rng, pool, most)
+        if scene is not None:
+            made += 1
+            yield scene
+
+
+def random_physics_scene(
+    rng: np.random.Generator, pool: list[PhysicsShape], most: int = 7
+) -> PhysicsScene | None:
+    """Drop random shapes and let them come to rest; None where some do not, or too few stay."""
+    arrangement = list(Arrangement)[int(rng.integers(len(Arrangement)))]
+    chosen = _chosen(rng, pool, arrangement, int(rng.integers(2, most + 1)))
+    if arrangement is Arrangement.STACK:
+        chosen.sort(key=lambda pair: -np.prod(np.ptp(pair[0].mesh.vertices, axis=0)[:2]))
+    shapes = [shape for shape, _ in chosen]
+    boxes = _environment(rng, arrangement)
+    poses = _dropped(rng, shapes, arrangement)
+    bodies = [PhysicsBody(s.pieces, pose) for s, pose in zip(shapes, poses, strict=True)]
+    rest = settle(bodies, boxes)
+    if rest is None:
+        return None
+    stays = np.linalg.norm(rest.world_from_body[:, :2, 3], axis=1) < REACH_M
+    stays &= rest.world_from_body[:, 2, 3] > -0.02
+    if stays.sum() < 2:
+        return None
+    number = np.cumsum(stays) - 1
+    contacts = tuple(
+        contact.renumbered(int(number[contact.one]), _other(contact.other, number))
+        for contact in rest.contacts
+        if stays[contact.one] and (contact.other < 0 or stays[contact.other])
+    )
+    kept = np.flatnonzero(stays)
+    return PhysicsScene(
+        shapes=tuple(shapes[i] for i in kept),
+        shape_ids=tuple(chosen[i][1] for i in kept),
+        world_from_object=rest.world_from_body[kept],
+        boxes=boxes,
+        contacts=contacts,
+        arrangement=arrangement,
+    )
+
+
+def _other(index: int, number: np.ndarray) -> int:
+    return index if index < 0 else int(number[index])
+
+
+def _chosen(
+    rng: np.random.Generator, pool: list[PhysicsShape], arrangement: Arrangement, count: int
+) -> list[tuple[PhysicsShape, int]]:
+    """Shapes and which of them are copies; containers come first and are large enough."""
+    picked: list[tuple[PhysicsShape, int]] = []
+    containers = [shape for shape in pool if shape.is_container]
+    if arrangement is Arrangement.CONTAINER and containers:
+        container = containers[int(rng.integers(len(containers)))]
+        width = float(np.ptp(container.mesh.vertices, axis=0)[:2].min())
+        picked.append((container.scaled(max(1.0, rng.uniform(0.11, 0.2) / width)), 0))
+        room = 0.6 * float(np.ptp(picked[0][0].mesh.vertices, axis=0)[:2].min())
+        for number in range(min(count, 4)):
+            shape = pool[int(rng.integers(len(pool)))]
+            size = float(np.ptp(shape.mesh.vertices, axis=0).max())
+            factor = min(1.0, room * rng.uniform(0.5, 1.2) / size)
+            picked.append((shape.scaled(factor), number + 1))
+        return picked
+    while len(picked) < count:
+        if picked and rng.random() < 0.15:
+            picked.append(picked[int(rng.integers(len(picked)))])
+        else:
+            shape = pool[int(rng.integers(len(pool)))]
+            picked.append((shape.scaled(rng.uniform(0.8, 1.2)), len(picked)))
+    return picked
+
+
+def _environment(rng: np.random.Generator, arrangement: Arrangement) -> tuple[Box, ...]:
+    half = rng.uniform(0.5, 0.8, 2)
+    boxes = [_box((-half[0], -half[1], -0.05), (half[0], half[1], 0.0))]
+    if arrangement is Arrangement.BIN:
+        x, y = rng.uniform(0.13, 0.22, 2)
+        wall, height = rng.uniform(0.004, 0.015), rng.uniform(0.06, 0.14)
+        boxes += [_box((-x - wall, -y - wall, 0), (-x, y + wall, height))]
+        boxes += [_box((x, -y - wall, 0), (x + wall, y + wall, height))]
+        boxes += [
+            _box((-x, -y - wall, 0), (x, -y, height)),
+            _box((-x, y, 0), (x, y + wall, height)),
+        ]
+    elif arrangement is Arrangement.CORNER:
+        boxes += [_box((-0.12, -0.5, 0.0), (-0.1, 0.5, 0.3))]
+        if rng.random() < 0.5:
+            boxes += [_box((-0.1, 0.1, 0.0), (0.5, 0.12, 0.3))]
+    return tuple(boxes)
+
+
+def _box(low: tuple[float, ...], high: tuple[float, ...]) -> Box:
+    return np.array(low, np.float64), np.array(high, np.float64)
+
+
+def _dropped(
+    rng: np.random.Generator, shapes: list[PhysicsShape], arrangement: Arrangement
+) -> np.ndarray:
+    """(N, 4, 4) poses one above the other, so that each falls onto those before it."""
+    spread = {
+        Arrangement.SPREAD: 0.25,
+        Arrangement.PILE: 0.06,
+        Arrangement.STACK: 0.008,
+        Arrangement.CONTAINER: 0.02,
+        Arrangement.BIN: 0.08,
+        Arrangement.CORNER: 0.07,
+    }[arrangement]
+    poses, floor = [], 0.002
+    for number, shape in enumerate(shapes):
+        pose = np.eye(4)
+        pose[:3, :3] = _orientation(rng, arrangement, number)
+        moved = shape.mesh.transformed(pose).vertices
+        low, high = moved.min(axis=0), moved.max(axis=0)
+        place = rng.normal(0, spread, 2)
+        if arrangement is Arrangement.CONTAINER and number == 0:
+            place = np.zeros(2)
+        if arrangement is Arrangement.CORNER:
+            place = np.maximum(place, (-0.095, -1.0)) + (max(-low[0], 0.0) * 0.7, 0.0)
+            place[1] = min(place[1], 0.09 - high[1])
+            place[0] = max(place[0], -0.098 - low[0])
+        pose[:3, 3] = [*place, floor - low[2]]
+        if arrangement is not Arrangement.SPREAD:
+            floor += float(high[2] - low[2]) + 0.004
+        poses.append(pose)
+    return np.array(poses)
+
+
+def _orientation(rng: np.random.Generator, arrangement: Arrangement, number: int) -> np.ndarray:
+    yaw = Rotation.from_euler("z", rng.uniform(-np.pi, np.pi))
+    upright = arrangement is Arrangement.CONTAINER and number == 0
+    if upright or rng.random() < 0.55:
+        tilt = Rotation.from_euler("xy", np.zeros(2) if upright else rng.normal(0, 0.1, 2))
+    elif rng.random() < 0.5:
+        tilt = Rotation.from_euler("x", np.pi / 2) * Rotation.from_euler("z", rng.uniform(0, 6))
+    else:
+        tilt = Rotation.random(random_state=int(rng.integers(2**31)))
+    return (yaw * tilt).as_matrix()

@@ -1,0 +1,167 @@
+"""Shapes for physics: solids of the families, cut into convex pieces that a simulator can stack.
+
+The pieces are the truth: the simulator collides them, the camera sees them, and relations of true
+meshes are asked of them. How well they approximate the family's solid does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import trimesh
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.frames import Cube
+from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.marching_cubes import mesh_from_distance
+from iscene_ros.lab.synthetic.shape_families import (
+    HELD_OUT_FAMILIES,
+    TRAINING_FAMILIES,
+    random_solid,
+)
+from iscene_ros.lab.synthetic.shapes import Solid
+
+RESOLUTION = 80
+FACES = 3000
+# A mesh that cannot be simplified to this many faces is not worth the time to decompose it.
+MAX_FACES = 8000
+MAX_PIECES = 32
+CONCAVITY = 0.04
+CONTAINERS = ("bowl", "open_bin", "tumbler", "frying_pan", "plate", "mug")
+
+
+@dataclass(frozen=True)
+class PhysicsShape:
+    """One rigid shape.
+
+    Attributes:
+        family: of the solid that it was made from.
+        pieces: convex meshes in the object's frame [m].
+    """
+
+    family: str
+    pieces: tuple[Mesh, ...]
+
+    @property
+    def mesh(self) -> Mesh:
+        """All pieces as one mesh of overlapping closed shells."""
+        return joined(self.pieces)
+
+    @property
+    def is_container(self) -> bool:
+        """Whether something can be put into it."""
+        return self.family in CONTAINERS
+
+    def scaled(self, factor: float) -> PhysicsShape:
+        """The same shape with all lengths multiplied."""
+        pieces = (Mesh(np.float32(factor) * p.vertices, p.faces) for p in self.pieces)
+        return PhysicsShape(self.family, tuple(pieces))
+
+
+def joined(meshes: tuple[Mesh, ...]) -> Mesh:
+    """One mesh of many, nothing merged."""
+    offsets = np.cumsum([0, *(len(m.vertices) for m in meshes[:-1])])
+    faces = [m.faces + offset for m, offset in zip(meshes, offsets, strict=True)]
+    return Mesh(
+        np.concatenate([m.vertices for m in meshes]), np.concatenate(faces).astype(np.int32)
+    )
+
+
+def shape_pool(
+    count: int,
+    held_out: bool,
+    seed: int = 0,
+    cache: Path | None = None,
+    report: Callable[[int], None] | None = None,
+) -> list[PhysicsShape]:
+    """Random shapes, a third of them containers; made once and read from `cache` afterwards.
+
+    Raises:
+        InputError: no decomposition is installed.
+    """
+    if cache is not None and cache.is_file():
+        return _read(cache)
+    families = HELD_OUT_FAMILIES if held_out else TRAINING_FAMILIES
+    hollow = {name: family for name, family in families.items() if name in CONTAINERS}
+    rng = np.random.default_rng([seed, int(held_out)])
+    shapes: list[PhysicsShape] = []
+    while len(shapes) < count:
+        name, solid = random_solid(rng, hollow if len(shapes) % 3 == 2 else families)
+        made = physics_shape(name, solid)
+        if made is not None:
+            shapes.append(made)
+            if report is not None:
+                report(len(shapes))
+    if cache is not None:
+        _write(cache, shapes)
+    return shapes
+
+
+def physics_shape(family: str, solid: Solid) -> PhysicsShape | None:
+    """A solid in convex pieces; None where its mesh is too large."""
+    low, high = (corner.numpy().astype(np.float64) for corner in solid.bounds())
+    cube = Cube(0.5 * (low + high), 1.06 * float((high - low).max()))
+    points = torch.from_numpy(cube.voxel_centers_view(RESOLUTION).reshape(-1, 3)).float()
+    distance = torch.cat([solid.distance(chunk) for chunk in points.split(200_000)])
+    field = distance.numpy().reshape((RESOLUTION,) * 3).astype(np.float32)
+    mesh = mesh_from_distance(field, cube, FACES, upsample=1)
+    if mesh is None or len(mesh.faces) > MAX_FACES:
+        return None
+    return PhysicsShape(family, convex_pieces(mesh))
+
+
+def convex_pieces(mesh: Mesh) -> tuple[Mesh, ...]:
+    """Approximate convex decomposition of a closed mesh by CoACD.
+
+    Raises:
+        InputError: coacd is not installed.
+    """
+    try:
+        import coacd
+    except ModuleNotFoundError as error:
+        raise InputError("coacd is not installed; run: pip install iscene_ros[evaluate]") from error
+    coacd.set_log_level("error")
+    parts = coacd.run_coacd(
+        coacd.Mesh(mesh.vertices.astype(np.float64), mesh.faces),
+        threshold=CONCAVITY,
+        max_convex_hull=MAX_PIECES,
+        preprocess_mode="off",
+        resolution=1000,
+        mcts_iterations=60,
+        mcts_nodes=12,
+        max_ch_vertex=64,
+    )
+    return tuple(convex_hull(np.asarray(vertices)) for vertices, _ in parts)
+
+
+def convex_hull(points: np.ndarray) -> Mesh:
+    """The hull of (M, 3) points [m], faces counter-clockwise from outside."""
+    hull = trimesh.convex.convex_hull(points)
+    return Mesh(np.asarray(hull.vertices, np.float32), np.asarray(hull.faces, np.int32))
+
+
+def _write(path: Path, shapes: list[PhysicsShape]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays: Mapping[str, np.ndarray] = {
+        f"{number:04d}/{piece:03d}/{shape.family}/{name}": getattr(mesh, name)
+        for number, shape in enumerate(shapes)
+        for piece, mesh in enumerate(shape.pieces)
+        for name in ("vertices", "faces")
+    }
+    np.savez_compressed(path, **arrays)
+
+
+def _read(path: Path) -> list[PhysicsShape]:
+    pieces: dict[tuple[str, str], dict[str, dict[str, np.ndarray]]] = {}
+    with np.load(path) as stored:
+        for key in stored.files:
+            number, piece, family, name = key.split("/")
+            pieces.setdefault((number, family), {}).setdefault(piece, {})[name] = stored[key]
+    return [
+        PhysicsShape(family, tuple(Mesh(**found[piece]) for piece in sorted(found)))
+        for (_, family), found in sorted(pieces.items())
+    ]

@@ -1,0 +1,237 @@
+"""Solids as signed distance functions: parts combined by set operations [m]."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iscene_ros.lab.synthetic import distances
+
+
+class PartKind(str, Enum):
+    """Primitive bodies, with the meaning of `Part.parameters` and `Part.outline`."""
+
+    BOX = "box"  # half x, half y, half z, rounding
+    ELLIPSOID = "ellipsoid"  # radius x, y, z
+    CYLINDER = "cylinder"  # radius, half height, rounding
+    TORUS = "torus"  # ring radius, tube radius
+    REVOLUTION = "revolution"  # core x, core y, rounding; outline (K,2) of (r, z)
+    EXTRUSION = "extrusion"  # half height, rounding; outline (K,2) of (x, y)
+    SWEEP = "sweep"  # none; outline (K,4) of (x, y, z, radius)
+
+
+class Operation(str, Enum):
+    """How a part joins what the parts before it have formed."""
+
+    UNION = "union"
+    SMOOTH_UNION = "smooth_union"
+    SUBTRACT = "subtract"
+    INTERSECT = "intersect"
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A primitive at a pose; `parameters` and `outline` are lengths [m]."""
+
+    kind: PartKind
+    parameters: tuple[float, ...] = ()
+    outline: np.ndarray | None = None
+    object_from_part: np.ndarray = field(default_factory=lambda: np.eye(4))
+    operation: Operation = Operation.UNION
+    blend: float = 0.0
+
+    def distance(self, points_object: Tensor) -> Tensor:
+        """Signed distance (M,) of points (M,3) in the object frame."""
+        rotation, translation, outline = self._tensors(points_object.device)
+        points = points_object - translation
+        if not self._is_axis_aligned:
+            points = points @ rotation
+        sizes = self.parameters
+        if self.kind is PartKind.BOX:
+            return distances.box_distance(points, points.new_tensor(sizes[:3]), sizes[3])
+        if self.kind is PartKind.ELLIPSOID:
+            return distances.ellipsoid_distance(points, points.new_tensor(sizes))
+        if self.kind is PartKind.CYLINDER:
+            return distances.cylinder_distance(points, *sizes)
+        if self.kind is PartKind.TORUS:
+            return distances.torus_distance(points, *sizes)
+        if self.kind is PartKind.REVOLUTION:
+            return distances.revolution_distance(points, outline, *sizes)
+        if self.kind is PartKind.EXTRUSION:
+            return distances.extrusion_distance(points, outline, *sizes)
+        return distances.sweep_distance(points, outline)
+
+    def _tensors(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotation, translation and outline, copied to each device once."""
+        if device.type == "cpu":
+            return self._rotation, self._translation, self._outline
+        copies = self.__dict__.setdefault("_copies", {})
+        if device not in copies:
+            tensors = (self._rotation, self._translation, self._outline)
+            copies[device] = tuple(t.to(device) for t in tensors)
+        return copies[device]
+
+    def moved(self, object_from_old: np.ndarray) -> Part:
+        """The same part after the whole object was moved rigidly."""
+        return replace(self, object_from_part=object_from_old @ self.object_from_part)
+
+    def scaled(self, factor: float) -> Part:
+        """The same part with all lengths multiplied."""
+        pose = self.object_from_part.copy()
+        pose[:3, 3] *= factor
+        return replace(
+            self,
+            parameters=tuple(factor * value for value in self.parameters),
+            outline=None if self.outline is None else factor * self.outline,
+            object_from_part=pose,
+            blend=factor * self.blend,
+        )
+
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper corner (3,) of a box around the part, in the object frame."""
+        low, high = self._own_box()
+        centre = self.object_from_part[:3, :3] @ (0.5 * (low + high)) + self.object_from_part[:3, 3]
+        half = np.abs(self.object_from_part[:3, :3]) @ (0.5 * (high - low))
+        return centre - half, centre + half
+
+    def _own_box(self) -> tuple[np.ndarray, np.ndarray]:
+        sizes, outline = self.parameters, self.outline
+        if self.kind is PartKind.REVOLUTION:
+            reach = outline[:, 0].max() + sizes[2]
+            low = [-reach - sizes[0], -reach - sizes[1], outline[:, 1].min() - sizes[2]]
+            return np.array(low), np.array([-low[0], -low[1], outline[:, 1].max() + sizes[2]])
+        if self.kind is PartKind.EXTRUSION:
+            low = [*(outline.min(0) - sizes[1]), -sizes[0]]
+            return np.array(low), np.array([*(outline.max(0) + sizes[1]), sizes[0]])
+        if self.kind is PartKind.SWEEP:
+            radius = outline[:, 3:]
+            return (outline[:, :3] - radius).min(0), (outline[:, :3] + radius).max(0)
+        if self.kind is PartKind.CYLINDER:
+            half = np.array([sizes[0], sizes[0], sizes[1]])
+        elif self.kind is PartKind.TORUS:
+            half = np.array([sizes[0] + sizes[1], sizes[0] + sizes[1], sizes[1]])
+        else:
+            half = np.array(sizes[:3])
+        return -half, half
+
+    @cached_property
+    def _rotation(self) -> Tensor:
+        return torch.from_numpy(self.object_from_part[:3, :3].astype(np.float32).copy())
+
+    @cached_property
+    def _is_axis_aligned(self) -> bool:
+        return bool(np.abs(self.object_from_part[:3, :3] - np.eye(3)).max() < 1e-9)
+
+    @cached_property
+    def _translation(self) -> Tensor:
+        return torch.from_numpy(self.object_from_part[:3, 3].astype(np.float32).copy())
+
+    @cached_property
+    def _outline(self) -> Tensor:
+        outline = np.zeros((0, 2)) if self.outline is None else self.outline
+        return torch.from_numpy(np.ascontiguousarray(outline, dtype=np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """Parts folded in order by their operations; the first one is the base."""
+
+    parts: tuple[Part, ...]
+
+    def distance(self, points_object: Tensor) -> Tensor:
+        """Signed distance (M,) of points (M,3) [m], negative inside."""
+        result = self.parts[0].distance(points_object)
+        for part in self.parts[1:]:
+            other = part.distance(points_object)
+            if part.operation is Operation.UNION:
+                result = torch.minimum(result, other)
+            elif part.operation is Operation.SMOOTH_UNION:
+                result = _smooth_minimum(result, other, part.blend)
+            elif part.operation is Operation.SUBTRACT:
+                result = torch.maximum(result, -other)
+            else:
+                result = torch.maximum(result, other)
+        return result
+
+    def gradient(self, points_object: Tensor, step: float = 4e-4) -> Tensor:
+        """Gradient (M,3) of the distance by tetrahedral finite differences."""
+        corners = points_object.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        probes = points_object[None] + step * corners[:, None]
+        values = self.distance(probes.reshape(-1, 3)).reshape(4, -1)
+        return values.T @ corners / (4.0 * step)
+
+    def _newton_step(self, points: Tensor, probe: float = 2e-4) -> Tensor:
+        """Points (M,3) moved onto the first-order surface; the probes' mean is the distance."""
+        corners = points.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+        probes = (points[None] + probe * corners[:, None]).reshape(-1, 3)
+        values = self.distance(probes).reshape(4, -1)
+        gradient = values.T @ corners / (4.0 * probe)
+        length = gradient.square().sum(1).clamp_min(0.25)
+        return points - (values.mean(0) / length)[:, None] * gradient
+
+    def projected(self, points_object: Tensor, steps: int = 3) -> Tensor:
+        """Those of the points (M,3), moved along the gradient, which reach the surface (P,3)."""
+        points = points_object
+        for _ in range(steps):
+            points = self._newton_step(points)
+        return points[self.distance(points).abs() < 2e-4]
+
+    @cached_property
+    def contact_points(self) -> Tensor:
+        """Points (P,3) that cover the surface, sharp edges and corners included.
+
+        Grid points near the surface are moved to it; those outside an edge land on the edge.
+        """
+        grid, spacing = self._grid(4000)
+        distance = self.distance(grid)
+        return self.projected(grid[distance.abs() < 0.8 * spacing], 2)
+
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper corner (3,) of the solid in the object frame [m]."""
+        return self.contact_points.amin(0), self.contact_points.amax(0)
+
+    def surface_points(self, count: int, rng: np.random.Generator) -> Tensor:
+        """Random points (count,3) on the surface."""
+        anchors = self.contact_points
+        spacing = float((anchors.amax(0) - anchors.amin(0)).max()) / 16.0
+        gathered: list[Tensor] = []
+        found = 0
+        while found < count:
+            chosen = torch.from_numpy(rng.integers(0, len(anchors), count))
+            noise = torch.from_numpy(rng.normal(0.0, 0.5, (count, 3)).astype(np.float32))
+            gathered.append(self.projected(anchors[chosen] + spacing * noise))
+            found += len(gathered[-1])
+        return torch.cat(gathered)[:count]
+
+    def centred(self) -> Solid:
+        """The solid with the origin at the centre of its bounds."""
+        low, high = self.bounds()
+        old_from_new = 0.5 * (low + high)
+        object_from_old = np.eye(4)
+        object_from_old[:3, 3] = -old_from_new.numpy().astype(float)
+        solid = Solid(tuple(part.moved(object_from_old) for part in self.parts))
+        # The cover of the surface moves along: no need to measure it twice.
+        solid.__dict__["contact_points"] = self.contact_points - old_from_new
+        return solid
+
+    def _grid(self, count: int) -> tuple[Tensor, float]:
+        boxes = [part.box() for part in self.parts if part.operation in _GROWING]
+        low = np.min([box[0] for box in boxes], axis=0) - 2e-3
+        high = np.max([box[1] for box in boxes], axis=0) + 2e-3
+        spacing = float(np.prod(high - low) / count) ** (1.0 / 3.0)
+        cells = np.maximum(np.ceil((high - low) / spacing), 4).astype(int)
+        axes = [torch.linspace(float(low[i]), float(high[i]), int(cells[i]) + 1) for i in range(3)]
+        return torch.cartesian_prod(*axes), spacing
+
+
+_GROWING = (Operation.UNION, Operation.SMOOTH_UNION)
+
+
+def _smooth_minimum(a: Tensor, b: Tensor, radius: float) -> Tensor:
+    overlap = (1.0 - (a - b).abs() / max(radius, 1e-6)).clamp_min(0.0)
+    return torch.minimum(a, b) - 0.25 * radius * overlap * overlap

@@ -1,0 +1,101 @@
+"""Depth from a projected pattern, like the first Kinect, the Astra or the Xtion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iscene_ros.lab.synthetic.random_fields import grains, happens, normal_field, smooth_field
+from iscene_ros.lab.synthetic.triangulation import (
+    Baseline,
+    depth_edges,
+    fattened,
+    shadowed,
+    slopes,
+)
+
+
+@dataclass(frozen=True)
+class StructuredLightOptions:
+    """Ranges drawn from once a frame; lengths in pixels of the sensor unless said otherwise.
+
+    Attributes:
+        baseline: between projector and camera [m].
+        noise: standard deviation of the disparity.
+        steps: of the disparity per pixel.
+        grain: edge of the pattern's grains, in which readings come and go together.
+        edge_grains: share of the grains lost at depth jumps; makes outlines ragged.
+        speckle: share of the grains lost anywhere.
+        dark_share, dark_loss: objects that swallow the light, and the share of their grains lost.
+        shiny_share, shiny_spread: objects with a blinding highlight, and its size as a slope.
+        grazing_slope: surfaces steeper than this (tangent) fail.
+        right_share: of the frames whose projector is on the left: shadows on the right.
+    """
+
+    baseline: tuple[float, float] = (0.06, 0.08)
+    noise: tuple[float, float] = (0.03, 0.12)
+    steps: tuple[float, float] = (4.0, 8.0)
+    grain: tuple[float, float] = (2.0, 5.0)
+    edge_grains: tuple[float, float] = (0.1, 0.7)
+    speckle: tuple[float, float] = (0.0, 0.04)
+    dark_share: float = 0.15
+    dark_loss: tuple[float, float] = (0.2, 1.0)
+    shiny_share: float = 0.25
+    shiny_spread: tuple[float, float] = (0.1, 0.4)
+    grazing_slope: float = 3.5
+    right_share: float = 0.5
+
+
+def structured_light_depth(
+    ideal: Tensor,
+    ids: Tensor,
+    rng: np.random.Generator,
+    baseline: Baseline,
+    options: StructuredLightOptions,
+) -> Tensor:
+    """Depth (H,W) [m] as measured, 0 = none, of ideal depth; ids (H,W) tell surfaces apart."""
+    baseline = replace(baseline, length=float(rng.uniform(*options.baseline)))
+    flip = rng.random() < options.right_share
+    if flip:
+        ideal, ids = ideal.flip(1), ids.flip(1)
+    true = baseline.disparity(ideal)
+    grain = baseline.pixels(rng.uniform(*options.grain))
+    blurred = fattened(true, 1, 1.0 / baseline.pixel_scale)
+    mixed = torch.where(grains(rng, ideal, grain, 0.3), blurred, true)
+    steps = float(rng.uniform(*options.steps)) * baseline.pixel_scale
+    sigma = float(rng.uniform(*options.noise)) / baseline.pixel_scale
+    error = 0.5 * normal_field(rng, ideal) + smooth_field(rng, ideal, max(2, grain))
+    depth = baseline.depth(((mixed + sigma * error) * steps).round() / steps)
+    lost = (ideal <= 0) | shadowed(true) | baseline.out_of_view(true)
+    lost |= depth_edges(ideal) & grains(rng, ideal, grain, rng.uniform(*options.edge_grains))
+    lost |= grains(rng, ideal, grain, rng.uniform(*options.speckle))
+    lost |= _absorbed(ideal, ids, rng, baseline, grain, options)
+    depth = torch.where(lost, torch.zeros_like(ideal), depth)
+    return depth.flip(1) if flip else depth
+
+
+def _absorbed(
+    ideal: Tensor,
+    ids: Tensor,
+    rng: np.random.Generator,
+    baseline: Baseline,
+    grain: int,
+    options: StructuredLightOptions,
+) -> Tensor:
+    """Mask (H,W) of what sends no light back, or too much."""
+    across, down = slopes(ideal, baseline.focal)
+    lost = torch.hypot(across, down) > options.grazing_slope
+    lost = lost & happens(rng, ideal, 0.8)
+    for identifier in range(1, int(ids.max()) + 1):
+        mask = ids == identifier
+        dark, shiny = rng.random(2) < (options.dark_share, options.shiny_share)
+        if dark:
+            lost |= mask & grains(rng, ideal, grain, rng.uniform(*options.dark_loss))
+        if shiny:
+            facing, spread = rng.normal(0, 0.4, 2), rng.uniform(*options.shiny_spread)
+            away = torch.hypot(across - float(facing[0]), down - float(facing[1]))
+            lost |= mask & (away < spread)
+    return lost

@@ -1,0 +1,129 @@
+"""Fine detail and asymmetry for any solid: ribs, grooves, knobs, bores, dents, chips, slices."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from iscene_ros.lab.synthetic.family_sizes import chance, log_uniform, uniform
+from iscene_ros.lab.synthetic.part_builders import box, cylinder, ellipsoid, pose, sweep, torus
+from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
+
+# Full bodies from which a piece can be cut without the rest falling apart.
+COMPACT_FAMILIES = frozenset(
+    "carton rounded_block can bottle jar vase wedge prism blob composite bracket ball fruit book "
+    "toy_car bolt gear squeeze_tube pillow_pack boot".split()
+)
+# An open cup with a loop would be the held-out mug: no eyelets on these.
+CUPS = frozenset("tumbler bowl goblet bucket basket pitcher saucepan vessel_assembly".split())
+
+
+def with_details(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
+    """The solid with one kind of detail, up to three times."""
+    # Grooves and bores would cut thin things in two.
+    kinds = _KINDS if family in COMPACT_FAMILIES else _ADDED
+    kinds = kinds[:-1] if family in CUPS else kinds
+    kind = kinds[int(rng.integers(len(kinds)))]
+    parts = [part for _ in range(int(rng.integers(1, 4))) for part in kind(rng, solid)]
+    return Solid((*solid.parts, *parts)).centred()
+
+
+def with_cut(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
+    """The solid with a dent, a chip or a slice missing, if its family can bear it."""
+    if family not in COMPACT_FAMILIES:
+        return solid
+    return Solid((*solid.parts, _cut(rng, solid))).centred()
+
+
+def _size(solid: Solid) -> float:
+    low, high = solid.bounds()
+    return float((high - low).max())
+
+
+def random_spot(rng: np.random.Generator, solid: Solid) -> tuple[np.ndarray, np.ndarray]:
+    """A random point of the surface (3,) and a transform (4,4) whose z is its normal."""
+    points = solid.contact_points
+    point = points[int(rng.integers(len(points)))]
+    normal = solid.gradient(point[None])[0].numpy().astype(float)
+    normal /= max(float(np.linalg.norm(normal)), 1e-9)
+    position, turn = point.numpy().astype(float), _turned_to(normal)
+    spin = pose(yaw=uniform(rng, -np.pi, np.pi))
+    return position, pose(position) @ turn @ spin
+
+
+def _turned_to(direction: np.ndarray) -> np.ndarray:
+    """Rotation (4,4) that turns z to a unit direction (3,)."""
+    tilt = np.arctan2(np.hypot(direction[0], direction[1]), direction[2])
+    return pose(yaw=np.arctan2(direction[1], direction[0])) @ pose(pitch=tilt)
+
+
+def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
+    """Button, stud, foot or peg, standing on the surface."""
+    size = _size(solid)
+    _, at = random_spot(rng, solid)
+    r = max(size * log_uniform(rng, 0.02, 0.08), 0.002)
+    tall = r * uniform(rng, 0.6, 3.0)
+    if chance(rng, 0.3):
+        return [ellipsoid((r, r, tall), at)]
+    if chance(rng, 0.3):
+        return [box((2 * r, r * uniform(rng, 1, 4), tall), at, rounding=0.2 * r)]
+    return [cylinder(r, 2 * tall, at, rounding=0.2 * r)]
+
+
+def _line(rng: np.random.Generator, solid: Solid, radius: float) -> np.ndarray | None:
+    """Chain (K,4) that follows the surface for a while; None where it finds none."""
+    point, at = random_spot(rng, solid)
+    reach = _size(solid) * uniform(rng, 0.15, 0.6)
+    steps = torch.from_numpy(np.linspace(-0.5, 0.5, 9)[:, None] * reach * at[:3, 0] + point)
+    line = solid.projected(steps.float(), 4).numpy().astype(float)
+    if len(line) < 3 or np.linalg.norm(np.diff(line, axis=0), axis=1).max() > 0.25 * reach:
+        return None
+    return np.column_stack([line, np.full(len(line), radius)])
+
+
+def _rib(rng: np.random.Generator, solid: Solid) -> list[Part]:
+    radius = max(_size(solid) * log_uniform(rng, 0.008, 0.03), 0.001)
+    line = _line(rng, solid, radius)
+    return [] if line is None else [sweep(line)]
+
+
+def _groove(rng: np.random.Generator, solid: Solid) -> list[Part]:
+    radius = max(_size(solid) * log_uniform(rng, 0.008, 0.025), 0.001)
+    line = _line(rng, solid, radius)
+    return [] if line is None else [sweep(line, operation=Operation.SUBTRACT)]
+
+
+def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
+    """Hole along the normal, blind or through."""
+    size = _size(solid)
+    _, at = random_spot(rng, solid)
+    r = max(size * log_uniform(rng, 0.02, 0.07), 0.0015)
+    return [cylinder(r, size * log_uniform(rng, 0.05, 0.8), at, operation=Operation.SUBTRACT)]
+
+
+def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
+    """Small ring that sticks in the surface: eyelets, lugs, pull tabs."""
+    r = max(_size(solid) * log_uniform(rng, 0.03, 0.1), 0.005)
+    _, at = random_spot(rng, solid)
+    wire = max(0.2 * r, 0.0015)
+    return [torus(r, wire, at @ pose((0, 0, 0.6 * r), roll=np.pi / 2))]
+
+
+def _cut(rng: np.random.Generator, solid: Solid) -> Part:
+    """Dent, chip off a corner, or a slice off one side."""
+    size, kind = _size(solid), int(rng.integers(3))
+    point, at = random_spot(rng, solid)
+    if kind == 0:
+        radii = size * rng.uniform(0.08, 0.25, 3) * (1, 1, 0.4)
+        return ellipsoid(radii, at, operation=Operation.SUBTRACT)
+    direction = rng.normal(size=3)
+    direction /= np.linalg.norm(direction)
+    along = solid.contact_points.numpy().astype(float) @ direction
+    share = uniform(rng, 0.05, 0.12) if kind == 1 else uniform(rng, 0.12, 0.4)
+    level = along.max() - share * np.ptp(along)
+    away = _turned_to(direction) @ pose((0, 0, level + 2 * size))
+    return box((4 * size, 4 * size, 4 * size), away, operation=Operation.SUBTRACT)
+
+
+_KINDS = (_groove, _bore, _knob, _rib, _eyelet)
+_ADDED = (_knob, _rib, _eyelet)

@@ -1,0 +1,252 @@
+"""Further shape families, tools: blades, thin pairs, wires, bent sheets, teeth, threads.
+
+None is a held-out family under another name: no head across a handle (hammer), no U frame with a
+screw (u_clamp), no two heads on a grip (dumbbell), no foot and arm hinged at one end (stapler).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iscene_ros.lab.synthetic.family_sizes import chance, longest_side, ratios, thin_wall, uniform
+from iscene_ros.lab.synthetic.part_builders import (
+    box,
+    cylinder,
+    ellipsoid,
+    extrusion,
+    pose,
+    revolution,
+    smoothed,
+    strip_outline,
+    sweep,
+)
+from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
+
+CUT = Operation.SUBTRACT
+
+
+def scissors(rng: np.random.Generator) -> Solid:
+    """Two flat blades that cross at a pivot, with finger loops: scissors, shears.
+
+    No stapler: thin, crossed in an X, in one plane.
+    """
+    s = longest_side(rng, 0.1, 0.25)
+    blade, wide = s * uniform(rng, 0.4, 0.65), s * uniform(rng, 0.03, 0.07)
+    thick, wire = uniform(rng, 0.0015, 0.004), max(s * uniform(rng, 0.015, 0.03), 0.002)
+    opening, grip = uniform(rng, 0.05, 0.45), s - blade
+    loop = grip * rng.uniform((0.25, 0.17), (0.35, 0.26))
+    parts = [cylinder(0.6 * wide, 2.6 * thick)]
+    for side in (-1, 1):
+        at = pose((0, 0, 0.5 * side * thick), yaw=side * opening)
+        edge = side * wide
+        outline = [
+            (-0.5 * wide, -edge),
+            (0.6 * blade, -edge),
+            (blade, 0),
+            (-0.5 * wide, 0.5 * edge),
+        ]
+        parts.append(extrusion(outline, thick, at))
+        turn = np.linspace(0, 2 * np.pi, 13)
+        ring = np.stack([loop[0] * np.cos(turn), loop[1] * np.sin(turn)], 1)
+        ring += (loop[0] - grip, -side * (loop[1] + 0.3 * wide))
+        chain = [(*point, 0, wire) for point in ring]
+        shank = [(0, 0, 0, 0.8 * wire), (2 * loop[0] - grip, -side * loop[1], 0, wire)]
+        parts += [sweep(chain, at), sweep(shank, at)]
+    return Solid(tuple(parts)).centred()
+
+
+def pliers(rng: np.random.Generator) -> Solid:
+    """Two round bars that cross at a pivot: short jaws, long bowed grips. No stapler: an X."""
+    s = longest_side(rng, 0.12, 0.26)
+    jaw, r = s * uniform(rng, 0.2, 0.4), s * uniform(rng, 0.022, 0.04)
+    opening, bow = uniform(rng, 0.05, 0.35), s * uniform(rng, 0.04, 0.12)
+    parts = [cylinder(2.2 * r, 1.8 * r, rounding=0.2 * r)]
+    for side in (-1, 1):
+        tip = (jaw, side * 0.2 * r, 0, r * uniform(rng, 0.4, 0.9))
+        grip = [(-0.3 * (s - jaw), -side * bow), (-0.7 * (s - jaw), -side * bow)]
+        line = [(jaw * 0.5, side * r, 0, 1.2 * r), (0, 0, 0, 1.1 * r)]
+        line += [(x, y, 0, r) for x, y in grip]
+        chain = [tip, *line, (jaw - s, -side * 0.6 * bow, 0, r)]
+        parts.append(sweep(chain, pose(yaw=side * opening)))
+    return Solid(tuple(parts)).centred()
+
+
+def wrench(rng: np.random.Generator) -> Solid:
+    """Flat bar with open jaws or a ring at its ends, in line with it. No hammer: nothing across."""
+    s = longest_side(rng, 0.1, 0.28)
+    thick, wide = s * uniform(rng, 0.025, 0.05), s * uniform(rng, 0.05, 0.09)
+    parts = [box((0.8 * s, wide, 0.8 * thick), rounding=0.2 * thick)]
+    cuts = []
+    for side in (-1, 1):
+        head = wide * uniform(rng, 0.8, 1.4)
+        x = side * (0.5 * s - head)
+        parts.append(cylinder(head, thick, pose((x, 0, 0)), rounding=0.1 * thick))
+        gap = head * uniform(rng, 0.45, 0.65)
+        if chance(rng, 0.5):
+            cuts.append(cylinder(gap, 3 * thick, pose((x, 0, 0)), operation=CUT))
+        else:
+            turned = pose((x, 0, 0), yaw=uniform(rng, -0.3, 0.3))
+            at = turned @ pose((side * 0.8 * head, 0, 0))
+            cuts.append(box((2 * head, 1.4 * gap, 3 * thick), at, operation=CUT))
+    return Solid((*parts, *cuts)).centred()
+
+
+def knife(rng: np.random.Generator) -> Solid:
+    """Thin blade with a straight back and a handle in line: knives, files, saws, palettes."""
+    s = longest_side(rng, 0.15, 0.32)
+    blade, wide = s * uniform(rng, 0.45, 0.7), s * uniform(rng, 0.05, 0.16)
+    belly = [(0, 0), (0, -wide), (0.7 * blade, -wide), (blade, -uniform(rng, 0.0, 0.8) * wide)]
+    outline = [*smoothed(belly)[1:], (blade, 0), (0, 0)]
+    if chance(rng, 0.3):
+        teeth = np.linspace(0.05, 0.95, 13)
+        outline = [(0, 0)]
+        outline += [(x * blade, -wide * (1 - 0.2 * (i % 2))) for i, x in enumerate(teeth)]
+        outline += [(blade, 0)]
+    grip = s - blade
+    size = (grip, uniform(rng, 0.5, 1.0) * min(wide, 0.3 * grip), s * uniform(rng, 0.03, 0.06))
+    handle = box(size, pose((-0.5 * grip + 0.004, -0.4 * wide, 0)), rounding=0.35 * size[2])
+    return Solid((extrusion(outline, uniform(rng, 0.0015, 0.003)), handle)).centred()
+
+
+def wire_form(rng: np.random.Generator) -> Solid:
+    """One bent wire of 3 to 8 mm: hooks, hangers, coils, clips, tent pegs, cables."""
+    s = longest_side(rng, 0.06, 0.28)
+    radius = uniform(rng, 0.0015, 0.004)
+    kind = int(rng.integers(4))
+    if kind == 0:  # a random cable
+        line = smoothed(rng.uniform(-0.5, 0.5, (int(rng.integers(4, 7)), 3)) * (s, s, 0.25 * s), 2)
+    elif kind == 1:  # a coil
+        turn = np.linspace(0, 2 * np.pi * uniform(rng, 1.5, 3.5), 36)
+        wide = s * uniform(rng, 0.15, 0.4)
+        rise = np.linspace(0, s, 36)
+        line = np.stack([wide * np.cos(turn), wide * np.sin(turn), rise], 1)
+    elif kind == 2:  # a hanger: a triangle and a hook
+        hook = np.stack([np.sin(np.linspace(0, 4, 8)), 1 - np.cos(np.linspace(0, 4, 8))], 1)
+        corners = s * np.array([(0, 0.05), (0.5, -0.25), (-0.5, -0.25), (0, 0.05)])
+        plane = np.concatenate([corners, 0.1 * s * hook + (0, 0.08 * s)])
+        line = np.column_stack([plane, np.zeros(len(plane))])
+    else:  # an S hook or a zigzag
+        x = np.linspace(-0.5, 0.5, 17)
+        plane = np.sin(2 * np.pi * x * int(rng.integers(1, 4))) * uniform(rng, 0.15, 0.4)
+        line = s * np.stack([x, plane, 0 * x], 1)
+    return Solid((sweep(np.column_stack([line, np.full(len(line), radius)])),)).centred()
+
+
+def fork(rng: np.random.Generator) -> Solid:
+    """Flat teeth at the end of a handle, or a comb of many teeth without one.
+
+    No u_clamp: two bare prongs without a handle would be its frame, so combs have five or more.
+    """
+    s = longest_side(rng, 0.1, 0.28)
+    has_handle = chance(rng, 0.75)
+    count = int(rng.integers(2, 7)) if has_handle else int(rng.integers(5, 11))
+    thick, wide = uniform(rng, 0.0015, 0.005), s * uniform(rng, 0.1, 0.3)
+    deep = s * uniform(rng, 0.15, 0.35)
+    pitch = wide / (2 * count - 1)
+    outline = [(-0.04 * s, 0.5 * wide), (-0.04 * s, -0.5 * wide)]
+    for number in range(count):
+        low = -0.5 * wide + 2 * number * pitch
+        outline += [(0, low)] if number else []
+        outline += [(deep, low + 0.1 * pitch), (deep, low + 0.9 * pitch), (0, low + pitch)]
+    parts = [extrusion(outline, thick)]
+    if has_handle:
+        r = s * uniform(rng, 0.015, 0.03)
+        rise = s * uniform(rng, -0.05, 0.1)
+        parts.append(sweep([(-0.02 * s, 0, 0, 0.6 * r), (-0.2 * s, 0, rise, 0.6 * r)]))
+        parts.append(sweep([(-0.2 * s, 0, rise, 0.6 * r), (deep - s, 0, rise, r)]))
+    return Solid(tuple(parts)).centred()
+
+
+def brush(rng: np.random.Generator) -> Solid:
+    """Long flat head in line with the handle, bristles below it. No hammer: nothing across."""
+    s = longest_side(rng, 0.12, 0.28)
+    head, wide = s * uniform(rng, 0.2, 0.5), s * uniform(rng, 0.06, 0.22)
+    thick, r = s * uniform(rng, 0.02, 0.05), s * uniform(rng, 0.018, 0.035)
+    deep = s * uniform(rng, 0.04, 0.14)
+    plate = box((head, wide, thick), rounding=0.45 * thick)
+    size = (0.9 * head, 0.85 * wide, deep)
+    bristles = box(size, pose((0, 0, -0.5 * (deep + 0.6 * thick))))
+    rise = s * uniform(rng, -0.02, 0.08)
+    chain = [
+        (0.4 * head, 0, 0, r),
+        (0.55 * head, 0, 0, 0.7 * r),
+        (0.5 * head + 0.3 * s, 0, rise, r),
+    ]
+    handle = sweep(
+        [*chain, (s - 0.5 * head, 0, rise, r)], operation=Operation.SMOOTH_UNION, blend=0.5 * r
+    )
+    return Solid((plate, handle, bristles)).centred()
+
+
+def bolt(rng: np.random.Generator) -> Solid:
+    """Ribbed shaft under a wider flat or hexagonal head on the same axis.
+
+    No dumbbell: never a second head, nor a nut; no hammer: the head is coaxial with the shaft.
+    """
+    s = longest_side(rng, 0.04, 0.16)
+    r = s * uniform(rng, 0.07, 0.16)
+    head, tall = r * uniform(rng, 1.5, 2.4), s * uniform(rng, 0.08, 0.2)
+    ribs = int(rng.integers(4, 10))
+    levels = np.linspace(0, s, 2 * ribs + 1)
+    radii = np.where(np.arange(2 * ribs + 1) % 2, r, r * uniform(rng, 0.75, 0.9))
+    from_axis = [(0, 0), *zip(radii, levels, strict=True), (0, s)]
+    parts = [revolution(from_axis), _head(head, tall, s - 0.5 * tall, chance(rng, 0.6))]
+    return Solid(tuple(parts)).centred()
+
+
+def gear(rng: np.random.Generator) -> Solid:
+    """Toothed disc: gears with a bore, ribbed caps and knobs, castors, pastry cutters."""
+    w = longest_side(rng, 0.03, 0.18)
+    r, count = 0.5 * w, int(rng.integers(6, 22))
+    depth = uniform(rng, 0.7, 0.93)
+    turn = 2 * np.pi * np.arange(4 * count) / (4 * count)
+    radii = r * np.where(np.arange(4 * count) % 4 < 2, 1.0, depth)
+    outline = np.stack([radii * np.cos(turn), radii * np.sin(turn)], 1)
+    h = w * uniform(rng, 0.12, 0.8)
+    parts = [extrusion(outline, h)]
+    if chance(rng, 0.6):
+        bore = r * uniform(rng, 0.15, 0.6)
+        parts.append(cylinder(bore, 3 * h, operation=CUT))
+    elif chance(rng, 0.6):
+        wall = min(thin_wall(rng), 0.3 * r)
+        cup = cylinder(depth * r - wall, h, pose((0, 0, wall)), operation=CUT)
+        parts.append(cup)
+    else:
+        parts.append(ellipsoid((0.6 * r, 0.6 * r, 0.4 * h), pose((0, 0, 0.5 * h))))
+    return Solid(tuple(parts)).centred()
+
+
+def bent_sheet(rng: np.random.Generator) -> Solid:
+    """Thin sheet bent along one direction: waves, zigzags, rolls, easels, shelf brackets."""
+    s = longest_side(rng, 0.08, 0.28)
+    thick, kind = thin_wall(rng), int(rng.integers(4))
+    if kind == 0:
+        x = np.linspace(0, 1, 25)
+        line = np.stack([x, uniform(rng, 0.04, 0.15) * np.sin(x * uniform(rng, 4, 16))], 1)
+    elif kind == 1:
+        count = int(rng.integers(3, 6))
+        x = np.cumsum([0.0, *ratios(rng, count - 1, 0.4, 1.0)])
+        corners = np.stack(
+            [x / x[-1], 0.3 * rng.uniform(0.2, 1, count) * (np.arange(count) % 2)], 1
+        )
+        line = smoothed(corners, 2)
+    elif kind == 2:
+        turn = np.linspace(0, uniform(rng, 1.0, 9.0), 30)
+        reach = 0.5 - 0.3 * turn / 9.0
+        line = np.stack([reach * np.cos(turn), reach * np.sin(turn)], 1)
+    else:
+        angle = uniform(rng, 0.5, 2.2)
+        arm = uniform(rng, 0.4, 1.0)
+        fold = [(arm * np.cos(angle), arm * np.sin(angle)), (0, 0), (1, 0)]
+        line = smoothed(fold, 3)
+    outline = strip_outline(s * np.asarray(line), thick)
+    width = s * uniform(rng, 0.2, 1.0)
+    return Solid((extrusion(outline, width, pose(roll=np.pi / 2 * chance(rng, 0.7))),)).centred()
+
+
+def _head(radius: float, height: float, middle: float, hexagonal: bool) -> Part:
+    if not hexagonal:
+        return cylinder(radius, height, pose((0, 0, middle)), rounding=0.3 * height)
+    turn = np.pi / 3 * np.arange(6)
+    outline = radius * np.stack([np.cos(turn), np.sin(turn)], 1)
+    return extrusion(outline, height, pose((0, 0, middle)))

@@ -1,0 +1,1 @@
+"""Training of iscene-mini on procedural data."""

@@ -1,1 +1,0 @@
-"""The scene-context flow transformer and what feeds it; torch alone."""

@@ -1,1 +1,0 @@
-"""Published packages: from a folder, the hub or one converted file to networks with weights."""

@@ -1,1 +1,0 @@
-"""From the mesh decoder's features to a surface: FlexiCubes (arXiv 2308.05371) on active cells."""

@@ -1,1 +1,0 @@
-"""Sparse voxel tensors in plain torch: convolution, resampling and attention on occupied cells."""

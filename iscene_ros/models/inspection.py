@@ -1,0 +1,162 @@
+"""What a model's files hold: kind, sizes and tensors, without loading their numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from iscene_ros.core.errors import ModelError
+from iscene_ros.models.checksums import checksum
+from iscene_ros.models.iscene.config import ReleaseConfig
+from iscene_ros.models.iscene.packages.converted import ConvertedFile
+from iscene_ros.models.iscene.packages.package import read_package
+from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
+from iscene_ros.models.iscene.packages.weights import read_tensors
+from iscene_ros.models.iscene.scene_flow_config import MiniConfig
+from iscene_ros.models.mini.checkpoint import ModelKind, model_kind
+from iscene_ros.models.mini.network import VolumeSceneFlow
+from iscene_ros.models.state_dicts import check_tensors
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One tensor: its name within its part; a buffer is not trained."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    is_buffer: bool
+
+    @property
+    def count(self) -> int:
+        """How many numbers."""
+        return torch.Size(self.shape).numel()
+
+
+@dataclass(frozen=True)
+class PartContents:
+    """The tensors of one network, in its order; `fault` says why they would not load."""
+
+    name: str
+    tensors: tuple[TensorEntry, ...]
+    fault: str = ""
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers."""
+        return sum(t.count for t in self.tensors if not t.is_buffer)
+
+    @property
+    def buffers(self) -> int:
+        """Other numbers."""
+        return sum(t.count for t in self.tensors if t.is_buffer)
+
+    @property
+    def bytes(self) -> int:
+        """Of all tensors."""
+        return sum(t.count * t.dtype.itemsize for t in self.tensors)
+
+
+@dataclass(frozen=True)
+class ModelContents:
+    """A model: which, its sizes, its parts; `checksum` is hex, or empty where there is no file."""
+
+    kind: ModelKind
+    name: str
+    checksum: str
+    config: MiniConfig | ReleaseConfig
+    parts: tuple[PartContents, ...]
+
+
+def inspect_model(
+    name_or_path: str, base: str | None = None, revision: str | None = None
+) -> ModelContents:
+    """Look into a file of either model, a package's folder or a hub id that is cached.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be read.
+    """
+    path = Path(name_or_path).expanduser()
+    if model_kind(name_or_path) is ModelKind.RELEASE:
+        if path.is_file():
+            return _converted_contents(path)
+        return _package_contents(name_or_path, base, revision)
+    if not path.is_file():
+        raise ModelError(f"model {name_or_path}: no such file or folder, and no hub id")
+    return _mini_contents(path)
+
+
+def release_shape(config: ReleaseConfig | None = None) -> ModelContents:
+    """The published sizes and precision, without any file."""
+    config = config or ReleaseConfig()
+    parts = []
+    for name in PARTS:
+        network = build_part(name, config)
+        dtypes = tensor_dtypes(network, torch.float16)
+        part = _part(name, network, network.state_dict())
+        tensors = tuple(replace(t, dtype=dtypes[t.name]) for t in part.tensors)
+        parts.append(replace(part, tensors=tensors))
+    return ModelContents(ModelKind.RELEASE, "published shapes", "", config, tuple(parts))
+
+
+def key_lines(parts: Iterable[PartContents], prefixed: bool) -> list[str]:
+    """One line a tensor: name, shape and dtype between tabs; the last line counts them."""
+    parts = list(parts)
+    lines = [
+        "\t".join(
+            (
+                f"{part.name}.{t.name}" if prefixed else t.name,
+                str(t.shape),
+                str(t.dtype).removeprefix("torch."),
+            )
+        )
+        for part in parts
+        for t in part.tensors
+    ]
+    buffers = sum(part.buffers for part in parts)
+    counted = f" buffers {buffers}" if buffers else ""
+    parameters, size = sum(p.parameters for p in parts), sum(p.bytes for p in parts)
+    return [*lines, f"# tensors {len(lines)} params {parameters}{counted} bytes {size}"]
+
+
+def _package_contents(name: str, base: str | None, revision: str | None) -> ModelContents:
+    package = read_package(name, base, revision, fetch=False)
+    parts = tuple(
+        _part(part, build_part(part, package.config), read_tensors(package.weights[part].path))
+        for part in PARTS
+    )
+    return ModelContents(ModelKind.RELEASE, package.name, package.checksum(), package.config, parts)
+
+
+def _converted_contents(path: Path) -> ModelContents:
+    with ConvertedFile(path) as file:
+        parts = tuple(_part(p, build_part(p, file.config), file.tensors(p)) for p in PARTS)
+        return ModelContents(ModelKind.RELEASE, file.name, file.checksum, file.config, parts)
+
+
+def _mini_contents(path: Path) -> ModelContents:
+    with safe_open(path, framework="pt") as file:
+        config = MiniConfig.from_dict(json.loads(file.metadata()["config"]))
+    with torch.device("meta"):
+        network = VolumeSceneFlow(config)
+    part = _part("network", network, read_tensors(path))
+    return ModelContents(ModelKind.MINI, path.stem, checksum(path), config, (part,))
+
+
+def _part(name: str, network: nn.Module, found: Mapping[str, Tensor]) -> PartContents:
+    expected = network.state_dict()
+    fault = ""
+    try:
+        check_tensors(expected, found, name)
+    except ModelError as error:
+        fault = str(error)
+    buffers = {key for key, _ in network.named_buffers()}
+    order = [*(k for k in expected if k in found), *sorted(found.keys() - expected.keys())]
+    tensors = (TensorEntry(k, tuple(found[k].shape), found[k].dtype, k in buffers) for k in order)
+    return PartContents(name, tuple(tensors), fault)

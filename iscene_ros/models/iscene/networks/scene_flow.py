@@ -1,0 +1,295 @@
+"""The scene-context flow transformer: TRELLIS's structure flow, reprogrammed as in I-Scene."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iscene_ros.models.iscene.networks.attention import (
+    CrossAttention,
+    KeyValue,
+    SceneContextAttention,
+    SceneRows,
+)
+from iscene_ros.models.iscene.networks.precision import Float32LayerNorm, at_least_float32
+from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
+
+# The time embedding of TRELLIS: 256 sinusoids up to this period, on times scaled to 0..1000.
+TIME_FREQUENCIES = 256
+MAX_PERIOD = 10_000.0
+TIME_SCALE = 1000.0
+
+
+@dataclass(frozen=True)
+class SceneMemory:
+    """What the scene-context blocks keep of scene slots, in the order of the blocks.
+
+    Instances look at it, so a scene slot is computed once however many instances follow.
+
+    Attributes:
+        blocks: keys and values of the scene slots.
+        index: (N,) int64 the scene of each of N slots; None = they are the scenes in turn.
+    """
+
+    blocks: tuple[KeyValue, ...]
+    index: Tensor | None = None
+
+    def rows(self, index: Tensor) -> SceneMemory:
+        """The memory of the scenes `index` (N,) int64, one for each of N slots."""
+        return SceneMemory(self.blocks, index if self.index is None else self.index[index])
+
+    def of_block(self, number: int) -> KeyValue:
+        """Of each slot's scene in one of the scene-context blocks; only this is copied at once."""
+        block = self.blocks[number]
+        return block if self.index is None else block.rows(self.index)
+
+    @classmethod
+    def joined(cls, parts: Sequence[SceneMemory]) -> SceneMemory:
+        """The memory of all slots, part after part."""
+        if len(parts) == 1:
+            return parts[0]
+        blocks = zip(*(part.blocks for part in parts), strict=True)
+        return cls(tuple(KeyValue.joined(block) for block in blocks))
+
+
+@dataclass(frozen=True)
+class CachedContext:
+    """Keys and values of the context in every block: they serve all steps."""
+
+    blocks: tuple[KeyValue, ...]
+
+    def rows(self, index: Tensor | slice) -> CachedContext:
+        """Those of the slots `index`."""
+        return CachedContext(tuple(block.rows(index) for block in self.blocks))
+
+
+class SceneFlowTransformer(nn.Module):
+    """Tokens of scene and instance slots in, tokens of the same grid out.
+
+    With `SceneFlowConfig.release()` its state dict has the names and shapes of the published
+    denoiser.
+    """
+
+    def __init__(self, config: SceneFlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.model_channels
+        self.t_embedder = TimestepEmbedder(channels)
+        self.input_layer = nn.Linear(config.in_channels, channels)
+        if config.absolute_positions:
+            grid = _grid_positions(config.tokens_per_side, channels)
+            self.register_buffer("pos_emb", grid)
+        else:
+            self.position_embedder = ScenePositionEmbedder(channels)
+        self.blocks = nn.ModuleList(
+            SceneFlowBlock(config, scene_context=i in config.scene_context_range)
+            for i in range(config.num_blocks)
+        )
+        self.out_layer = nn.Linear(channels, config.out_channels)
+
+    def torso(self) -> list[nn.Module]:
+        """The parts whose linear layers the release keeps in half precision."""
+        return [self.blocks]
+
+    def forward(
+        self,
+        tokens: Tensor,  # [S, L, C_in]
+        time: Tensor,  # [S], or [1] for all slots; 0 = data, 1 = noise
+        positions: Tensor | None = None,  # [S, L, 4] scene coordinates and log zoom
+        scene: SceneMemory | SceneRows | None = None,  # of or with the scene of each of the S slots
+        context: Tensor | CachedContext | None = None,  # [<= S, M, C_cond]
+    ) -> tuple[Tensor, SceneMemory]:
+        """Return (S, L, C_out) and what other slots may remember of these.
+
+        Context belongs to the first slots; those beyond it, or all for None, see what they would
+        see in tokens of zeros (the unconditional pass), which takes no attention.
+        """
+        x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
+        x, memory = self.run(range(len(self.blocks)), x, time_embedding, scene, context)
+        return self.project(x), memory
+
+    def remember(self, tokens: Tensor, time: Tensor, positions: Tensor | None) -> SceneMemory:
+        """What `forward` remembers of slots that have no scene, without the blocks behind it."""
+        blocks = range(self.config.scene_context_range.stop)
+        x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
+        return self.run(blocks, x, time_embedding, None, None)[1]
+
+    def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+        """(S, L, C_in) -> (S, L, C), what the first block gets."""
+        x = self.input_layer(tokens.to(self.input_layer.weight.dtype))
+        if self.config.absolute_positions:
+            x = x + self.pos_emb
+        else:
+            x = x + self.position_embedder(positions)
+        return self._into_torso(x)
+
+    def embed_time(self, time: Tensor) -> Tensor:
+        """(S,) in 0..1 -> (S, C)."""
+        return self._into_torso(self.t_embedder(time * TIME_SCALE))
+
+    def run(
+        self,
+        blocks: Sequence[int],
+        x: Tensor,  # [S, L, C]
+        time_embedding: Tensor,  # [S, C] or [1, C]
+        scene: SceneMemory | SceneRows | None,
+        context: Tensor | CachedContext | None,
+    ) -> tuple[Tensor, SceneMemory]:
+        """Send x through the blocks of these numbers; return it and what they remember.
+
+        Slots that have a scene, or are in one batch with it, need not be remembered.
+        """
+        if isinstance(context, Tensor):
+            context = self._into_torso(context)
+        memory = []
+        for i in blocks:
+            block = self.blocks[i]
+            seen = scene if block.scene_context else None
+            if isinstance(seen, SceneMemory):
+                seen = seen.of_block(i - self.config.scene_context_range.start)
+            read = context.blocks[i] if isinstance(context, CachedContext) else context
+            x, own = block(x, time_embedding, seen, read)
+            if block.scene_context and scene is None:
+                memory.append(own.detached())
+        return x, SceneMemory(tuple(memory))
+
+    def project(self, x: Tensor) -> Tensor:
+        """(S, L, C) from the last block -> (S, L, C_out)."""
+        normed = F.layer_norm(at_least_float32(x), x.shape[-1:])
+        return self.out_layer(normed.to(self.out_layer.weight.dtype))
+
+    def cached_context(self, context: Tensor) -> CachedContext:
+        """What all blocks read from context (S, M, C_cond), for any number of calls."""
+        context = self._into_torso(context)
+        return CachedContext(tuple(b.cross_attn.keys_values(context) for b in self.blocks))
+
+    def _into_torso(self, x: Tensor) -> Tensor:
+        """x as the blocks want it; under autocast, x is what autocast made it."""
+        outer, torso = self.input_layer.weight.dtype, self.blocks[0].mlp.mlp[0].weight.dtype
+        return x.to(torso) if x.dtype == outer else x
+
+
+class SceneFlowBlock(nn.Module):
+    """Self-attention (with scene context in the middle blocks), cross-attention, MLP; adaLN."""
+
+    def __init__(self, config: SceneFlowConfig, scene_context: bool) -> None:
+        super().__init__()
+        channels = config.model_channels
+        self.scene_context = scene_context
+        self.norm1 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
+        self.norm3 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
+        if config.cond_channels:
+            self.norm2 = Float32LayerNorm(channels, eps=1e-6)
+        self.self_attn = SceneContextAttention(channels, config.num_heads)
+        self.cross_attn = None
+        if config.cond_channels:
+            self.cross_attn = CrossAttention(channels, config.cond_channels, config.num_heads)
+        self.mlp = FeedForward(channels, config.mlp_ratio)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(channels, 6 * channels))
+        self._start_unmodulated()
+
+    def _start_unmodulated(self) -> None:
+        """Begin as a plain pre-norm block: no shift, no scale, open gates, whatever the time."""
+        modulation = self.adaLN_modulation[1]
+        nn.init.zeros_(modulation.weight)
+        nn.init.zeros_(modulation.bias)
+        gates = modulation.bias.view(2, 3, -1)[:, 2]
+        nn.init.ones_(gates)
+
+    def forward(
+        self,
+        x: Tensor,  # [S, L, C]
+        time_embedding: Tensor,  # [S, C] or [1, C]
+        scene: KeyValue | SceneRows | None,
+        context: Tensor | KeyValue | None,
+    ) -> tuple[Tensor, KeyValue]:
+        """Return (S, L, C) and the self-attention's keys and values."""
+        modulation = self.adaLN_modulation(time_embedding).unsqueeze(1).chunk(6, dim=-1)
+        shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = modulation
+        h = self.norm1(x) * (1 + scale_attn) + shift_attn
+        h, own = self.self_attn(h, scene)
+        x = x + h * gate_attn
+        if self.cross_attn is not None:
+            x = x + self._read(x, context)
+        h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
+        return x + self.mlp(h) * gate_mlp, own
+
+    def _read(self, x: Tensor, context: Tensor | KeyValue | None) -> Tensor:
+        """What the first slots read from their context, and a constant for those beyond it."""
+        if context is None:
+            return self.cross_attn.without_context()
+        count = len(context.keys if isinstance(context, KeyValue) else context)
+        read = self.cross_attn(self.norm2(x[:count]), context)
+        if count == len(x):
+            return read
+        constant = self.cross_attn.without_context().expand_as(x[count:])
+        return torch.cat([read, constant])
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a tanh GELU between them."""
+
+    def __init__(self, channels: int, ratio: float) -> None:
+        super().__init__()
+        hidden = int(channels * ratio)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the shape of x."""
+        return self.mlp(x)
+
+
+class TimestepEmbedder(nn.Module):
+    """Sinusoids of the time, then a small MLP."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(TIME_FREQUENCIES, channels), nn.SiLU(), nn.Linear(channels, channels)
+        )
+
+    def forward(self, scaled_time: Tensor) -> Tensor:
+        """(S,) times in 0..1000 -> (S, C)."""
+        half = TIME_FREQUENCIES // 2
+        exponents = torch.arange(half, device=scaled_time.device, dtype=torch.float32) / half
+        angles = scaled_time.float()[:, None] * torch.exp(-math.log(MAX_PERIOD) * exponents)
+        sinusoids = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return self.mlp(sinusoids.to(self.mlp[0].weight.dtype))
+
+
+class ScenePositionEmbedder(nn.Module):
+    """Where a token lies in the scene and how far its slot is zoomed in, as channels."""
+
+    FREQUENCIES = 6
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(4 * (1 + 2 * self.FREQUENCIES), channels)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """(S, L, 4) scene coordinates (about -0.5..0.5) and log zoom -> (S, L, C)."""
+        octaves = 2.0 ** torch.arange(self.FREQUENCIES, device=positions.device)
+        angles = (positions[..., None] * octaves * math.pi).flatten(-2)
+        features = torch.cat([positions, angles.sin(), angles.cos()], dim=-1)
+        return self.projection(features.to(self.projection.weight.dtype))
+
+
+def _grid_positions(side: int, channels: int) -> Tensor:
+    """The release's absolute positions: (side^3, channels) sin | cos of each axis in turn."""
+    if torch.empty(0).is_meta:
+        # Only the shape counts there, and arithmetic would load torch's compiler: a second.
+        return torch.empty(side**3, channels)
+    per_axis = channels // 3 // 2
+    frequencies = 1.0 / MAX_PERIOD ** (torch.arange(per_axis, dtype=torch.float32) / per_axis)
+    axis = torch.arange(side, dtype=torch.float32)
+    coordinates = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+    angles = coordinates[..., None] * frequencies
+    embedding = torch.cat([angles.sin(), angles.cos()], -1).flatten(1)
+    return F.pad(embedding, (0, channels - embedding.shape[1]))

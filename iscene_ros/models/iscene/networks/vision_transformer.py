@@ -1,0 +1,150 @@
+"""DINOv2 ViT-L/14 with registers (arXiv 2304.07193, 2309.16588), with the keys of its hub model."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iscene_ros.models.iscene.config import VisionConfig
+
+NORM_EPS = 1e-6
+COLOUR_CHANNELS = 3
+# Spread of the hub model's initial tokens and positions, for runs with random weights.
+INITIAL_STD = 0.02
+
+
+class PatchEmbedding(nn.Module):
+    """One token a patch, by a convolution as wide as its stride."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        side = config.patch_size
+        self.proj = nn.Conv2d(COLOUR_CHANNELS, config.channels, side, stride=side)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (S, 3, H, W) to tokens (S, H / patch * W / patch, C), row by row."""
+        return self.proj(pictures).flatten(2).transpose(1, 2)
+
+
+class SelfAttention(nn.Module):
+    """Plain multi-head attention of a picture's tokens."""
+
+    def __init__(self, channels: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend within x (S, L, C)."""
+        pictures, length, channels = x.shape
+        shape = pictures, length, 3, self.num_heads, channels // self.num_heads
+        qkv = self.qkv(x).reshape(shape)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [S, heads, L, d]
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).reshape(pictures, length, channels))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a GELU (by the error function) between them."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (S, L, C) token by token."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class LayerScale(nn.Module):
+    """A learned gain a channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale x (S, L, C)."""
+        return x * self.gamma
+
+
+class VisionBlock(nn.Module):
+    """Attention, then feed-forward; both of normed tokens, scaled and added."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        channels = config.channels
+        self.norm1 = nn.LayerNorm(channels, NORM_EPS)
+        self.attn = SelfAttention(channels, config.num_heads)
+        self.ls1 = LayerScale(channels)
+        self.norm2 = nn.LayerNorm(channels, NORM_EPS)
+        self.mlp = FeedForward(channels, int(config.mlp_ratio * channels))
+        self.ls2 = LayerScale(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Refine x (S, L, C)."""
+        x = x + self.ls1(self.attn(self.norm1(x)))
+        return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+class VisionTransformer(nn.Module):
+    """The transformer without its last norm's output, which the release does not use.
+
+    `mask_token` and `norm` take no part in the result; they are here because the hub model's state
+    dict holds them.
+    """
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, side = config.channels, config.trained_side // config.patch_size
+        self.cls_token = _tokens(1, 1, channels)
+        self.pos_embed = _tokens(1, 1 + side**2, channels)
+        self.register_tokens = _tokens(1, config.registers, channels)
+        self.mask_token = _tokens(1, channels)
+        self.patch_embed = PatchEmbedding(config)
+        self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.num_blocks))
+        self.norm = nn.LayerNorm(channels, NORM_EPS)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Tokens before the last norm.
+
+        Args:
+            pictures: (S, 3, H, W), normalised; H and W are multiples of the patch's side.
+
+        Returns:
+            (S, 1 + registers + H / patch * W / patch, C): class token, registers, patches.
+        """
+        rows, columns = (side // self.config.patch_size for side in pictures.shape[2:])
+        patches = self.patch_embed(pictures)
+        count = len(patches)
+        x = torch.cat([self.cls_token.expand(count, -1, -1), patches], dim=1)
+        x = x + self.positions(rows, columns)
+        registers = self.register_tokens.expand(count, -1, -1)
+        x = torch.cat([x[:, :1], registers, x[:, 1:]], dim=1)  # registers have no position
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def positions(self, rows: int, columns: int) -> Tensor:
+        """Embeddings (1, 1 + rows * columns, C) of the class token and a grid of patches.
+
+        The trained ones where the grid is the trained one, else those resampled by an antialiased
+        bicubic, as the hub's models with registers do.
+        """
+        side = self.config.trained_side // self.config.patch_size
+        if (rows, columns) == (side, side):
+            return self.pos_embed
+        # As in the hub's models, half precision is not enough to resample in.
+        embedding = self.pos_embed.to(torch.promote_types(self.pos_embed.dtype, torch.float32))
+        grid = embedding[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", antialias=True)
+        resampled = grid.flatten(2).transpose(1, 2)
+        return torch.cat([embedding[:, :1], resampled], dim=1).to(self.pos_embed.dtype)
+
+
+def _tokens(*shape: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(*shape), std=INITIAL_STD))

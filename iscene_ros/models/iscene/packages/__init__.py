@@ -1,0 +1,1 @@
+"""Reading the published packages of the released I-Scene."""

@@ -1,0 +1,102 @@
+"""The published model as one safetensors file: sizes and samplers in its metadata, all tensors."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from iscene_ros.core.errors import ModelError
+from iscene_ros.models.iscene.config import ReleaseConfig
+from iscene_ros.models.iscene.packages.package import ReleasePackage
+from iscene_ros.models.iscene.packages.parts import build_part, tensor_dtypes
+from iscene_ros.models.iscene.packages.safetensors_writer import TensorPlan, write_tensors
+from iscene_ros.models.iscene.packages.weights import read_tensors, readable
+from iscene_ros.models.state_dicts import check_tensors
+
+FORMAT = "iscene-release/1"
+
+
+def convert(package: ReleasePackage, path: Path, dtype: torch.dtype) -> None:
+    """Write a package as one file.
+
+    Args:
+        package: its files may be of any precision.
+        path: replaced only when the whole file is written.
+        dtype: of the torsos; everything else is float32.
+
+    Raises:
+        ModelError: names or shapes differ from what the sizes say; the disk is full.
+    """
+    plans, tensors = {}, {}
+    for part, file in package.weights.items():
+        network = build_part(part, package.config)
+        found = read_tensors(file.path)
+        check_tensors(network.state_dict(), found, str(file.path))
+        for name, kept in tensor_dtypes(network, dtype).items():
+            plans[f"{part}.{name}"] = TensorPlan(tuple(found[name].shape), kept)
+            tensors[f"{part}.{name}"] = found[name]
+    metadata = {
+        "format": FORMAT,
+        "name": package.name,
+        "checksum": package.checksum(),
+        "config": json.dumps(asdict(package.config)),
+    }
+    write_tensors(path, plans, tensors.__getitem__, metadata)
+
+
+class ConvertedFile:
+    """A file of `convert`, mapped into memory while it is used as a context.
+
+    Attributes:
+        config: sizes and samplers.
+        name: of the package.
+        checksum: sha256 over the package's weight files, hex.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stack = ExitStack()
+        with readable(path):
+            self._file = self._stack.enter_context(safe_open(path, framework="pt"))
+        metadata = self._file.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise ModelError(f"{path}: format {metadata.get('format')!r}, expected {FORMAT!r}")
+        try:
+            self.name, self.checksum = metadata["name"], metadata["checksum"]
+            self.config: ReleaseConfig = _from_json(ReleaseConfig, json.loads(metadata["config"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{path}: written by another version ({error}); convert the model again"
+            ) from error
+
+    def __enter__(self) -> ConvertedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def tensors(self, part: str) -> dict[str, Tensor]:
+        """The tensors of one part: views of the file."""
+        prefix = f"{part}."
+        names = [name for name in self._file.keys() if name.startswith(prefix)]
+        with readable(self._path):
+            return {name[len(prefix) :]: self._file.get_tensor(name) for name in names}
+
+
+def _from_json(kind: type, numbers: dict[str, Any]) -> Any:
+    """The inverse of `asdict` and JSON, which knows no tuples."""
+    hints = get_type_hints(kind)
+    return kind(**{name: _value(hints[name], value) for name, value in numbers.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if is_dataclass(hint):
+        return _from_json(hint, value)
+    return tuple(value) if isinstance(value, list) else value

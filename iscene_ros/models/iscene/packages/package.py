@@ -1,0 +1,142 @@
+"""The two packages of the published model: LuLing/IScene and its base, TRELLIS-image-large."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from iscene_ros.core.errors import ModelError
+from iscene_ros.models.checksums import joint_checksum
+from iscene_ros.models.iscene.config import ReleaseConfig
+from iscene_ros.models.iscene.packages import package_config as settings
+from iscene_ros.models.iscene.packages.section import Section, read_json, read_yaml
+from iscene_ros.models.iscene.packages.source import FolderSource, Report, Source
+from iscene_ros.models.iscene.packages.sources import open_source
+
+RELEASE_ID = "LuLing/IScene"
+RELEASE_FILE = "iscene_config.json"
+BASE_FILE = "pipeline.json"
+_HINT = f"fetch the whole of it with: iscene fetch-model {RELEASE_ID}"
+# The part of ours -> its name in pipeline.json; the Gaussians are not needed.
+_BASE_MODELS = {
+    "structure_decoder": "sparse_structure_decoder",
+    "slat_flow": "slat_flow_model",
+    "mesh_decoder": "slat_decoder_mesh",
+}
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """The weights of one part: `name` in the package that `source` gives, at `path` here."""
+
+    path: Path
+    name: str
+    source: Source
+
+
+@dataclass(frozen=True)
+class ReleasePackage:
+    """What is needed to build the published model.
+
+    Attributes:
+        name: of the package, with its revision where it has one.
+        config: sizes and samplers, read from the files.
+        weights: the file of each part.
+    """
+
+    name: str
+    config: ReleaseConfig
+    weights: dict[str, WeightFile]
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each part's weights, hex."""
+        return {part: w.source.checksum(w.name) for part, w in self.weights.items()}
+
+    def checksum(self) -> str:
+        """One sha256 for all weights, hex."""
+        return joint_checksum(self.checksums())
+
+
+def read_package(
+    name_or_folder: str,
+    base: str | None = None,
+    revision: str | None = None,
+    report: Report | None = None,
+    fetch: bool = True,
+) -> ReleasePackage:
+    """Find all files of the published model, fetching those that are on the hub alone.
+
+    Args:
+        name_or_folder: a hub id (LuLing/IScene, or with @revision) or a folder.
+        base: the same of the base; None = as the package says: the folder itself, a folder inside
+            it of the base's name, or the hub.
+        revision: of the release on the hub; the base's may follow its name: owner/name@revision.
+        report: told what is fetched.
+        fetch: whether the network may be used; False = only what is cached.
+
+    Raises:
+        ModelError: a file is missing, malformed, or of a variant that is not supported.
+    """
+    release = open_source(name_or_folder, revision, _HINT, report, fetch)
+    package = read_json(release.paths([RELEASE_FILE])[0])
+    named = package.text("base_model_id")
+    checkpoints = {
+        "conditioner": package.text("image_conditioner_checkpoint"),
+        "structure_flow": package.text("denoiser_checkpoint"),
+    }
+    config_file = package.text("config_file")
+    config = read_yaml(release.paths([config_file])[0])
+    base_name = base or _base_name(release, named, package.where)
+    base_source = open_source(base_name, None, _HINT, report, fetch)
+    pipeline = read_json(base_source.paths([BASE_FILE])[0])
+    settings.check_pipeline(pipeline)
+    stems = {part: _stem(pipeline, key) for part, key in _BASE_MODELS.items()}
+    model_files = base_source.paths([f"{stem}.json" for stem in stems.values()])
+    models = {p: read_json(f) for p, f in zip(stems, model_files, strict=True)}
+    read = _release_config(config, pipeline, models)
+    settings.check_fit(read, f"{release.name} on {base_source.name}")
+    weights = _weights(release, checkpoints)
+    weights |= _weights(base_source, {p: f"{stem}.safetensors" for p, stem in stems.items()})
+    for source in (release, base_source):
+        source.finish()
+    return ReleasePackage(release.name, read, weights)
+
+
+def _base_name(release: Source, named: str, where: str) -> str:
+    """The folder or the hub id of the base that a package names."""
+    if isinstance(release, FolderSource):
+        for folder in (release.folder, release.folder / named):
+            if (folder / BASE_FILE).is_file():
+                return str(folder)
+    if named != settings.BASE_ID:
+        raise ModelError(
+            f"{where}: base_model_id: {named!r} is not supported, only {settings.BASE_ID}"
+        )
+    return named
+
+
+def _stem(pipeline: Section, key: str) -> str:
+    """The name of a base model's two files without their endings."""
+    return pipeline.section("args", "models").text(key)
+
+
+def _release_config(
+    config: Section, pipeline: Section, models: dict[str, Section]
+) -> ReleaseConfig:
+    slat_flow = settings.read_slat_flow(models["slat_flow"])
+    return ReleaseConfig(
+        vision=settings.read_vision(config),
+        structure_flow=settings.read_structure_flow(config),
+        structure_decoder=settings.read_structure_decoder(models["structure_decoder"]),
+        slat_flow=slat_flow,
+        mesh_decoder=settings.read_mesh_decoder(models["mesh_decoder"]),
+        structure_sampler=settings.read_sampler(pipeline, "sparse_structure_sampler"),
+        slat_sampler=settings.read_sampler(pipeline, "slat_sampler"),
+        slat_normalization=settings.read_normalization(pipeline, slat_flow.in_channels),
+    )
+
+
+def _weights(source: Source, names: dict[str, str]) -> dict[str, WeightFile]:
+    paths = source.paths(list(names.values()))
+    files = zip(names.items(), paths, strict=True)
+    return {part: WeightFile(path, name, source) for (part, name), path in files}

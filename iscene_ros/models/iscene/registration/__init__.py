@@ -1,0 +1,1 @@
+"""Registration of shapes of unknown scale to the depth view, in metres."""

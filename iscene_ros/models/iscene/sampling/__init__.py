@@ -1,0 +1,1 @@
+"""Sampling of the two stages of the released I-Scene."""

@@ -1,0 +1,1 @@
+"""Sparse voxel tensors in plain torch: convolution, resampling and attention."""

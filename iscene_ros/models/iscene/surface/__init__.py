@@ -1,0 +1,1 @@
+"""FlexiCubes surface extraction on active cells (arXiv 2308.05371)."""

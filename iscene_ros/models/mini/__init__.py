@@ -1,0 +1,1 @@
+"""iscene-mini: signed distances in one crop per instance, conditioned on depth."""

@@ -1,0 +1,110 @@
+"""How much to trust a completed object: the overlap (IoU) that it is expected to reach."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from iscene_ros.models.mini.uncertainty import UncertaintyModel
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about one completion without knowing the truth.
+
+    Attributes:
+        sharpness: how steeply the predicted distance crosses its surface, 1 = as steep as a true
+            one; where the network averages over several possible surfaces it is flatter.
+        observed_fraction: share of the surface that the depth image saw, in [0, 1].
+        mirror_overlap: IoU of the bodies predicted from the view and from its mirror image.
+        thickness: how deep the body's deepest place lies in it [truncations], in [0, 1].
+        crumbs: share of the predicted volume that hangs together with no more than itself.
+        level: how far the surface had to follow the observed points [truncations].
+        residual: median distance of the observed points to the surface, before it was drawn onto
+            them [truncations].
+        readings: share of the mask that has depth.
+        size: natural logarithm of the cube's edge [m].
+    """
+
+    sharpness: float
+    observed_fraction: float
+    mirror_overlap: float = 0.0
+    thickness: float = 0.0
+    crumbs: float = 0.0
+    level: float = 0.0
+    residual: float = 0.0
+    readings: float = 0.0
+    size: float = 0.0
+
+
+@dataclass(frozen=True)
+class ConfidenceModel:
+    """A linear model of the expected overlap, fitted with the weights on rendered scenes.
+
+    Attributes:
+        offset: of the sum.
+        sharpness, observed_fraction...: coefficients of `Evidence`, in its order. Files from
+            before there was more evidence than two have no others.
+    """
+
+    offset: float = 0.0
+    sharpness: float = 1.0
+    observed_fraction: float = 0.0
+    mirror_overlap: float = 0.0
+    thickness: float = 0.0
+    crumbs: float = 0.0
+    level: float = 0.0
+    residual: float = 0.0
+    readings: float = 0.0
+    size: float = 0.0
+
+    def __call__(self, evidence: Evidence) -> float:
+        """Expected intersection over union, in [0, 1]."""
+        offset, *coefficients = astuple(self)
+        return float(np.clip(offset + np.dot(coefficients, astuple(evidence)), 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is fitted to a finished network on rendered scenes of its training families.
+
+    Attributes:
+        confidence: the expected overlap.
+        level: of the predicted distance at which the surface is cut out, in units of the
+            truncation. A network that minimises absolute error draws the median surface; the one
+            with the largest expected overlap lies a little outside, above all around thin walls.
+        uncertainty: of the surface, point by point; None where it was not fitted.
+    """
+
+    confidence: ConfidenceModel = ConfidenceModel()
+    level: float = 0.0
+    uncertainty: UncertaintyModel | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict) -> Calibration:
+        """Of `dataclasses.asdict`, by this version or an earlier one."""
+        uncertainty = values.get("uncertainty")
+        return cls(
+            ConfidenceModel(**values["confidence"]),
+            values["level"],
+            uncertainty and UncertaintyModel(**uncertainty),
+        )
+
+
+def relative_slope(distance: np.ndarray, truncation: float) -> np.ndarray:
+    """(R, R, R) slope of a truncated distance, relative to a true one.
+
+    Args:
+        distance: (R, R, R) in units of the truncation, negative inside.
+        truncation: in voxels; a true distance changes by 1 / truncation from voxel to voxel.
+    """
+    return np.linalg.norm(np.stack(np.gradient(distance)), axis=0) * truncation
+
+
+def surface_sharpness(distance: np.ndarray, truncation: float) -> float:
+    """Mean slope across the zero level, in [0, 1]; arguments as of `relative_slope`."""
+    near = np.abs(distance) < 1.0 / truncation
+    if not near.any():
+        return 0.0
+    return float(np.clip(relative_slope(distance, truncation)[near].mean(), 0.0, 1.0))

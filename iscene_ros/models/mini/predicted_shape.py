@@ -1,0 +1,204 @@
+"""One instance as iscene-mini predicts it: a signed distance, what it is worth, its surfaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.marching_cubes import LEAST_SHARE, SMOOTHINGS, mesh_from_distance
+from iscene_ros.models.base import ShapeMesh
+from iscene_ros.models.mini.confidence import (
+    Calibration,
+    Evidence,
+    relative_slope,
+    surface_sharpness,
+)
+from iscene_ros.models.mini.envelope import MAX_SHIFT, bodies_around, moved_surface
+from iscene_ros.models.mini.observed_surface import correction
+from iscene_ros.models.mini.uncertainty import SurfaceEvidence
+from iscene_ros.models.model_config import Envelope
+from iscene_ros.preprocess.crops import InstanceSlot
+
+# The surface follows observed points no further out than this share of the truncation.
+MAX_LEVEL = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class DistanceShape:
+    """A signed distance in an instance's cube; see `PredictedShape`.
+
+    Attributes:
+        slot: the cube and what was seen in it.
+        distance: (R, R, R) float32 in units of the truncation, negative inside.
+        disagreement: (R, R, R) float32, half the difference of the prediction from the view and
+            that from its mirror image, of which `distance` is the mean.
+        readings: share of the mask that has depth.
+        truncation: [voxels].
+        calibration: fitted to the weights.
+        faces: triangle budget of the mesh.
+        envelope: which of the surfaces that the distance leaves open.
+    """
+
+    slot: InstanceSlot
+    distance: np.ndarray
+    disagreement: np.ndarray
+    readings: float
+    truncation: float
+    calibration: Calibration
+    faces: int
+    envelope: Envelope = Envelope.MEAN
+
+    @property
+    def row(self) -> int:
+        """Of the observation's masks."""
+        return self.slot.index
+
+    @property
+    def points_view(self) -> np.ndarray:
+        """(M, 3) observed points [m]."""
+        return self.slot.points_view
+
+    @property
+    def cell(self) -> float:
+        """Edge of a voxel [m]."""
+        return self.slot.cube.size / len(self.distance)
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(R, R, R) bool: voxels whose centres the mean surface encloses."""
+        return self._leveled < 0
+
+    def mesh(self) -> ShapeMesh | None:
+        """See `PredictedShape.mesh`."""
+        # Which bodies of an outer surface count is decided by the mean ones in them.
+        least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
+        mesh_view = mesh_from_distance(
+            self._cut(),
+            self.slot.cube,
+            self.faces,
+            least_share=least_share,
+            smoothings=SMOOTHINGS,
+        )
+        if mesh_view is None:
+            return None
+        return ShapeMesh(mesh_view, vertex_sigma=self._vertex_sigma(mesh_view))
+
+    def confidence(self, observed_fraction: float) -> float:
+        """The expected overlap (IoU) of the mean surface with the true object."""
+        return self.calibration.confidence(self.evidence(observed_fraction))
+
+    def evidence(self, observed_fraction: float) -> Evidence:
+        """What tells how good the completion is."""
+        distance = self._leveled
+        return Evidence(
+            sharpness=surface_sharpness(distance, self.truncation),
+            observed_fraction=observed_fraction,
+            mirror_overlap=self._mirror_overlap,
+            thickness=float(-distance.min()),
+            crumbs=_crumbs(distance < 0),
+            level=self._level,
+            residual=float(np.median(np.abs(self._seen - self._level))),
+            readings=self.readings,
+            size=float(np.log(self.slot.cube.size)),
+        )
+
+    def surface_evidence(self, points_view: np.ndarray) -> SurfaceEvidence:
+        """What tells how uncertain the surface is at points (P, 3) on it [m]."""
+        voxels = self._voxels(points_view)
+        return SurfaceEvidence(
+            spread=_at(np.abs(self.disagreement), voxels) * self.truncation,
+            slope=_at(self._slope, voxels),
+            hidden=self._observed.query(voxels)[0],
+            mirror_overlap=self._mirror_overlap,
+        )
+
+    def _vertex_sigma(self, mesh_view: Mesh) -> np.ndarray | None:
+        """(V,) float32 standard deviation of the mean surface around the vertices [m]."""
+        model = self.calibration.uncertainty
+        if model is None:
+            return None
+        sigma = self.cell * model.sigma(self.surface_evidence(mesh_view.vertices))
+        return np.minimum(sigma, self.slot.cube.size).astype(np.float32)
+
+    def _cut(self) -> np.ndarray:
+        """The distance to the surface that is asked for."""
+        model = self.calibration.uncertainty
+        if self.envelope is Envelope.MEAN or model is None:
+            return self._leveled
+        sigma = np.zeros_like(self.distance)
+        # No surface moves further, so that the others need none.
+        near = np.abs(self._leveled) <= MAX_SHIFT
+        evidence = SurfaceEvidence(
+            spread=np.abs(self.disagreement[near]) * self.truncation,
+            slope=self._slope[near],
+            hidden=self._observed.query(np.argwhere(near))[0],
+            mirror_overlap=self._mirror_overlap,
+        )
+        sigma[near] = model.sigma(evidence) / self.truncation
+        moved = moved_surface(self._leveled, self._slope, sigma, self.envelope)
+        return bodies_around(moved, self._leveled)
+
+    @cached_property
+    def _leveled(self) -> np.ndarray:
+        """The distance to the surface that is cut out: as calibrated, or further out; and drawn
+        onto what was observed.
+        """
+        level, side = np.float32(self._level), len(self.distance)
+        return self.distance - level - correction(self._seen - level, self._seen_voxels, side)
+
+    @cached_property
+    def _level(self) -> float:
+        """Of the distance at the surface.
+
+        Observed points lie on the surface. Where the prediction recedes from most of them, as it
+        does from parts that are thinner than a voxel, the surface follows them.
+        """
+        return max(self.calibration.level, min(float(np.median(self._seen)), MAX_LEVEL))
+
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        """(M,) distance at the observed points."""
+        return _at(self.distance, self._seen_voxels)
+
+    @cached_property
+    def _seen_voxels(self) -> np.ndarray:
+        """(M, 3) the observed points [voxels]."""
+        return self._voxels(self.points_view)
+
+    @cached_property
+    def _observed(self) -> cKDTree:
+        """The observed points [voxels]."""
+        return cKDTree(self._seen_voxels)
+
+    @cached_property
+    def _slope(self) -> np.ndarray:
+        return relative_slope(self.distance, self.truncation)
+
+    @cached_property
+    def _mirror_overlap(self) -> float:
+        first, second = (
+            self._leveled + sign * self.disagreement < 0 for sign in (np.float32(1), np.float32(-1))
+        )
+        return float((first & second).sum() / max(1, (first | second).sum()))
+
+    def _voxels(self, points_view: np.ndarray) -> np.ndarray:
+        """(P, 3) indices of points [voxels]."""
+        return (self.slot.cube.from_view(points_view) + 0.5) * len(self.distance) - 0.5
+
+
+def _at(field: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    return ndimage.map_coordinates(field, voxels.T, order=1, mode="nearest")
+
+
+def _crumbs(inside: np.ndarray) -> float:
+    """Share of the voxels inside that do not belong to the largest body."""
+    parts, count = ndimage.label(inside)
+    if not count:
+        return 0.0
+    volumes = np.bincount(parts.ravel())[1:]
+    return float(1.0 - volumes.max() / volumes.sum())

@@ -1,1 +1,0 @@
-"""Pictures of scenes, drawn in numpy and Pillow: no OpenGL, no screen."""

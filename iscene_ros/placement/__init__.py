@@ -1,1 +1,0 @@
-"""From shapes in a cube of unknown scale to metres: see docs/placement.md."""

@@ -1,0 +1,236 @@
+"""Bodies for collision checking: convex parts or few faces, and frames to grasp and place by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import trimesh
+from scipy.spatial import QhullError
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene import Mesh, Scene, SceneObject
+from iscene_ros.geometry.decimation import with_fewer_faces
+from iscene_ros.geometry.marching_cubes import signed_volume
+from iscene_ros.geometry.object_frame import object_frame
+from iscene_ros.geometry.planes import Plane
+
+MAX_FACES = 5000
+MAX_PARTS = 16
+CONCAVITY = 0.05
+# What convex parts are made from and how hard they are searched for: less than half a second an
+# object of 5k faces; finer settings take ten times as long for volumes that differ by a percent.
+PARTS_FACES = 1000
+PARTS_SEARCH = {
+    "threshold": 0.08,
+    "max_convex_hull": MAX_PARTS,
+    "decimate": True,
+    "max_ch_vertex": 64,
+    "resolution": 500,
+    "preprocess_resolution": 30,
+    "mcts_iterations": 20,
+    "mcts_max_depth": 2,
+    "mcts_nodes": 10,
+}
+# Hulls of less are flat [m^3].
+LEAST_VOLUME = 1e-12
+# Thickness of the box below a support plane [m].
+SUPPORT_THICKNESS_M = 0.02
+# A plane within 15 degrees of the horizontal supports.
+LEVEL = np.cos(np.deg2rad(15.0))
+
+
+class CollisionShape(str, Enum):
+    """How an object's mesh is simplified."""
+
+    AUTO = "auto"  # convex parts where coacd is installed, else the hull
+    PARTS = "parts"
+    HULL = "hull"
+    MESH = "mesh"
+
+
+@dataclass(frozen=True)
+class Subframe:
+    """A frame on an object.
+
+    Attributes:
+        name: "top", "support", "grasp_narrow", "grasp_wide".
+        object_from_subframe: (4, 4) float64. Of "top" and "support" z points up; of grasps z is the
+            way in from above and x the direction in which a gripper closes.
+        width_m: of a grasp: how far a gripper has to open [m].
+    """
+
+    name: str
+    object_from_subframe: np.ndarray
+    width_m: float | None = None
+
+
+@dataclass(frozen=True)
+class CollisionBody:
+    """One object for a planning scene.
+
+    Attributes:
+        id, label, color: of the object.
+        frame_from_object: (4, 4) float64 pose in the scene's frame.
+        pieces: meshes in the object's frame [m]; convex unless `shape` is MESH.
+        shape: what they are.
+        subframes: to grasp and place by.
+    """
+
+    id: int
+    label: str
+    color: np.ndarray
+    frame_from_object: np.ndarray
+    pieces: tuple[Mesh, ...]
+    shape: CollisionShape
+    subframes: tuple[Subframe, ...]
+
+
+@dataclass(frozen=True)
+class SupportBox:
+    """A box below a level plane of the surroundings: (4, 4) pose of its centre, edges (3,) [m]."""
+
+    frame_from_box: np.ndarray
+    size: np.ndarray
+
+
+def collision_bodies(
+    scene: Scene,
+    shape: CollisionShape | str = CollisionShape.AUTO,
+    padding: float = 0.0,
+    max_faces: int = MAX_FACES,
+) -> tuple[CollisionBody, ...]:
+    """Every object of a scene as a body for collision checking; degenerate meshes are left out.
+
+    Args:
+        scene: completed.
+        shape: how meshes are simplified.
+        padding: by which surfaces are moved outward [m].
+        max_faces: of a mesh, or of each convex piece.
+
+    Raises:
+        InputError: a negative padding, an unknown shape, or convex parts without coacd.
+    """
+    if padding < 0:
+        raise InputError(f"padding: {padding} m is negative; expected 0 or more")
+    try:
+        shape = CollisionShape(shape)
+    except ValueError as error:
+        names = ", ".join(s.value for s in CollisionShape)
+        raise InputError(f"collision shape {shape!r}: expected one of {names}") from error
+    found = (_body(item, shape, padding, max_faces) for item in scene.objects)
+    return tuple(body for body in found if body is not None)
+
+
+def subframes(item: SceneObject) -> tuple[Subframe, ...]:
+    """Frames on top of an object, below it, and for two grasps from above."""
+    half = 0.5 * np.asarray(item.size, np.float64)
+    frames = [
+        Subframe("top", _at((0.0, 0.0, half[2]))),
+        Subframe("support", _at((0.0, 0.0, -half[2]))),
+    ]
+    narrow = 0 if half[0] <= half[1] else 1
+    for name, axis in (("grasp_narrow", narrow), ("grasp_wide", 1 - narrow)):
+        pose = _at((0.0, 0.0, 0.0))
+        x, z = np.eye(3)[axis], np.array([0.0, 0.0, -1.0])
+        pose[:3, :3] = np.column_stack([x, np.cross(z, x), z])
+        frames.append(Subframe(name, pose, float(2 * half[axis])))
+    return tuple(frames)
+
+
+def support_boxes(
+    planes: Sequence[Plane], frame_from_upright: np.ndarray
+) -> tuple[SupportBox, ...]:
+    """Boxes whose tops are the level planes of the surroundings, as far as these were seen.
+
+    Args:
+        planes: in the upright frame.
+        frame_from_upright: (3, 3) rotation into the scene's frame.
+    """
+    boxes = []
+    for plane in planes:
+        if plane.normal[2] < LEVEL:
+            continue
+        below = plane.corners - SUPPORT_THICKNESS_M * plane.normal
+        corners = Mesh(np.concatenate([plane.corners, below]), np.zeros((0, 3), np.int32))
+        turn = np.eye(4)
+        turn[:3, :3] = frame_from_upright
+        placed = object_frame(corners, turn, frame_from_upright @ plane.normal)
+        boxes.append(SupportBox(placed.frame_from_object, placed.size))
+    return tuple(boxes)
+
+
+def _body(
+    item: SceneObject, shape: CollisionShape, padding: float, max_faces: int
+) -> CollisionBody | None:
+    if shape is CollisionShape.AUTO:
+        shape = CollisionShape.PARTS if _has_coacd() else CollisionShape.HULL
+    try:
+        pieces = _pieces(item.mesh, shape, max_faces)
+    except (QhullError, ValueError):  # flat, or without a finite triangle
+        return None
+    padded = tuple(_padded(piece, padding) for piece in pieces)
+    return CollisionBody(
+        item.id, item.label, item.color, item.frame_from_object, padded, shape, subframes(item)
+    )
+
+
+def _pieces(mesh: Mesh, shape: CollisionShape, max_faces: int) -> tuple[Mesh, ...]:
+    if shape is CollisionShape.MESH:
+        if not len(mesh.faces):
+            raise ValueError("no face")
+        return (with_fewer_faces(mesh, max_faces),)
+    hull = _hull(mesh.vertices)
+    if shape is CollisionShape.HULL or _is_nearly_convex(mesh, hull):
+        return (with_fewer_faces(hull, max_faces),)
+    return tuple(with_fewer_faces(part, max_faces) for part in _parts(mesh))
+
+
+def _is_nearly_convex(mesh: Mesh, hull: Mesh) -> bool:
+    whole, around = (
+        float(signed_volume(m.vertices.astype(np.float64), m.faces).sum()) for m in (mesh, hull)
+    )
+    return bool(whole > (1 - CONCAVITY) * around)
+
+
+def _parts(mesh: Mesh) -> list[Mesh]:
+    if not _has_coacd():
+        raise InputError("coacd is not installed; run: pip install coacd, or choose shape hull")
+    import coacd
+
+    coacd.set_log_level("error")
+    coarse = with_fewer_faces(mesh, PARTS_FACES)
+    found = coacd.run_coacd(
+        coacd.Mesh(coarse.vertices.astype(np.float64), coarse.faces), **PARTS_SEARCH
+    )
+    return [_hull(np.asarray(vertices)) for vertices, _ in found]
+
+
+def _has_coacd() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("coacd") is not None
+
+
+def _hull(points: np.ndarray) -> Mesh:
+    hull = trimesh.convex.convex_hull(np.asarray(points, np.float64))
+    if signed_volume(np.asarray(hull.vertices), np.asarray(hull.faces)).sum() <= LEAST_VOLUME:
+        raise ValueError("flat")
+    return Mesh(np.asarray(hull.vertices, np.float32), np.asarray(hull.faces, np.int32))
+
+
+def _padded(mesh: Mesh, padding: float) -> Mesh:
+    """The mesh with its vertices moved outward."""
+    if padding == 0:
+        return mesh
+    body = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+    moved = mesh.vertices + padding * body.vertex_normals
+    return Mesh(moved.astype(np.float32), mesh.faces)
+
+
+def _at(position: tuple[float, float, float]) -> np.ndarray:
+    pose = np.eye(4)
+    pose[:3, 3] = position
+    return pose

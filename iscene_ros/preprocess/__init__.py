@@ -1,0 +1,1 @@
+"""Cleaning of masks and depth, crops around instances, and the observation volumes in them."""

@@ -1,1 +1,0 @@
-"""Which relations hold, and how certain they are."""

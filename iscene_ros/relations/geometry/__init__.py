@@ -1,1 +1,0 @@
-"""Bodies and surroundings in an upright frame: what relations are read from."""

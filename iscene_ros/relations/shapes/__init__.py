@@ -1,1 +1,0 @@
-"""What can be said of shapes: alone, and compared with each other."""

@@ -1,0 +1,113 @@
+"""Messages of the input topics to inputs of a session; what is malformed is refused, not raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from iscene_ros.ros.decode_camera_info import decode_camera_info
+from iscene_ros.ros.decode_compressed import decode_compressed_color
+from iscene_ros.ros.decode_detections import decode_detections, decode_yolo_detections
+from iscene_ros.ros.decode_images import decode_color, decode_depth
+from iscene_ros.ros.decode_instances import decode_instances
+from iscene_ros.ros.decode_poses import decode_odometry, decode_pose, decode_transform
+from iscene_ros.ros.input_topics import TOPIC_KEYS, message_type
+from iscene_ros.session.inputs import Input, TransformSample
+from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.settings import Settings
+
+__all__ = ["TOPIC_KEYS", "Intake"]
+
+_TRANSFORM_KEYS = ("tf", "tf_static")
+_MOST_CHARACTERS = 200
+
+T = TypeVar("T")
+
+
+class Intake:
+    """Decodes messages of rclpy or rosbags.
+
+    Args:
+        settings: say what the messages mean; may be replaced at any time.
+        refuse: called with the reason and one line for every message, or transform of a message,
+            that cannot be used.
+
+    Attributes:
+        settings: as above.
+    """
+
+    def __init__(self, settings: Settings, refuse: Callable[[Reason, str], None]) -> None:
+        self.settings = settings
+        self._refuse = refuse
+
+    def message_type(self, topic_key: str) -> str | None:
+        """The type of a topic's messages, as "sensor_msgs/msg/Image"; None where the settings do
+        not use the topic.
+
+        Raises:
+            KeyError: no key of `TOPIC_KEYS`.
+        """
+        return message_type(topic_key, self.settings)
+
+    def decode(self, topic_key: str, message: Any) -> list[Input | TransformSample]:
+        """The inputs in a message: one, none where it is refused, any number of transforms.
+
+        No message makes it raise.
+
+        Raises:
+            KeyError: no key of `TOPIC_KEYS`.
+        """
+        if self.message_type(topic_key) is None:
+            line = f"{topic_key}: the settings do not use this topic; set detections or pose_source"
+            self._refuse(Reason.MALFORMED, line)
+            return []
+        if topic_key in _TRANSFORM_KEYS:
+            messages = self._guarded(topic_key, _transforms, message) or []
+        else:
+            messages = [message]
+        decoder = self._decoder(topic_key)
+        decoded = (self._guarded(topic_key, decoder, part) for part in messages)
+        return [made for made in decoded if made is not None]
+
+    def _guarded(self, topic_key: str, step: Callable[[Any], T], message: Any) -> T | None:
+        try:
+            return step(message)
+        except RefusedInputError as error:
+            self._refuse(error.reason, str(error))
+        # A broken message can fail anywhere and as anything; the next good one must still count.
+        except Exception as error:
+            self._refuse(
+                Reason.MALFORMED,
+                f"{topic_key}: {type(error).__name__} ({_one_line(str(error))}), expected a valid "
+                f"{self.message_type(topic_key)}; check what publishes it",
+            )
+        return None
+
+    def _decoder(self, topic_key: str) -> Callable[[Any], Input | TransformSample]:
+        settings = self.settings
+        if topic_key in _TRANSFORM_KEYS:
+            return partial(decode_transform, static=topic_key == "tf_static", topic=topic_key)
+        if topic_key == "detections":
+            yolo = settings.detections == "yolo_msgs"
+            decode = decode_yolo_detections if yolo else decode_detections
+            return partial(decode, class_names=settings.class_names)
+        if topic_key == "camera_pose":
+            return decode_odometry if settings.pose_source == "odometry" else decode_pose
+        return {
+            "rgb": decode_color,
+            "rgb_compressed": decode_compressed_color,
+            "depth": partial(decode_depth, depth_unit=settings.depth_unit),
+            "camera_info": partial(decode_camera_info, rectified=settings.rectified),
+            "instances": partial(decode_instances, encoding=settings.instance_encoding),
+        }[topic_key]
+
+
+def _transforms(message: Any) -> list[Any]:
+    return list(message.transforms)
+
+
+def _one_line(text: str) -> str:
+    """The start of a text, without line breaks and other control characters."""
+    printable = "".join(c if c.isprintable() else " " for c in text[:_MOST_CHARACTERS])
+    return " ".join(printable.split())

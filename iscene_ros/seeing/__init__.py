@@ -1,1 +1,0 @@
-"""What is believed of a view, and where in it to look."""

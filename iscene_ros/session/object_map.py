@@ -1,0 +1,191 @@
+"""The objects that the robot knows, kept from frame to frame under one id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
+from iscene_ros.core.scene_update import KnownObject, RemovedObject
+from iscene_ros.session.association import Candidate, MatchLimits, associate
+from iscene_ros.session.frames import TrackedObservation
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.visibility import View
+from iscene_ros.viz.colors import instance_color
+
+# An instance that was not completed still shows the known object that it covers this much.
+COVERED = 0.5
+
+
+@dataclass(frozen=True)
+class WorldRules:
+    """How the world changes.
+
+    Attributes:
+        match: what may be the same object.
+        forget_after: frames in a row without an object that should have been seen.
+        prefix: of the names.
+    """
+
+    match: MatchLimits
+    forget_after: int
+    prefix: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> WorldRules:
+        """The rules that parameters set."""
+        match = MatchLimits(settings.match_overlap, settings.match_distance)
+        return cls(match, settings.forget_after, settings.frame_prefix)
+
+
+@dataclass(frozen=True)
+class WorldChange:
+    """What one frame did.
+
+    Attributes:
+        ids: id in the world by instance id of the frame.
+        seen: ids in the world that the frame completed.
+        removed: objects that are gone.
+    """
+
+    ids: Mapping[int, int]
+    seen: frozenset[int]
+    removed: tuple[RemovedObject, ...]
+
+
+class World:
+    """All known objects, in one frame."""
+
+    def __init__(self) -> None:
+        self._objects: dict[int, KnownObject] = {}
+        self._next_id = 1
+
+    def copy(self) -> World:
+        """Another world with the same objects; changes to one leave the other as it is."""
+        made = World()
+        made._objects, made._next_id = dict(self._objects), self._next_id
+        return made
+
+    @property
+    def objects(self) -> tuple[KnownObject, ...]:
+        """Ascending by id."""
+        return tuple(self._objects[i] for i in sorted(self._objects))
+
+    def update(
+        self, scene: Scene, tracked: TrackedObservation, stamp_ns: int, rules: WorldRules
+    ) -> WorldChange:
+        """Take the completion of one frame; its ids are those of the frame's instances."""
+        observation = tracked.observation
+        trackers = dict(zip(observation.instance_ids, tracked.tracker_ids, strict=True))
+        known, view = self.objects, View(observation, scene.frame_from_camera)
+        matches = associate(
+            [Candidate(k.item, k.tracker_id) for k in known],
+            [Candidate(item, trackers[item.id]) for item in scene.objects],
+            rules.match,
+            lambda k, f: view.should_show(known[k].item, moved_to=scene.objects[f].id),
+        )
+        ids, seen = {}, set()
+        for item, match in zip(scene.objects, matches, strict=True):
+            before = None if match is None else known[match]
+            kept = self._keep(item, before, trackers[item.id], stamp_ns, rules)
+            ids[item.id] = kept.id
+            seen.add(kept.id)
+        unseen = [k for k in known if k.id not in seen]
+        ids |= self._recognise_skipped(unseen, scene.skipped, view, trackers, stamp_ns)
+        missed = [k for k in unseen if k.id not in ids.values()]
+        if tracked.left_out is not None:
+            missed = [k for k in missed if view.covered_share(k.item, tracked.left_out) < COVERED]
+        removed = self._miss(missed, view, rules)
+        return WorldChange(ids, frozenset(seen), removed)
+
+    def move(self, new_from_old: np.ndarray) -> None:
+        """Express everything in another frame; (4, 4) rigid [m]."""
+        for key, known in self._objects.items():
+            pose = new_from_old @ known.item.frame_from_object
+            item = replace(known.item, frame_from_object=pose)
+            self._objects[key] = replace(known, item=item)
+
+    def clear(self) -> tuple[RemovedObject, ...]:
+        """Forget everything; ids are not used again."""
+        removed = tuple(RemovedObject(k.id, k.name) for k in self.objects)
+        self._objects.clear()
+        return removed
+
+    def _keep(
+        self,
+        item: SceneObject,
+        before: KnownObject | None,
+        tracker_id: str,
+        stamp_ns: int,
+        rules: WorldRules,
+    ) -> KnownObject:
+        if before is None:
+            key = self._next_id
+            self._next_id += 1
+            name = f"{rules.prefix}{frame_slug(item.label)}_{key}"
+            first = stamp_ns
+        else:
+            key, name, first = before.id, before.name, before.first_seen_ns
+            tracker_id = tracker_id or before.tracker_id
+        item = replace(item, id=key, color=instance_color(key))
+        self._objects[key] = KnownObject(item, name, tracker_id, first, stamp_ns)
+        return self._objects[key]
+
+    def _recognise_skipped(
+        self,
+        unseen: Sequence[KnownObject],
+        skipped: Sequence[SkippedObject],
+        view: View,
+        trackers: Mapping[int, str],
+        stamp_ns: int,
+    ) -> dict[int, int]:
+        """Ids of instances without a completion: of the object they show, or of none."""
+        recognised: dict[int, int] = {}
+        left, fresh = list(unseen), self._next_id
+        for instance in skipped:
+            match = _shown_by(instance, left, view, trackers[instance.id])
+            if match is None:
+                recognised[instance.id], fresh = fresh, fresh + 1
+            else:
+                left.remove(match)
+                recognised[instance.id] = match.id
+                self._objects[match.id] = replace(match, misses=0, last_seen_ns=stamp_ns)
+        return recognised
+
+    def _miss(
+        self, missed: Sequence[KnownObject], view: View, rules: WorldRules
+    ) -> tuple[RemovedObject, ...]:
+        removed = []
+        for known in missed:
+            if not view.should_show(known.item):
+                continue
+            self._objects[known.id] = replace(known, misses=known.misses + 1)
+            if known.misses + 1 >= rules.forget_after:
+                del self._objects[known.id]
+                removed.append(RemovedObject(known.id, known.name))
+        return tuple(removed)
+
+
+def _shown_by(
+    instance: SkippedObject, known: Sequence[KnownObject], view: View, tracker_id: str
+) -> KnownObject | None:
+    """The object that an instance without a completion shows, or None."""
+    tracked = [k for k in known if tracker_id and k.tracker_id == tracker_id]
+    if tracked:
+        return tracked[0]
+    mask = view.mask(instance.id)
+    shares = [view.covered_share(k.item, mask) for k in known]
+    covered = [(k, share) for k, share in zip(known, shares, strict=True) if share >= COVERED]
+    best = max(
+        covered, key=lambda pair: (pair[0].item.label == instance.label, pair[1]), default=None
+    )
+    return None if best is None else best[0]
+
+
+def frame_slug(label: str) -> str:
+    """A class name as a part of a TF frame name: "Ice cube tray" -> "ice_cube_tray"."""
+    slug = re.sub(r"[^0-9a-z]+", "_", label.lower()).strip("_")[:40]
+    return slug if slug and not slug[0].isdecimal() else f"object_{slug}".rstrip("_")

@@ -1,0 +1,113 @@
+"""A completer that survives a full GPU: smaller batches first, then the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from iscene_ros.core.errors import ModelError
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Scene
+from iscene_ros.models.base import Report
+
+# How torch says so: its allocators of the GPU and of the machine, and cuBLAS.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
+
+
+class Completer(Protocol):
+    """What completes an observation; see `iscene_ros.completion.scene_completer.SceneCompleter`."""
+
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
+    ) -> Scene:
+        """Complete every instance."""
+
+
+class RecoveringCompleter:
+    """Completes, and retries with less memory where a GPU has no more of it.
+
+    What helped stays in use until the next load.
+
+    Args:
+        load: makes a completer for a device ("auto", "cpu", "cuda").
+        device: where to begin.
+        warn: takes one line when something was given up.
+    """
+
+    def __init__(
+        self, load: Callable[[str], Completer], device: str, warn: Callable[[str], None]
+    ) -> None:
+        self._load, self._warn = load, warn
+        self.completer = self._loaded(device)
+        model = getattr(self.completer, "model", None)
+        self.on_cpu = getattr(model, "device", device) == "cpu"
+
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
+    ) -> Scene:
+        """See `SceneCompleter.complete`; `progress` begins anew with every attempt."""
+        while True:
+            try:
+                return self.completer.complete(observation, steps, seed, faces, progress)
+            except Exception as error:
+                if not is_out_of_memory(error) or not self._can_give_up():
+                    raise
+            # Only here has the error let go of the tensors of the failed attempt.
+            _empty_gpu_cache()
+            self._give_up_something()
+
+    def _loaded(self, device: str) -> Completer:
+        """The completer, on the CPU where its weights do not fit on the GPU."""
+        try:
+            return self._load(device)
+        except Exception as error:
+            if device == "cpu" or not is_out_of_memory(error):
+                raise
+        _empty_gpu_cache()
+        self._warn("out of memory for the weights: now on the CPU")
+        return self._load("cpu")
+
+    def _can_give_up(self) -> bool:
+        return self._at_once() > 1 or not self.on_cpu
+
+    def _at_once(self) -> int:
+        """Objects that the completer computes together."""
+        return getattr(self.completer, "objects_at_once", 1)
+
+    def _give_up_something(self) -> None:
+        """Use less memory."""
+        count = self._at_once()
+        if count > 1:
+            self.completer = self.completer.with_objects_at_once(count // 2)
+            self._warn(f"out of memory: now {count // 2} objects at once instead of {count}")
+        else:
+            self.completer = self._load("cpu")
+            self.on_cpu = True
+            self._warn("out of memory with one object at a time: now on the CPU")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory, of the GPU or of the machine, is used up."""
+    if isinstance(error, MemoryError):
+        return True
+    if isinstance(error, ModelError) and error.__cause__ is not None:
+        return is_out_of_memory(error.__cause__)
+    line = str(error).lower()
+    return isinstance(error, RuntimeError) and any(sign in line for sign in OUT_OF_MEMORY)
+
+
+def _empty_gpu_cache() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

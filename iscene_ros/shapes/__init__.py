@@ -1,1 +1,0 @@
-"""Predicted shapes, what they are worth, and their surfaces."""

@@ -1,1 +1,0 @@
-"""Synthetic worlds: shapes, scenes at rest, cameras, depth images; by torch, numpy and scipy."""

@@ -1,0 +1,1 @@
+"""Pictures of scenes and graphs, drawn with numpy and Pillow; no OpenGL, no display."""

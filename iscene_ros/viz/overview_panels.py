@@ -1,0 +1,76 @@
+"""The pictures of an overview that share the camera's view: the masks and the completed scene."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import binary_erosion, distance_transform_edt
+
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Scene
+from iscene_ros.geometry.rasteriser import render, scaled_camera
+from iscene_ros.viz.colors import instance_color
+from iscene_ros.viz.shading import shade
+
+MASK_OPACITY = 0.45
+CONTOUR_PIXELS = 3
+DARKENED = 0.32
+SKIPPED_COLOR = np.array([150, 150, 150], np.uint8)
+
+
+def input_picture(observation: Observation, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8: the colour image, where there is none the depth."""
+    image = observation.rgb
+    if image is None:
+        image = _depth_picture(observation.depth)
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized)
+
+
+def _depth_picture(depth: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: the nearer, the lighter; almost black without a reading."""
+    known = depth > 0
+    near, far = np.percentile(depth[known], [2, 98]) if known.any() else (0.0, 1.0)
+    grey = 235 - 190 * np.clip((depth - near) / max(far - near, 1e-6), 0, 1)
+    return np.where(known, grey, 20).astype(np.uint8)[..., None].repeat(3, -1)
+
+
+def draw_masks(observation: Observation, skipped: set[int], width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8: the input with its masks, skipped ones in grey."""
+    picture = input_picture(observation, width, height).astype(np.float64)
+    for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
+        color = SKIPPED_COLOR if instance_id in skipped else instance_color(instance_id)
+        inside = _resized_mask(mask, width, height)
+        contour = inside & ~binary_erosion(inside, iterations=CONTOUR_PIXELS)
+        picture[inside] += MASK_OPACITY * (color - picture[inside])
+        picture[contour] = color
+    return picture.astype(np.uint8)
+
+
+def draw_completed(scene: Scene, observation: Observation, width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8: the completed meshes over the darkened input."""
+    background = input_picture(observation, width, height)
+    grey = background.mean(-1, keepdims=True)
+    background = (DARKENED * (0.5 * background + 0.5 * grey)).astype(np.uint8)
+    if not scene.objects:
+        return background
+    camera_from_frame = np.linalg.inv(scene.frame_from_camera)
+    meshes = [o.mesh.transformed(camera_from_frame @ o.frame_from_object) for o in scene.objects]
+    rendering = render(meshes, scaled_camera(observation.camera, width, height))
+    colors = np.stack([o.color for o in scene.objects])
+    return shade(rendering, colors, -scene.gravity_camera, background)
+
+
+def label_anchor(mask: np.ndarray) -> tuple[float, float]:
+    """The point (u, v) of a mask that is farthest from its border, as shares of the picture."""
+    step = max(1, max(mask.shape) // 320)
+    coarse = mask[::step, ::step]
+    if not coarse.any():
+        coarse, step = mask, 1
+    row, column = np.unravel_index(np.argmax(distance_transform_edt(coarse)), coarse.shape)
+    return (column + 0.5) * step / mask.shape[1], (row + 0.5) * step / mask.shape[0]
+
+
+def _resized_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    image = Image.fromarray(mask.astype(np.uint8) * 255)
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC)) >= 128

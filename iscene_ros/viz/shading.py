@@ -1,0 +1,72 @@
+"""Renderings to colours: light from above and from the camera, darker creases and outlines."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from iscene_ros.geometry.rasteriser import BACKGROUND, Rendering
+
+AMBIENT, FROM_ABOVE, FROM_CAMERA = 0.42, 0.40, 0.26
+OUTLINE = 0.55
+# A pixel this much behind the mean of its surroundings [m] is in a crease and fully darkened.
+CREASE_M = 0.05
+CREASE_DARKENING = 0.45
+
+
+def shade(
+    rendering: Rendering, colors: np.ndarray, up_camera: np.ndarray, background: np.ndarray
+) -> np.ndarray:
+    """Colour a rendering over a background.
+
+    Args:
+        rendering: what the camera sees.
+        colors: (N, 3) uint8 sRGB of the meshes.
+        up_camera: (3,) unit vector against gravity in the camera's frame.
+        background: (H, W, 3) uint8.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    seen = rendering.ids != BACKGROUND
+    picture = background.astype(np.float64)
+    light = _light(rendering.normals[seen], up_camera) * _creases(rendering, seen)[seen]
+    light = np.where(_outlines(rendering.ids)[seen], OUTLINE * light, light)
+    picture[seen] = colors[rendering.ids[seen]] * light[:, None]
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def soft_blur(image: np.ndarray, radius: float) -> np.ndarray:
+    """(H, W) float32: Gaussian blur of an image by many pixels, computed on every fourth."""
+    coarse = Image.fromarray(image.astype(np.float32)).reduce(4)
+    blurred = gaussian_filter(np.asarray(coarse), radius / 4, truncate=2.5)
+    size = image.shape[1], image.shape[0]
+    return np.asarray(Image.fromarray(blurred).resize(size, Image.Resampling.BILINEAR))
+
+
+def _light(normals: np.ndarray, up_camera: np.ndarray) -> np.ndarray:
+    """Brightness of surfaces; half-lambert from above, so that undersides keep some shape."""
+    from_above = 0.5 + 0.5 * normals @ up_camera
+    from_camera = np.clip(-normals[:, 2], 0, 1)
+    return AMBIENT + FROM_ABOVE * from_above + FROM_CAMERA * from_camera
+
+
+def _creases(rendering: Rendering, seen: np.ndarray) -> np.ndarray:
+    """Factors in [1 - CREASE_DARKENING, 1]: what lies behind its surroundings gets less light."""
+    radius = max(seen.shape) / 60
+    depth = np.where(seen, rendering.depth, 0)
+    mean = soft_blur(depth, radius) / np.maximum(soft_blur(seen, radius), 1e-6)
+    behind = np.clip((depth - mean) / CREASE_M, 0, 1)
+    return 1 - CREASE_DARKENING * behind
+
+
+def _outlines(ids: np.ndarray) -> np.ndarray:
+    """(H, W) bool: where the picture passes from one mesh to another or to the background."""
+    edge = np.zeros(ids.shape, bool)
+    for axis in (0, 1):
+        change = np.diff(ids, axis=axis) != 0
+        before = np.zeros(ids.shape, bool)
+        before[tuple(slice(0, size) for size in change.shape)] = change
+        edge |= before | np.roll(before, 1, axis=axis)
+    return edge

@@ -1,0 +1,200 @@
+"""The shipped model completes a real frame and rendered scenes."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+
+from iscene_ros.completion.object_assembly import ObjectMaker
+from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.errors import InputError, ModelError
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Scene
+from iscene_ros.io.demo_frame import arc2017_observation
+from iscene_ros.lab.evaluation.rendered_scenes import MODEL, EvaluationOptions, evaluate_scenes
+from iscene_ros.models.iscene.sampling.progress import StoppedError
+
+
+@pytest.fixture(scope="module")
+def completer() -> SceneCompleter:
+    return SceneCompleter.from_pretrained("iscene-mini", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def frame() -> Observation:
+    return arc2017_observation()
+
+
+@pytest.fixture(scope="module")
+def scene(completer, frame) -> Scene:
+    return completer.complete(frame)
+
+
+def as_bytes(scene: Scene) -> bytes:
+    return b"".join(
+        o.mesh.vertices.tobytes() + o.mesh.faces.tobytes() + o.frame_from_object.tobytes()
+        for o in scene.objects
+    )
+
+
+def test_every_instance_of_the_real_frame_is_completed(scene, frame):
+    assert [o.id for o in scene.objects] == list(frame.instance_ids)
+    assert [o.label for o in scene.objects] == list(frame.labels)
+    assert scene.skipped == () and scene.frame_id == "camera"
+    assert any("gravity" in warning for warning in scene.warnings)
+
+
+def test_the_scene_answers_how_its_objects_stand(scene):
+    graph = scene.graph
+    assert graph.on_top_of(0) and scene.timings.relations > 0
+    assert graph.removal_order(graph.ids[0])[-1] == graph.ids[0]
+
+
+def test_iscene_mini_refuses_a_view_without_depth(completer, frame):
+    with pytest.raises(InputError, match="depth: none; iscene-mini needs depth") as caught:
+        completer.complete(replace(frame, depth=None))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_scene_survives_a_failure_of_its_relations(completer, frame, monkeypatch):
+    def fail(*_):
+        raise FloatingPointError("no hull")
+
+    monkeypatch.setattr("iscene_ros.completion.scene_completer.with_relations", fail)
+    few = replace(frame, masks=frame.masks[:1], labels=frame.labels[:1], scores=(), instance_ids=())
+    scene = completer.complete(few, steps=1)
+    assert len(scene.objects) == 1 and scene.relations == ()
+    assert "no hull" in scene.warnings[-1]
+
+
+def test_meshes_are_closed_upright_and_within_the_budget(scene):
+    for o in scene.objects:
+        mesh = trimesh.Trimesh(o.mesh.vertices, o.mesh.faces, process=False)
+        assert mesh.is_watertight and mesh.is_winding_consistent and mesh.volume > 0, o.label
+        assert all(body.volume > 0 for body in mesh.split()), o.label
+        assert len(o.mesh.faces) <= 5000
+        np.testing.assert_allclose(mesh.bounds.mean(axis=0), 0, atol=1e-5)
+        np.testing.assert_allclose(mesh.extents, o.size, atol=1e-5)
+        np.testing.assert_allclose(
+            o.frame_from_object[:3, 2], -scene.gravity_camera, atol=1e-6
+        )  # z up
+        assert 0 <= o.observed_fraction <= 1 and 0 <= o.confidence <= 1
+
+
+def test_the_observed_side_agrees_with_the_depth(scene):
+    residuals = [o.depth_residual for o in scene.objects]
+    assert np.median(residuals) <= 0.003
+
+
+def test_the_mesh_meets_what_was_seen_of_thin_things(scene):
+    """Spoons and scissors are thinner than a voxel; they may not shrink to a crumb."""
+    thin = [o for o in scene.objects if o.label in ("measuring_spoons", "fiskars_scissors")]
+    assert len(thin) == 2
+    for o in thin:
+        assert o.size.max() > 0.04 and o.depth_residual < 0.01, o.label
+
+
+def test_the_same_seed_gives_the_same_bytes(completer, frame, scene):
+    assert as_bytes(completer.complete(frame)) == as_bytes(scene)
+    two_steps = [as_bytes(completer.complete(frame, steps=2, seed=s)) for s in (1, 1, 2)]
+    assert two_steps[0] == two_steps[1] != two_steps[2]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_objects_meshed_beside_one_another_are_the_same(
+    completer, frame, scene, monkeypatch, threads
+):
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    assert as_bytes(completer.complete(frame)) == as_bytes(scene)
+
+
+def test_who_stops_a_completion_does_not_wait_for_the_other_meshes(completer, frame, monkeypatch):
+    begun = []
+
+    def slow(_maker, shape, seconds):
+        begun.append(shape)
+        time.sleep(0.05)
+
+    def stop(_done, _total, what):
+        if what.startswith("mesh"):
+            raise StoppedError
+
+    monkeypatch.setattr(ObjectMaker, "_make", slow)
+    with pytest.raises(StoppedError):
+        completer.complete(frame, progress=stop)
+    assert 0 < len(begun) < len(frame.masks)
+
+
+def test_a_pose_moves_the_scene_into_the_world(completer, frame, scene):
+    rng = np.random.default_rng(0)
+    world_from_camera = np.eye(4)
+    up = -scene.gravity_camera
+    x = np.cross(up, [0.0, 0, 1]) + [1e-3, 0, 0]
+    x -= up * (x @ up)
+    x /= np.linalg.norm(x)
+    world_from_camera[:3, :3] = np.stack([x, np.cross(up, x), up])
+    world_from_camera[:3, 3] = rng.normal(size=3)
+    moved = completer.complete(replace(frame, world_from_camera=world_from_camera))
+    assert moved.frame_id == "world" and moved.warnings == ()
+    for here, there in zip(scene.objects, moved.objects, strict=True):
+        center = world_from_camera[:3, :3] @ here.frame_from_object[:3, 3]
+        expected = center + world_from_camera[:3, 3]
+        np.testing.assert_allclose(there.frame_from_object[:3, 3], expected, atol=0.01)
+
+
+def test_an_instance_without_depth_is_skipped_and_the_others_complete(completer, frame):
+    depth = frame.depth.copy()
+    depth[frame.masks[3]] = 0
+    scene = completer.complete(replace(frame, depth=depth))
+    assert [s.id for s in scene.skipped] == [frame.instance_ids[3]]
+    assert "depth readings" in scene.skipped[0].reason
+    assert len(scene.objects) == len(frame.masks) - 1
+
+
+def test_the_face_budget_is_honoured(completer, frame):
+    scene = completer.complete(frame, faces=500)
+    counts = [len(o.mesh.faces) for o in scene.objects]
+    # Where surfaces nearly touch, a mesh needs more to stay closed.
+    assert max(counts) <= 2 * 500 and np.median(counts) <= 500
+
+
+def test_progress_ends_where_it_said(completer, frame):
+    seen = []
+    completer.complete(frame, progress=lambda done, total, what: seen.append((done, total)))
+    assert seen[-1][0] == seen[-1][1]
+    assert len({total for _, total in seen}) == 1
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_nothing_to_complete_is_an_error(completer, frame):
+    with pytest.raises(InputError, match="masks"):
+        completer.complete(replace(frame, masks=np.zeros_like(frame.masks)))
+    with pytest.raises(InputError, match="steps"):
+        completer.complete(frame, steps=0)
+
+
+def test_an_unknown_model_or_device_is_an_error():
+    with pytest.raises(ModelError, match="iscene-mini"):
+        SceneCompleter.from_pretrained("no-such-model")
+
+
+def test_the_model_beats_the_simple_completions_on_unseen_families(completer):
+    scored = [s for s in evaluate_scenes(completer, EvaluationOptions(scenes=4)) if s]
+    overlaps: dict[str, list[float]] = {}
+    for scene in scored:
+        for o in scene.objects:
+            overlaps.setdefault(o.method, []).append(o.score.iou)
+    means = {method: np.mean(values) for method, values in overlaps.items()}
+    assert means.pop(MODEL) > max(means.values())
+
+
+def test_true_distances_are_better_than_the_model_and_finer_ones_better_still(completer):
+    means = []
+    for ceiling in (None, 32, 64):
+        options = EvaluationOptions(scenes=2, baselines=False, ceiling=ceiling)
+        scored = [o for s in evaluate_scenes(completer, options) if s for o in s.objects]
+        assert {o.method for o in scored} == {options.method}
+        means.append(np.mean([o.score.iou for o in scored]))
+    assert means == sorted(means) and means[0] < means[2]

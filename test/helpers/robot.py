@@ -1,0 +1,173 @@
+"""A scene node in this process, what publishes its inputs, and what listens to its outputs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+from fake_completer import FakeCompleter
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_srvs.srv import SetBool, Trigger
+
+from iscene_ros.models.model_config import ModelChoice
+from iscene_ros.ros.demo_messages import demo_messages
+from iscene_ros.ros.messages import RclpyTypes
+from iscene_ros.ros.node import SceneNode
+from iscene_ros.ros.topics import OUTPUTS
+
+PATIENCE = 15.0
+DEMO = {"detections": "vision_msgs", "max_age": 5.0}
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """The first true value of a condition; fails after so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError("timed out")
+
+
+class Robot:
+    """Publishes the demo frame and keeps every output that it receives, by topic name."""
+
+    def __init__(self, scene: SceneNode, probe: Node, namespace: str) -> None:
+        self.scene, self.probe, self.namespace = scene, probe, namespace
+        self.types = RclpyTypes()
+        self.received: dict[str, list[Any]] = defaultdict(list)
+        self._publishers: dict[str, Any] = {}
+
+    def name(self, topic: str) -> str:
+        """The full name of an output."""
+        return topic.replace("~", f"{self.namespace}/iscene")
+
+    def listen(self, *topics: str) -> None:
+        """Subscribe to outputs; to all where none is named."""
+        for topic in OUTPUTS:
+            if topics and topic.name not in topics:
+                continue
+            durability = (
+                DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
+            )
+            qos = QoSProfile(
+                depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=durability
+            )
+            self.probe.create_subscription(
+                self.types.message_class(topic.type_name),
+                self.name(topic.name),
+                self.received[topic.name].append,
+                qos,
+            )
+
+    def publish_frame(
+        self,
+        change: Callable[[str, Any], Any] = lambda topic, message: message,
+        stamp_ns: int | None = None,
+    ) -> int:
+        """Publish the demo frame; `change` may replace a message, or drop it with None."""
+        stamp = stamp_ns or self.probe.get_clock().now().nanoseconds
+        for topic, type_name, message, latched in demo_messages(self.types, stamp):
+            message = change(topic, message)
+            if message is not None:
+                self._publisher(topic, type_name, latched).publish(message)
+        return stamp
+
+    def until(self, topic: str, count: int = 1, **publishing: Any) -> list[Any]:
+        """Publish frames until so many messages of an output have come; they are returned."""
+
+        def enough() -> bool:
+            if len(self.received[topic]) < count:
+                self.publish_frame(**publishing)
+                time.sleep(0.15)
+            return len(self.received[topic]) >= count
+
+        wait_until(enough)
+        return self.received[topic]
+
+    def call(self, service: str, kind: type = Trigger, **request: Any) -> Any:
+        """The answer of a service of the node."""
+        client = self.probe.create_client(kind, self.name(service))
+        assert client.wait_for_service(PATIENCE), service
+        future = client.call_async(kind.Request(**request))
+        wait_until(future.done)
+        self.probe.destroy_client(client)
+        return future.result()
+
+    def pause(self, paused: bool) -> Any:
+        """Call ~/set_paused."""
+        return self.call("~/set_paused", SetBool, data=paused)
+
+    def state(self) -> str:
+        """The lifecycle state."""
+        return self.call("~/get_state", GetState).current_state.label
+
+    def change_state(self, transition_id: int) -> bool:
+        """Call ~/change_state."""
+        request = Transition(id=transition_id)
+        return self.call("~/change_state", ChangeState, transition=request).success
+
+    def diagnostics(self) -> dict[str, str]:
+        """Level, summary and values of the newest status."""
+        newest = self.received["/diagnostics"][-1].status[0]
+        values = {v.key: v.value for v in newest.values}
+        return {"level": newest.level, "summary": newest.message, **values}
+
+    def _publisher(self, topic: str, type_name: str, latched: bool) -> Any:
+        if topic not in self._publishers:
+            name = topic if topic.startswith("/") else f"{self.namespace}/{topic}"
+            durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+            qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
+            kind = self.types.message_class(type_name)
+            self._publishers[topic] = self.probe.create_publisher(kind, name, qos)
+        return self._publishers[topic]
+
+
+@contextmanager
+def robot(
+    load: Callable[[ModelChoice], Any] = lambda choice: FakeCompleter(),
+    activate: bool = True,
+    namespace: str = "",
+    remappings: dict[str, str] | None = None,
+    **parameters: Any,
+) -> Iterator[Robot]:
+    """A running robot; its node is active unless said otherwise."""
+    rclpy.init()
+    arguments = ["--ros-args"]
+    for source, target in (remappings or {}).items():
+        arguments += ["-r", f"{source}:={target}"]
+    overrides = [Parameter(name, value=value) for name, value in (DEMO | parameters).items()]
+    scene = SceneNode(load, parameter_overrides=overrides, namespace=namespace, cli_args=arguments)
+    probe = Node("probe")
+    executors, threads = [], []
+    for node in (scene, probe):
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executors.append(executor)
+        threads.append(threading.Thread(target=executor.spin, daemon=True))
+        threads[-1].start()
+    made = Robot(scene, probe, namespace)
+    try:
+        if activate:
+            assert made.change_state(Transition.TRANSITION_CONFIGURE)
+            assert made.change_state(Transition.TRANSITION_ACTIVATE)
+        yield made
+    finally:
+        scene.on_shutdown(None)
+        for executor in executors:
+            executor.shutdown(timeout_sec=5)
+        for thread in threads:
+            thread.join(timeout=5)
+        for node in (scene, probe):
+            node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,123 @@
+"""Presets: what they promise in work at full size, and what their approximations are."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from iscene_ros.lab.benchmarks.benchmark_cells import benchmark_cells
+from iscene_ros.lab.benchmarks.release_work import WorkCounter
+from iscene_ros.models import model_config
+from iscene_ros.models.iscene.config import ReleaseConfig
+from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions, sample
+from iscene_ros.models.iscene.sampling.presets import PRESETS, preset
+from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
+
+
+@pytest.fixture(scope="module")
+def counted():
+    """Work of a scene of five objects of 8000 cells, in every way."""
+    counter, cells = WorkCounter(ReleaseConfig()), benchmark_cells(5, 8000, 64)
+    work = {name: counter.preset(preset(name), cells) for name in PRESETS}
+    return {"release": counter.release(cells), **work}
+
+
+def test_exact_takes_little_more_than_half_of_the_structure_work(counted):
+    assert counted["release"].structure / 1e12 == pytest.approx(2375, rel=0.002)
+    assert counted["exact"].structure / 1e12 == pytest.approx(1292, rel=0.002)
+    assert counted["exact"].structure <= 0.56 * counted["release"].structure
+
+
+def test_only_instances_are_sampled_in_the_second_stage(counted):
+    part = counted["exact"].slat_cells / counted["release"].slat_cells
+    assert part == pytest.approx(1 / 6, abs=0.05)
+    assert counted["exact"].slat <= (1 / 6 + 0.05) * counted["release"].slat
+
+
+def test_presets_save_what_they_promise(counted):
+    parts = {name: work.total / counted["release"].total for name, work in counted.items()}
+    assert parts["exact"] < 1 / 2
+    assert 1 / 6 < parts["balanced"] <= 1 / 4
+    assert parts["fast"] <= 1 / 8
+    assert counted["structure-only"].slat == counted["structure-only"].mesh_decoder == 0
+    assert counted["structure-only"].structure == counted["exact"].structure
+
+
+def test_exact_samples_as_the_release_does():
+    exact, config = preset("exact"), ReleaseConfig()
+    assert exact.structure.sampler == exact.slat.sampler == SamplerOptions.release()
+    assert exact.structure.deep_every == 1 and exact.release_noise
+    assert config.structure_sampler == exact.structure.sampler
+    with pytest.raises(ValueError, match="'best', expected one of exact, balanced, fast"):
+        preset("best")
+
+
+def test_commands_know_all_presets():
+    assert set(PRESETS) == set(model_config.PRESETS)
+
+
+def test_a_preset_can_be_bounded_and_its_shortcuts_switched_off():
+    for name in PRESETS:
+        bounded = preset(name).within(10**9)
+        assert bounded.structure.memory_budget == 10**9
+        assert bounded.slat is None or bounded.slat.memory_budget == 10**9
+        plain = preset(name).with_shortcuts(Shortcuts.none())
+        assert plain.structure.shortcuts == Shortcuts.none()
+
+
+def curved(x, time, conditional):
+    """dx/dt whose solution from x(1) is x(1) exp((t^2 - 1) / 2)."""
+    return x * time
+
+
+def error(steps, order):
+    options = SamplerOptions(steps=steps, order=order)
+    exact = torch.exp(torch.tensor(-0.5, dtype=torch.float64))
+    return (sample(curved, torch.ones((), dtype=torch.float64), options) - exact).abs().item()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_order_of_a_solver_is_what_halving_its_steps_gains(order):
+    assert error(40, order) / error(80, order) == pytest.approx(2**order, rel=0.15)
+    assert error(16, 2) < error(25, 1)
+
+
+def test_uneven_steps_keep_the_second_order():
+    def errors(steps):
+        options = SamplerOptions(steps=steps, order=2, rescale=3.0)
+        result = sample(curved, torch.ones((), dtype=torch.float64), options)
+        return abs(result.item() - 2.718281828459045**-0.5)
+
+    assert errors(40) / errors(80) == pytest.approx(4, rel=0.2)
+
+
+def test_guidance_every_other_step_reuses_the_difference():
+    options = SamplerOptions(steps=4, guidance=2.0, guidance_interval=(0.0, 1.0))
+    calls = []
+
+    def velocity(x, time, conditional):
+        calls.append(conditional)
+        return torch.tensor(time if conditional else time - 0.5)
+
+    whole = sample(velocity, torch.tensor(1.0), options)
+    assert calls.count(False) == 4
+    calls.clear()
+    # The difference is the same at all times here, so using it again changes nothing.
+    assert_close(sample(velocity, torch.tensor(1.0), replace(options, guidance_every=2)), whole)
+    assert calls.count(False) == 2
+
+
+def test_nothing_is_extrapolated_across_the_end_of_guidance():
+    def velocity(x, time, conditional):
+        return torch.tensor(1.0 if conditional else 0.5)
+
+    # Guided velocity 2 from 1 to 0.5, then 1: constant pieces, which any step length follows.
+    options = SamplerOptions(steps=4, guidance=2.0, guidance_interval=(0.3, 1.0), order=2)
+    assert_close(sample(velocity, torch.tensor(0.0), options), torch.tensor(-0.75 * 2 - 0.25))
+
+
+@pytest.mark.parametrize("wrong", [{"order": 3}, {"guidance_every": 0}])
+def test_bad_sampler_options_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        SamplerOptions(**wrong)

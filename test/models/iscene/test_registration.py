@@ -1,0 +1,287 @@
+"""From a cube of unknown scale to metres, with depth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from placed_shapes import bodies, in_cube, look_at, see, with_depth
+
+from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.scene import Mesh
+from iscene_ros.io.demo_frame import arc2017_observation
+from iscene_ros.lab.evaluation.registration_scenes import Spoiling, draw_case
+from iscene_ros.lab.evaluation.registration_scores import placement_report, score_case
+from iscene_ros.models.iscene.registration.contacts import Shell, gaps
+from iscene_ros.models.iscene.registration.options import PlacementOptions
+from iscene_ros.models.iscene.registration.register import place_scene
+from iscene_ros.models.iscene.registration.result import PlacementShape, Similarity
+from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+
+FEW = settings(
+    max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+def place(seen, **options):
+    return place_scene(seen.shapes, seen.observation, seen.view_space, PlacementOptions(**options))
+
+
+def middle(points):
+    return 0.5 * (points.min(axis=0) + points.max(axis=0))
+
+
+def off(placed, seen):
+    """How far the middle of a placed shape is from the truth [m]."""
+    points = seen.shapes[placed.row].mesh.vertices
+    found, true = placed.similarity.to_view(points), seen.truth.to_view(points)
+    return np.linalg.norm(middle(found) - middle(true))
+
+
+@pytest.fixture(scope="module")
+def table():
+    return see(bodies(), look_at())
+
+
+def noisy(seen, seed=0, noise=0.002, lost=0.0):
+    rng = np.random.default_rng(seed)
+    depth = seen.observation.depth
+    depth = depth + noise * rng.normal(size=depth.shape) * (depth > 0)
+    return with_depth(seen, np.where(rng.random(depth.shape) < lost, 0, depth))
+
+
+def test_true_shapes_are_found_within_a_percent_and_some_millimetres(table):
+    placement = place(table)
+    assert placement.method == "depth" and placement.is_metric and not placement.refused
+    assert placement.scale == pytest.approx(table.truth.scale, rel=0.005)
+    assert max(off(placed, table) for placed in placement.objects) < 0.002
+    assert placement.residual_m < 0.0005
+    first = placement.objects[0]
+    np.testing.assert_allclose(first.view_from_cube[:3, :3], first.scale * first.rotation)
+    np.testing.assert_allclose(first.view_from_cube[:3, 3], first.translation)
+
+
+def test_noise_and_half_of_the_readings_gone(table):
+    placement = place(noisy(table, lost=0.5))
+    assert not placement.refused
+    assert placement.scale == pytest.approx(table.truth.scale, rel=0.01)
+    assert max(off(placed, table) for placed in placement.objects) < 0.004
+
+
+def test_stray_readings_at_outlines_do_not_pull(table):
+    rng = np.random.default_rng(1)
+    depth = table.observation.depth.copy()
+    stray = rng.random(depth.shape) < 0.1
+    depth[stray] *= rng.uniform(0.5, 1.5, stray.sum())
+    placement = place(with_depth(table, depth))
+    assert placement.scale == pytest.approx(table.truth.scale, rel=0.01)
+
+
+@FEW
+@given(size=st.floats(0.3, 6.0))
+def test_a_world_of_another_size_scales_the_answer(table, size):
+    scaled = see(bodies(), look_at(), size=size)
+    placement = place(scaled)
+    assert placement.scale == pytest.approx(size * table.truth.scale, rel=0.01)
+    assert not placement.refused
+    assert max(off(placed, scaled) for placed in placement.objects) < 0.004 * size
+
+
+@FEW
+@given(
+    down=st.floats(5.0, 80.0),
+    azimuth=st.floats(-180.0, 180.0),
+    distance=st.floats(0.5, 1.2),
+    filled=st.floats(0.4, 1.0),
+)
+def test_from_wherever_the_camera_looks(down, azimuth, distance, filled):
+    pose = look_at(down, azimuth, distance)
+    seen = see(bodies(), pose, cube=(filled, (0.0, 0.0, 0.0)))
+    visible = seen.observation.masks.sum(axis=(1, 2)) > 100
+    placement = place(replace(seen, shapes=tuple(s for s in seen.shapes if visible[s.row])))
+    assert placement.scale == pytest.approx(seen.truth.scale, rel=0.015)
+    assert np.median([off(placed, seen) for placed in placement.objects]) < 0.003
+
+
+@FEW
+@given(order=st.permutations(range(6)))
+def test_the_order_of_the_shapes_does_not_matter(table, order):
+    placement = place(replace(table, shapes=tuple(table.shapes[i] for i in order)))
+    straight = place(table)
+    assert placement.scale == pytest.approx(straight.scale, rel=1e-3)
+    assert [placed.row for placed in placement.objects] == list(order)
+    np.testing.assert_allclose(placement.translation, straight.translation, atol=1e-3)
+
+
+@pytest.mark.parametrize("row", [0, 1, 2, 3])
+def test_one_wrong_shape_is_refused_and_the_others_are_placed(table, row):
+    vertices = table.shapes[row].mesh.vertices
+    wrong = table.with_mesh(row, 2.0 * (vertices - middle(vertices)) + middle(vertices) + 0.2)
+    placement = place(wrong)
+    assert [refused for refused, _ in placement.refused] == [row]
+    assert "does not fit" in placement.refused[0][1]
+    assert placement.scale == pytest.approx(table.truth.scale, rel=0.01)
+    assert max(off(placed, table) for placed in placement.objects) < 0.003
+
+
+def test_shapes_of_another_scene_are_refused_with_a_reason(table):
+    other = see(bodies()[::-1], look_at(azimuth_deg=160.0, down_deg=20.0))
+    placement = place(replace(table, shapes=other.shapes))
+    assert len(placement.refused) >= 5 and len(placement.objects) <= 1
+    assert all(reason for _, reason in placement.refused)
+
+
+def test_a_scene_of_which_too_little_fits_is_refused_as_a_whole(table):
+    wrong = table.with_mesh(2, 3.0 * table.shapes[2].mesh.vertices)
+    placement = place(wrong, min_fitting_share=0.9)
+    assert not placement.objects and np.isnan(placement.residual_m)
+    reasons = dict(placement.refused)
+    assert set(reasons) == set(range(6))
+    assert reasons[0] == "the scene was refused: 5 of its 6 shapes fit the view"
+    assert "does not fit" in reasons[2]
+
+
+def test_depth_off_by_more_than_an_object_allows_refuses_it(table):
+    depth = table.observation.depth.copy()
+    depth[table.observation.masks[2]] += 0.05
+    placement = place(with_depth(table, depth))
+    assert [row for row, _ in placement.refused] == [2]
+
+
+def test_an_own_move_corrects_a_shape_that_touches_nothing(table):
+    shifted = table.with_mesh(3, table.shapes[3].mesh.vertices + (0.015, 0.01, 0.0))
+    before = place(shifted, refine_objects=False).objects[3]
+    after = place(shifted).objects[3]
+
+    def error(placed):
+        points = placed.similarity.to_view(shifted.shapes[3].mesh.vertices)
+        return np.linalg.norm(
+            middle(points) - middle(table.truth.to_view(table.shapes[3].mesh.vertices))
+        )
+
+    assert error(before) > 0.004
+    assert error(after) < 0.5 * error(before)
+    assert after.residual_m < before.residual_m
+
+
+@FEW
+@given(seed=st.integers(0, 1000))
+def test_what_touched_in_the_cube_still_touches(table, seed):
+    rng = np.random.default_rng(seed)
+    spoilt = table
+    for row in range(6):
+        shift = rng.uniform(-0.01, 0.01, 3)
+        spoilt = spoilt.with_mesh(row, spoilt.shapes[row].mesh.vertices + shift)
+    options = PlacementOptions()
+    placement = place(spoilt)
+    placed = {o.row: o.similarity for o in placement.objects}
+    scene = placement.similarity
+    rows = sorted(placed)
+    whole = [_shell(spoilt, row, scene) for row in rows]
+    moved = [_shell(spoilt, row, placed[row]) for row in rows]
+    touch = options.touch_share * scene.scale
+    for gap in gaps(whole, touch):
+        after = gaps([moved[gap.one], moved[gap.other]], 1.0)[0].length
+        assert abs(after - gap.length) < options.contact_tolerance + 1e-3
+    lowest = min(shell.lowest for shell in whole)
+    support = min(m.lowest for m, w in zip(moved, whole, strict=True) if w.lowest < lowest + touch)
+    assert min(shell.lowest for shell in moved) >= support - options.contact_tolerance - 1e-6
+
+
+def _shell(seen, row, similarity):
+    mesh = seen.shapes[row].mesh
+    return Shell.of(Mesh(similarity.to_view(mesh.vertices), mesh.faces))
+
+
+def test_gap_of_two_bodies_is_signed():
+    one, above, apart = (bodies()[i] for i in (0, 4, 2))
+    shells = [Shell.of(Mesh(m.vertices, m.faces)) for m in (one, above, apart)]
+    (gap,) = gaps(shells, 0.05)
+    assert (gap.one, gap.other) == (0, 1)
+    assert abs(gap.length) < 1e-3 and gap.normal[2] < -0.99
+    sunk = shells[1].moved(np.zeros(3), 0.0, np.array([0, 0, -0.004]))
+    assert gaps([shells[0], sunk], 0.05)[0].length == pytest.approx(-0.004, abs=1e-3)
+    lifted = shells[1].moved(np.zeros(3), 0.0, np.array([0, 0, 0.006]))
+    assert gaps([shells[0], lifted], 0.05)[0].length == pytest.approx(0.006, abs=1e-3)
+
+
+def test_a_small_turn_is_found_when_asked_for(table):
+    turn = Similarity(1.0, np.zeros(3), yaw=0.08, pitch=-0.05)
+    turned = replace(
+        table,
+        shapes=tuple(
+            replace(s, mesh=replace(s.mesh, vertices=turn.to_cube(s.mesh.vertices)))
+            for s in table.shapes
+        ),
+    )
+    placement = place(turned, turn=True)
+    assert placement.similarity.yaw == pytest.approx(0.08, abs=0.01)
+    assert placement.similarity.pitch == pytest.approx(-0.05, abs=0.01)
+    assert placement.scale == pytest.approx(table.truth.scale, rel=0.01)
+    assert place(turned).similarity.yaw == 0.0
+
+
+def test_one_object_alone_and_one_cut_by_the_border():
+    alone = bodies()[:1]
+    seen = see(alone, look_at(target=(-0.12, 0.03, 0.03)))
+    assert place(seen).scale == pytest.approx(seen.truth.scale, rel=0.03)
+    some = bodies()[:4]
+    cut = see(some, look_at(distance=0.6, target=(0.2, 0.0, 0.03)))
+    assert place(cut).scale == pytest.approx(cut.truth.scale, rel=0.02)
+
+
+def test_nothing_to_compare_is_refused_without_an_error(table):
+    empty = replace(table.shapes[0], mesh=Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32)))
+    placement = place(replace(table, shapes=(empty,)))
+    assert placement.refused == ((0, "its predicted shape has no surface"),)
+    assert not placement.is_metric and not placement.objects and np.isnan(placement.residual_m)
+    masks = table.observation.masks.copy()
+    masks[1] = False
+    hidden = replace(table, observation=replace(table.observation, masks=masks))
+    assert [row for row, _ in place(hidden).refused] == [1]
+
+
+def test_every_shape_has_a_mask_of_its_own(table):
+    for rows in ((0, 0), (0, 6)):
+        shapes = tuple(replace(table.shapes[0], row=row) for row in rows)
+        with pytest.raises(InputError, match="from 0 to 5"):
+            place(replace(table, shapes=shapes))
+
+
+def test_options_must_be_positive():
+    with pytest.raises(InputError, match="steps: 0"):
+        PlacementOptions(steps=0)
+    with pytest.raises(InputError, match="camera_height: -1"):
+        PlacementOptions(camera_height=-1.0)
+    assert PlacementOptions(support_height=-0.3).support_height == -0.3
+
+
+def test_the_generators_scenes_with_a_noisy_sensor():
+    scores = []
+    for number in (1, 5):
+        for spoiling in (Spoiling.SENSOR, Spoiling.WRONG):
+            case = draw_case(5, number, spoiling)
+            scores.append(score_case(case, spoiling))
+    assert max(abs(score.scale_error) for score in scores) < 0.015
+    assert sum(score.wrong_refused for score in scores) == 2
+    assert sum(score.right_refused for score in scores) == 0
+    report = placement_report(scores)
+    assert "one wrong shape" in report and "2 of 2" in report
+
+
+def test_the_real_frame_is_laid_over_itself():
+    observation = arc2017_observation()
+    scene = SceneCompleter.from_pretrained("iscene-mini").complete(observation, steps=2)
+    view_space = ViewSpace.from_gravity(scene.gravity_camera)
+    meshes = [o.mesh.transformed(o.frame_from_object) for o in scene.objects]
+    meshes = [Mesh(view_space.from_camera(m.vertices), m.faces) for m in meshes]
+    shapes, truth = in_cube(meshes, 0.8, (0.05, 0.0, -0.02))
+    rows = [observation.instance_ids.index(o.id) for o in scene.objects]
+    shapes = [PlacementShape(row, s.mesh) for row, s in zip(rows, shapes, strict=True)]
+    placement = place_scene(shapes, with_visible_masks(observation.rectified()), view_space)
+    assert len(placement.refused) <= 1
+    assert placement.scale == pytest.approx(truth.scale, rel=0.05)
+    assert placement.residual_m < 0.004

@@ -1,0 +1,107 @@
+"""From a cube of unknown scale to view space, where a camera has no depth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from placed_shapes import bodies, look_at, see
+
+from iscene_ros.models.iscene.registration.options import PlacementOptions
+from iscene_ros.models.iscene.registration.register import place_scene
+
+FEW = settings(
+    max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+def without_depth(seen):
+    observation = replace(seen.observation, depth=None, allow_no_depth=True)
+    return replace(seen, observation=observation)
+
+
+def place(seen, **options):
+    return place_scene(seen.shapes, seen.observation, seen.view_space, PlacementOptions(**options))
+
+
+@pytest.fixture(scope="module")
+def table():
+    return without_depth(see(bodies(), look_at()))
+
+
+def camera_height(seen):
+    return float(seen.observation.world_from_camera[2, 3])
+
+
+def test_a_stated_camera_height_makes_it_metric(table):
+    placement = place(table, camera_height=camera_height(table))
+    assert placement.method == "camera_height" and placement.is_metric
+    assert not placement.refused and not placement.warnings
+    assert placement.scale == pytest.approx(table.truth.scale, rel=0.015)
+    np.testing.assert_allclose(placement.translation, table.truth.translation, atol=0.012)
+
+
+def test_a_stated_support_height_makes_it_metric(table):
+    placement = place(table, support_height=0.0)
+    assert placement.method == "support_plane" and placement.is_metric
+    by_camera = place(table, camera_height=camera_height(table))
+    assert placement.scale == pytest.approx(by_camera.scale)
+
+
+def test_else_the_edge_of_the_cube_is_the_unit_and_that_is_said(table):
+    placement = place(table)
+    assert placement.method == "unit" and not placement.is_metric
+    assert placement.scale == 1.0
+    assert "the scale is unknown" in placement.warnings[0]
+    expected = table.truth.translation / table.truth.scale
+    np.testing.assert_allclose(placement.translation, expected, atol=0.03)
+    assert len(placement.objects) == 6
+    assert all(np.isnan(placed.residual_m) for placed in placement.objects)
+
+
+@FEW
+@given(size=st.floats(0.3, 10.0))
+def test_a_world_of_another_size_scales_the_answer(size):
+    seen = without_depth(see(bodies(), look_at(), size=size))
+    placement = place(seen, camera_height=camera_height(seen))
+    assert placement.scale == pytest.approx(seen.truth.scale, rel=0.015)
+
+
+@FEW
+@given(down=st.floats(10.0, 75.0), azimuth=st.floats(-180.0, 180.0))
+def test_from_wherever_the_camera_looks(down, azimuth):
+    seen = without_depth(see(bodies(), look_at(down, azimuth)))
+    expected = seen.truth.translation / seen.truth.scale
+    error = np.linalg.norm(place(seen).translation - expected) / np.linalg.norm(expected)
+    assert error < 0.02
+
+
+def test_a_support_height_without_a_pose_is_not_used(table):
+    gravity = table.observation.gravity_camera
+    unposed = replace(table.observation, world_from_camera=None, gravity_camera=gravity)
+    placement = place(replace(table, observation=unposed), support_height=0.0)
+    assert placement.method == "unit"
+    assert "world_from_camera" in placement.warnings[0]
+
+
+def test_a_support_above_the_camera_is_not_used(table):
+    placement = place(table, support_height=3.0)
+    assert placement.method == "unit"
+    assert "the scale stays unknown" in placement.warnings[0]
+
+
+def test_a_wrong_shape_is_refused_by_its_outline(table):
+    vertices = table.shapes[3].mesh.vertices
+    middle = vertices.mean(axis=0)
+    placement = place(table.with_mesh(3, 2 * (vertices - middle) + middle + (0.3, 0.0, 0.3)))
+    assert [row for row, _ in placement.refused] == [3]
+    assert "does not fit the picture" in placement.refused[0][1]
+
+
+def test_too_few_readings_count_as_none(table):
+    depth = np.zeros(table.observation.depth.shape, np.float32)
+    rows, columns = np.nonzero(table.observation.masks[0])
+    depth[rows[:5], columns[:5]] = 0.7
+    observation = replace(table.observation, depth=depth)
+    assert place(replace(table, observation=observation)).method == "unit"

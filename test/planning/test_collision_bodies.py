@@ -1,0 +1,115 @@
+"""Collision bodies, subframes, and what changed between two scenes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_objects import scene_object, scene_of
+from made_scenes import box, cup, joined, moved
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.planes import Plane
+from iscene_ros.planning.collision_bodies import collision_bodies, subframes, support_boxes
+from iscene_ros.planning.scene_diff import Change, Operation, scene_changes
+
+
+def body(mesh):
+    return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+
+
+@given(padding=st.floats(0.0, 0.02))
+@settings(max_examples=10, deadline=None)
+def test_hull_holds_the_object_and_its_padding(padding) -> None:
+    scene = scene_of(scene_object(1, cup(0.04, 0.1)))
+    (made,) = collision_bodies(scene, "hull", padding)
+    (hull,) = made.pieces
+    assert body(hull).is_convex and body(hull).is_watertight
+    grown = np.ptp(hull.vertices, axis=0) - np.ptp(scene.objects[0].mesh.vertices, axis=0)
+    assert np.all(grown >= padding - 1e-6)
+
+
+def test_convex_parts_leave_the_hollow_free() -> None:
+    pytest.importorskip("coacd")
+    outline = np.array([[0, 0], [0.1, 0], [0.1, 0.02], [0.02, 0.02], [0.02, 0.1], [0, 0.1]])
+    faces = [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]]
+    angle = trimesh.creation.extrude_triangulation(outline, faces, 0.03)
+    scene = scene_of(scene_object(1, angle))
+    (parts,) = collision_bodies(scene, "parts")
+    assert len(parts.pieces) >= 2 and all(body(p).is_convex for p in parts.pieces)
+    (hull,) = collision_bodies(scene, "hull")
+    volume = sum(body(p).volume for p in parts.pieces)
+    assert volume == pytest.approx(angle.volume, rel=0.1)
+    assert volume < 0.7 * body(hull.pieces[0]).volume
+
+
+def test_mesh_keeps_to_its_budget() -> None:
+    ball = trimesh.creation.icosphere(5, 0.05)
+    (made,) = collision_bodies(scene_of(scene_object(1, ball)), "mesh", max_faces=500)
+    assert len(made.pieces[0].faces) <= 500
+    assert body(made.pieces[0]).volume == pytest.approx(ball.volume, rel=0.03)
+
+
+def test_degenerate_mesh_is_left_out() -> None:
+    flat = scene_object(1, box((0.1, 0.1, 0.1)))
+    flat = replace(flat, mesh=Mesh(flat.mesh.vertices * np.float32([1, 1, 0]), flat.mesh.faces))
+    nothing = replace(flat, id=2, mesh=Mesh(np.zeros((0, 3), np.float32), flat.mesh.faces[:0]))
+    assert collision_bodies(scene_of(flat, nothing), "hull") == ()
+
+
+def test_wrong_requests_are_refused() -> None:
+    scene = scene_of(scene_object(1, box((0.1, 0.1, 0.1))))
+    with pytest.raises(InputError, match="padding"):
+        collision_bodies(scene, padding=-0.01)
+    with pytest.raises(InputError, match="sphere"):
+        collision_bodies(scene, "sphere")
+
+
+def test_subframes_lie_on_the_box() -> None:
+    frames = {f.name: f for f in subframes(scene_object(1, box((0.2, 0.1, 0.06))))}
+    assert frames["top"].object_from_subframe[:3, 3] == pytest.approx((0, 0, 0.03), abs=1e-6)
+    assert frames["support"].object_from_subframe[:3, 3] == pytest.approx((0, 0, -0.03), abs=1e-6)
+    narrow = frames["grasp_narrow"]
+    assert narrow.width_m == pytest.approx(0.1, abs=1e-6)
+    rotation = narrow.object_from_subframe[:3, :3]
+    assert rotation @ rotation.T == pytest.approx(np.eye(3))
+    assert np.linalg.det(rotation) == pytest.approx(1.0)
+    assert rotation[:, 2] == pytest.approx((0, 0, -1))
+
+
+def test_support_plane_becomes_a_box_below_it() -> None:
+    corners = np.array([[0, 0, 0.7], [1, 0, 0.7], [1, 0.5, 0.7], [0, 0.5, 0.7]], float)
+    axes, outline = np.eye(3)[:2], np.zeros((0, 3))
+    level = Plane(np.array([0, 0, 1.0]), -0.7, 1e-3, axes, outline, corners, 0.1, 0.5)
+    wall = replace(level, normal=np.array([1.0, 0, 0]))
+    (found,) = support_boxes([level, wall], np.eye(3))
+    assert sorted(found.size) == pytest.approx([0.02, 0.5, 1.0], abs=1e-6)
+    assert found.frame_from_box[:3, 3] == pytest.approx((0.5, 0.25, 0.69), abs=1e-6)
+
+
+def test_changes_tell_what_moved_appeared_and_went() -> None:
+    first, second = (scene_object(i, box((0.1, 0.1, 0.1 * i))) for i in (1, 2))
+    before = scene_of(first, second)
+    pushed = first.frame_from_object.copy()
+    pushed[0, 3] += 0.1
+    after = scene_of(
+        replace(first, frame_from_object=pushed), scene_object(3, joined(box((0.1, 0.1, 0.1))))
+    )
+    assert set(scene_changes(before, after)) == {
+        Change(1, Operation.MOVE),
+        Change(2, Operation.REMOVE),
+        Change(3, Operation.ADD),
+    }
+    assert scene_changes(before, before) == ()
+    assert {c.operation for c in scene_changes(None, before)} == {Operation.ADD}
+
+
+def test_changed_shape_replaces_and_attached_objects_are_left_alone() -> None:
+    before = scene_of(scene_object(1, box((0.1, 0.1, 0.1))))
+    after = scene_of(scene_object(1, moved(box((0.1, 0.1, 0.2)), (0.2, 0, 0))))
+    assert scene_changes(before, after) == (Change(1, Operation.ADD),)
+    assert scene_changes(before, after, attached=(1,)) == ()
+    assert scene_changes(before, scene_of(), attached=(1,)) == ()

@@ -1,0 +1,96 @@
+"""The planning problem is read by common parsers and solved by a planner."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from task_planner import plan
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene import Relation
+from iscene_ros.core.scene_graph import SceneGraph
+from iscene_ros.planning.pddl import pddl_domain, pddl_facts, pddl_problem
+
+
+def graph_of(*facts, labels=("box", "cup", "Ball 3", "ünknown")):
+    relations = [Relation(s, p, o, c) for s, p, o, *rest in facts for c in (rest or [0.9])]
+    relations += [
+        Relation(r.object, inverse, r.subject, r.confidence)
+        for r in relations
+        for inverse in [{"supported_by": "supports", "inside": "contains"}.get(r.predicate)]
+        if inverse
+    ]
+    return SceneGraph(((i, label, 0.8) for i, label in enumerate(labels, 1)), relations)
+
+
+TOWER = graph_of(
+    (1, "supported_by", 0),
+    (2, "supported_by", 1),
+    (3, "supported_by", 2),
+    (3, "inside", 2),
+    (2, "blocks_from_above", 1),
+    (3, "blocks_from_above", 1),
+    (4, "supported_by", 0),
+)
+
+
+def test_planner_clears_the_target_from_the_top(tmp_path) -> None:
+    steps = plan(TOWER, 1, tmp_path)
+    lifted = [step[1] for step in steps if step[0] == "lift"]
+    assert lifted == ["ball-3-3", "cup-2", "box-1"]
+
+
+def test_pddl_package_reads_domain_and_problem(tmp_path) -> None:
+    pddl = pytest.importorskip("pddl")
+    domain, problem = tmp_path / "domain.pddl", tmp_path / "problem.pddl"
+    domain.write_text(pddl_domain(), "utf-8")
+    problem.write_text(pddl_problem(TOWER), "utf-8")
+    read, task = pddl.parse_domain(domain), pddl.parse_problem(problem)
+    assert {action.name for action in read.actions} == {"lift", "put-away"}
+    assert {str(o) for o in task.objects} == {"box-1", "cup-2", "ball-3-3", "nknown-4"}
+    assert task.domain_name == read.name
+
+
+def test_facts_name_what_was_seen() -> None:
+    facts = pddl_facts(TOWER)
+    assert {"on box-1 environment", "on cup-2 box-1", "in ball-3-3 cup-2"} <= set(facts)
+    assert {"blocked-by box-1 cup-2", "blocked-by box-1 ball-3-3"} <= set(facts)
+    assert "clear ball-3-3" in facts and "clear box-1" not in facts
+
+
+def test_default_goal_is_what_has_most_in_its_way() -> None:
+    assert "(:goal (holding box-1))" in pddl_problem(TOWER)
+
+
+def test_unknown_goal_is_refused() -> None:
+    with pytest.raises(InputError, match="goal 9"):
+        pddl_problem(TOWER, goal=9)
+
+
+def test_an_empty_scene_is_a_solved_problem(tmp_path) -> None:
+    pddl = pytest.importorskip("pddl")
+    problem = tmp_path / "problem.pddl"
+    problem.write_text(pddl_problem(SceneGraph((), ())), "utf-8")
+    task = pddl.parse_problem(problem)
+    assert not task.objects and task.goal in task.init
+
+
+def test_objects_may_be_named_as_their_frames() -> None:
+    names = {1: "box_1", 2: "cup_2", 3: "ball_3", 4: "thing_4"}
+    text = pddl_problem(TOWER, goal=1, names=names)
+    assert "(on cup_2 box_1)" in text and "(on box_1 environment)" in text
+    assert "(holding box_1)" in text and "box-1" not in text
+
+
+@given(
+    edges=st.sets(st.tuples(st.integers(1, 4), st.integers(1, 4)), max_size=10),
+)
+@settings(max_examples=30, deadline=None)
+def test_blocking_never_goes_in_circles(edges) -> None:
+    graph = graph_of(*((a, "blocks_from_above", b) for a, b in edges if a != b))
+    blocked = [f.split()[1:] for f in pddl_facts(graph) if f.startswith("blocked-by")]
+    free = {name for name in ("box-1", "cup-2", "ball-3-3", "nknown-4")}
+    away: set[str] = set()
+    while len(away) < len(free):
+        ready = [n for n in free - away if all(b in away for a, b in blocked if a == n)]
+        assert ready
+        away |= set(ready)

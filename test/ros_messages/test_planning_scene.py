@@ -1,0 +1,273 @@
+"""Diffs for MoveIt, applied to a model of its planning scene."""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import scene_updates
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planning_scene_model import PlanningSceneModel, corners_of, transform_of
+from session_driver import Driver
+
+from iscene_ros.core.scene import Mesh
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.planning.collision_objects import PictureMaker, seen_supports
+from iscene_ros.planning.planning_scene_tracker import ToldScene
+from iscene_ros.ros import topics
+from iscene_ros.ros.encode_planning_scene import (
+    ADD,
+    MOVE,
+    PLANNING_SCENE_TYPE,
+    REMOVE,
+    encode_planning_scene,
+)
+from iscene_ros.ros.encoder import Encoder
+from iscene_ros.ros.messages import RosbagsTypes
+from iscene_ros.session.settings import Settings
+
+TYPES = RosbagsTypes()
+SETTINGS = Settings(collision_shape="hull")
+
+
+@lru_cache
+def cube(edge_m: float) -> Mesh:
+    return scene_updates.cube(edge_m)
+
+
+def world(*things: tuple[int, float, float], frame_id: str = "map") -> SceneUpdate:
+    """An update with cubes of (id, edge [m], x [m])."""
+    objects = []
+    for object_id, edge, x in things:
+        pose = np.eye(4)
+        pose[:3, 3] = x, 0.1 * object_id, 0.05
+        item = scene_updates.scene_object(object_id, "mug", cube(edge))
+        item = replace(item, frame_from_object=pose, size=np.full(3, edge))
+        objects.append(scene_updates.known(item))
+    return scene_updates.small_update(tuple(objects), frame_id=frame_id)
+
+
+class Planner:
+    """A planner that is told of worlds as messages."""
+
+    def __init__(self, options: Settings = SETTINGS, asked: bool = True) -> None:
+        self.model, self.told = PlanningSceneModel(), ToldScene()
+        self._maker, self.options, self._asked = PictureMaker(), options, asked
+
+    def tell(self, update: SceneUpdate) -> bool:
+        picture = self._maker.picture(update, self.options)
+        present = set(self.model.world) if self._asked else None
+        difference = self.told.difference(picture, self.model.attached, present)
+        data = TYPES.serialize(PLANNING_SCENE_TYPE, encode_planning_scene(TYPES, difference))
+        self.model.operations.clear()
+        done = self.model.apply(TYPES.deserialize(PLANNING_SCENE_TYPE, data))
+        self.told.confirm(difference)
+        if not done:
+            self.told.forget()
+        return done
+
+    def assert_knows(self, update: SceneUpdate) -> None:
+        names = {known.name: known.item for known in update.objects}
+        world = {name: item for name, item in self.model.world.items() if name != "support"}
+        assert set(world) == set(names) - self.model.attached
+        for name, message in world.items():
+            item = names[name]
+            np.testing.assert_allclose(
+                transform_of(message.pose), item.frame_from_object, atol=1e-3
+            )
+            there = corners_of(message)
+            wanted = item.mesh.transformed(item.frame_from_object).vertices
+            np.testing.assert_allclose(there.min(0), wanted.min(0), atol=1e-3)
+            np.testing.assert_allclose(there.max(0), wanted.max(0), atol=1e-3)
+
+
+def operations(planner: Planner) -> list[tuple[str, int]]:
+    return [one for one in planner.model.operations if one[0] != "support"]
+
+
+def test_objects_are_added_moved_and_removed() -> None:
+    planner = Planner()
+    planner.tell(world((1, 0.1, 0.0), (2, 0.1, 0.0)))
+    assert operations(planner) == [("mug_1", ADD), ("mug_2", ADD)]
+    planner.tell(world((1, 0.1, 0.3), (3, 0.1, 0.0)))
+    assert operations(planner) == [("mug_2", REMOVE), ("mug_3", ADD), ("mug_1", MOVE)]
+    planner.tell(world((1, 0.2, 0.3), (3, 0.1, 0.0)))
+    assert operations(planner) == [("mug_1", ADD)]
+    planner.tell(world((1, 0.2, 0.3), (3, 0.1, 0.0)))
+    assert planner.model.operations == []
+
+
+things = st.dictionaries(
+    st.integers(1, 3), st.tuples(st.sampled_from([0.05, 0.1]), st.sampled_from([0.0, 0.2, 0.4]))
+)
+steps = st.lists(
+    st.tuples(things, st.sampled_from(["map", "map", "odom"]), st.integers(0, 3), st.integers(0, 9))
+)
+
+
+@given(steps=steps, asked=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_the_planner_knows_every_world(steps, asked) -> None:
+    planner = Planner(asked=asked)
+    hand = None
+    for objects, frame_id, grasp, event in steps:
+        name = f"mug_{grasp}"
+        if hand is not None:
+            # Held objects are put down somewhere, and are then what MoveIt says they are.
+            planner.model.put_down(*hand)
+            hand = None
+        elif name in planner.model.world:
+            hand = name, planner.model.world[name]
+            planner.model.hold(name)
+        if event == 0 and asked:
+            planner.model.world.clear()  # another MoveIt
+        update = world(*((i, *rest) for i, rest in objects.items()), frame_id=frame_id)
+        assert planner.tell(update)
+        planner.assert_knows(update)
+
+
+def test_what_vanishes_in_the_hand_is_removed_after_it_was_put_down() -> None:
+    planner = Planner()
+    planner.tell(world((1, 0.1, 0.0), (2, 0.1, 0.0)))
+    held = planner.model.world["mug_1"]
+    planner.model.hold("mug_1")
+    planner.tell(world((2, 0.1, 0.0)))
+    assert operations(planner) == []
+    planner.model.put_down("mug_1", held)
+    planner.tell(world((2, 0.1, 0.0)))
+    assert operations(planner) == [("mug_1", REMOVE)]
+
+
+def test_objects_of_others_stay() -> None:
+    planner = Planner()
+    planner.model.world["wall"] = "of somebody else"
+    planner.tell(world((1, 0.1, 0.0)))
+    planner.tell(world())
+    assert planner.model.world == {"wall": "of somebody else"}
+
+
+def test_after_a_refusal_everything_is_told() -> None:
+    planner = Planner(asked=False)
+    planner.tell(world((1, 0.1, 0.0), (2, 0.1, 0.0)))
+    del planner.model.world["mug_1"]
+    assert not planner.tell(world((1, 0.1, 0.3), (2, 0.1, 0.0)))
+    update = world((1, 0.1, 0.3), (2, 0.1, 0.0))
+    assert planner.tell(update)
+    planner.assert_knows(update)
+
+
+def test_an_object_has_frames_a_colour_and_its_class() -> None:
+    planner = Planner()
+    planner.tell(world((1, 0.1, 0.0)))
+    message = planner.model.world["mug_1"]
+    assert message.type.key == "mug" and message.header.frame_id == "map"
+    frames = dict(zip(message.subframe_names, message.subframe_poses, strict=True))
+    assert {"top", "support", "grasp_narrow", "grasp_wide"} == set(frames)
+    assert frames["top"].position.z == pytest.approx(0.05)
+    color = planner.model.colors["mug_1"]
+    wanted = scene_updates.scene_object(1).color / 255
+    np.testing.assert_allclose([color.r, color.g, color.b], wanted, atol=1e-6)
+
+
+def test_padding_makes_objects_larger() -> None:
+    grown = Planner(Settings(collision_shape="mesh", collision_padding=0.01))
+    grown.tell(world((1, 0.1, 0.0)))
+    size = np.ptp(corners_of(grown.model.world["mug_1"]), axis=0)
+    assert np.all(size > 0.1 + 0.01) and np.all(size < 0.1 + 0.021)
+
+
+def test_noise_of_a_shape_moves_the_object_and_does_not_add_up() -> None:
+    planner = Planner(SETTINGS.changed({"collision_tolerance": 0.004}))
+    sphere = trimesh.creation.icosphere(2, 0.05)
+
+    def swollen(by: float) -> SceneUpdate:
+        mesh = Mesh((sphere.vertices * (1 + by / 0.05)).astype(np.float32), sphere.faces)
+        item = scene_updates.scene_object(1, mesh=mesh)
+        pose = item.frame_from_object.copy()
+        pose[0, 3] += by
+        item = replace(item, frame_from_object=pose)
+        return scene_updates.small_update((scene_updates.known(item),))
+
+    told = []
+    for by in (0.0, 0.003, 0.006):
+        planner.tell(swollen(by))
+        told += operations(planner)
+    assert told == [("mug_1", ADD), ("mug_1", MOVE), ("mug_1", ADD)]
+
+
+def test_padding_takes_effect_when_it_changes() -> None:
+    planner = Planner()
+    planner.tell(world((1, 0.1, 0.0)))
+    planner.options = SETTINGS.changed({"collision_padding": 0.02})
+    planner.tell(world((1, 0.1, 0.0)))
+    assert operations(planner) == [("mug_1", ADD)]
+    assert np.all(np.ptp(corners_of(planner.model.world["mug_1"]), axis=0) > 0.12)
+
+
+def test_degenerate_objects_are_left_out() -> None:
+    flat = Mesh(cube(0.1).vertices * np.float32([1, 1, 0]), cube(0.1).faces)
+    item = scene_updates.scene_object(1, mesh=flat)
+    planner = Planner()
+    planner.tell(scene_updates.small_update((scene_updates.known(item),)))
+    assert operations(planner) == []
+
+
+def test_the_support_is_a_box_below_the_objects_of_the_real_frame() -> None:
+    update = scene_updates.arc2017_update()
+    assert seen_supports(replace(update, objects=())) == ()
+    planner = Planner(Settings(collision_shape="hull", frame_prefix="left/"))
+    planner.tell(update)
+    planner.tell(update)
+    assert planner.model.operations == []
+    for support in seen_supports(update):
+        assert support.frame_from_box[:3, 2] @ [0, 0, 1] > 0.9
+    assert ("left/support" in planner.model.world) == bool(seen_supports(update))
+    planner.tell(replace(update, objects=(), relations=()))
+    assert planner.model.world == {}
+
+
+def test_the_support_is_told_once_and_stays_while_out_of_view() -> None:
+    update = Driver().step()
+    (support,) = seen_supports(update)
+    top = support.frame_from_box[2, 3] + 0.5 * support.size[2]
+    for known in update.objects:
+        assert abs(known.item.frame_from_object[2, 3] - 0.5 * known.item.size[2] - top) < 0.03
+    planner = Planner()
+    planner.tell(update)
+    message = planner.model.world["support"]
+    np.testing.assert_allclose(message.primitives[0].dimensions, support.size)
+    np.testing.assert_allclose(
+        transform_of(message.pose) @ transform_of(message.primitive_poses[0]),
+        support.frame_from_box,
+        atol=1e-6,
+    )
+    planner.tell(update)
+    assert planner.model.operations == []
+    dark = np.zeros_like(update.observation.depth)
+    dark[0, 0] = 1.0
+    dark = replace(update, observation=replace(update.observation, depth=dark))
+    assert seen_supports(dark) == ()
+    planner.tell(dark)
+    assert planner.model.operations == [] and "support" in planner.model.world
+    planner.told.forget()
+    planner.tell(update)
+    assert ("support", ADD) in planner.model.operations
+    planner.tell(replace(update, objects=(), relations=()))
+    assert planner.model.world == {}
+
+
+def test_the_topic_tells_changes_and_all_to_new_listeners() -> None:
+    encoder, model = Encoder(TYPES, SETTINGS), PlanningSceneModel()
+
+    def told(update: SceneUpdate) -> list[tuple[str, int]]:
+        data = encoder.encode_cdr(topics.PLANNING_SCENE, update)
+        model.operations.clear()
+        assert model.apply(TYPES.deserialize(PLANNING_SCENE_TYPE, data))
+        return [one for one in model.operations if one[0] != "support"]
+
+    assert told(world((1, 0.1, 0.0))) == [("mug_1", ADD)]
+    assert told(world((1, 0.1, 0.0))) == []
+    encoder.tell_all()
+    assert told(world((1, 0.1, 0.2))) == [("mug_1", ADD)]
