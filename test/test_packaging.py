@@ -16,7 +16,7 @@ from iscene_ros import __version__
 ROOT = Path(__file__).parents[1]
 ROS_PLACES = (
     "iscene_ros/ros",
-    "iscene_ros/lab/benchmarks/node_benchmark.py",
+    "iscene_ros/lab/benchmarks",
     "test/ros",
     "test/helpers/robot.py",
     "test/helpers/move_group.py",

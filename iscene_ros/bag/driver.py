@@ -17,12 +17,12 @@ from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import nanoseconds
 from iscene_ros.ros.encode_diagnostics import encode_diagnostics
 from iscene_ros.ros.encoder import Encoder
-from iscene_ros.ros.message_decoder import Intake
+from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, MESHES, OUTPUTS, TF, OutputTopic
 from iscene_ros.session.frames import Frame
 from iscene_ros.session.out_of_memory import Completer
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
 
 TF_STATIC = "/tf_static"
@@ -70,7 +70,7 @@ class BagDriver:
         reader: an open bag.
         settings: as of the node.
         options: how to go through it.
-        log: takes one line about a refused input.
+        log: takes one line about a rejected input.
 
     Raises:
         InputError: the bag lacks a topic, or one has another type.
@@ -88,7 +88,7 @@ class BagDriver:
         self._inputs = found_inputs(reader.path, reader.topics, settings)
         self._types = RosbagsTypes()
         self._encoder = Encoder(self._types, settings, resolved(MESHES))
-        self._intake = Intake(settings, self._refuse)
+        self._intake = MessageDecoder(settings, self._reject)
         self._clock = BagClock(reader, [n for n, t in self._inputs.items() if "tf" not in t.key])
         self._session: EveryFrameSession
         self._writer: BagWriter
@@ -110,7 +110,7 @@ class BagDriver:
             progress: called after every message with the number of completed frames.
 
         Returns:
-            The session, for what it refused.
+            The session, for what it rejected.
         """
         self._session = EveryFrameSession(self._settings, completer, self._log)
         self._writer = writer
@@ -146,13 +146,13 @@ class BagDriver:
         # rosbags raises whatever the broken bytes lead to; the next message may be good.
         except Exception as error:
             line = f"{message.topic}: {type(error).__name__} ({error}); the message is damaged"
-            self._refuse(Reason.MALFORMED, line)
+            self._reject(RejectReason.MALFORMED, line)
             return
         for item in self._intake.decode(self._inputs[message.topic].key, decoded):
             self._session.add(item, self._clock.now_ns)
 
-    def _refuse(self, reason: Reason, line: str) -> None:
-        self._session.refuse(reason, line, self._clock.now_ns)
+    def _reject(self, reason: RejectReason, line: str) -> None:
+        self._session.reject(reason, line, self._clock.now_ns)
 
     def _finish(self) -> None:
         """Let the time pass for which frames at the end wait for messages and poses."""

@@ -117,12 +117,12 @@ def _run(
 ) -> SceneSession:
     from tqdm import tqdm
 
-    from iscene_ros.session.out_of_memory import RecoveringCompleter
+    from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
     def load(device: str) -> Any:
         return load_completer(settings.choice(device))
 
-    completer = RecoveringCompleter(load, settings.device, _say)
+    completer = OutOfMemoryFallback(load, settings.device, _say)
     with tqdm(total=driver.message_count, unit=" messages", desc="0 frames") as bar:
 
         def progress(completed: int) -> None:
@@ -138,7 +138,7 @@ def _check_completed(bag: Path, counts: BagCounts, session: SceneSession) -> Non
     if counts.completed:
         return
     _check_ended(counts)
-    reason = session.refusals.newest or session.status(0).summary
+    reason = session.rejections.newest or session.status(0).summary
     raise InputError(f"{bag}: not one frame was completed; {reason}")
 
 
@@ -159,8 +159,8 @@ def _summary(counts: BagCounts, session: SceneSession) -> str:
         ("left out by --every", counts.left_out),
         ("dropped", session.dropped),
     ]
-    refused = sorted(session.refusals.counts.items())
-    rows += [(f"refused: {reason.value}", count) for reason, count in refused]
+    rejected = sorted(session.rejections.counts.items())
+    rows += [(f"rejected: {reason.value}", count) for reason, count in rejected]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}  {count:6d}" for name, count in rows]
     if counts.interrupted or counts.damage:

@@ -16,21 +16,21 @@ from iscene_ros.models.model_config import (
     PRECISIONS,
     PRESETS,
     SHIPPED_MODEL,
-    ModelChoice,
+    ModelConfig,
 )
-from iscene_ros.session.out_of_memory import Completer, RecoveringCompleter
+from iscene_ros.session.out_of_memory import Completer, OutOfMemoryFallback
 
-LoadCompleter = Callable[[ModelChoice], Completer]
+LoadCompleter = Callable[[ModelConfig], Completer]
 
 
-def load_chosen(choice: ModelChoice) -> Completer:
+def load_chosen(choice: ModelConfig) -> Completer:
     """The completer of a choice."""
     from iscene_ros.completion.scene_completer import SceneCompleter
 
     return SceneCompleter.from_choice(choice)
 
 
-def load_without_relations(choice: ModelChoice) -> Completer:
+def load_without_relations(choice: ModelConfig) -> Completer:
     """The same for those who do not ask for the relations of single frames."""
     from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
 
@@ -103,9 +103,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def model_choice(args: argparse.Namespace) -> ModelChoice:
+def model_config(args: argparse.Namespace) -> ModelConfig:
     """What the arguments of `add_model_arguments` say."""
-    return ModelChoice(
+    return ModelConfig(
         name=args.model,
         device=args.device,
         preset=args.preset,
@@ -143,8 +143,8 @@ def complete_to(
     elif args.pddl_goal:
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
     check_writable(directory)
-    choice = model_choice(args)
-    completer = RecoveringCompleter(
+    choice = model_config(args)
+    completer = OutOfMemoryFallback(
         lambda device: load_completer(replace(choice, device=device)), args.device, _warn
     )
     with _Progress() as progress:

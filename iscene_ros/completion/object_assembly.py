@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import SceneObject, SkippedObject
 from iscene_ros.geometry.object_frame import object_frame
@@ -28,12 +28,12 @@ SEEN_CELLS = 1.5
 class ObjectMaker:
     """Turns what a model predicted for one observation into the scene's objects."""
 
-    def __init__(self, observation: Observation, view_space: ViewSpace) -> None:
+    def __init__(self, observation: Observation, aligned_frame: GravityAlignedFrame) -> None:
         self.observation = observation
         pose = observation.world_from_camera
         self.frame_id = "camera" if pose is None else "world"
         self.frame_from_camera = np.eye(4) if pose is None else pose
-        self.frame_from_view = self.frame_from_camera @ view_space.camera_from_view()
+        self.frame_from_aligned = self.frame_from_camera @ aligned_frame.camera_from_aligned()
 
     def make_all(
         self, prediction: Prediction, seconds: float, progress: Progress, threads: int = 1
@@ -64,12 +64,12 @@ class ObjectMaker:
         made = shape.mesh()
         if made is None:
             return None
-        mesh_view, points_view = made.mesh_view, shape.points_view
-        placed = object_frame(mesh_view, self.frame_from_view, self.frame_from_view[:3, 2])
+        mesh_aligned, points_aligned = made.mesh_aligned, shape.points_aligned
+        placed = object_frame(mesh_aligned, self.frame_from_aligned, self.frame_from_aligned[:3, 2])
         tolerance = SEEN_CELLS * shape.cell
-        seen = observed_fraction(mesh_view, points_view, tolerance)
+        seen = observed_fraction(mesh_aligned, points_aligned, tolerance)
         instance_id = self.observation.instance_ids[shape.row]
-        vertex_observed = observed_vertices(mesh_view, points_view, tolerance)
+        vertex_observed = observed_vertices(mesh_aligned, points_aligned, tolerance)
         return SceneObject(
             id=instance_id,
             label=self.observation.labels[shape.row],
@@ -79,7 +79,7 @@ class ObjectMaker:
             size=placed.size,
             observed_fraction=seen,
             confidence=shape.confidence(seen),
-            depth_residual=depth_residual(mesh_view, points_view),
+            depth_residual=depth_residual(mesh_aligned, points_aligned),
             seconds=seconds + time.perf_counter() - started,
             color=instance_color(instance_id),
             vertex_observed=vertex_observed,

@@ -12,7 +12,7 @@ import torch
 
 from iscene_ros.completion.object_assembly import ObjectMaker
 from iscene_ros.core.errors import InputError, ModelError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, Timings
 from iscene_ros.models.base import PredictionRequest, Progress, Report, ShapeModel
@@ -22,9 +22,9 @@ from iscene_ros.models.mini.checkpoint import LoadedModel, ModelKind, load_model
 from iscene_ros.models.mini.fast_network import FastNetwork
 from iscene_ros.models.mini.scene_sampler import SceneSamplerOptions
 from iscene_ros.models.mini.shape_model import MiniShapes
-from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelChoice
-from iscene_ros.preprocess.crops import FitOptions
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
+from iscene_ros.preprocess.crops import CropOptions
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 from iscene_ros.preprocess.support_plane import find_support_plane
 from iscene_ros.relations.build import with_relations
 
@@ -41,11 +41,11 @@ class CompletionOptions:
         relations: whether the scene gets the edges of its graph.
         release: of a published model, which takes nothing of `sampler`.
         envelope: which surface of iscene-mini; a published model has the mean alone.
-        precision, compile: of iscene-mini; see `ModelChoice`.
+        precision, compile: of iscene-mini; see `ModelConfig`.
     """
 
     sampler: SceneSamplerOptions = SceneSamplerOptions()
-    fit: FitOptions = FitOptions()
+    fit: CropOptions = CropOptions()
     relations: bool = True
     release: ReleaseOptions = ReleaseOptions()
     envelope: Envelope = Envelope.MEAN
@@ -101,7 +101,7 @@ class SceneCompleter:
 
     @classmethod
     def from_choice(
-        cls, choice: ModelChoice, options: CompletionOptions | None = None
+        cls, choice: ModelConfig, options: CompletionOptions | None = None
     ) -> SceneCompleter:
         """Load what a command line or a node's parameters name; see `from_pretrained`.
 
@@ -151,15 +151,15 @@ class SceneCompleter:
         """
         started = time.perf_counter()
         _check(observation, self.shapes, steps, faces)
-        observation = with_visible_masks(observation.rectified())
+        observation = resolve_mask_overlaps(observation.rectified())
         gravity, warnings = _gravity(observation)
-        view_space = ViewSpace.from_gravity(gravity)
+        aligned_frame = GravityAlignedFrame.from_gravity(gravity)
         ready = time.perf_counter()
         told = Progress(progress)
         request = PredictionRequest(steps, seed, faces)
-        prediction = self.shapes.predict(observation, view_space, request, told)
+        prediction = self.shapes.predict(observation, aligned_frame, request, told)
         predicted = time.perf_counter()
-        maker = ObjectMaker(prediction.observation, view_space)
+        maker = ObjectMaker(prediction.observation, aligned_frame)
         seconds = (predicted - started) / max(1, len(prediction.shapes))
         threads = torch.get_num_threads()
         objects, skipped = maker.make_all(prediction, seconds, told, threads)

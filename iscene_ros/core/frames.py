@@ -19,17 +19,17 @@ VERTICAL_CONE_RAD = np.deg2rad(15.0)
 
 
 @dataclass(frozen=True)
-class ViewSpace:
+class GravityAlignedFrame:
     """The rotation between the camera's optical frame and view space.
 
     Attributes:
-        view_from_camera: (3, 3) float64 rotation; both frames share the camera's centre.
+        aligned_from_camera: (3, 3) float64 rotation; both frames share the camera's centre.
     """
 
-    view_from_camera: np.ndarray
+    aligned_from_camera: np.ndarray
 
     @classmethod
-    def from_gravity(cls, gravity_camera: np.ndarray) -> ViewSpace:
+    def from_gravity(cls, gravity_camera: np.ndarray) -> GravityAlignedFrame:
         """View space of a camera; `gravity_camera` is (3,), of any length."""
         up = -np.asarray(gravity_camera, np.float64) / np.linalg.norm(gravity_camera)
         heading = _heading_camera(up)
@@ -38,17 +38,17 @@ class ViewSpace:
         return cls(np.stack([np.cross(y, up), y, up]))
 
     def from_camera(self, points_camera: np.ndarray) -> np.ndarray:
-        """(..., 3) points_view [m] of (..., 3) points_camera [m]."""
-        return np.asarray(points_camera) @ self.view_from_camera.T
+        """(..., 3) points_aligned [m] of (..., 3) points_camera [m]."""
+        return np.asarray(points_camera) @ self.aligned_from_camera.T
 
-    def to_camera(self, points_view: np.ndarray) -> np.ndarray:
-        """(..., 3) points_camera [m] of (..., 3) points_view [m]."""
-        return np.asarray(points_view) @ self.view_from_camera
+    def to_camera(self, points_aligned: np.ndarray) -> np.ndarray:
+        """(..., 3) points_camera [m] of (..., 3) points_aligned [m]."""
+        return np.asarray(points_aligned) @ self.aligned_from_camera
 
-    def camera_from_view(self) -> np.ndarray:
+    def camera_from_aligned(self) -> np.ndarray:
         """(4, 4) float64 transform."""
         transform = np.eye(4)
-        transform[:3, :3] = self.view_from_camera.T
+        transform[:3, :3] = self.aligned_from_camera.T
         return transform
 
 
@@ -57,26 +57,26 @@ class Cube:
     """An axis-aligned cube in view space.
 
     Attributes:
-        center_view: (3,) float64 [m].
+        center_aligned: (3,) float64 [m].
         size: edge length [m].
     """
 
-    center_view: np.ndarray
+    center_aligned: np.ndarray
     size: float
 
-    def from_view(self, points_view: np.ndarray) -> np.ndarray:
-        """Cube coordinates in [-0.5, 0.5] of (..., 3) points_view [m]."""
-        return (np.asarray(points_view) - self.center_view) / self.size
+    def from_aligned(self, points_aligned: np.ndarray) -> np.ndarray:
+        """Cube coordinates in [-0.5, 0.5] of (..., 3) points_aligned [m]."""
+        return (np.asarray(points_aligned) - self.center_aligned) / self.size
 
-    def to_view(self, points_cube: np.ndarray) -> np.ndarray:
-        """(..., 3) points_view [m] of cube coordinates."""
-        return np.asarray(points_cube) * self.size + self.center_view
+    def to_aligned(self, points_cube: np.ndarray) -> np.ndarray:
+        """(..., 3) points_aligned [m] of cube coordinates."""
+        return np.asarray(points_cube) * self.size + self.center_aligned
 
-    def voxel_centers_view(self, resolution: int) -> np.ndarray:
+    def voxel_centers_aligned(self, resolution: int) -> np.ndarray:
         """(R, R, R, 3) float64 voxel centres [m], indexed x, y, z; centre (i + 0.5) / R - 0.5."""
         axis = (np.arange(resolution) + 0.5) / resolution - 0.5
         grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
-        return self.to_view(grid)
+        return self.to_aligned(grid)
 
 
 def gravity_from_pose(world_from_camera: np.ndarray) -> np.ndarray:

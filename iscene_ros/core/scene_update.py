@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class KnownObject:
+class TrackedObject:
     """An object of the world, kept from frame to frame.
 
     Attributes:
@@ -72,7 +72,7 @@ class SceneUpdate:
     stamp_ns: int
     frame_id: str
     camera_frame: str
-    objects: tuple[KnownObject, ...]
+    objects: tuple[TrackedObject, ...]
     seen: frozenset[int]
     removed: tuple[RemovedObject, ...]
     skipped: tuple[SkippedObject, ...]

@@ -11,7 +11,7 @@ from iscene_ros.geometry.scene_geometry import SceneGeometry
 KNOWN = 0.99
 
 
-class Hollows:
+class Containment:
     """Shares of bodies in the hollows of others, each asked once.
 
     Of known bodies a hollow is what they enclose along two of three axes. Completed walls have

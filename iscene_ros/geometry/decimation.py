@@ -14,7 +14,7 @@ from iscene_ros.core.scene import Mesh
 _ONE_MESH = threading.Lock()
 
 
-def collapsed(
+def decimate(
     corners: np.ndarray, triangles: np.ndarray, faces: int, aggressiveness: float = 7.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """A surface of about `faces` triangles, which may be pinched where it is thin.
@@ -34,11 +34,11 @@ def collapsed(
         )
 
 
-def with_fewer_faces(mesh: Mesh, faces: int) -> Mesh:
+def decimated(mesh: Mesh, faces: int) -> Mesh:
     """The mesh with about so many triangles at most."""
     if len(mesh.faces) <= faces:
         return mesh
-    vertices, triangles = collapsed(
+    vertices, triangles = decimate(
         mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), faces
     )
     return Mesh(vertices, triangles.astype(np.int32))

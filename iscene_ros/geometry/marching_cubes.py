@@ -13,7 +13,7 @@ from skimage.measure import marching_cubes
 
 from iscene_ros.core.frames import Cube
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import collapsed
+from iscene_ros.geometry.decimation import decimate
 
 # Samples closer to the surface than this share of a voxel are moved away, so that no triangle
 # degenerates where the surface runs through a sample.
@@ -71,7 +71,7 @@ def mesh_from_distance(
         return None
     corners, triangles = closed
     points_cube = cube_points(corners, len(distance), upsample)
-    return Mesh(cube.to_view(points_cube).astype(np.float32), triangles.astype(np.int32))
+    return Mesh(cube.to_aligned(points_cube).astype(np.float32), triangles.astype(np.int32))
 
 
 def _closed_surface(
@@ -179,7 +179,7 @@ def simplified(
         if budget >= len(triangles):
             break
         for aggressiveness in AGGRESSIVENESS:
-            fewer = collapsed(corners, triangles, budget, aggressiveness)
+            fewer = decimate(corners, triangles, budget, aggressiveness)
             if len(fewer[1]) > RELAXED_BUDGETS[1] * budget:
                 continue
             fewer = fewer if repair is None else repair(*fewer)

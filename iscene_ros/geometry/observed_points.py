@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 MAX_POINTS = 400
 
@@ -19,7 +19,7 @@ TRIM = 0.01
 
 def seen_points(observation: Observation, upright_from_camera: np.ndarray) -> dict[int, np.ndarray]:
     """Observed points (M, 3) of each instance id in the upright frame [m]; none for slivers."""
-    observation = with_visible_masks(observation)
+    observation = resolve_mask_overlaps(observation)
     border = BORDER * observation.camera.width / 640
     found = {}
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):

@@ -12,9 +12,9 @@ from functools import lru_cache
 import numpy as np
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 from iscene_ros.preprocess.support_plane import find_support_plane
 
 
@@ -66,7 +66,7 @@ def demo_label_image(observation: Observation) -> np.ndarray:
         observation: at most 255 instances; ids are their numbers from 1.
     """
     image = np.zeros(observation.depth.shape, np.uint8)
-    for number, mask in enumerate(with_visible_masks(observation).masks, start=1):
+    for number, mask in enumerate(resolve_mask_overlaps(observation).masks, start=1):
         image[mask] = number
     return image
 
@@ -82,6 +82,6 @@ def demo_world_from_camera(observation: Observation) -> np.ndarray:
     """
     floor = find_support_plane(observation.rectified())
     pose = np.eye(4)
-    pose[:3, :3] = ViewSpace.from_gravity(floor.gravity_camera).view_from_camera
+    pose[:3, :3] = GravityAlignedFrame.from_gravity(floor.gravity_camera).aligned_from_camera
     pose[2, 3] = floor.offset
     return pose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from iscene_ros.core.scene_update import KnownObject, SceneUpdate
+from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.scene_json import mesh_data, to_document
 
@@ -41,7 +41,7 @@ def scene_graph_document(update: SceneUpdate, meshes_topic: str, inline: bool) -
 
 
 def _object_entry(
-    entry: dict, known: KnownObject, update: SceneUpdate, meshes_topic: str, inline: bool
+    entry: dict, known: TrackedObject, update: SceneUpdate, meshes_topic: str, inline: bool
 ) -> dict:
     """The entry of an object, its name first for those who read it."""
     mesh = f"topic:{meshes_topic}#{known.name}"

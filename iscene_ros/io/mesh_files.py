@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 from trimesh.exchange.gltf import export_glb
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.geometry.rasteriser import vertex_normals
 from iscene_ros.io.file_errors import reading
@@ -73,7 +73,9 @@ def write_glb(scene: Scene, path: Path) -> None:
 def _gltf_from_frame(scene: Scene) -> np.ndarray:
     rotation = GLTF_FROM_VIEW
     if scene.frame_id == "camera":
-        rotation = rotation @ ViewSpace.from_gravity(scene.gravity_camera).view_from_camera
+        rotation = (
+            rotation @ GravityAlignedFrame.from_gravity(scene.gravity_camera).aligned_from_camera
+        )
     transform = np.eye(4)
     transform[:3, :3] = rotation
     return transform

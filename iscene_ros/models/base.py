@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 
@@ -21,13 +21,13 @@ class ShapeMesh:
     """A predicted surface.
 
     Attributes:
-        mesh_view: closed, in view space [m].
+        mesh_aligned: closed, in view space [m].
         vertex_colors: (V, 3) uint8 RGB, or None where the model knows none.
         vertex_sigma: (V,) float32 standard deviation of the surface along its normal [m], or None
             where the model does not say.
     """
 
-    mesh_view: Mesh
+    mesh_aligned: Mesh
     vertex_colors: np.ndarray | None = None
     vertex_sigma: np.ndarray | None = None
 
@@ -37,12 +37,12 @@ class PredictedShape(Protocol):
 
     Attributes:
         row: of the observation's masks.
-        points_view: (M, 3) float64 observed points without strays [m]; M = 0 without depth.
+        points_aligned: (M, 3) float64 observed points without strays [m]; M = 0 without depth.
         cell: edge of the cells that the model resolves [m].
     """
 
     row: int
-    points_view: np.ndarray
+    points_aligned: np.ndarray
     cell: float
 
     def mesh(self) -> ShapeMesh | None:
@@ -132,7 +132,7 @@ class ShapeModel(Protocol):
     def predict(
         self,
         observation: Observation,
-        view_space: ViewSpace,
+        aligned_frame: GravityAlignedFrame,
         request: PredictionRequest,
         progress: Progress,
     ) -> Prediction:

@@ -28,7 +28,7 @@ ENVELOPES = ("mean", "inner", "outer")
 
 
 @dataclass(frozen=True)
-class ModelChoice:
+class ModelConfig:
     """A model and how it runs.
 
     Attributes:

@@ -12,7 +12,7 @@ from scipy.spatial import QhullError
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
-from iscene_ros.geometry.decimation import with_fewer_faces
+from iscene_ros.geometry.decimation import decimated
 from iscene_ros.geometry.marching_cubes import signed_volume
 from iscene_ros.geometry.object_frame import object_frame
 from iscene_ros.geometry.planes import Plane
@@ -181,11 +181,11 @@ def _pieces(mesh: Mesh, shape: CollisionShape, max_faces: int) -> tuple[Mesh, ..
     if shape is CollisionShape.MESH:
         if not len(mesh.faces):
             raise ValueError("no face")
-        return (with_fewer_faces(mesh, max_faces),)
+        return (decimated(mesh, max_faces),)
     hull = _hull(mesh.vertices)
     if shape is CollisionShape.HULL or _is_nearly_convex(mesh, hull):
-        return (with_fewer_faces(hull, max_faces),)
-    return tuple(with_fewer_faces(part, max_faces) for part in _parts(mesh))
+        return (decimated(hull, max_faces),)
+    return tuple(decimated(part, max_faces) for part in _parts(mesh))
 
 
 def _is_nearly_convex(mesh: Mesh, hull: Mesh) -> bool:
@@ -201,7 +201,7 @@ def _parts(mesh: Mesh) -> list[Mesh]:
     import coacd
 
     coacd.set_log_level("error")
-    coarse = with_fewer_faces(mesh, PARTS_FACES)
+    coarse = decimated(mesh, PARTS_FACES)
     found = coacd.run_coacd(
         coacd.Mesh(coarse.vertices.astype(np.float64), coarse.faces), **PARTS_SEARCH
     )

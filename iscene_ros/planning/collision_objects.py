@@ -26,7 +26,7 @@ SUPPORT_NAME = "support"
 
 
 @dataclass(frozen=True)
-class PlannerPicture:
+class CollisionScene:
     """A world as a motion planner takes it.
 
     Attributes:
@@ -59,13 +59,13 @@ class _Made:
     body: CollisionBody | None
 
 
-class PictureMaker:
+class CollisionObjectCache:
     """Makes pictures; the body of a mesh that stays about the same is made once."""
 
     def __init__(self) -> None:
         self._made: dict[int, _Made] = {}
 
-    def picture(self, update: SceneUpdate, settings: Settings) -> PlannerPicture:
+    def picture(self, update: SceneUpdate, settings: Settings) -> CollisionScene:
         """The picture of an update; objects with degenerate meshes are left out."""
         items = [known.item for known in update.objects]
         made = {item.id: self._body(item, update, settings) for item in items}
@@ -82,7 +82,7 @@ class PictureMaker:
                 replace(item, mesh=made[item.id].mesh) for item in items if item.id in bodies
             ),
         )
-        return PlannerPicture(
+        return CollisionScene(
             update.stamp_ns,
             update.frame_id,
             scene,

@@ -9,7 +9,7 @@ import numpy as np
 
 from iscene_ros.core.scene import Scene
 from iscene_ros.planning.collision_bodies import CollisionBody, SupportBox
-from iscene_ros.planning.collision_objects import PlannerPicture
+from iscene_ros.planning.collision_objects import CollisionScene
 from iscene_ros.planning.scene_diff import Operation, scene_changes
 
 # A support is told again when its box has changed by more than this.
@@ -29,7 +29,7 @@ class Difference:
         attached: names that were left alone.
     """
 
-    picture: PlannerPicture
+    picture: CollisionScene
     removed: tuple[str, ...]
     added: tuple[tuple[str, CollisionBody], ...]
     moved: tuple[tuple[str, CollisionBody], ...]
@@ -42,7 +42,7 @@ class Difference:
         return not (self.removed or self.added or self.moved or self.supports)
 
 
-class ToldScene:
+class PlanningSceneTracker:
     """Remembers what one planner was told, under which names.
 
     Only these names are ever removed. Used by one thread at a time.
@@ -56,7 +56,7 @@ class ToldScene:
 
     def difference(
         self,
-        picture: PlannerPicture,
+        picture: CollisionScene,
         attached: Collection[str] = (),
         present: Collection[str] | None = None,
     ) -> Difference:
@@ -116,12 +116,12 @@ class ToldScene:
             return None
         return replace(self._scene, objects=tuple(o for o in self._scene.objects if o.id in ids))
 
-    def _has_support(self, picture: PlannerPicture) -> bool:
+    def _has_support(self, picture: CollisionScene) -> bool:
         """A support out of view stays as long as there is something on it."""
         return bool(picture.supports or (self._supports and picture.scene.objects))
 
     def _new_supports(
-        self, picture: PlannerPicture, there: Collection[str]
+        self, picture: CollisionScene, there: Collection[str]
     ) -> tuple[SupportBox, ...]:
         same = (
             self._scene is not None

@@ -6,31 +6,31 @@ from dataclasses import replace
 
 import numpy as np
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.crops import FitOptions, SlotPlan, plan_slots
-from iscene_ros.preprocess.mask_trimming import without_foreign_rims
-from iscene_ros.preprocess.see_through_depth import without_impossible_readings
+from iscene_ros.preprocess.crops import CropOptions, SceneCrops, fit_crops
+from iscene_ros.preprocess.mask_trimming import trim_bleeding_masks
+from iscene_ros.preprocess.see_through_depth import without_see_through_depth
 
 
-def plan_believed_slots(
-    observation: Observation, view_space: ViewSpace, fit: FitOptions
-) -> tuple[SlotPlan, Observation]:
+def crop_cleaned_observation(
+    observation: Observation, aligned_frame: GravityAlignedFrame, fit: CropOptions
+) -> tuple[SceneCrops, Observation]:
     """Plan the cubes without the rims of masks that show other things, and drop what cannot be.
 
     Args:
         observation: rectified, with masks that do not overlap.
-        view_space: the cubes' axes.
+        aligned_frame: the cubes' axes.
         fit: how cubes are fitted.
 
     Returns:
         The cubes, and the observation whose masks and depth are believed.
     """
-    trimmed = without_foreign_rims(observation)
+    trimmed = trim_bleeding_masks(observation)
     foreign = (observation.masks & ~trimmed.masks).any(axis=0)
     readings = np.where(foreign, np.float32(0), observation.depth)
-    plan = plan_slots(replace(trimmed, depth=readings, allow_no_depth=True), view_space, fit)
-    believed = without_impossible_readings(observation, plan).depth
+    plan = fit_crops(replace(trimmed, depth=readings, allow_no_depth=True), aligned_frame, fit)
+    believed = without_see_through_depth(observation, plan).depth
     # An impossible reading in a rim is nobody's: the pixel stays the instance's.
     nobodys = (observation.depth > 0) & (believed == 0)
     masks = trimmed.masks | (observation.masks & nobodys)

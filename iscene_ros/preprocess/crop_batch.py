@@ -10,12 +10,12 @@ from torch import Tensor
 
 from iscene_ros.core.frames import Cube
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.crops import SlotPlan
-from iscene_ros.preprocess.observation_volume import DepthView, SlotVolumes, observe_volumes
+from iscene_ros.preprocess.crops import SceneCrops
+from iscene_ros.preprocess.observation_volume import CropVolumes, DepthView, observe_volumes
 
 
 @dataclass(frozen=True)
-class SlotBatch:
+class CropBatch:
     """S slots of one view; the scene slot comes first where there is one.
 
     Attributes:
@@ -30,16 +30,16 @@ class SlotBatch:
     sizes: Tensor
     supports: Tensor
 
-    def observe(self, resolution: int, truncation: float) -> SlotVolumes:
+    def observe(self, resolution: int, truncation: float) -> CropVolumes:
         """The observation volumes of all slots; truncation in voxels."""
         return observe_volumes(
             self.view, self.centers, self.sizes, self.supports, resolution, truncation
         )
 
 
-def slot_batch(
-    observation: Observation, plan: SlotPlan, with_scene_slot: bool, device: str = "cpu"
-) -> SlotBatch:
+def crop_batch(
+    observation: Observation, plan: SceneCrops, with_scene_slot: bool, device: str = "cpu"
+) -> CropBatch:
     """The slots of a rectified observation; `plan` must hold at least one instance."""
     rows = [slot.index for slot in plan.instances]
     own = observation.masks[rows]
@@ -58,12 +58,12 @@ def slot_batch(
         own=torch.from_numpy(own).to(device),
         other=torch.from_numpy(other).to(device),
         k=_float(observation.camera.k, device),
-        view_from_camera=_float(plan.view_space.view_from_camera, device),
+        aligned_from_camera=_float(plan.aligned_frame.aligned_from_camera, device),
     )
-    return SlotBatch(
+    return CropBatch(
         view=view,
         cubes=tuple(cubes),
-        centers=_float(np.stack([c.center_view for c in cubes]), device),
+        centers=_float(np.stack([c.center_aligned for c in cubes]), device),
         sizes=_float(np.array([c.size for c in cubes]), device),
         supports=_float(np.array(supports), device),
     )

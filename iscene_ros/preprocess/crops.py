@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.core.frames import Cube, ViewSpace
+from iscene_ros.core.frames import Cube, GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 
 
 @dataclass(frozen=True)
-class FitOptions:
+class CropOptions:
     """How cubes are fitted.
 
     Attributes:
@@ -41,49 +41,49 @@ class FitOptions:
 
 
 @dataclass(frozen=True)
-class InstanceSlot:
+class InstanceCrop:
     """One instance's part of the scene.
 
     Attributes:
         index: row of the observation's masks.
         cube: the zoomed cube, axes of view space.
-        points_view: (M, 3) float64 observed points without strays [m].
+        points_aligned: (M, 3) float64 observed points without strays [m].
         support_height: height of what seems to carry it, view space [m].
     """
 
     index: int
     cube: Cube
-    points_view: np.ndarray
+    points_aligned: np.ndarray
     support_height: float
 
 
 @dataclass(frozen=True)
-class SlotPlan:
+class SceneCrops:
     """All slots of an observation.
 
     Attributes:
-        view_space: the rotation to view space.
+        aligned_frame: the rotation to view space.
         scene_cube: holds every instance slot; None where there is no instance slot.
         scene_support_height: view space [m].
         instances: one slot for each instance that has depth.
         skipped: (row of masks, reason) of the others.
     """
 
-    view_space: ViewSpace
+    aligned_frame: GravityAlignedFrame
     scene_cube: Cube | None
     scene_support_height: float
-    instances: tuple[InstanceSlot, ...]
+    instances: tuple[InstanceCrop, ...]
     skipped: tuple[tuple[int, str], ...]
 
 
-def plan_slots(
-    observation: Observation, view_space: ViewSpace, options: FitOptions | None = None
-) -> SlotPlan:
+def fit_crops(
+    observation: Observation, aligned_frame: GravityAlignedFrame, options: CropOptions | None = None
+) -> SceneCrops:
     """Fit the cubes of a rectified observation."""
-    options = options or FitOptions()
+    options = options or CropOptions()
     instances, skipped = [], []
     for index, mask in enumerate(observation.masks):
-        slot = _fit_instance(observation, mask, index, view_space, options)
+        slot = _fit_instance(observation, mask, index, aligned_frame, options)
         if isinstance(slot, str):
             skipped.append((index, slot))
         else:
@@ -92,16 +92,16 @@ def plan_slots(
     if not options.zoomed:
         instances = [replace(slot, cube=cube) for slot in instances]
     support = float(np.median([s.support_height for s in instances])) if instances else 0.0
-    return SlotPlan(view_space, cube, support, tuple(instances), tuple(skipped))
+    return SceneCrops(aligned_frame, cube, support, tuple(instances), tuple(skipped))
 
 
 def _fit_instance(
     observation: Observation,
     mask: np.ndarray,
     index: int,
-    view_space: ViewSpace,
-    options: FitOptions,
-) -> InstanceSlot | str:
+    aligned_frame: GravityAlignedFrame,
+    options: CropOptions,
+) -> InstanceCrop | str:
     """The slot, or the reason why there is none."""
     rows, columns = np.nonzero(mask)
     if len(rows) == 0:
@@ -118,14 +118,14 @@ def _fit_instance(
     chosen = np.flatnonzero(keep)
     chosen = chosen[:: max(1, len(chosen) // options.max_points)]
     points_camera = observation.camera.unproject(pixels[chosen], depth[chosen])
-    points_view = view_space.from_camera(points_camera)
+    points_aligned = aligned_frame.from_camera(points_camera)
     outline_camera = _outline(observation.camera, pixels, near, options)
-    support = _support_height(observation, mask, points_view, view_space)
-    cube = _fit_cube(points_view, view_space.from_camera(outline_camera), support, options)
-    return InstanceSlot(index, cube, points_view, support)
+    support = _support_height(observation, mask, points_aligned, aligned_frame)
+    cube = _fit_cube(points_aligned, aligned_frame.from_camera(outline_camera), support, options)
+    return InstanceCrop(index, cube, points_aligned, support)
 
 
-def _without_strays(depth: np.ndarray, options: FitOptions) -> np.ndarray:
+def _without_strays(depth: np.ndarray, options: CropOptions) -> np.ndarray:
     valid = depth > 0
     if not valid.any():
         return valid
@@ -136,7 +136,7 @@ def _without_strays(depth: np.ndarray, options: FitOptions) -> np.ndarray:
     )
 
 
-def _outline(camera: Camera, pixels: np.ndarray, depth: float, options: FitOptions) -> np.ndarray:
+def _outline(camera: Camera, pixels: np.ndarray, depth: float, options: CropOptions) -> np.ndarray:
     """(4, 3) points_camera: the corners of the mask's box at the instance's depth."""
     low, high = np.quantile(pixels, [options.trim, 1 - options.trim], axis=0)
     corners = np.array([low, high, [low[0], high[1]], [high[0], low[1]]])
@@ -144,14 +144,16 @@ def _outline(camera: Camera, pixels: np.ndarray, depth: float, options: FitOptio
 
 
 def _fit_cube(
-    points_view: np.ndarray, outline_view: np.ndarray, support: float, options: FitOptions
+    points_aligned: np.ndarray, outline_view: np.ndarray, support: float, options: CropOptions
 ) -> Cube:
-    trimmed = np.quantile(points_view, [options.trim, 1 - options.trim], axis=0)
-    visible = points_view[np.all((points_view >= trimmed[0]) & (points_view <= trimmed[1]), axis=1)]
+    trimmed = np.quantile(points_aligned, [options.trim, 1 - options.trim], axis=0)
+    visible = points_aligned[
+        np.all((points_aligned >= trimmed[0]) & (points_aligned <= trimmed[1]), axis=1)
+    ]
     visible = np.concatenate([visible, outline_view])
     lateral = np.sort([np.linalg.norm(outline_view[0] - outline_view[i]) for i in (2, 3)])
     rays = visible / np.linalg.norm(visible, axis=1, keepdims=True)
-    depth_extent = np.ptp(np.linalg.norm(points_view, axis=1))
+    depth_extent = np.ptp(np.linalg.norm(points_aligned, axis=1))
     room = np.clip(options.room_behind * lateral[0] - depth_extent, 0.25 * lateral[0], None)
     reach = np.concatenate([visible, visible + rays * room])
     low, high = reach.min(axis=0), reach.max(axis=0)
@@ -162,7 +164,10 @@ def _fit_cube(
 
 
 def _support_height(
-    observation: Observation, mask: np.ndarray, points_view: np.ndarray, view_space: ViewSpace
+    observation: Observation,
+    mask: np.ndarray,
+    points_aligned: np.ndarray,
+    aligned_frame: GravityAlignedFrame,
 ) -> float:
     """Median height of what surrounds the mask and lies below the instance's middle."""
     rows, columns = np.nonzero(mask)
@@ -176,17 +181,17 @@ def _support_height(
     step = max(1, len(r) // 2000)
     r, c = r[::step], c[::step]
     pixels = np.column_stack([c + window[1].start, r + window[0].start])
-    ring = view_space.from_camera(
+    ring = aligned_frame.from_camera(
         observation.camera.unproject(pixels, observation.depth[window][r, c])
     )
-    reach = np.ptp(points_view, axis=0).max() + 0.05
-    middle = np.median(points_view, axis=0)
+    reach = np.ptp(points_aligned, axis=0).max() + 0.05
+    middle = np.median(points_aligned, axis=0)
     close = ring[(np.linalg.norm(ring - middle, axis=1) < 2 * reach) & (ring[:, 2] < middle[2])]
-    lowest = float(np.quantile(points_view[:, 2], 0.02))
+    lowest = float(np.quantile(points_aligned[:, 2], 0.02))
     return min(float(np.median(close[:, 2])), lowest) if len(close) >= 5 else lowest
 
 
 def _enclosing_cube(cubes: list[Cube]) -> Cube:
-    low = np.min([c.center_view - c.size / 2 for c in cubes], axis=0)
-    high = np.max([c.center_view + c.size / 2 for c in cubes], axis=0)
+    low = np.min([c.center_aligned - c.size / 2 for c in cubes], axis=0)
+    high = np.max([c.center_aligned + c.size / 2 for c in cubes], axis=0)
     return Cube((low + high) / 2, float((high - low).max()))

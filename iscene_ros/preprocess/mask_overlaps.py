@@ -15,7 +15,7 @@ from iscene_ros.core.observation import Observation
 
 
 @dataclass(frozen=True)
-class OwnershipOptions:
+class MaskOverlapOptions:
     """How overlaps are decided.
 
     Attributes:
@@ -42,8 +42,8 @@ class OwnershipOptions:
     smooth_cost: float = 0.005
 
 
-def with_visible_masks(
-    observation: Observation, options: OwnershipOptions | None = None
+def resolve_mask_overlaps(
+    observation: Observation, options: MaskOverlapOptions | None = None
 ) -> Observation:
     """The rectified observation with masks that no longer overlap.
 
@@ -51,7 +51,7 @@ def with_visible_masks(
     that are the instance's alone, within its mask, with the fewest jumps of depth on the way.
     Without depth it goes to the smallest mask: a small thing hidden by a large one has no mask.
     """
-    options = options or OwnershipOptions()
+    options = options or MaskOverlapOptions()
     masks = observation.masks
     count = masks.sum(axis=0, dtype=np.int32)
     rows, columns = np.nonzero(count > 1)
@@ -74,7 +74,7 @@ def _smallest(masks: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.nd
 
 
 def _all_ways(
-    observation: Observation, shared: np.ndarray, options: OwnershipOptions
+    observation: Observation, shared: np.ndarray, options: MaskOverlapOptions
 ) -> np.ndarray:
     """(N, M) cost of the best way of each instance to each shared pixel; infinite: not in it."""
     masks = observation.masks
@@ -89,7 +89,7 @@ def _all_ways(
     return ways
 
 
-def _step_cost(depth: np.ndarray, focal: float, options: OwnershipOptions) -> np.ndarray:
+def _step_cost(depth: np.ndarray, focal: float, options: MaskOverlapOptions) -> np.ndarray:
     """(H, W) cost of stepping on each pixel; focal length in pixels."""
     known = depth > 0
     logarithm = np.log(np.where(known, depth, 1.0))
@@ -101,7 +101,7 @@ def _step_cost(depth: np.ndarray, focal: float, options: OwnershipOptions) -> np
 
 
 def _ways(
-    mask: np.ndarray, alone: np.ndarray, cost: np.ndarray, options: OwnershipOptions
+    mask: np.ndarray, alone: np.ndarray, cost: np.ndarray, options: MaskOverlapOptions
 ) -> np.ndarray:
     """(H, W) cost of the best way from the instance's own pixels; infinite outside its mask."""
     pixels = np.count_nonzero(alone)
@@ -116,7 +116,7 @@ def _ways(
     return ways
 
 
-def _main_parts(region: np.ndarray, options: OwnershipOptions) -> np.ndarray:
+def _main_parts(region: np.ndarray, options: MaskOverlapOptions) -> np.ndarray:
     """The connected parts of a region without the small ones."""
     labels, count = ndimage.label(region)
     if count < 2:

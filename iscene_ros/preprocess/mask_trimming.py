@@ -18,7 +18,7 @@ NARROWER = 0.7
 
 
 @dataclass(frozen=True)
-class RimOptions:
+class MaskTrimOptions:
     """What counts as foreign.
 
     Attributes:
@@ -39,8 +39,8 @@ class RimOptions:
     least_share: float = 0.02
 
 
-def without_foreign_rims(
-    observation: Observation, options: RimOptions | None = None
+def trim_bleeding_masks(
+    observation: Observation, options: MaskTrimOptions | None = None
 ) -> Observation:
     """The rectified observation with masks whose rims agree in depth with their insides.
 
@@ -48,12 +48,12 @@ def without_foreign_rims(
     such pixels lead from it to the mask's border: islands further in are errors of the sensor. A
     pixel without a reading stays, and so does a mask that is all rim.
     """
-    options = options or RimOptions()
+    options = options or MaskTrimOptions()
     masks = [_trimmed(observation, mask, options) for mask in observation.masks]
     return replace(observation, masks=np.array(masks)) if masks else observation
 
 
-def _trimmed(observation: Observation, mask: np.ndarray, options: RimOptions) -> np.ndarray:
+def _trimmed(observation: Observation, mask: np.ndarray, options: MaskTrimOptions) -> np.ndarray:
     if not mask.any():
         return mask
     window = ndimage.find_objects(mask.astype(np.int8))[0]

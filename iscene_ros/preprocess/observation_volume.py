@@ -19,7 +19,7 @@ NEAR_M = 0.01
 
 
 @dataclass(frozen=True)
-class SlotVolumes:
+class CropVolumes:
     """The observation on the grids of S slots, compact enough to be kept by the thousand.
 
     Attributes:
@@ -35,10 +35,10 @@ class SlotVolumes:
     pixel_class: Tensor
     support: Tensor
 
-    def quantised(self) -> SlotVolumes:
+    def quantised(self) -> CropVolumes:
         """With int8 distances (steps of 1/127)."""
         surface, gap = ((x * 127).round().to(torch.int8) for x in (self.surface, self.gap))
-        return SlotVolumes(surface, gap, self.pixel_class, self.support)
+        return CropVolumes(surface, gap, self.pixel_class, self.support)
 
     def channels(self) -> Tensor:
         """(S, CHANNELS, R, R, R) float32, as the network reads them."""
@@ -62,14 +62,14 @@ class DepthView:
         own: (S, H, W) bool, the pixels of each slot's instance (scene slot: of all instances).
         other: (S, H, W) bool, pixels of other instances.
         k: (3, 3) float32 [pixels].
-        view_from_camera: (3, 3) float32 rotation.
+        aligned_from_camera: (3, 3) float32 rotation.
     """
 
     depth: Tensor
     own: Tensor
     other: Tensor
     k: Tensor
-    view_from_camera: Tensor
+    aligned_from_camera: Tensor
 
 
 def observe_volumes(
@@ -79,9 +79,9 @@ def observe_volumes(
     support_heights: Tensor,  # [S] view space [m]
     resolution: int,
     truncation: float,  # [voxels]
-) -> SlotVolumes:
+) -> CropVolumes:
     """Project the voxel centres of every slot into the image and read it there."""
-    points_camera = _voxel_centers(centers, sizes, resolution) @ view.view_from_camera
+    points_camera = _voxel_centers(centers, sizes, resolution) @ view.aligned_from_camera
     z = points_camera[..., 2]  # [S, R^3]
     pixel, inside = _pixels(points_camera, view.k, view.depth.shape)
     depth = view.depth.flatten()[pixel]
@@ -94,7 +94,7 @@ def observe_volumes(
     gap = (depth - z) / sizes[:, None]
     surface = gap * (resolution / truncation)
     grid = (len(sizes), resolution, resolution, resolution)
-    return SlotVolumes(
+    return CropVolumes(
         surface=torch.where(known, surface.clamp(-1, 1), 0.0).reshape(grid),
         gap=torch.where(known, gap.clamp(-1, 1), 0.0).reshape(grid),
         pixel_class=pixel_class.to(torch.uint8).reshape(grid),

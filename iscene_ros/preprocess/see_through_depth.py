@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.crops import SlotPlan
+from iscene_ros.preprocess.crops import SceneCrops
 
 # Supports are known to about this height [m]; readings further below went through the support.
 MARGIN_M = 0.02
 
 
-def without_impossible_readings(observation: Observation, plan: SlotPlan) -> Observation:
+def without_see_through_depth(observation: Observation, plan: SceneCrops) -> Observation:
     """The rectified observation without readings that see through an instance and its support.
 
     Stereo cameras invent such islands on shiny or untextured surfaces. Left in, they would tell
@@ -24,7 +24,7 @@ def without_impossible_readings(observation: Observation, plan: SlotPlan) -> Obs
         rows, columns = np.nonzero(observation.masks[slot.index] & (depth > 0))
         pixels = np.column_stack([columns, rows])
         points_camera = observation.camera.unproject(pixels, depth[rows, columns])
-        heights = plan.view_space.from_camera(points_camera)[:, 2]
+        heights = plan.aligned_frame.from_camera(points_camera)[:, 2]
         below = heights < slot.support_height - MARGIN_M
         if below.any():
             depth = depth.copy() if depth is observation.depth else depth

@@ -6,11 +6,11 @@ import numpy as np
 
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
-from iscene_ros.geometry.containment import Hollows
+from iscene_ros.geometry.containment import Containment
 from iscene_ros.geometry.gaps import Gap
 from iscene_ros.geometry.overlaps import Overhang
 from iscene_ros.geometry.scene_geometry import SceneGeometry
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.candidates import EdgeCandidate
 from iscene_ros.relations.support import FARTHEST, LEAST_ENCLOSED, is_known
 
 # Beside each other: the centres are further apart than this share of the smaller one's width.
@@ -23,8 +23,8 @@ CAMERA_FRAME = "camera"
 
 
 def inside_candidates(
-    geometry: SceneGeometry, hollows: Hollows, carried: np.ndarray
-) -> list[Candidate]:
+    geometry: SceneGeometry, hollows: Containment, carried: np.ndarray
+) -> list[EdgeCandidate]:
     """Objects of which a part lies in another one's hollow; `carried` as of `carrying`."""
     found = []
     for one, other in hollows.box_pairs():
@@ -36,7 +36,7 @@ def inside_candidates(
         rests = float(carried[one, other]), float(carried[other, one])
         features = (share, back, float(np.clip(rise, -1.0, 2.0)), *rests)
         found.append(
-            Candidate(
+            EdgeCandidate(
                 one,
                 Predicate.INSIDE,
                 other,
@@ -49,8 +49,8 @@ def inside_candidates(
 
 
 def blocking_candidates(
-    geometry: SceneGeometry, over: list[Overhang], hollows: Hollows, carried: np.ndarray
-) -> list[Candidate]:
+    geometry: SceneGeometry, over: list[Overhang], hollows: Containment, carried: np.ndarray
+) -> list[EdgeCandidate]:
     """What stands in the way when an object is lifted straight up: over it, in it, or on it.
 
     Args:
@@ -81,7 +81,7 @@ def blocking_candidates(
         features += (held.get(pair[::-1], 0.0), *_resting(geometry, carried, upper, lower))
         known = is_known(geometry, upper, lower)
         found.append(
-            Candidate(upper, Predicate.BLOCKS_FROM_ABOVE, lower, features, evidence, known)
+            EdgeCandidate(upper, Predicate.BLOCKS_FROM_ABOVE, lower, features, evidence, known)
         )
     return found
 
@@ -89,9 +89,9 @@ def blocking_candidates(
 def above_candidates(
     geometry: SceneGeometry,
     over: list[Overhang],
-    touching: list[tuple[Candidate, float]],
+    touching: list[tuple[EdgeCandidate, float]],
     carried: np.ndarray,
-) -> list[Candidate]:
+) -> list[EdgeCandidate]:
     """Objects that lie over another one, perhaps without touching it.
 
     Args:
@@ -114,7 +114,9 @@ def above_candidates(
         )
         evidence = RelationEvidence(gap_m=max(0.0, hang.gap), area_m2=hang.area)
         known = is_known(geometry, hang.lower, hang.upper)
-        found.append(Candidate(hang.upper, Predicate.ABOVE, hang.lower, features, evidence, known))
+        found.append(
+            EdgeCandidate(hang.upper, Predicate.ABOVE, hang.lower, features, evidence, known)
+        )
     return found
 
 
@@ -127,7 +129,7 @@ def _resting(
     return float(carried[upper, lower]), float(carried[lower, upper])
 
 
-def near_candidates(geometry: SceneGeometry, gaps: list[Gap]) -> list[Candidate]:
+def near_candidates(geometry: SceneGeometry, gaps: list[Gap]) -> list[EdgeCandidate]:
     """Objects with a small gap between them; each pair once."""
     found = []
     for gap in gaps:
@@ -138,13 +140,13 @@ def near_candidates(geometry: SceneGeometry, gaps: list[Gap]) -> list[Candidate]
         )
         known = is_known(geometry, gap.one, gap.other)
         features = (float(np.clip(room, -FARTHEST, FARTHEST)),)
-        found.append(Candidate(gap.one, Predicate.NEAR, gap.other, features, evidence, known))
+        found.append(EdgeCandidate(gap.one, Predicate.NEAR, gap.other, features, evidence, known))
     return found
 
 
 def beside_candidates(
     geometry: SceneGeometry, pairs: list[tuple[int, int]], view: np.ndarray
-) -> list[Candidate]:
+) -> list[EdgeCandidate]:
     """left_of and in_front_of of near pairs, as the camera sees them.
 
     Args:
@@ -170,7 +172,7 @@ def beside_candidates(
             one, other = pair if apart[axis] > 0 else pair[::-1]
             features = (float(np.clip(clear[axis], -FARTHEST, FARTHEST)),)
             evidence = RelationEvidence(gap_m=float(abs(apart[axis])), frame=CAMERA_FRAME)
-            found.append(Candidate(one, predicate, other, features, evidence, known))
+            found.append(EdgeCandidate(one, predicate, other, features, evidence, known))
     return found
 
 

@@ -11,7 +11,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.predicate import INVERSE, Predicate
 from iscene_ros.core.scene import Relation, RelationEvidence, Scene
 from iscene_ros.geometry.bodies import Body, bodies_of, up_in_frame, upright_from_frame
-from iscene_ros.geometry.containment import Hollows
+from iscene_ros.geometry.containment import Containment
 from iscene_ros.geometry.environment import Environment, NoEnvironment, SeenPlanes
 from iscene_ros.geometry.gaps import near_gaps
 from iscene_ros.geometry.observed_points import seen_points
@@ -27,7 +27,7 @@ from iscene_ros.relations.arrangement import (
     near_candidates,
     view_directions,
 )
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.candidates import EdgeCandidate
 from iscene_ros.relations.consistency import (
     Edge,
     apart,
@@ -49,7 +49,7 @@ from iscene_ros.relations.support import (
     touching_candidates,
 )
 
-Scored = list[tuple[Candidate, float]]
+Scored = list[tuple[EdgeCandidate, float]]
 
 WITHOUT_GRAVITY = frozenset(
     {
@@ -155,7 +155,7 @@ def find_candidates(
     geometry: SceneGeometry, upright_from_camera: np.ndarray | None = None, shapes: bool = False
 ) -> Candidates:
     """All edges that may hold, with their probabilities."""
-    hollows = Hollows(geometry)
+    hollows = Containment(geometry)
     gaps = near_gaps(geometry)
     supported = _scored(support_candidates(geometry, hollows))
     near = _scored(near_candidates(geometry, gaps))
@@ -202,7 +202,7 @@ def decide(candidates: Candidates) -> tuple[Edge, ...]:
     return tuple(_both_ways(edges))
 
 
-def _scored(candidates: Iterable[Candidate]) -> Scored:
+def _scored(candidates: Iterable[EdgeCandidate]) -> Scored:
     return [(candidate, probability(candidate)) for candidate in candidates]
 
 

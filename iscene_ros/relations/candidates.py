@@ -9,7 +9,7 @@ from iscene_ros.core.scene import RelationEvidence
 
 
 @dataclass(frozen=True)
-class Candidate:
+class EdgeCandidate:
     """An edge between two bodies that may hold.
 
     Attributes:

@@ -8,7 +8,7 @@ import networkx as nx
 
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.candidates import EdgeCandidate
 
 # An edge is kept from this probability on.
 LIKELY = 0.5
@@ -29,7 +29,7 @@ class Edge:
     evidence: RelationEvidence
 
     @classmethod
-    def of(cls, candidate: Candidate, probability: float) -> Edge:
+    def of(cls, candidate: EdgeCandidate, probability: float) -> Edge:
         """The candidate as an edge."""
         return cls(
             candidate.subject,
@@ -41,7 +41,7 @@ class Edge:
 
 
 def supports_without_cycles(
-    scored: list[tuple[Candidate, float]], inside: list[Edge]
+    scored: list[tuple[EdgeCandidate, float]], inside: list[Edge]
 ) -> list[Edge]:
     """Likely supporters: nothing carries, however indirectly, what carries or contains it.
 
@@ -67,7 +67,7 @@ def supports_without_cycles(
     return kept
 
 
-def likely(scored: list[tuple[Candidate, float]]) -> list[Edge]:
+def likely(scored: list[tuple[EdgeCandidate, float]]) -> list[Edge]:
     """Edges that are more probable than not."""
     return [Edge.of(candidate, p) for candidate, p in scored if p >= LIKELY]
 
@@ -86,7 +86,9 @@ def one_way(edges: list[Edge]) -> list[Edge]:
     ]
 
 
-def touching_with_support(scored: list[tuple[Candidate, float]], carried: list[Edge]) -> list[Edge]:
+def touching_with_support(
+    scored: list[tuple[EdgeCandidate, float]], carried: list[Edge]
+) -> list[Edge]:
     """Contacts, no less certain than what follows from them."""
     least: dict[frozenset[int], float] = {}
     for edge in carried:

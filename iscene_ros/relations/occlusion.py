@@ -12,7 +12,7 @@ from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.facing_areas import facings
 from iscene_ros.geometry.ray_columns import BITS, ColumnGrid, Triangles
 from iscene_ros.geometry.scene_geometry import SceneGeometry
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.candidates import EdgeCandidate
 from iscene_ros.relations.support import is_known
 
 # Rays through all objects together.
@@ -22,7 +22,7 @@ NEAREST_M = 0.02
 
 def occlusion_candidates(
     geometry: SceneGeometry, upright_from_camera: np.ndarray
-) -> list[Candidate]:
+) -> list[EdgeCandidate]:
     """Pairs of objects with a common line of sight; the nearer one hides the other."""
     inverse = np.linalg.inv(upright_from_camera)
     seen = [_projected(body, inverse) for body in geometry.bodies]
@@ -45,7 +45,7 @@ def occlusion_candidates(
         known = is_known(geometry, one, other)
         features = (min(share, 0.2), float(np.log(count)))
         evidence = RelationEvidence(share=share)
-        found.append(Candidate(one, Predicate.OCCLUDES, other, features, evidence, known))
+        found.append(EdgeCandidate(one, Predicate.OCCLUDES, other, features, evidence, known))
     return found
 
 

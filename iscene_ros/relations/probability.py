@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from iscene_ros.core.predicate import Predicate
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.candidates import EdgeCandidate
 from iscene_ros.relations.coefficients import COEFFICIENTS
 
 # What the features of a candidate are; each coefficient belongs to one, the first one is constant.
@@ -78,7 +78,7 @@ FEATURES = {
 KNOWN, COMPLETED = "known", "completed"
 
 
-def probability(candidate: Candidate) -> float:
+def probability(candidate: EdgeCandidate) -> float:
     """Probability in (0, 1) that a candidate holds."""
     kind = KNOWN if candidate.is_known else COMPLETED
     return logistic(COEFFICIENTS[kind][candidate.predicate.value], candidate.features)

@@ -13,7 +13,7 @@ from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
 from iscene_ros.geometry.shape_samples import PROBES, ShapeSample
 from iscene_ros.geometry.symmetry import EQUAL
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.candidates import EdgeCandidate
 
 # Shapes are compared point by point only where extents and volumes agree this well, or to so many
 # standard deviations of the surfaces.
@@ -36,7 +36,7 @@ class Alignment:
 
 def same_shape_candidates(
     samples: Sequence[ShapeSample | None], known: Sequence[bool]
-) -> list[Candidate]:
+) -> list[EdgeCandidate]:
     """same_shape and mirrored, each pair once; a pair is one or the other."""
     found = []
     for one, other in combinations(range(len(samples)), 2):
@@ -51,7 +51,7 @@ def same_shape_candidates(
         features = (min(best.error_m / tolerance, 8.0),)
         evidence = RelationEvidence(error_m=best.error_m)
         is_known = bool(known[one] and known[other])
-        found.append(Candidate(one, predicate, other, features, evidence, is_known))
+        found.append(EdgeCandidate(one, predicate, other, features, evidence, is_known))
     return found
 
 

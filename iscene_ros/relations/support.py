@@ -9,11 +9,11 @@ import numpy as np
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
 from iscene_ros.geometry.contact_patches import Patch
-from iscene_ros.geometry.containment import KNOWN, Hollows
+from iscene_ros.geometry.containment import KNOWN, Containment
 from iscene_ros.geometry.overlaps import footprint_cells
 from iscene_ros.geometry.scene_geometry import SceneGeometry
 from iscene_ros.geometry.support_polygon import margin_inside
-from iscene_ros.relations.candidates import Candidate
+from iscene_ros.relations.candidates import EdgeCandidate
 
 # Standard deviations beyond which a gap or an overlap says nothing more.
 FARTHEST = 8.0
@@ -34,7 +34,7 @@ LAST_REACH = 30.0
 LEAST_ENCLOSED = 0.1
 
 
-def support_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candidate]:
+def support_candidates(geometry: SceneGeometry, hollows: Containment) -> list[EdgeCandidate]:
     """Possible supporters of each object: below it, or around it where its bottom is not seen."""
     patches = {(p.upper, p.lower): p for p in geometry.bearing if p.upper < len(geometry.bodies)}
     closest = _closest_gaps(patches)
@@ -51,7 +51,7 @@ def support_candidates(geometry: SceneGeometry, hollows: Hollows) -> list[Candid
         patch = patches.get((upper, lower))
         evidence = RelationEvidence() if patch is None else patch_evidence(patch, from_lower=True)
         found.append(
-            Candidate(
+            EdgeCandidate(
                 upper,
                 Predicate.SUPPORTED_BY,
                 lower,
@@ -90,7 +90,7 @@ def _features(
     return steep, gap, overlap, excess, share, below, is_environment, 0.0
 
 
-def carrying(geometry: SceneGeometry, supported: list[tuple[Candidate, float]]) -> np.ndarray:
+def carrying(geometry: SceneGeometry, supported: list[tuple[EdgeCandidate, float]]) -> np.ndarray:
     """(N, N) probability that the first object rests on the second one, directly or not."""
     count = len(geometry.bodies)
     chain = np.zeros((count, count))
@@ -104,8 +104,8 @@ def carrying(geometry: SceneGeometry, supported: list[tuple[Candidate, float]]) 
 
 
 def leaning_candidates(
-    geometry: SceneGeometry, supported: list[tuple[Candidate, float]]
-) -> list[Candidate]:
+    geometry: SceneGeometry, supported: list[tuple[EdgeCandidate, float]]
+) -> list[EdgeCandidate]:
     """Sideways contacts of objects whose centre of mass is not over what supports them.
 
     Args:
@@ -144,12 +144,12 @@ def leaning_candidates(
         )
         evidence = patch_evidence(patch, from_lower=body == patch.upper)
         known = is_known(geometry, body, other)
-        found.append(Candidate(body, Predicate.LEANING_ON, other, features, evidence, known))
+        found.append(EdgeCandidate(body, Predicate.LEANING_ON, other, features, evidence, known))
     return found
 
 
 def support_points(
-    geometry: SceneGeometry, supported: Sequence[Candidate]
+    geometry: SceneGeometry, supported: Sequence[EdgeCandidate]
 ) -> dict[int, np.ndarray]:
     """Where each object touches what carries it: (M, 2) horizontal coordinates [m]."""
     patches = {(p.upper, p.lower): p for p in geometry.bearing}
@@ -178,8 +178,8 @@ def stability(
 
 
 def touching_candidates(
-    geometry: SceneGeometry, supported: list[tuple[Candidate, float]]
-) -> list[Candidate]:
+    geometry: SceneGeometry, supported: list[tuple[EdgeCandidate, float]]
+) -> list[EdgeCandidate]:
     """Contacts of any direction; each pair once, the environment second."""
     carried = {}
     for candidate, probability in supported:
@@ -206,7 +206,7 @@ def touching_candidates(
         if patch is not None:
             evidence = patch_evidence(patch, from_lower=patch.upper == one)
         known = is_known(geometry, one, other)
-        found.append(Candidate(one, Predicate.TOUCHING, other, features, evidence, known))
+        found.append(EdgeCandidate(one, Predicate.TOUCHING, other, features, evidence, known))
     return found
 
 

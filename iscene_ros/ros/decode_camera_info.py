@@ -9,10 +9,10 @@ import numpy as np
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
-from iscene_ros.ros.decode_header import decode_header, refused, shown
+from iscene_ros.ros.decode_header import decode_header, rejected, shown
 from iscene_ros.ros.pixels import checked_size
 from iscene_ros.session.inputs import Intrinsics
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 # Focal lengths of cameras [pixels], from a binned thermal one to a long telephoto lens.
 FOCAL_LENGTHS = (1.0, 1e6)
@@ -39,18 +39,18 @@ def decode_camera_info(message: Any, rectified: bool, topic: str = "camera_info"
         message: the calibration.
         rectified: whether the images are rectified; then the left 3 x 3 of P holds and there is no
             distortion, otherwise K and D.
-        topic: what refusals call the input.
+        topic: what rejections call the input.
 
     Raises:
-        RefusedInputError: STAMP, FRAME; EMPTY or SIZE of the image; INTRINSICS.
+        RejectedInputError: STAMP, FRAME; EMPTY or SIZE of the image; INTRINSICS.
     """
     stamp_ns, frame_id = decode_header(message.header, topic)
     window = _window(message, topic)
     binning = [max(index(b), 1) for b in (message.binning_x, message.binning_y)]
     width, height = window.width // binning[0], window.height // binning[1]
     if width < 1 or height < 1:
-        raise refused(
-            Reason.INTRINSICS,
+        raise rejected(
+            RejectReason.INTRINSICS,
             topic,
             f"binning {shown(binning[0])} x {shown(binning[1])} leaves nothing of {window.width} x "
             f"{window.height} pixels; {_CALIBRATE}",
@@ -64,7 +64,7 @@ def decode_camera_info(message: Any, rectified: bool, topic: str = "camera_info"
     try:
         return Intrinsics(stamp_ns, frame_id, Camera(width, height, k, d))
     except InputError as error:
-        raise RefusedInputError(Reason.INTRINSICS, f"{topic}: {error}") from error
+        raise RejectedInputError(RejectReason.INTRINSICS, f"{topic}: {error}") from error
 
 
 def _window(message: Any, topic: str) -> _Window:
@@ -75,8 +75,8 @@ def _window(message: Any, topic: str) -> _Window:
         return _Window(0, 0, width, height)
     fits = window.x + window.width <= width and window.y + window.height <= height
     if not fits or window.width < 1 or window.height < 1 or window.x < 0 or window.y < 0:
-        raise refused(
-            Reason.INTRINSICS,
+        raise rejected(
+            RejectReason.INTRINSICS,
             topic,
             f"region of interest of {shown(window.width)} x {shown(window.height)} pixels at "
             f"{shown(window.x)}, {shown(window.y)}, expected one inside {width} x {height} (all "
@@ -89,21 +89,21 @@ def _distortion(message: Any, topic: str) -> np.ndarray:
     """(0,), (5,) or (8,) coefficients."""
     d = _numbers(message.d)
     if not np.all(np.isfinite(d)):
-        raise refused(Reason.INTRINSICS, topic, f"D is not finite; {_CALIBRATE}")
+        raise rejected(RejectReason.INTRINSICS, topic, f"D is not finite; {_CALIBRATE}")
     if not np.any(d):
         return np.zeros(0)
     model = message.distortion_model
     if model not in _COEFFICIENTS:
-        raise refused(
-            Reason.INTRINSICS,
+        raise rejected(
+            RejectReason.INTRINSICS,
             topic,
             f"distortion_model {shown(model)} with coefficients, expected "
             f"{' or '.join(_COEFFICIENTS)}; rectify the images first and set rectified",
         )
     count = _COEFFICIENTS[model]
     if len(d) < 4 or np.any(d[count:]):
-        raise refused(
-            Reason.INTRINSICS,
+        raise rejected(
+            RejectReason.INTRINSICS,
             topic,
             f"D has {len(d)} numbers, expected {count} for {model}; rectify the images first and "
             "set rectified",
@@ -117,8 +117,8 @@ def _rectified(message: Any, d: np.ndarray, topic: str) -> tuple[str, np.ndarray
     if np.any(p):
         return "P", p.reshape(3, 4)[:, :3].ravel(), np.zeros(0)
     if np.any(d):
-        raise refused(
-            Reason.INTRINSICS,
+        raise rejected(
+            RejectReason.INTRINSICS,
             topic,
             "P is all zero but D is not, expected P of the rectified images; set rectified to "
             "false if the images are raw, or calibrate",
@@ -128,15 +128,17 @@ def _rectified(message: Any, d: np.ndarray, topic: str) -> tuple[str, np.ndarray
 
 def _check_matrix(name: str, k: np.ndarray, topic: str) -> None:
     if not np.any(k):
-        raise refused(
-            Reason.INTRINSICS, topic, f"{name} is all zero: an uncalibrated camera; {_CALIBRATE}"
+        raise rejected(
+            RejectReason.INTRINSICS,
+            topic,
+            f"{name} is all zero: an uncalibrated camera; {_CALIBRATE}",
         )
     if not np.all(np.isfinite(k)):
-        raise refused(Reason.INTRINSICS, topic, f"{name} is not finite; {_CALIBRATE}")
+        raise rejected(RejectReason.INTRINSICS, topic, f"{name} is not finite; {_CALIBRATE}")
     low, high = FOCAL_LENGTHS
     if not (low <= k[0] <= high and low <= k[4] <= high and np.all(np.abs(k) <= high)):
-        raise refused(
-            Reason.INTRINSICS,
+        raise rejected(
+            RejectReason.INTRINSICS,
             topic,
             f"{name} has focal lengths {k[0]:.4g} and {k[4]:.4g} and principal point {k[2]:.4g}, "
             f"{k[5]:.4g}, expected pixels with focal lengths from {low:g} to {high:g}; "

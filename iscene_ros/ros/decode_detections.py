@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.ros.decode_header import decode_header, decode_text, refused, shown
+from iscene_ros.ros.decode_header import decode_header, decode_text, rejected, shown
 from iscene_ros.session.inputs import Detection, Detections
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 MOST_DETECTIONS = 4096
 # Coordinates further out than this belong to no image [pixels].
@@ -30,10 +30,10 @@ def decode_detections(
     Args:
         message: the detections.
         class_names: name of each class number; a class id that is a number is looked up here.
-        topic: what refusals call the input.
+        topic: what rejections call the input.
 
     Raises:
-        RefusedInputError: STAMP, FRAME; DETECTIONS for numbers that are not finite, scores outside
+        RejectedInputError: STAMP, FRAME; DETECTIONS for numbers that are not finite, scores outside
             [0, 1], negative sizes, texts that cannot be names, too many detections.
     """
     stamp_ns, frame_id = decode_header(message.header, topic)
@@ -76,7 +76,7 @@ def _vision_detection(
     return Detection(
         label=label,
         score=score,
-        tracker_id=decode_text(detection.id, topic, f"id of {where}", Reason.DETECTIONS),
+        tracker_id=decode_text(detection.id, topic, f"id of {where}", RejectReason.DETECTIONS),
         box=_box(box.center, box.size_x, box.size_y, topic, where),
     )
 
@@ -88,7 +88,7 @@ def _yolo_detection(
     return Detection(
         label=_label(detection.class_name or str(detection.class_id), class_names, topic, where),
         score=_score(detection.score, topic, where),
-        tracker_id=decode_text(detection.id, topic, f"id of {where}", Reason.DETECTIONS),
+        tracker_id=decode_text(detection.id, topic, f"id of {where}", RejectReason.DETECTIONS),
         box=_box(box.center, box.size.x, box.size.y, topic, where),
         polygon=_polygon(detection.mask.data, topic, where),
     )
@@ -96,8 +96,8 @@ def _yolo_detection(
 
 def _check_count(detections: Sequence[Any], topic: str) -> None:
     if len(detections) > MOST_DETECTIONS:
-        raise refused(
-            Reason.DETECTIONS,
+        raise rejected(
+            RejectReason.DETECTIONS,
             topic,
             f"{len(detections)} detections, expected those of one image, at most "
             f"{MOST_DETECTIONS}; {_CHECK}",
@@ -106,7 +106,7 @@ def _check_count(detections: Sequence[Any], topic: str) -> None:
 
 def _label(text: str, class_names: Sequence[str], topic: str, where: str) -> str:
     """The class name; a number is looked up."""
-    text = decode_text(text, topic, f"class of {where}", Reason.DETECTIONS)
+    text = decode_text(text, topic, f"class of {where}", RejectReason.DETECTIONS)
     if not (text.isascii() and text.isdecimal()):
         return text
     number = int(text)
@@ -116,8 +116,8 @@ def _label(text: str, class_names: Sequence[str], topic: str, where: str) -> str
 def _score(value: Any, topic: str, where: str) -> float:
     score = float(value)
     if not -SCORE_ROUNDING <= score <= 1 + SCORE_ROUNDING:
-        raise refused(
-            Reason.DETECTIONS,
+        raise rejected(
+            RejectReason.DETECTIONS,
             topic,
             f"score {score:.4g} of {where}, expected 0 to 1; {_CHECK}",
         )
@@ -129,14 +129,14 @@ def _box(center: Any, width: Any, height: Any, topic: str, where: str) -> np.nda
     values = np.array([center.position.x, center.position.y, width, height], np.float64)
     theta = float(center.theta)
     if not np.all(np.isfinite(values)) or not np.isfinite(theta):
-        raise refused(
-            Reason.DETECTIONS,
+        raise rejected(
+            RejectReason.DETECTIONS,
             topic,
             f"box of {where} is {shown(values.tolist())}, expected finite numbers; {_CHECK}",
         )
     if np.any(np.abs(values) > FARTHEST_PIXEL) or np.any(values[2:] < 0):
-        raise refused(
-            Reason.DETECTIONS,
+        raise rejected(
+            RejectReason.DETECTIONS,
             topic,
             f"box of {where} has centre {values[0]:.4g}, {values[1]:.4g} and size {values[2]:.4g} "
             f"x {values[3]:.4g}, expected pixels and no negative size; {_CHECK}",
@@ -154,8 +154,8 @@ def _polygon(points: Sequence[Any], topic: str, where: str) -> np.ndarray | None
         return None
     polygon = np.array([(point.x, point.y) for point in points], np.float64)
     if not np.all(np.abs(polygon) <= FARTHEST_PIXEL):
-        raise refused(
-            Reason.DETECTIONS,
+        raise rejected(
+            RejectReason.DETECTIONS,
             topic,
             f"mask of {where} has points that are not finite or further out than "
             f"{FARTHEST_PIXEL:g}, expected pixels; {_CHECK}",

@@ -1,4 +1,4 @@
-"""Stamps, frame names and other texts of a message, and the one line that refuses one."""
+"""Stamps, frame names and other texts of a message, and the one line that rejects one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from operator import index
 from typing import Any
 
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 MOST_SECONDS = 2**31 - 1
 MOST_CHARACTERS = 256
 _MOST_SHOWN = 40
 
 
-def refused(reason: Reason, topic: str, what: str) -> RefusedInputError:
+def rejected(reason: RejectReason, topic: str, what: str) -> RejectedInputError:
     """The error of an input; one line that begins with the topic."""
-    return RefusedInputError(reason, f"{topic}: {what}")
+    return RejectedInputError(reason, f"{topic}: {what}")
 
 
 def shown(value: Any) -> str:
@@ -30,11 +30,11 @@ def decode_header(header: Any, topic: str, needs_frame: bool = False) -> tuple[i
 
     Args:
         header: the message.
-        topic: what refusals call the input.
-        needs_frame: whether an empty frame name is refused.
+        topic: what rejections call the input.
+        needs_frame: whether an empty frame name is rejected.
 
     Raises:
-        RefusedInputError: STAMP or FRAME, see `decode_stamp` and `decode_frame`.
+        RejectedInputError: STAMP or FRAME, see `decode_stamp` and `decode_frame`.
     """
     stamp_ns = decode_stamp(header.stamp, topic)
     if not needs_frame and header.frame_id == "":
@@ -46,18 +46,18 @@ def decode_stamp(stamp: Any, topic: str) -> int:
     """Nanoseconds of a builtin_interfaces/msg/Time.
 
     Raises:
-        RefusedInputError: STAMP; zero, negative, or not below 1e9 nanoseconds.
+        RejectedInputError: STAMP; zero, negative, or not below 1e9 nanoseconds.
     """
     seconds, nanoseconds = index(stamp.sec), index(stamp.nanosec)
     if seconds == 0 and nanoseconds == 0:
-        raise refused(
-            Reason.STAMP,
+        raise rejected(
+            RejectReason.STAMP,
             topic,
             "stamp is zero, expected the time of capture; let the driver fill header.stamp",
         )
     if not 0 <= seconds <= MOST_SECONDS or not 0 <= nanoseconds < SECOND:
-        raise refused(
-            Reason.STAMP,
+        raise rejected(
+            RejectReason.STAMP,
             topic,
             f"stamp of {shown(seconds)} s and {shown(nanoseconds)} ns, expected seconds from 0 to "
             f"{MOST_SECONDS} and nanoseconds below {SECOND}; check the driver's clock",
@@ -69,18 +69,18 @@ def decode_frame(name: str, topic: str, field: str) -> str:
     """A frame's name without leading slashes.
 
     Raises:
-        RefusedInputError: FRAME; empty, too long or not printable.
+        RejectedInputError: FRAME; empty, too long or not printable.
     """
     stripped = name.lstrip("/")
     if not stripped:
-        raise refused(
-            Reason.FRAME,
+        raise rejected(
+            RejectReason.FRAME,
             topic,
             f"{field} is empty, expected the name of a TF frame; set it in the driver",
         )
     if len(stripped) > MOST_CHARACTERS or not stripped.isprintable():
-        raise refused(
-            Reason.FRAME,
+        raise rejected(
+            RejectReason.FRAME,
             topic,
             f"{field} is {shown(name)}, expected a printable name of at most {MOST_CHARACTERS} "
             "characters; check the driver",
@@ -88,15 +88,15 @@ def decode_frame(name: str, topic: str, field: str) -> str:
     return stripped
 
 
-def decode_text(text: str, topic: str, field: str, reason: Reason) -> str:
+def decode_text(text: str, topic: str, field: str, reason: RejectReason) -> str:
     """A short text such as a class name, without surrounding space.
 
     Raises:
-        RefusedInputError: too long or not printable.
+        RejectedInputError: too long or not printable.
     """
     stripped = text.strip()
     if len(stripped) > MOST_CHARACTERS or not stripped.isprintable():
-        raise refused(
+        raise rejected(
             reason,
             topic,
             f"{field} is {shown(text)}, expected a printable text of at most {MOST_CHARACTERS} "

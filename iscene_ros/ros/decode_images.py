@@ -35,7 +35,7 @@ def decode_color(message: Any, topic: str = "rgb") -> ColorImage:
     """The colour image of a sensor_msgs/msg/Image: rgb8, bgr8, rgba8, bgra8 or mono8.
 
     Raises:
-        RefusedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.
+        RejectedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.
     """
     stamp_ns, frame_id = decode_header(message.header, topic)
     advice = _COLOR_ADVICE.get(message.encoding, _CONVERT)
@@ -49,10 +49,10 @@ def decode_depth(message: Any, depth_unit: float, topic: str = "depth") -> Depth
     Args:
         message: the image; its frame is the camera's optical one.
         depth_unit: metres of one step of a 16-bit image [m].
-        topic: what refusals call the input.
+        topic: what rejections call the input.
 
     Raises:
-        RefusedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.
+        RejectedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.
     """
     stamp_ns, frame_id = decode_header(message.header, topic, needs_frame=True)
     pixels = read_pixels(message, topic, DEPTH_FORMATS, _DEPTH_ADVICE)

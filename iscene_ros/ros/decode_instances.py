@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.ros.decode_header import decode_header, refused
+from iscene_ros.ros.decode_header import decode_header, rejected
 from iscene_ros.ros.pixels import PixelFormat, read_pixels
 from iscene_ros.session.inputs import InstanceImage
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 INSTANCE_FORMATS = {
     "mono8": PixelFormat("u1"),
@@ -34,10 +34,10 @@ def decode_instances(message: Any, encoding: str, topic: str = "instances") -> I
         encoding: "ids", or "class_and_id" for pixels class << 16 | instance (32SC1 alone). There,
             instance 0 is background whatever its class; where one number is used by several
             classes of an image, these ids are class << 16 | instance, so that they stay apart.
-        topic: what refusals call the input.
+        topic: what rejections call the input.
 
     Raises:
-        RefusedInputError: STAMP, FRAME, ENCODING, SIZE, EMPTY; OBSERVATION for negative ids or
+        RejectedInputError: STAMP, FRAME, ENCODING, SIZE, EMPTY; OBSERVATION for negative ids or
             more than 512 of them.
     """
     stamp_ns, frame_id = decode_header(message.header, topic)
@@ -45,30 +45,30 @@ def decode_instances(message: Any, encoding: str, topic: str = "instances") -> I
     if encoding == "class_and_id":
         formats = {"32SC1": INSTANCE_FORMATS["32SC1"]}
     ids = read_pixels(message, topic, formats, _ADVICE).astype(np.int32)
-    _refuse_negative(ids, topic)
+    _reject_negative(ids, topic)
     values = _distinct(ids)
-    _refuse_many(values, topic)
+    _reject_many(values, topic)
     if encoding == "class_and_id":
         return InstanceImage(stamp_ns, frame_id, *_split(ids, values.tolist()))
     return InstanceImage(stamp_ns, frame_id, ids)
 
 
-def _refuse_negative(ids: np.ndarray, topic: str) -> None:
+def _reject_negative(ids: np.ndarray, topic: str) -> None:
     if ids.min() >= 0:
         return
     row, column = np.argwhere(ids < 0)[0]
-    raise refused(
-        Reason.OBSERVATION,
+    raise rejected(
+        RejectReason.OBSERVATION,
         topic,
         f"negative id {ids[row, column]} at column {column}, row {row}, expected ids from 0; "
         f"{_ADVICE}",
     )
 
 
-def _refuse_many(values: np.ndarray, topic: str) -> None:
+def _reject_many(values: np.ndarray, topic: str) -> None:
     if np.count_nonzero(values) > MOST_INSTANCES:
-        raise refused(
-            Reason.OBSERVATION,
+        raise rejected(
+            RejectReason.OBSERVATION,
             topic,
             f"more than {MOST_INSTANCES} distinct ids; is this an image of instance ids? {_ADVICE}",
         )

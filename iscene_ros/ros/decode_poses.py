@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.ros.decode_header import decode_frame, decode_header, decode_stamp, refused
+from iscene_ros.ros.decode_header import decode_frame, decode_header, decode_stamp, rejected
 from iscene_ros.session.inputs import PoseSample, TransformSample
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 # How far the norm of a quaternion may lie from 1; what rounding explains is normalised.
 NORM_TOLERANCE = 1e-2
@@ -23,16 +23,16 @@ def decode_transform(message: Any, static: bool, topic: str = "tf") -> Transform
     Args:
         message: the transform.
         static: it came on tf_static; its stamp is ignored and may be zero.
-        topic: what refusals call the input.
+        topic: what rejections call the input.
 
     Raises:
-        RefusedInputError: STAMP; FRAME for an empty name or a frame in itself; POSE.
+        RejectedInputError: STAMP; FRAME for an empty name or a frame in itself; POSE.
     """
     parent = decode_frame(message.header.frame_id, topic, "header.frame_id")
     child = decode_frame(message.child_frame_id, topic, "child_frame_id")
     if parent == child:
-        raise refused(
-            Reason.FRAME,
+        raise rejected(
+            RejectReason.FRAME,
             topic,
             f"{child} is its own parent, expected two frames; check what publishes the transform",
         )
@@ -47,7 +47,7 @@ def decode_pose(message: Any, topic: str = "camera_pose") -> PoseSample:
     """The pose of the camera's optical frame in a geometry_msgs/msg/PoseStamped.
 
     Raises:
-        RefusedInputError: STAMP, FRAME or POSE.
+        RejectedInputError: STAMP, FRAME or POSE.
     """
     stamp_ns, parent = decode_header(message.header, topic, needs_frame=True)
     pose = rigid_matrix(message.pose.position, message.pose.orientation, topic)
@@ -58,14 +58,14 @@ def decode_odometry(message: Any, topic: str = "camera_pose") -> PoseSample:
     """The pose of child_frame_id in a nav_msgs/msg/Odometry; an empty one is the camera's own.
 
     Raises:
-        RefusedInputError: STAMP, FRAME or POSE.
+        RejectedInputError: STAMP, FRAME or POSE.
     """
     stamp_ns, parent = decode_header(message.header, topic, needs_frame=True)
     child = message.child_frame_id
     child = decode_frame(child, topic, "child_frame_id") if child != "" else ""
     if parent == child:
-        raise refused(
-            Reason.FRAME,
+        raise rejected(
+            RejectReason.FRAME,
             topic,
             f"{child} is its own parent, expected two frames; check what publishes the odometry",
         )
@@ -77,18 +77,20 @@ def rigid_matrix(position: Any, orientation: Any, topic: str) -> np.ndarray:
     """(4, 4) float64 rigid transform [m] of a position and a quaternion (x, y, z, w).
 
     Raises:
-        RefusedInputError: POSE; not finite, too far away, or no unit quaternion.
+        RejectedInputError: POSE; not finite, too far away, or no unit quaternion.
     """
     translation = np.array([position.x, position.y, position.z], np.float64)
     xyzw = [orientation.x, orientation.y, orientation.z, orientation.w]
     quaternion = np.array(xyzw, np.float64)
     if not np.all(np.isfinite(translation)) or not np.all(np.isfinite(quaternion)):
-        raise refused(
-            Reason.POSE, topic, "pose is not finite, expected numbers; check what publishes it"
+        raise rejected(
+            RejectReason.POSE,
+            topic,
+            "pose is not finite, expected numbers; check what publishes it",
         )
     if np.any(np.abs(translation) > FARTHEST_M):
-        raise refused(
-            Reason.POSE,
+        raise rejected(
+            RejectReason.POSE,
             topic,
             f"position {np.abs(translation).max():.4g} m away, expected metres below "
             f"{FARTHEST_M:g}; check what publishes it",
@@ -96,8 +98,8 @@ def rigid_matrix(position: Any, orientation: Any, topic: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         norm = np.linalg.norm(quaternion)
     if not abs(norm - 1) <= NORM_TOLERANCE:
-        raise refused(
-            Reason.POSE,
+        raise rejected(
+            RejectReason.POSE,
             topic,
             f"quaternion of norm {norm:.4g}, expected 1 in the order x, y, z, w; check what "
             "publishes it",

@@ -103,7 +103,7 @@ def _camera_info(types: MessageTypes, header: Any, frame: DemoFrame) -> Any:
 
 
 def _numbers(types: MessageTypes, values: np.ndarray) -> Any:
-    # For a field without fixed size rosbags wants an array, rclpy refuses one.
+    # For a field without fixed size rosbags wants an array, rclpy rejects one.
     return values if isinstance(types, RosbagsTypes) else values.tolist()
 
 

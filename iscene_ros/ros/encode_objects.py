@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.core.scene_update import KnownObject, SceneUpdate
+from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
 from iscene_ros.ros.encode_geometry import encode_pose, encode_quaternion, encode_vector
 from iscene_ros.ros.messages import MessageTypes
 
@@ -53,7 +53,7 @@ def _transform(types: MessageTypes, parent_from_child: np.ndarray) -> Any:
     )
 
 
-def _detection(types: MessageTypes, header: Any, known: KnownObject) -> Any:
+def _detection(types: MessageTypes, header: Any, known: TrackedObject) -> Any:
     item = known.item
     # The mesh's origin is the centre of its box, so one pose serves both.
     pose = encode_pose(types, item.frame_from_object)

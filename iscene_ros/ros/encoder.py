@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.planning.collision_objects import PictureMaker
-from iscene_ros.planning.planning_scene_tracker import ToldScene
+from iscene_ros.planning.collision_objects import CollisionObjectCache
+from iscene_ros.planning.planning_scene_tracker import PlanningSceneTracker
 from iscene_ros.ros import topics
 from iscene_ros.ros.encode_clouds import encode_cloud, encode_relation_labels, encode_relations
 from iscene_ros.ros.encode_images import encode_overlay
@@ -41,8 +41,8 @@ class Encoder:
         self.types = types
         self.settings = settings
         self.meshes_topic = meshes_topic
-        self.pictures = PictureMaker()
-        self._told = ToldScene()
+        self.pictures = CollisionObjectCache()
+        self._told = PlanningSceneTracker()
         self._encoders: dict[str, Callable[[SceneUpdate], Any]] = {
             topics.OBJECTS: lambda update: encode_detections3d(types, update),
             topics.MESHES: self._meshes,

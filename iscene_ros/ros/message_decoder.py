@@ -1,4 +1,4 @@
-"""Messages of the input topics to inputs of a session; what is malformed is refused, not raised."""
+"""Messages of the input topics to inputs of a session; malformed ones are rejected."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from iscene_ros.ros.decode_instances import decode_instances
 from iscene_ros.ros.decode_poses import decode_odometry, decode_pose, decode_transform
 from iscene_ros.ros.input_topics import TOPIC_KEYS, message_type
 from iscene_ros.session.inputs import Input, TransformSample
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 
-__all__ = ["TOPIC_KEYS", "Intake"]
+__all__ = ["TOPIC_KEYS", "MessageDecoder"]
 
 _TRANSFORM_KEYS = ("tf", "tf_static")
 _MOST_CHARACTERS = 200
@@ -25,21 +25,21 @@ _MOST_CHARACTERS = 200
 T = TypeVar("T")
 
 
-class Intake:
+class MessageDecoder:
     """Decodes messages of rclpy or rosbags.
 
     Args:
         settings: say what the messages mean; may be replaced at any time.
-        refuse: called with the reason and one line for every message, or transform of a message,
+        reject: called with the reason and one line for every message, or transform of a message,
             that cannot be used.
 
     Attributes:
         settings: as above.
     """
 
-    def __init__(self, settings: Settings, refuse: Callable[[Reason, str], None]) -> None:
+    def __init__(self, settings: Settings, reject: Callable[[RejectReason, str], None]) -> None:
         self.settings = settings
-        self._refuse = refuse
+        self._reject = reject
 
     def message_type(self, topic_key: str) -> str | None:
         """The type of a topic's messages, as "sensor_msgs/msg/Image"; None where the settings do
@@ -51,7 +51,7 @@ class Intake:
         return message_type(topic_key, self.settings)
 
     def decode(self, topic_key: str, message: Any) -> list[Input | TransformSample]:
-        """The inputs in a message: one, none where it is refused, any number of transforms.
+        """The inputs in a message: one, none where it is rejected, any number of transforms.
 
         No message makes it raise.
 
@@ -60,7 +60,7 @@ class Intake:
         """
         if self.message_type(topic_key) is None:
             line = f"{topic_key}: the settings do not use this topic; set detections or pose_source"
-            self._refuse(Reason.MALFORMED, line)
+            self._reject(RejectReason.MALFORMED, line)
             return []
         if topic_key in _TRANSFORM_KEYS:
             messages = self._guarded(topic_key, _transforms, message) or []
@@ -73,12 +73,12 @@ class Intake:
     def _guarded(self, topic_key: str, step: Callable[[Any], T], message: Any) -> T | None:
         try:
             return step(message)
-        except RefusedInputError as error:
-            self._refuse(error.reason, str(error))
+        except RejectedInputError as error:
+            self._reject(error.reason, str(error))
         # A broken message can fail anywhere and as anything; the next good one must still count.
         except Exception as error:
-            self._refuse(
-                Reason.MALFORMED,
+            self._reject(
+                RejectReason.MALFORMED,
                 f"{topic_key}: {type(error).__name__} ({_one_line(str(error))}), expected a valid "
                 f"{self.message_type(topic_key)}; check what publishes it",
             )

@@ -13,8 +13,8 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.planning.collision_objects import PictureMaker, PlannerPicture
-from iscene_ros.planning.planning_scene_tracker import Difference, ToldScene
+from iscene_ros.planning.collision_objects import CollisionObjectCache, CollisionScene
+from iscene_ros.planning.planning_scene_tracker import Difference, PlanningSceneTracker
 from iscene_ros.ros.encode_planning_scene import encode_planning_scene
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.session.settings import Settings
@@ -37,23 +37,27 @@ class MoveItScene:
         node: of the clients; their names are relative.
         types: of the node's ROS.
         maker: of pictures; used by the thread that calls `publish`.
-        refused: takes a line when MoveIt did not take the objects.
+        rejected: takes a line when MoveIt did not take the objects.
 
     Raises:
         LookupError: moveit_msgs is not installed.
     """
 
     def __init__(
-        self, node: Node, types: RclpyTypes, maker: PictureMaker, refused: Callable[[str], None]
+        self,
+        node: Node,
+        types: RclpyTypes,
+        maker: CollisionObjectCache,
+        rejected: Callable[[str], None],
     ) -> None:
-        self._node, self._types, self._maker, self._refused = node, types, maker, refused
+        self._node, self._types, self._maker, self._rejected = node, types, maker, rejected
         self._kinds = types.service_class(APPLY_TYPE), types.service_class(GET_TYPE)
         group = ReentrantCallbackGroup()
         self._apply = node.create_client(self._kinds[0], APPLY, callback_group=group)
         self._get = node.create_client(self._kinds[1], GET, callback_group=group)
         self._lock = threading.RLock()
-        self._told = ToldScene()
-        self._waiting: PlannerPicture | None = None
+        self._told = PlanningSceneTracker()
+        self._waiting: CollisionScene | None = None
         self._call: tuple[Client, Future, float] | None = None
         self._was_there = False
 
@@ -118,8 +122,8 @@ class MoveItScene:
             return
         # Some of it may be there. Next time everything is told, and what is there asked for.
         self._told.forget()
-        self._refused(
-            f"{self._apply.srv_name} refused the objects in frame {difference.picture.frame_id}; "
+        self._rejected(
+            f"{self._apply.srv_name} rejected the objects in frame {difference.picture.frame_id}; "
             "look at the log of move_group: its robot model may not know this frame"
         )
 
@@ -137,7 +141,7 @@ class MoveItScene:
                 answered(future.result())
             except Exception as error:  # of the service, or of what it answered
                 self._told.forget()
-                self._refused(f"{type(error).__name__}: {error}")
+                self._rejected(f"{type(error).__name__}: {error}")
             self._go_on()
 
     def _give_up_late_call(self) -> None:
@@ -147,4 +151,4 @@ class MoveItScene:
         self._call = None
         client.remove_pending_request(future)
         self._told.forget()
-        self._refused(f"{client.srv_name} did not answer within {PATIENCE:g} s")
+        self._rejected(f"{client.srv_name} did not answer within {PATIENCE:g} s")

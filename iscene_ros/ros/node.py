@@ -12,17 +12,17 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from iscene_ros.core.scene_update import SceneUpdate, Status
-from iscene_ros.models.model_config import ModelChoice
+from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.ros.encode_diagnostics import encode_diagnostics
-from iscene_ros.ros.message_decoder import Intake
+from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.moveit import MoveItScene
 from iscene_ros.ros.parameters import Parameters
-from iscene_ros.ros.publishers import Outputs
+from iscene_ros.ros.publishers import Publishers
 from iscene_ros.ros.services import Services
-from iscene_ros.ros.subscriptions import Inputs
-from iscene_ros.session.out_of_memory import Completer, RecoveringCompleter
-from iscene_ros.session.rejection import Reason
+from iscene_ros.ros.subscriptions import Subscriptions
+from iscene_ros.session.out_of_memory import Completer, OutOfMemoryFallback
+from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.worker import Worker
@@ -65,7 +65,7 @@ class SceneNode(LifecycleNode):
     """
 
     def __init__(
-        self, load: Callable[[ModelChoice], Completer] | None = None, **node_arguments: Any
+        self, load: Callable[[ModelConfig], Completer] | None = None, **node_arguments: Any
     ) -> None:
         super().__init__("iscene", **node_arguments)
         # Attributes of rclpy have short names, too: _parameters, _services.
@@ -74,7 +74,7 @@ class SceneNode(LifecycleNode):
         self.session: SceneSession | None = None
         self._worker: Worker | None = None
         self._moveit: MoveItScene | None = None
-        self._scene_inputs: Inputs | None = None
+        self._scene_inputs: Subscriptions | None = None
         self._poll_timer = None
         self._failure = ""
         self._scene_parameters = Parameters(self, lambda: self.session is not None, self._apply)
@@ -89,10 +89,10 @@ class SceneNode(LifecycleNode):
         settings = self._scene_parameters.settings
         log = self.get_logger()
         try:
-            completer = RecoveringCompleter(
+            completer = OutOfMemoryFallback(
                 lambda device: self._load(settings.choice(device)), settings.device, log.warning
             )
-            self._scene_outputs = Outputs(self, self._types, settings)
+            self._scene_outputs = Publishers(self, self._types, settings)
         except Exception as error:  # whatever it is, the node stays unconfigured and says so
             self._failure = f"cannot configure: {' '.join(str(error).split())}"
             if isinstance(error, ModuleNotFoundError):
@@ -110,9 +110,9 @@ class SceneNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to complete."""
         settings = self._scene_parameters.settings
-        self._intake = Intake(settings, self._refuse)
+        self._intake = MessageDecoder(settings, self._reject)
         try:
-            self._scene_inputs = Inputs(self, self._types, settings, self._receive)
+            self._scene_inputs = Subscriptions(self, self._types, settings, self._receive)
         except LookupError as error:
             self._failure = f"cannot activate: {error}"
             self.get_logger().error(self._failure)
@@ -175,12 +175,12 @@ class SceneNode(LifecycleNode):
     def _moveit_scene(self) -> MoveItScene | None:
         """None where moveit_msgs is not installed."""
 
-        def refused(line: str) -> None:
+        def rejected(line: str) -> None:
             if self.session is not None:
-                self._refuse(Reason.PLANNING_SCENE, line)
+                self._reject(RejectReason.PLANNING_SCENE, line)
 
         try:
-            return MoveItScene(self, self._types, self._scene_outputs.pictures, refused)
+            return MoveItScene(self, self._types, self._scene_outputs.pictures, rejected)
         except LookupError:
             return None
 
@@ -208,8 +208,8 @@ class SceneNode(LifecycleNode):
         if self.session.poll(self._now_ns()) and self._worker is not None:
             self._worker.frame_ready()
 
-    def _refuse(self, reason: Reason, message: str) -> None:
-        self.session.refuse(reason, message, self._now_ns())
+    def _reject(self, reason: RejectReason, message: str) -> None:
+        self.session.reject(reason, message, self._now_ns())
 
     def _tell_new_moveit(self) -> None:
         """The scene of now to a MoveIt that was started after it."""
@@ -240,7 +240,7 @@ class SceneNode(LifecycleNode):
         return self.get_clock().now().nanoseconds
 
 
-def _load_chosen(choice: ModelChoice) -> Completer:
+def _load_chosen(choice: ModelConfig) -> Completer:
     from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
 
     # The session relates the whole world, of which a frame shows a part.

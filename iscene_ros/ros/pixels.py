@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.ros.decode_header import refused, shown
-from iscene_ros.session.rejection import Reason
+from iscene_ros.ros.decode_header import rejected, shown
+from iscene_ros.session.rejection import RejectReason
 
 # Far above any camera; a larger size is a broken message that would fill the memory.
 MOST_PIXELS = 64_000_000
@@ -36,7 +36,7 @@ def read_pixels(
 
     Args:
         message: sensor_msgs/msg/Image.
-        topic: what refusals call the input.
+        topic: what rejections call the input.
         formats: the encodings that are taken.
         advice: what to do about another encoding.
 
@@ -44,11 +44,11 @@ def read_pixels(
         (H, W) or (H, W, C), in the byte order of the message; a view of its memory.
 
     Raises:
-        RefusedInputError: ENCODING, SIZE or EMPTY.
+        RejectedInputError: ENCODING, SIZE or EMPTY.
     """
     if message.encoding not in formats:
-        raise refused(
-            Reason.ENCODING,
+        raise rejected(
+            RejectReason.ENCODING,
             topic,
             f"encoding {shown(message.encoding)}, expected {', '.join(formats)}; {advice}",
         )
@@ -65,18 +65,18 @@ def checked_size(height: Any, width: Any, topic: str) -> tuple[int, int]:
     """Height and width of an image.
 
     Raises:
-        RefusedInputError: EMPTY or SIZE.
+        RejectedInputError: EMPTY or SIZE.
     """
     height, width = index(height), index(width)
     if height == 0 or width == 0:
-        raise refused(
-            Reason.EMPTY,
+        raise rejected(
+            RejectReason.EMPTY,
             topic,
             f"{width} x {height} pixels, expected an image; check the driver",
         )
     if height < 0 or width < 0 or height * width > MOST_PIXELS:
-        raise refused(
-            Reason.SIZE,
+        raise rejected(
+            RejectReason.SIZE,
             topic,
             f"{shown(width)} x {shown(height)} pixels, expected at most {MOST_PIXELS} in all; the "
             "message is broken: check width and height",
@@ -88,20 +88,20 @@ def _rows(message: Any, topic: str, height: int, row_bytes: int) -> np.ndarray:
     """(H, row_bytes) uint8 without the padding that rows may end with."""
     step = index(message.step)
     if step < row_bytes:
-        raise refused(
-            Reason.SIZE,
+        raise rejected(
+            RejectReason.SIZE,
             topic,
             f"step of {shown(step)} bytes, expected at least {row_bytes} for {message.width} "
             f"pixels of {message.encoding}; check step, width and encoding",
         )
     if not len(message.data):
-        raise refused(
-            Reason.EMPTY, topic, "no data, expected the pixels of the image; check the driver"
+        raise rejected(
+            RejectReason.EMPTY, topic, "no data, expected the pixels of the image; check the driver"
         )
     data = np.frombuffer(message.data, np.uint8)
     if len(data) < step * height:
-        raise refused(
-            Reason.SIZE,
+        raise rejected(
+            RejectReason.SIZE,
             topic,
             f"{len(data)} bytes of data, expected {shown(step * height)} (step {step} x height "
             f"{height}); the message is cut off or its size is wrong",

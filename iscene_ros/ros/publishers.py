@@ -7,7 +7,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from tf2_ros import TransformBroadcaster
 
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.planning.collision_objects import PictureMaker
+from iscene_ros.planning.collision_objects import CollisionObjectCache
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, PLANNING_SCENE, TF, OutputTopic
@@ -17,7 +17,7 @@ from iscene_ros.session.settings import Settings
 PUBLISHED_ELSEWHERE = (TF, DIAGNOSTICS)
 
 
-class Outputs:
+class Publishers:
     """One publisher an output; what nobody hears is not made unless it is latched.
 
     Args:
@@ -59,7 +59,7 @@ class Outputs:
                 publisher.publish(self._encoder.encode(topic.name, update))
 
     @property
-    def pictures(self) -> PictureMaker:
+    def pictures(self) -> CollisionObjectCache:
         """What makes collision bodies for ~/planning_scene; others may share them."""
         return self._encoder.pictures
 

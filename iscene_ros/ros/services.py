@@ -66,7 +66,7 @@ class Services:
         worker = self._worker()
         if worker is None:
             return _answer(response, False, INACTIVE)
-        refused = self._session.refusals.total
+        rejected = self._session.rejections.total
         update = await self._result(worker.demand())
         if isinstance(update, SceneUpdate):
             seen, total = len(update.seen), len(update.objects)
@@ -74,8 +74,8 @@ class Services:
             return _answer(
                 response, True, f"{seen} objects completed in {seconds:.2f} s, {total} in the world"
             )
-        newest = self._session.refusals.newest
-        why = newest if self._session.refusals.total > refused else self._status_summary()
+        newest = self._session.rejections.newest
+        why = newest if self._session.rejections.total > rejected else self._status_summary()
         return _answer(response, False, f"no frame could be completed: {why}")
 
     def _status_summary(self) -> str:

@@ -17,7 +17,7 @@ IMAGE_DEPTH = 5
 TF_DEPTH = 100
 
 
-class Inputs:
+class Subscriptions:
     """Subscribes to what the settings ask for.
 
     Args:

@@ -93,7 +93,7 @@ OUTPUTS = (
         optional=True,
     ),
     OutputTopic(
-        DIAGNOSTICS, DIAGNOSTICS_TYPE, False, "how the session does; what was refused, and why"
+        DIAGNOSTICS, DIAGNOSTICS_TYPE, False, "how the session does; what was rejected, and why"
     ),
 )
 

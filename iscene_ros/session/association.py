@@ -24,7 +24,7 @@ SIZE_RATIO = 2.0
 
 
 @dataclass(frozen=True)
-class Candidate:
+class MatchCandidate:
     """An object to be matched.
 
     Attributes:
@@ -73,8 +73,8 @@ MayHaveMoved = Callable[[int, int], bool]
 
 
 def associate(
-    known: Sequence[Candidate],
-    found: Sequence[Candidate],
+    known: Sequence[MatchCandidate],
+    found: Sequence[MatchCandidate],
     limits: MatchLimits,
     may_have_moved: MayHaveMoved = lambda k, f: True,
 ) -> list[int | None]:
@@ -117,7 +117,7 @@ def _by_tracker(known: Sequence[str], found: Sequence[str]) -> list[int | None]:
     return [known.index(t) if t in telling else None for t in found]
 
 
-def shape_overlap(a: Candidate, b: Candidate) -> float:
+def shape_overlap(a: MatchCandidate, b: MatchCandidate) -> float:
     """Share of both surfaces that lies on the other one, in [0, 1]."""
     diagonal = min(np.linalg.norm(a.item.size), np.linalg.norm(b.item.size))
     tolerance = max(LEAST_AGREEMENT_M, AGREEMENT * float(diagonal))
@@ -131,7 +131,7 @@ def shape_overlap(a: Candidate, b: Candidate) -> float:
     return float(2 * of_a * of_b / max(of_a + of_b, 1e-9))
 
 
-def _share_on(a: Candidate, b: Candidate, tolerance: float) -> float:
+def _share_on(a: MatchCandidate, b: MatchCandidate, tolerance: float) -> float:
     """Share of the surface of `a` within a tolerance [m] of that of `b`."""
     points = a.points[:: max(1, len(a.points) // SAMPLES)]
     distance, _ = b.tree.query(points, distance_upper_bound=tolerance)
@@ -147,7 +147,7 @@ class _Pair:
         score: how likely they are the same, comparable among pairs; positive.
     """
 
-    def __init__(self, known: Candidate, found: Candidate, limits: MatchLimits) -> None:
+    def __init__(self, known: MatchCandidate, found: MatchCandidate, limits: MatchLimits) -> None:
         a, b = known.item, found.item
         distance = float(np.linalg.norm(a.frame_from_object[:3, 3] - b.frame_from_object[:3, 3]))
         same_class = a.label == b.label

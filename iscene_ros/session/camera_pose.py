@@ -44,7 +44,7 @@ class CameraPoses:
         """Take a pose of the camera, or of the frame that the message names.
 
         Raises:
-            RefusedInputError: it jumped back in time.
+            RejectedInputError: it jumped back in time.
         """
         self._topic_parent, self._topic_child = sample.parent, sample.child
         child = _FROM_TOPIC + sample.child

@@ -13,7 +13,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.session.inputs import Detection, InstanceImage, Intrinsics
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.synchronizer import SyncedInputs
 
@@ -83,7 +83,7 @@ def observe(frame: Frame, settings: Settings) -> TrackedObservation:
     Instances that are too small, too unsure or too many are left out, with a warning.
 
     Raises:
-        RefusedInputError: sizes disagree, no depth.
+        RejectedInputError: sizes disagree, no depth.
     """
     _check_sizes(frame)
     if settings.masks_from == "detections":
@@ -105,7 +105,7 @@ def observe(frame: Frame, settings: Settings) -> TrackedObservation:
             warnings=warnings,
         ).rectified()
     except InputError as error:
-        raise RefusedInputError(Reason.OBSERVATION, str(error)) from error
+        raise RejectedInputError(RejectReason.OBSERVATION, str(error)) from error
     trackers = tuple(i.tracker_id for i in kept)
     return TrackedObservation(observation, trackers, _pixels(left_out, frame.intrinsics.camera))
 
@@ -156,8 +156,8 @@ def _check_sizes(frame: Frame) -> None:
         shapes["rgb"] = inputs.color.rgb.shape[:2]
     for name, shape in shapes.items():
         if shape != expected:
-            raise RefusedInputError(
-                Reason.SIZE,
+            raise RejectedInputError(
+                RejectReason.SIZE,
                 f"{name}: {shape[1]} x {shape[0]} pixels, but camera_info says {expected[1]} x "
                 f"{expected[0]}; all images must be registered to each other",
             )

@@ -8,7 +8,7 @@ import numpy as np
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.stamps import FUTURE_NS, SECOND
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,13 @@ def check_clock(item: Input | TransformSample, now_ns: int) -> None:
     """Check that a stamp does not lie in the future.
 
     Raises:
-        RefusedInputError: it does.
+        RejectedInputError: it does.
     """
     timeless = isinstance(item, TransformSample) and item.static
     ahead = item.stamp_ns - now_ns
     if ahead > FUTURE_NS and not timeless:
-        raise RefusedInputError(
-            Reason.FUTURE,
+        raise RejectedInputError(
+            RejectReason.FUTURE,
             f"{type(item).__name__}: its stamp lies {ahead / SECOND:.1f} s in the future; check "
             "the clocks of the machines and use_sim_time",
         )

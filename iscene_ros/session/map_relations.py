@@ -9,21 +9,21 @@ from iscene_ros.core.scene import Relation
 from iscene_ros.core.scene_graph import ENVIRONMENT
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.relations.build import relate
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
 
 
 @dataclass(frozen=True)
-class WorldRelations:
+class MapRelations:
     """Adds relations to updates.
 
     Attributes:
         settings: whether, and which.
-        refuse: takes a line on what failed; the update then has no relations.
+        reject: takes a line on what failed; the update then has no relations.
     """
 
     settings: Settings
-    refuse: Callable[[Reason, str], None]
+    reject: Callable[[RejectReason, str], None]
 
     def __call__(self, update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
         """The update with the relations of all its objects; never raises.
@@ -41,7 +41,7 @@ class WorldRelations:
             relations = relate(update.world, update.observation, self.settings.compare_shapes)
         except Exception as error:  # the scene is worth more than its graph
             line = f"{type(error).__name__}: {error}; the scene is published without relations"
-            self.refuse(Reason.RELATIONS, line)
+            self.reject(RejectReason.RELATIONS, line)
             return update
         found = {_key(relation) for relation in relations}
         kept = [r for r in _remembered(update, before) if _key(r) not in found]

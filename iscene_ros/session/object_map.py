@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
-from iscene_ros.core.scene_update import KnownObject, RemovedObject
-from iscene_ros.session.association import Candidate, MatchLimits, associate
+from iscene_ros.core.scene_update import RemovedObject, TrackedObject
+from iscene_ros.session.association import MatchCandidate, MatchLimits, associate
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.visibility import View
@@ -21,7 +21,7 @@ COVERED = 0.5
 
 
 @dataclass(frozen=True)
-class WorldRules:
+class ObjectMapOptions:
     """How the world changes.
 
     Attributes:
@@ -35,14 +35,14 @@ class WorldRules:
     prefix: str
 
     @classmethod
-    def of(cls, settings: Settings) -> WorldRules:
+    def of(cls, settings: Settings) -> ObjectMapOptions:
         """The rules that parameters set."""
         match = MatchLimits(settings.match_overlap, settings.match_distance)
         return cls(match, settings.forget_after, settings.frame_prefix)
 
 
 @dataclass(frozen=True)
-class WorldChange:
+class ObjectMapChange:
     """What one frame did.
 
     Attributes:
@@ -56,34 +56,34 @@ class WorldChange:
     removed: tuple[RemovedObject, ...]
 
 
-class World:
+class ObjectMap:
     """All known objects, in one frame."""
 
     def __init__(self) -> None:
-        self._objects: dict[int, KnownObject] = {}
+        self._objects: dict[int, TrackedObject] = {}
         self._next_id = 1
 
-    def copy(self) -> World:
+    def copy(self) -> ObjectMap:
         """Another world with the same objects; changes to one leave the other as it is."""
-        made = World()
+        made = ObjectMap()
         made._objects, made._next_id = dict(self._objects), self._next_id
         return made
 
     @property
-    def objects(self) -> tuple[KnownObject, ...]:
+    def objects(self) -> tuple[TrackedObject, ...]:
         """Ascending by id."""
         return tuple(self._objects[i] for i in sorted(self._objects))
 
     def update(
-        self, scene: Scene, tracked: TrackedObservation, stamp_ns: int, rules: WorldRules
-    ) -> WorldChange:
+        self, scene: Scene, tracked: TrackedObservation, stamp_ns: int, rules: ObjectMapOptions
+    ) -> ObjectMapChange:
         """Take the completion of one frame; its ids are those of the frame's instances."""
         observation = tracked.observation
         trackers = dict(zip(observation.instance_ids, tracked.tracker_ids, strict=True))
         known, view = self.objects, View(observation, scene.frame_from_camera)
         matches = associate(
-            [Candidate(k.item, k.tracker_id) for k in known],
-            [Candidate(item, trackers[item.id]) for item in scene.objects],
+            [MatchCandidate(k.item, k.tracker_id) for k in known],
+            [MatchCandidate(item, trackers[item.id]) for item in scene.objects],
             rules.match,
             lambda k, f: view.should_show(known[k].item, moved_to=scene.objects[f].id),
         )
@@ -99,7 +99,7 @@ class World:
         if tracked.left_out is not None:
             missed = [k for k in missed if view.covered_share(k.item, tracked.left_out) < COVERED]
         removed = self._miss(missed, view, rules)
-        return WorldChange(ids, frozenset(seen), removed)
+        return ObjectMapChange(ids, frozenset(seen), removed)
 
     def move(self, new_from_old: np.ndarray) -> None:
         """Express everything in another frame; (4, 4) rigid [m]."""
@@ -117,11 +117,11 @@ class World:
     def _keep(
         self,
         item: SceneObject,
-        before: KnownObject | None,
+        before: TrackedObject | None,
         tracker_id: str,
         stamp_ns: int,
-        rules: WorldRules,
-    ) -> KnownObject:
+        rules: ObjectMapOptions,
+    ) -> TrackedObject:
         if before is None:
             key = self._next_id
             self._next_id += 1
@@ -131,12 +131,12 @@ class World:
             key, name, first = before.id, before.name, before.first_seen_ns
             tracker_id = tracker_id or before.tracker_id
         item = replace(item, id=key, color=instance_color(key))
-        self._objects[key] = KnownObject(item, name, tracker_id, first, stamp_ns)
+        self._objects[key] = TrackedObject(item, name, tracker_id, first, stamp_ns)
         return self._objects[key]
 
     def _recognise_skipped(
         self,
-        unseen: Sequence[KnownObject],
+        unseen: Sequence[TrackedObject],
         skipped: Sequence[SkippedObject],
         view: View,
         trackers: Mapping[int, str],
@@ -156,7 +156,7 @@ class World:
         return recognised
 
     def _miss(
-        self, missed: Sequence[KnownObject], view: View, rules: WorldRules
+        self, missed: Sequence[TrackedObject], view: View, rules: ObjectMapOptions
     ) -> tuple[RemovedObject, ...]:
         removed = []
         for known in missed:
@@ -170,8 +170,8 @@ class World:
 
 
 def _shown_by(
-    instance: SkippedObject, known: Sequence[KnownObject], view: View, tracker_id: str
-) -> KnownObject | None:
+    instance: SkippedObject, known: Sequence[TrackedObject], view: View, tracker_id: str
+) -> TrackedObject | None:
     """The object that an instance without a completion shows, or None."""
     tracked = [k for k in known if tracker_id and k.tracker_id == tracker_id]
     if tracked:

@@ -28,7 +28,7 @@ class Completer(Protocol):
         """Complete every instance."""
 
 
-class RecoveringCompleter:
+class OutOfMemoryFallback:
     """Completes, and retries with less memory where a GPU has no more of it.
 
     What helped stays in use until the next load.

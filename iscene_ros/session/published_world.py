@@ -10,7 +10,7 @@ import numpy as np
 from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.session.frames import Frame, TrackedObservation
-from iscene_ros.session.object_map import World, WorldRules
+from iscene_ros.session.object_map import ObjectMap, ObjectMapOptions
 from iscene_ros.session.scene_update import emptied, scene_update
 from iscene_ros.session.settings import Settings
 
@@ -20,14 +20,14 @@ Between = Callable[[str, str, int], np.ndarray | None]
 Finish = Callable[[SceneUpdate, SceneUpdate | None], SceneUpdate]
 
 
-class PublishedWorld:
+class PublishedMap:
     """Known objects, the newest update, and what is still to be told as removed.
 
     One thread may add frames while another forgets.
     """
 
     def __init__(self) -> None:
-        self._world = World()
+        self._world = ObjectMap()
         self._lock = threading.Lock()
         self._gone: tuple[RemovedObject, ...] = ()
         self.update: SceneUpdate | None = None
@@ -52,7 +52,7 @@ class PublishedWorld:
             world, before, gone = self._world.copy(), self.update, self._gone
         if before is not None and before.frame_id != frame.frame_id:
             gone += _moved(world, before, frame.frame_id, between)
-        change = world.update(scene, tracked, frame.stamp_ns, WorldRules.of(settings))
+        change = world.update(scene, tracked, frame.stamp_ns, ObjectMapOptions.of(settings))
         update = scene_update(frame, tracked, scene, change, world, gone, before is None)
         # This takes long; who forgets everything meanwhile does not wait for it.
         update = finish(update, before)
@@ -84,7 +84,7 @@ class PublishedWorld:
 
 
 def _moved(
-    world: World, before: SceneUpdate, frame_id: str, between: Between
+    world: ObjectMap, before: SceneUpdate, frame_id: str, between: Between
 ) -> tuple[RemovedObject, ...]:
     """Take the objects along into another frame; those that are lost where TF knows no way."""
     # The old frame may move against the new one: the objects lie where they were last seen.

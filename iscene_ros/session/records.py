@@ -9,14 +9,14 @@ from collections.abc import Callable
 import numpy as np
 
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 THROTTLE_NS = 5 * SECOND
 WINDOW = 200
 
 
-class Refusals:
-    """Counts refused inputs by reason and logs one line a reason every few seconds.
+class RejectionCounts:
+    """Counts rejected inputs by reason and logs one line a reason every few seconds.
 
     Args:
         log: takes a line; called at most once a reason in five seconds.
@@ -25,16 +25,16 @@ class Refusals:
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
         self._lock = threading.Lock()
-        self._logged: dict[Reason, int] = {}
-        self.counts: Counter[Reason] = Counter()
+        self._logged: dict[RejectReason, int] = {}
+        self.counts: Counter[RejectReason] = Counter()
         self.newest = ""
 
     @property
     def total(self) -> int:
-        """All refusals."""
+        """All rejections."""
         return sum(self.counts.values())
 
-    def count(self, reason: Reason, message: str, now_ns: int) -> None:
+    def count(self, reason: RejectReason, message: str, now_ns: int) -> None:
         """One more; from any thread."""
         line = " ".join(message.split())
         with self._lock:
@@ -45,7 +45,7 @@ class Refusals:
             if not quiet:
                 self._logged[reason] = now_ns
         if not quiet:
-            self._log(f"refused ({reason.value}): {line}")
+            self._log(f"rejected ({reason.value}): {line}")
 
 
 class Latencies:

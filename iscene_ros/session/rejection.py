@@ -1,4 +1,4 @@
-"""Why an input was refused: a reason to count, and a line to read."""
+"""Why an input was rejected: a reason to count, and a line to read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 from iscene_ros.core.errors import InputError
 
 
-class Reason(str, Enum):
+class RejectReason(str, Enum):
     """What /diagnostics counts by."""
 
     ENCODING = "encoding"
@@ -30,13 +30,13 @@ class Reason(str, Enum):
     MALFORMED = "malformed"
 
 
-class RefusedInputError(InputError):
+class RejectedInputError(InputError):
     """An input is not used: what was wrong, what was expected, what to do.
 
     Attributes:
         reason: what it is counted under.
     """
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: RejectReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason

@@ -10,15 +10,15 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.session.frames import Frame, TrackedObservation
-from iscene_ros.session.object_map import World, WorldChange
+from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
 
 
 def scene_update(
     frame: Frame,
     tracked: TrackedObservation,
     scene: Scene,
-    change: WorldChange,
-    world: World,
+    change: ObjectMapChange,
+    world: ObjectMap,
     gone: tuple[RemovedObject, ...],
     first: bool,
 ) -> SceneUpdate:

@@ -24,12 +24,12 @@ from iscene_ros.session.inputs import (
     TransformSample,
     check_clock,
 )
-from iscene_ros.session.map_relations import WorldRelations
+from iscene_ros.session.map_relations import MapRelations
 from iscene_ros.session.memory import gpu_megabytes, resident_megabytes
 from iscene_ros.session.out_of_memory import Completer
-from iscene_ros.session.published_world import PublishedWorld
-from iscene_ros.session.records import Latencies, Refusals
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.published_world import PublishedMap
+from iscene_ros.session.records import Latencies, RejectionCounts
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.scene_update import check_scene
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Figures, status_of
@@ -52,14 +52,14 @@ class SceneSession:
         settings: the parameters; `settings` can be replaced at any time by ones that differ in
             what may change live.
         completer: completes observations.
-        log: takes one line about a refused input, at most one a reason in five seconds.
+        log: takes one line about a rejected input, at most one a reason in five seconds.
     """
 
     def __init__(
         self, settings: Settings, completer: Completer, log: Callable[[str], None] = print
     ) -> None:
         self.completer = completer
-        self.refusals = Refusals(log)
+        self.rejections = RejectionCounts(log)
         self.latencies = Latencies()
         self.dropped = self.completed = 0
         self._model_fault = ""
@@ -75,7 +75,7 @@ class SceneSession:
         self._posing: deque[_Posing] = deque()
         self._ready: Frame | None = None
         self._ready_lock = threading.Lock()
-        self._world = PublishedWorld()
+        self._world = PublishedMap()
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -96,15 +96,15 @@ class SceneSession:
         try:
             check_clock(item, now_ns)
             self._store(item, now_ns)
-        except RefusedInputError as error:
-            self.refuse(error.reason, str(error), now_ns)
-            if error.reason == Reason.TIME_JUMP and not isinstance(item, TransformSample):
+        except RejectedInputError as error:
+            self.reject(error.reason, str(error), now_ns)
+            if error.reason == RejectReason.TIME_JUMP and not isinstance(item, TransformSample):
                 self._forget_time(item.stamp_ns)
                 self._store(item, now_ns)
 
-    def refuse(self, reason: Reason, message: str, now_ns: int) -> None:
+    def reject(self, reason: RejectReason, message: str, now_ns: int) -> None:
         """Count an input that a driver could not even decode."""
-        self.refusals.count(reason, message, now_ns)
+        self.rejections.count(reason, message, now_ns)
 
     def poll(self, now_ns: int) -> bool:
         """Move waiting messages on; True where a frame is ready to be taken."""
@@ -123,8 +123,8 @@ class SceneSession:
         age = now_ns - frame.stamp_ns
         limit = nanoseconds(self.settings.max_age)
         if limit and age > limit:
-            self.refuse(
-                Reason.TOO_OLD,
+            self.reject(
+                RejectReason.TOO_OLD,
                 f"frame: {age / SECOND:.2f} s old, expected at most max_age = "
                 f"{self.settings.max_age:g} s; check the clocks and use_sim_time, or raise max_age",
                 now_ns,
@@ -136,7 +136,7 @@ class SceneSession:
         """Complete a frame and bring the world up to date; may take long, never raises.
 
         Returns:
-            What is to be published, or None where the frame was refused; the reason is counted.
+            What is to be published, or None where the frame was rejected; the reason is counted.
         """
         started = time.monotonic()
         settings = self.settings
@@ -146,18 +146,18 @@ class SceneSession:
                 tracked.observation, settings.steps or None, settings.seed, settings.faces
             )
             check_scene(scene, tracked.observation.instance_ids)
-            related = WorldRelations(settings, lambda r, line: self.refuse(r, line, now_ns))
+            related = MapRelations(settings, lambda r, line: self.reject(r, line, now_ns))
             update = self._world.add(frame, tracked, scene, settings, self._poses.between, related)
-        except RefusedInputError as error:
-            self.refuse(error.reason, str(error), now_ns)
+        except RejectedInputError as error:
+            self.reject(error.reason, str(error), now_ns)
             return None
         except InputError as error:
-            self.refuse(Reason.OBSERVATION, str(error), now_ns)
+            self.reject(RejectReason.OBSERVATION, str(error), now_ns)
             return None
         except Exception as error:
             kind = "" if isinstance(error, ModelError) else f"{type(error).__name__}: "
             self._model_fault = " ".join(f"{kind}{error}; the last good scene stays".split())
-            self.refuse(Reason.MODEL, self._model_fault, now_ns)
+            self.reject(RejectReason.MODEL, self._model_fault, now_ns)
             return None
         self._model_fault = ""
         if update is None:
@@ -189,8 +189,8 @@ class SceneSession:
                 waiting=waiting,
                 completed=self.completed,
                 dropped=self.dropped,
-                refused=tuple((r.value, n) for r, n in sorted(self.refusals.counts.items())),
-                newest_refusal=self.refusals.newest,
+                rejected=tuple((r.value, n) for r, n in sorted(self.rejections.counts.items())),
+                newest_rejection=self.rejections.newest,
                 model_fault=self._model_fault,
                 longest_pause=self._longest_pause(),
                 latency_p50=self.latencies.percentile(50),
@@ -214,8 +214,8 @@ class SceneSession:
         """One frame from the synchroniser to those that wait for a pose; False: no more."""
         try:
             inputs = self._synchronizer.pop(now_ns, nanoseconds(self.settings.sync_slop))
-        except RefusedInputError as error:
-            self.refuse(error.reason, str(error), now_ns)
+        except RejectedInputError as error:
+            self.reject(error.reason, str(error), now_ns)
             return True
         if inputs is None:
             return False
@@ -234,14 +234,14 @@ class SceneSession:
         if self._intrinsics is None:
             if not patient:
                 line = "camera_info: no message yet; check the topic name"
-                self.refuse(Reason.INTRINSICS, line, now_ns)
+                self.reject(RejectReason.INTRINSICS, line, now_ns)
             return not patient
         try:
             pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
         except NoTransformError as error:
             if patient and error.may_come:
                 return False
-            self.refuse(error.reason, str(error), now_ns)
+            self.reject(error.reason, str(error), now_ns)
             return True
         frame = Frame(
             posing.inputs,

@@ -17,7 +17,7 @@ from iscene_ros.models.model_config import (
     PRECISIONS,
     PRESETS,
     SHIPPED_MODEL,
-    ModelChoice,
+    ModelConfig,
 )
 from iscene_ros.session.limits import Limits, setting
 
@@ -218,9 +218,9 @@ class Settings:
         """
         return cls().changed(values)
 
-    def choice(self, device: str) -> ModelChoice:
+    def choice(self, device: str) -> ModelConfig:
         """The model that the parameters name, on a device."""
-        return ModelChoice(
+        return ModelConfig(
             self.model,
             device,
             self.preset,

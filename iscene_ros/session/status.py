@@ -18,8 +18,8 @@ class Figures:
     Attributes:
         waiting: inputs of which no message has come yet.
         completed, dropped: frames.
-        refused: counts by reason.
-        newest_refusal: its line; "" where there was none.
+        rejected: counts by reason.
+        newest_rejection: its line; "" where there was none.
         model_fault: why the newest completion failed; "" where it did not.
         longest_pause: most time between two completions besides what they take [s]; None where
             they wait to be asked for.
@@ -33,8 +33,8 @@ class Figures:
     waiting: tuple[str, ...]
     completed: int
     dropped: int
-    refused: tuple[tuple[str, int], ...]
-    newest_refusal: str
+    rejected: tuple[tuple[str, int], ...]
+    newest_rejection: str
     model_fault: str
     longest_pause: float | None
     latency_p50: float
@@ -60,10 +60,10 @@ def status_of(figures: Figures) -> Status:
         ("scene age [s]", _seconds(figures.scene_age)),
         ("memory [MB]", f"{figures.memory:.0f}"),
         ("GPU memory [MB]", f"{figures.gpu_memory:.0f}"),
-        *((f"refused: {reason}", str(count)) for reason, count in figures.refused),
+        *((f"rejected: {reason}", str(count)) for reason, count in figures.rejected),
     ]
-    if figures.newest_refusal:
-        values.append(("newest refusal", figures.newest_refusal))
+    if figures.newest_rejection:
+        values.append(("newest rejection", figures.newest_rejection))
     return Status(level, summary, tuple(values))
 
 
@@ -83,7 +83,7 @@ def _verdict(figures: Figures) -> tuple[str, str]:
 
 
 def _because(figures: Figures) -> str:
-    return f": {figures.newest_refusal}" if figures.newest_refusal else ""
+    return f": {figures.newest_rejection}" if figures.newest_rejection else ""
 
 
 def _seconds(value: float | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from iscene_ros.core.stamps import JUMP_NS, SECOND
 from iscene_ros.session.inputs import ColorImage, DepthImage, Detections, InstanceImage
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 SyncedInput = ColorImage | DepthImage | InstanceImage | Detections
 _KEYS = {
@@ -69,7 +69,7 @@ class Synchronizer:
         """Take a message.
 
         Raises:
-            RefusedInputError: it jumped back in time: all messages are dropped, this one included;
+            RejectedInputError: it jumped back in time: all messages are dropped, this one included;
                 or more masks wait than are kept, and the oldest are dropped.
         """
         key = _KEYS[type(item)]
@@ -77,8 +77,8 @@ class Synchronizer:
         if item.stamp_ns < newest - JUMP_NS:
             self.clear()
             back = (newest - item.stamp_ns) / SECOND
-            raise RefusedInputError(
-                Reason.TIME_JUMP,
+            raise RejectedInputError(
+                RejectReason.TIME_JUMP,
                 f"{_topic(key)}: jumped back in time by {back:.1f} s; what was known of the time "
                 "after is dropped",
             )
@@ -87,7 +87,7 @@ class Synchronizer:
             self._waiting.append(_Waiting(item, now_ns))
             # One more than `pop` lets wait, for the case that nobody pops.
             if len(self._waiting) > self._size + 1:
-                self._refuse(self._waiting.popleft(), "not looked at while queue_size newer came")
+                self._reject(self._waiting.popleft(), "not looked at while queue_size newer came")
         elif key in self._queues:
             insort(self._queues[key], item, key=lambda entry: entry.stamp_ns)
             del self._queues[key][: -self._size]
@@ -96,7 +96,7 @@ class Synchronizer:
         """The next frame whose messages are all there, in the order of the masks; None = wait.
 
         Raises:
-            RefusedInputError: the masks that waited longest will never have all companions; they
+            RejectedInputError: the masks that waited longest will never have all companions; they
                 are dropped, the next call looks at the next ones.
         """
         while self._waiting:
@@ -112,7 +112,7 @@ class Synchronizer:
             self._waiting.popleft()
             never = [key for key in missing if key not in self._newest]
             late = f"no {_topic((never or missing)[0])} came while queue_size newer waited"
-            self._refuse(waiting, why[0] if why and not never else late)
+            self._reject(waiting, why[0] if why and not never else late)
         return None
 
     def clear(self) -> None:
@@ -152,9 +152,11 @@ class Synchronizer:
         expected = f"expected within sync_slop = {slop_ns / SECOND:g} s"
         return f"{why}, {expected}; check the stamps or raise sync_slop"
 
-    def _refuse(self, waiting: _Waiting, why: str) -> None:
+    def _reject(self, waiting: _Waiting, why: str) -> None:
         stamp = waiting.item.stamp_ns / SECOND
-        raise RefusedInputError(Reason.UNSYNCHRONISED, f"{self._pivot} of {stamp:.3f}: {why}")
+        raise RejectedInputError(
+            RejectReason.UNSYNCHRONISED, f"{self._pivot} of {stamp:.3f}: {why}"
+        )
 
 
 def _topic(key: str) -> str:

@@ -11,12 +11,12 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from iscene_ros.core.stamps import JUMP_NS, SECOND
 from iscene_ros.session.inputs import TransformSample
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 CACHE_NS = 10 * SECOND
 
 
-class NoTransformError(RefusedInputError):
+class NoTransformError(RejectedInputError):
     """A transform is not known.
 
     Attributes:
@@ -24,7 +24,7 @@ class NoTransformError(RefusedInputError):
     """
 
     def __init__(self, message: str, may_come: bool) -> None:
-        super().__init__(Reason.NO_TRANSFORM, message)
+        super().__init__(RejectReason.NO_TRANSFORM, message)
         self.may_come = may_come
 
 
@@ -96,8 +96,8 @@ class TransformBuffer:
         kept, those frames are no longer where they were, and leave the tree.
 
         Raises:
-            RefusedInputError: the frame would become its own ancestor; or its stamps jumped back in
-                time, after which its history starts with this sample.
+            RejectedInputError: the frame would become its own ancestor; or its stamps jumped back
+                in time, after which its history starts with this sample.
         """
         with self._lock:
             self._add(sample)
@@ -106,8 +106,8 @@ class TransformBuffer:
         if sample.child in self._ancestors(sample.parent):
             self._drop_silent(sample)
         if sample.child in self._ancestors(sample.parent):
-            raise RefusedInputError(
-                Reason.FRAME,
+            raise RejectedInputError(
+                RejectReason.FRAME,
                 f"tf: {sample.parent} -> {sample.child} closes a loop; expected a tree: one parent "
                 "a frame",
             )
@@ -121,8 +121,8 @@ class TransformBuffer:
             track = self._tracks[sample.child] = _Track(sample.parent, sample.static)
         track.add(sample.stamp_ns, sample.parent_from_child)
         if jumped:
-            raise RefusedInputError(
-                Reason.TIME_JUMP,
+            raise RejectedInputError(
+                RejectReason.TIME_JUMP,
                 f"tf: {sample.parent} -> {sample.child} jumped back in time; its past is dropped",
             )
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene_update import KnownObject, SceneUpdate
+from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
 from iscene_ros.geometry.rasteriser import scaled_camera
 from iscene_ros.geometry.silhouettes import silhouette
 from iscene_ros.viz.labels import Label, draw_labels
@@ -41,7 +41,7 @@ def draw_overlay(update: SceneUpdate) -> np.ndarray:
     return draw_labels(picture.astype(np.uint8), _labels(update, observation, shapes))
 
 
-def _outline(known: KnownObject, update: SceneUpdate, observation: Observation) -> np.ndarray:
+def _outline(known: TrackedObject, update: SceneUpdate, observation: Observation) -> np.ndarray:
     """(H, W) float32: share of each pixel that the completed object covers."""
     camera = observation.camera
     size = SUPERSAMPLING * camera.width, SUPERSAMPLING * camera.height

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 from iscene_ros.viz.colors import instance_color
 from iscene_ros.viz.overview_panels import (
     SKIPPED_COLOR,
@@ -16,7 +16,7 @@ from iscene_ros.viz.overview_panels import (
     draw_masks,
     label_anchor,
 )
-from iscene_ros.viz.side_view import Part, draw_side_view, grid_spacing
+from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, grid_spacing
 
 WIDTH = 1600
 MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 24, 44, 34
@@ -71,7 +71,7 @@ def _panels(
         ("Completed, from the camera", count, _framed(completed, panel_height)),
     ]
     # A point in an overlap of masks is drawn for the one instance whose it was taken to be.
-    parts = _parts(scene, with_visible_masks(observation))
+    parts = _parts(scene, resolve_mask_overlaps(observation))
     for yaw, side in zip(SIDE_YAW_DEG, ("right", "left"), strict=True):
         picture = _side_picture(parts, yaw, panel_height)
         remark = "dots: observed points"
@@ -81,20 +81,20 @@ def _panels(
     return panels
 
 
-def _side_picture(parts: list[Part], yaw_deg: float, panel_height: int) -> Image.Image:
+def _side_picture(parts: list[ViewedMesh], yaw_deg: float, panel_height: int) -> Image.Image:
     if not parts:
         return Image.new("RGB", (PANEL_WIDTH, panel_height), "white")
     size = SUPERSAMPLING * PANEL_WIDTH, SUPERSAMPLING * panel_height
     return _reduced(draw_side_view(parts, np.deg2rad(yaw_deg), *size))
 
 
-def _parts(scene: Scene, observation: Observation) -> list[Part]:
-    space = ViewSpace.from_gravity(scene.gravity_camera)
+def _parts(scene: Scene, observation: Observation) -> list[ViewedMesh]:
+    space = GravityAlignedFrame.from_gravity(scene.gravity_camera)
     camera_from_frame = np.linalg.inv(scene.frame_from_camera)
-    view_from_camera = np.linalg.inv(space.camera_from_view())
+    aligned_from_camera = np.linalg.inv(space.camera_from_aligned())
     return [
-        Part(
-            o.mesh.transformed(view_from_camera @ camera_from_frame @ o.frame_from_object),
+        ViewedMesh(
+            o.mesh.transformed(aligned_from_camera @ camera_from_frame @ o.frame_from_object),
             space.from_camera(_observed_points(observation, o.id)),
             o.color,
         )

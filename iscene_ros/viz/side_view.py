@@ -26,17 +26,17 @@ POINT_TOLERANCE_M = 0.01
 
 
 @dataclass(frozen=True)
-class Part:
+class ViewedMesh:
     """One object to draw.
 
     Attributes:
-        mesh_view: in view space (z up) [m].
-        points_view: (P, 3) observed points in view space [m].
+        mesh_aligned: in view space (z up) [m].
+        points_aligned: (P, 3) observed points in view space [m].
         color: (3,) uint8.
     """
 
-    mesh_view: Mesh
-    points_view: np.ndarray
+    mesh_aligned: Mesh
+    points_aligned: np.ndarray
     color: np.ndarray
 
 
@@ -46,18 +46,20 @@ class Viewpoint:
 
     Attributes:
         camera: intrinsics.
-        camera_from_view: (4, 4) float64.
+        camera_from_aligned: (4, 4) float64.
     """
 
     camera: Camera
-    camera_from_view: np.ndarray
+    camera_from_aligned: np.ndarray
 
-    def to_camera(self, points_view: np.ndarray) -> np.ndarray:
+    def to_camera(self, points_aligned: np.ndarray) -> np.ndarray:
         """(P, 3) points_camera [m]."""
-        return points_view @ self.camera_from_view[:3, :3].T + self.camera_from_view[:3, 3]
+        return points_aligned @ self.camera_from_aligned[:3, :3].T + self.camera_from_aligned[:3, 3]
 
 
-def draw_side_view(parts: Sequence[Part], yaw_rad: float, width: int, height: int) -> np.ndarray:
+def draw_side_view(
+    parts: Sequence[ViewedMesh], yaw_rad: float, width: int, height: int
+) -> np.ndarray:
     """The parts as seen from `yaw_rad` to the right of the observing camera, from above.
 
     Args:
@@ -69,9 +71,9 @@ def draw_side_view(parts: Sequence[Part], yaw_rad: float, width: int, height: in
         (height, width, 3) uint8, white background.
     """
     viewpoint = look_at(parts, yaw_rad, width, height)
-    meshes = [part.mesh_view.transformed(viewpoint.camera_from_view) for part in parts]
+    meshes = [part.mesh_aligned.transformed(viewpoint.camera_from_aligned) for part in parts]
     rendering = render(meshes, viewpoint.camera)
-    up_camera = viewpoint.camera_from_view[:3, 2]
+    up_camera = viewpoint.camera_from_aligned[:3, 2]
     colors = np.stack([part.color for part in parts])
     picture = shade(rendering, colors, up_camera, _floor(parts, viewpoint))
     for part in parts:
@@ -79,13 +81,13 @@ def draw_side_view(parts: Sequence[Part], yaw_rad: float, width: int, height: in
     return picture
 
 
-def grid_spacing(parts: Sequence[Part]) -> float:
+def grid_spacing(parts: Sequence[ViewedMesh]) -> float:
     """Distance of the floor's lines [m], a round number that gives at most a dozen lines."""
     extent = float(np.ptp(_vertices(parts)[:, :2], axis=0).max())
     return next((step for step in GRID_M if extent / step <= GRID_LINES), GRID_M[-1])
 
 
-def look_at(parts: Sequence[Part], yaw_rad: float, width: int, height: int) -> Viewpoint:
+def look_at(parts: Sequence[ViewedMesh], yaw_rad: float, width: int, height: int) -> Viewpoint:
     """A viewpoint from which the parts just fill the picture."""
     vertices = _vertices(parts)
     center = (vertices.min(0) + vertices.max(0)) / 2
@@ -96,12 +98,12 @@ def look_at(parts: Sequence[Part], yaw_rad: float, width: int, height: int) -> V
     forward = -np.cos(ELEVATION_RAD) * horizontal - np.array([0, 0, np.sin(ELEVATION_RAD)])
     right = np.cross(forward, [0.0, 0, 1])
     right /= np.linalg.norm(right)
-    camera_from_view = np.eye(4)
-    camera_from_view[:3, :3] = np.stack([right, np.cross(forward, right), forward])
-    camera_from_view[:3, 3] = -camera_from_view[:3, :3] @ (center - distance * forward)
-    viewpoint = Viewpoint(Camera(width, height, np.eye(3)), camera_from_view)
+    camera_from_aligned = np.eye(4)
+    camera_from_aligned[:3, :3] = np.stack([right, np.cross(forward, right), forward])
+    camera_from_aligned[:3, 3] = -camera_from_aligned[:3, :3] @ (center - distance * forward)
+    viewpoint = Viewpoint(Camera(width, height, np.eye(3)), camera_from_aligned)
     rays = viewpoint.camera.project(viewpoint.to_camera(vertices))
-    return Viewpoint(_fitted_camera(rays, width, height), camera_from_view)
+    return Viewpoint(_fitted_camera(rays, width, height), camera_from_aligned)
 
 
 def _fitted_camera(rays: np.ndarray, width: int, height: int) -> Camera:
@@ -111,19 +113,19 @@ def _fitted_camera(rays: np.ndarray, width: int, height: int) -> Camera:
     return Camera(width, height, np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]]))
 
 
-def _vertices(parts: Sequence[Part]) -> np.ndarray:
-    return np.concatenate([part.mesh_view.vertices for part in parts]).astype(np.float64)
+def _vertices(parts: Sequence[ViewedMesh]) -> np.ndarray:
+    return np.concatenate([part.mesh_aligned.vertices for part in parts]).astype(np.float64)
 
 
-def _floor(parts: Sequence[Part], viewpoint: Viewpoint) -> np.ndarray:
+def _floor(parts: Sequence[ViewedMesh], viewpoint: Viewpoint) -> np.ndarray:
     """White, a grid at the height of the lowest vertex, and the objects' soft shadows on it."""
     camera = viewpoint.camera
     picture = Image.new("RGB", (camera.width, camera.height), "white")
     vertices = _vertices(parts)
     floor = float(vertices[:, 2].min())
     _draw_grid(ImageDraw.Draw(picture), vertices, floor, grid_spacing(parts), viewpoint)
-    flat = [_flattened(part.mesh_view, floor) for part in parts]
-    flat = [mesh.transformed(viewpoint.camera_from_view) for mesh in flat]
+    flat = [_flattened(part.mesh_aligned, floor) for part in parts]
+    flat = [mesh.transformed(viewpoint.camera_from_aligned) for mesh in flat]
     coarse = scaled_camera(camera, camera.width // 2, camera.height // 2)
     covered = Image.fromarray(render(flat, coarse).ids != BACKGROUND).resize(picture.size)
     shadow = soft_blur(np.asarray(covered), camera.width / 120)
@@ -155,10 +157,10 @@ def _draw_grid(
 
 
 def _draw_points(
-    picture: np.ndarray, rendering: Rendering, part: Part, viewpoint: Viewpoint
+    picture: np.ndarray, rendering: Rendering, part: ViewedMesh, viewpoint: Viewpoint
 ) -> None:
     """Dots of 3 x 3 pixels in the object's colour, darkened, where no surface hides them."""
-    points_camera = viewpoint.to_camera(part.points_view)
+    points_camera = viewpoint.to_camera(part.points_aligned)
     points_camera = points_camera[points_camera[:, 2] > NEAR_M]
     columns, rows = np.rint(viewpoint.camera.project(points_camera)).astype(np.int64).T
     height, width = rendering.ids.shape

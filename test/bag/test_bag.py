@@ -241,7 +241,7 @@ def test_a_failure_of_the_model_is_told_and_the_next_frame_completes(
     assert len(done["/iscene/objects"]) == 2 and len(done["/diagnostics"]) == 3
     printed = capsys.readouterr()
     assert "NaN in the output" in printed.err
-    assert "refused: model" in printed.out
+    assert "rejected: model" in printed.out
 
 
 def test_with_the_real_model(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_a_damaged_message_is_counted_and_the_next_frame_completes(
     bag = rewritten(demo, tmp_path / "bag", damaged)
     assert run_bag(bag, tmp_path / "out", *QUICK) == 0
     assert len(contents(tmp_path / "out")["/iscene/objects"]) == 1
-    assert "refused: malformed" in capsys.readouterr().out
+    assert "rejected: malformed" in capsys.readouterr().out
 
 
 def test_a_damaged_end_keeps_the_frames_before(

@@ -21,7 +21,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Relation, RelationEvidence
 from iscene_ros.io.frame_io import FrameFiles
 from iscene_ros.io.scene_io import read_scene
-from iscene_ros.models.model_config import ModelChoice
+from iscene_ros.models.model_config import ModelConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def run_with(command: object, argv: list[str], load_completer: LoadCompleter) ->
     return exit_code(lambda: command.run(parser.parse_args(argv), load_completer))
 
 
-def no_completer(choice: ModelChoice) -> FakeCompleter:
+def no_completer(choice: ModelConfig) -> FakeCompleter:
     raise AssertionError("bad input must be found before a model is loaded")
 
 
@@ -53,7 +53,7 @@ def test_complete_writes_a_scene_and_prints_a_table(
 ) -> None:
     called = []
 
-    def load(choice: ModelChoice) -> FakeCompleter:
+    def load(choice: ModelConfig) -> FakeCompleter:
         called.append(choice)
         return FakeCompleter()
 
@@ -61,7 +61,7 @@ def test_complete_writes_a_scene_and_prints_a_table(
     options += ["--preset", "fast"]
     argv = arguments(files, tmp_path / "out") + options
     assert run_with(complete_command, argv, load) == 0
-    assert called == [ModelChoice("mine", "cpu", "fast")]
+    assert called == [ModelConfig("mine", "cpu", "fast")]
     scene = read_scene(tmp_path / "out")
     assert (scene.seed, scene.steps, scene.frame_id) == (9, 4, "camera")
     assert [o.label for o in scene.objects] == ["mug", "bowl"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.frames import Cube, ViewSpace, check_rigid, gravity_from_pose
+from iscene_ros.core.frames import Cube, GravityAlignedFrame, check_rigid, gravity_from_pose
 
 directions = arrays(np.float64, 3, elements=st.floats(-1, 1)).filter(
     lambda v: np.linalg.norm(v) > 1e-3
@@ -25,8 +25,8 @@ def looking(pitch_rad: float, yaw_rad: float) -> np.ndarray:
 
 @given(gravity=directions, points_camera=points)
 def test_view_space_is_upright_and_invertible(gravity, points_camera):
-    space = ViewSpace.from_gravity(gravity)
-    rotation = space.view_from_camera
+    space = GravityAlignedFrame.from_gravity(gravity)
+    rotation = space.aligned_from_camera
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
     assert np.linalg.det(rotation) == pytest.approx(1)
     np.testing.assert_allclose(
@@ -34,7 +34,7 @@ def test_view_space_is_upright_and_invertible(gravity, points_camera):
     )
     back = space.to_camera(space.from_camera(points_camera))
     np.testing.assert_allclose(back, points_camera, atol=1e-9)
-    moved = points_camera @ space.camera_from_view()[:3, :3].T
+    moved = points_camera @ space.camera_from_aligned()[:3, :3].T
     np.testing.assert_allclose(moved, space.to_camera(points_camera), atol=1e-12)
 
 
@@ -42,7 +42,7 @@ def test_view_space_is_upright_and_invertible(gravity, points_camera):
 def test_neither_pitch_nor_yaw_turns_image_right_away_from_x(pitch, yaw):
     pose = np.eye(4)
     pose[:3, :3] = looking(pitch, yaw)
-    space = ViewSpace.from_gravity(gravity_from_pose(pose))
+    space = GravityAlignedFrame.from_gravity(gravity_from_pose(pose))
     np.testing.assert_allclose(space.from_camera([1.0, 0, 0]), [1, 0, 0], atol=1e-9)
 
 
@@ -50,27 +50,27 @@ def test_neither_pitch_nor_yaw_turns_image_right_away_from_x(pitch, yaw):
 def test_y_is_the_horizontal_viewing_direction(pitch, yaw):
     pose = np.eye(4)
     pose[:3, :3] = looking(pitch, yaw)
-    space = ViewSpace.from_gravity(gravity_from_pose(pose))
+    space = GravityAlignedFrame.from_gravity(gravity_from_pose(pose))
     forward = space.from_camera([0.0, 0, 1])
     np.testing.assert_allclose(forward, [0, np.cos(pitch), -np.sin(pitch)], atol=1e-9)
 
 
 def test_straight_down_and_up_take_the_heading_from_the_image():
-    down = ViewSpace.from_gravity([0, 0, 1.0])
+    down = GravityAlignedFrame.from_gravity([0, 0, 1.0])
     np.testing.assert_allclose(down.from_camera([0, -1.0, 0]), [0, 1, 0], atol=1e-12)
-    up = ViewSpace.from_gravity([0, 0, -1.0])
+    up = GravityAlignedFrame.from_gravity([0, 0, -1.0])
     np.testing.assert_allclose(up.from_camera([0, 1.0, 0]), [0, 1, 0], atol=1e-12)
 
 
-@given(center=directions, size=st.floats(0.01, 5), points_view=points)
-def test_cube_coordinates_are_invertible(center, size, points_view):
+@given(center=directions, size=st.floats(0.01, 5), points_aligned=points)
+def test_cube_coordinates_are_invertible(center, size, points_aligned):
     cube = Cube(center, size)
-    back = cube.to_view(cube.from_view(points_view))
-    np.testing.assert_allclose(back, points_view, atol=1e-9)
+    back = cube.to_aligned(cube.from_aligned(points_aligned))
+    np.testing.assert_allclose(back, points_aligned, atol=1e-9)
 
 
 def test_voxel_centres_are_those_of_the_release():
-    centers = Cube(np.zeros(3), 1.0).voxel_centers_view(64)
+    centers = Cube(np.zeros(3), 1.0).voxel_centers_aligned(64)
     np.testing.assert_allclose(centers[0, 0, 0], -0.5 + 0.5 / 64)
     np.testing.assert_allclose(centers[63, 0, 1], [63.5 / 64 - 0.5, 0.5 / 64 - 0.5, 1.5 / 64 - 0.5])
 

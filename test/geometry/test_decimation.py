@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import trimesh
 
-from iscene_ros.geometry.decimation import collapsed
+from iscene_ros.geometry.decimation import decimate
 
 BALLS = [trimesh.creation.icosphere(3, radius) for radius in (1.0, 2.0, 3.0, 4.0)]
 
 
 def fewer(ball):
-    return collapsed(np.asarray(ball.vertices), np.asarray(ball.faces), 300)
+    return decimate(np.asarray(ball.vertices), np.asarray(ball.faces), 300)
 
 
 def test_a_ball_keeps_its_radius_with_fewer_triangles():

@@ -28,7 +28,7 @@ from iscene_ros.geometry.surface_distance import (
 RESOLUTION = 32
 CUBE = Cube(np.array([0.1, 1.0, -0.3]), 0.2)
 VOXEL = CUBE.size / RESOLUTION
-POINTS = CUBE.voxel_centers_view(RESOLUTION) - CUBE.center_view
+POINTS = CUBE.voxel_centers_aligned(RESOLUTION) - CUBE.center_aligned
 
 
 def sphere(radius, center=(0.0, 0.0, 0.0)):
@@ -56,7 +56,7 @@ def test_a_sphere_lies_where_it_is_and_points_outward():
     mesh = mesh_from_distance(sphere(0.07), CUBE)
     assert_closed(mesh)
     assert mesh.vertices.dtype == np.float32 and mesh.faces.dtype == np.int32
-    radii = np.linalg.norm(mesh.vertices - CUBE.center_view, axis=1)
+    radii = np.linalg.norm(mesh.vertices - CUBE.center_aligned, axis=1)
     assert np.abs(radii - 0.07).max() < 0.02 * VOXEL
     assert volume(mesh) == pytest.approx(4 / 3 * np.pi * 0.07**3, rel=5e-3)
 
@@ -221,7 +221,7 @@ def test_the_observed_share_of_a_cuboid_seen_from_above_is_one_face():
 def test_the_residual_is_the_median_distance_of_the_points():
     mesh = mesh_from_distance(sphere(0.07), CUBE)
     points = sample_surface(mesh, 5000, seed=4)
-    outward = (points - CUBE.center_view) / 0.07
+    outward = (points - CUBE.center_aligned) / 0.07
     assert depth_residual(mesh, points) < 1e-5
     assert depth_residual(mesh, points + 0.002 * outward) == pytest.approx(0.002, rel=0.02)
     assert np.isnan(depth_residual(mesh, points[:0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.viz.colors import instance_color
@@ -26,7 +26,7 @@ class FakeCompleter:
         gravity = np.array([0.0, 0.0, 1.0]) if gravity is None else gravity
         pose = observation.world_from_camera
         frame_from_camera = np.eye(4) if pose is None else pose
-        space = ViewSpace.from_gravity(gravity)
+        space = GravityAlignedFrame.from_gravity(gravity)
         objects, skipped = [], []
         for index, instance_id in enumerate(observation.instance_ids):
             label = observation.labels[index]
@@ -61,7 +61,7 @@ def _ellipsoid(
     instance_id: int,
     label: str,
     points_camera: np.ndarray,
-    space: ViewSpace,
+    space: GravityAlignedFrame,
     frame_from_camera: np.ndarray,
 ) -> SceneObject:
     low, high = np.percentile(space.from_camera(points_camera), [5, 95], axis=0)
@@ -69,14 +69,14 @@ def _ellipsoid(
     size = np.maximum(high - low, 0.01)
     sphere = trimesh.creation.icosphere(subdivisions=3, radius=0.5)
     vertices = (sphere.vertices / np.ptp(sphere.vertices, axis=0) * size).astype(np.float32)
-    view_from_object = np.eye(4)
-    view_from_object[:3, 3] = (low + high) / 2
+    aligned_from_object = np.eye(4)
+    aligned_from_object[:3, 3] = (low + high) / 2
     return SceneObject(
         id=instance_id,
         label=label,
         score=1.0,
         mesh=Mesh(vertices, sphere.faces.astype(np.int32)),
-        frame_from_object=frame_from_camera @ space.camera_from_view() @ view_from_object,
+        frame_from_object=frame_from_camera @ space.camera_from_aligned() @ aligned_from_object,
         size=size,
         observed_fraction=0.4,
         confidence=0.8,

@@ -78,15 +78,15 @@ class _Handler(BaseHTTPRequestHandler):
         owner, name, *rest = self.path.strip("/").split("/")
         repo = f"{owner}/{name}"
         if repo not in self.hub.folders:
-            return self._refuse(404, "RepoNotFound")
+            return self._reject(404, "RepoNotFound")
         if repo in self.hub.gated:
-            return self._refuse(403, "GatedRepo")
+            return self._reject(403, "GatedRepo")
         commit = self.hub.commit(repo)
         if rest[:1] != ["resolve"] or rest[1] not in ("main", commit):
-            return self._refuse(404, "RevisionNotFound")
+            return self._reject(404, "RevisionNotFound")
         path = self.hub.folders[repo].joinpath(*rest[2:])
         if not path.is_file():
-            return self._refuse(404, "EntryNotFound", commit)
+            return self._reject(404, "EntryNotFound", commit)
         self._send_file(path, commit, with_body, asked_range)
 
     def _send_file(self, path: Path, commit: str, with_body: bool, asked_range: str) -> None:
@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self.wfile.write(body)
 
-    def _refuse(self, status: int, code: str, commit: str = "") -> None:
+    def _reject(self, status: int, code: str, commit: str = "") -> None:
         self.send_response(status)
         self.send_header("X-Error-Code", code)
         self.send_header("Content-Length", "0")

@@ -19,14 +19,14 @@ class MoveGroup:
 
     Attributes:
         model: of its planning scene.
-        refuses: whether it says no to everything.
+        rejects: whether it says no to everything.
         calls: of apply_planning_scene, so far.
         may_answer: cleared: it lets callers wait.
     """
 
     def __init__(self, node: Node) -> None:
         self.model = PlanningSceneModel()
-        self.refuses, self.calls = False, 0
+        self.rejects, self.calls = False, 0
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.failures: list[BaseException] = []
@@ -42,7 +42,7 @@ class MoveGroup:
         self.calls += 1
         self.may_answer.wait()
         try:
-            response.success = not self.refuses and self.model.apply(request.scene)
+            response.success = not self.rejects and self.model.apply(request.scene)
         except AssertionError as error:
             self.failures.append(error)
         return response

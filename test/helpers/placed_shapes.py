@@ -7,7 +7,7 @@ import trimesh
 from made_scenes import ball, box, cup, rod
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.rasteriser import render
@@ -21,7 +21,7 @@ class Seen:
     """What a camera saw, the shapes in the cube, and the truth."""
 
     observation: Observation
-    view_space: ViewSpace
+    aligned_frame: GravityAlignedFrame
     shapes: tuple[PlacementShape, ...]
     truth: Similarity
 
@@ -75,28 +75,28 @@ def see(meshes, pose, size=1.0, cube=(0.9, (0.02, -0.03, 0.01)), camera=CAMERA):
         camera=camera,
         world_from_camera=pose,
     )
-    view_space = ViewSpace.from_gravity(observation.gravity_camera)
-    view = [m.transformed(view_space_pose(view_space) @ camera_from_world) for m in world]
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
+    view = [m.transformed(view_space_pose(aligned_frame) @ camera_from_world) for m in world]
     shapes, truth = in_cube(view, *cube)
-    return Seen(observation, view_space, shapes, truth)
+    return Seen(observation, aligned_frame, shapes, truth)
 
 
-def view_space_pose(view_space):
-    """(4, 4) view_from_camera."""
+def view_space_pose(aligned_frame):
+    """(4, 4) aligned_from_camera."""
     pose = np.eye(4)
-    pose[:3, :3] = view_space.view_from_camera
+    pose[:3, :3] = aligned_frame.aligned_from_camera
     return pose
 
 
-def in_cube(meshes_view, filled, offset):
+def in_cube(meshes_aligned, filled, offset):
     """Shapes that fill a share of the cube, off its centre; and the way back to view space."""
-    points = np.concatenate([m.vertices for m in meshes_view]).astype(np.float64)
+    points = np.concatenate([m.vertices for m in meshes_aligned]).astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
     scale = float((high - low).max()) / filled
     truth = Similarity(scale, 0.5 * (low + high) - scale * np.array(offset))
     shapes = [
         PlacementShape(row, Mesh(truth.to_cube(m.vertices).astype(np.float32), m.faces))
-        for row, m in enumerate(meshes_view)
+        for row, m in enumerate(meshes_aligned)
     ]
     return tuple(shapes), truth
 

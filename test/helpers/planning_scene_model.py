@@ -28,7 +28,7 @@ class PlanningSceneModel:
     operations: list[tuple[str, int]] = field(default_factory=list)
 
     def apply(self, scene: Any) -> bool:
-        """Take a diff; False where a part of it is refused, the rest of it takes effect."""
+        """Take a diff; False where a part of it is rejected, the rest of it takes effect."""
         # A state that is not a diff would detach all objects.
         assert scene.is_diff and scene.robot_state.is_diff
         done = [self._apply(item) for item in scene.world.collision_objects]

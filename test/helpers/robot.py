@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
 
-from iscene_ros.models.model_config import ModelChoice
+from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.node import SceneNode
@@ -135,7 +135,7 @@ class Robot:
 
 @contextmanager
 def robot(
-    load: Callable[[ModelChoice], Any] = lambda choice: FakeCompleter(),
+    load: Callable[[ModelConfig], Any] = lambda choice: FakeCompleter(),
     activate: bool = True,
     namespace: str = "",
     remappings: dict[str, str] | None = None,

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Relation, Scene, SceneObject, SkippedObject, Timings
-from iscene_ros.core.scene_update import KnownObject, RemovedObject, SceneUpdate
+from iscene_ros.core.scene_update import RemovedObject, SceneUpdate, TrackedObject
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.viz.colors import instance_color
 
@@ -50,9 +50,9 @@ def scene_object(object_id: int = 1, label: str = "mug", mesh: Mesh | None = Non
     )
 
 
-def known(item: SceneObject, name: str | None = None) -> KnownObject:
+def known(item: SceneObject, name: str | None = None) -> TrackedObject:
     """An object of the world, seen for a second."""
-    return KnownObject(
+    return TrackedObject(
         item=item,
         name=f"{item.label}_{item.id}" if name is None else name,
         tracker_id=f"t{item.id}",
@@ -61,7 +61,9 @@ def known(item: SceneObject, name: str | None = None) -> KnownObject:
     )
 
 
-def small_update(objects: tuple[KnownObject, ...] | None = None, **changes: object) -> SceneUpdate:
+def small_update(
+    objects: tuple[TrackedObject, ...] | None = None, **changes: object
+) -> SceneUpdate:
     """A mug, a remembered bowl that this frame does not show, and a table under them."""
     if objects is None:
         objects = known(scene_object(1, "mug")), known(scene_object(2, "bowl"))

@@ -12,7 +12,7 @@ from table_scene import Thing, looking_at, shoot
 
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
 
@@ -79,8 +79,8 @@ class Driver:
         return self.session.status(stamp(now))
 
     @property
-    def refused(self) -> dict[Reason, int]:
-        return dict(self.session.refusals.counts)
+    def rejected(self) -> dict[RejectReason, int]:
+        return dict(self.session.rejections.counts)
 
 
 def stamp(ms: float) -> int:

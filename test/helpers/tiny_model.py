@@ -4,7 +4,7 @@ import torch
 
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig, SceneFlowConfig
 from iscene_ros.models.mini.network import VolumeSceneFlow, token_positions
-from iscene_ros.models.mini.scene_sampler import SlotInputs
+from iscene_ros.models.mini.scene_sampler import CropInputs
 from iscene_ros.preprocess.observation_volume import CHANNELS
 
 TINY = MiniConfig(
@@ -32,10 +32,10 @@ def tiny_network() -> VolumeSceneFlow:
     return network
 
 
-def tiny_inputs(slots: int) -> SlotInputs:
+def tiny_inputs(slots: int) -> CropInputs:
     generator = torch.Generator().manual_seed(1)
     volume = torch.rand(slots, CHANNELS, 16, 16, 16, generator=generator)
     centers = torch.rand(slots, 3, generator=generator)
     sizes = torch.rand(slots, generator=generator) + 0.1
     scene = centers[:1].expand_as(centers), sizes[:1].expand_as(sizes)
-    return SlotInputs(volume, token_positions(centers, sizes, *scene, 4), tuple(range(slots)))
+    return CropInputs(volume, token_positions(centers, sizes, *scene, 4), tuple(range(slots)))

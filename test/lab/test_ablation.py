@@ -10,7 +10,7 @@ from tiny_run import CONFIG, SINGLES, make_samples
 
 from iscene_ros.cli.main import main
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.training.ablation import RunResult, Workplace, run_ablation
 from iscene_ros.lab.training.ablation_config import (
@@ -23,10 +23,10 @@ from iscene_ros.lab.training.ablation_config import (
 )
 from iscene_ros.lab.training.ablation_report import ablation_csv, ablation_report, mean_and_spread
 from iscene_ros.lab.training.equal_work import slot_work, step_work
-from iscene_ros.lab.training.samples import SampleOptions, draw_view, sample_slots
+from iscene_ros.lab.training.samples import SampleOptions, draw_view, sample_crops
 from iscene_ros.lab.training.shards import write_shard
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
-from iscene_ros.preprocess.crops import FitOptions, plan_slots
+from iscene_ros.preprocess.crops import CropOptions, fit_crops
 
 ROOT = Path(__file__).parents[2]
 CLUTTER = SceneOptions(
@@ -198,9 +198,9 @@ def clutter(seed: int = 3):
 
 def test_without_zoom_every_instance_has_the_cube_of_the_scene():
     observation = clutter().observation
-    view_space = ViewSpace.from_gravity(observation.gravity_camera)
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     zoomed, whole = (
-        plan_slots(observation, view_space, FitOptions(zoomed=z)) for z in (True, False)
+        fit_crops(observation, aligned_frame, CropOptions(zoomed=z)) for z in (True, False)
     )
     assert len(whole.instances) == len(zoomed.instances) > 1
     assert whole.scene_cube.size == zoomed.scene_cube.size
@@ -212,11 +212,11 @@ def test_cubes_that_are_not_view_centric_lie_along_the_axes_of_the_world():
     view = clutter()
     options = SampleOptions(scene=CLUTTER)
     ours, yawed = (
-        sample_slots(view, replace(options, view_centric=c), 24, 4.0) for c in (True, False)
+        sample_crops(view, replace(options, view_centric=c), 24, 4.0) for c in (True, False)
     )
     axes = view.observation.world_from_camera[:3, :3]
-    plan = plan_slots(view.observation, ViewSpace(axes), options.fit)
-    assert np.allclose(yawed.centers[1], plan.instances[0].cube.center_view, atol=1e-6)
+    plan = fit_crops(view.observation, GravityAlignedFrame(axes), options.fit)
+    assert np.allclose(yawed.centers[1], plan.instances[0].cube.center_aligned, atol=1e-6)
     volumes = [(s.target[1:] < 0).sum((1, 2, 3)) * (s.sizes[1:] / 24) ** 3 for s in (ours, yawed)]
     assert np.allclose(volumes[0], volumes[1], rtol=0.25)
     assert not np.allclose(ours.centers, yawed.centers, atol=1e-3)
@@ -225,7 +225,7 @@ def test_cubes_that_are_not_view_centric_lie_along_the_axes_of_the_world():
 def test_options_for_ablations_change_nothing_by_default(tmp_path):
     data = replace(CONFIG.phases[0].data, views=1, samples=SampleOptions(scene=SINGLES))
     options = CONFIG.shard_options(data, tmp_path)
-    spelled = replace(options.samples, view_centric=True, fit=FitOptions(zoomed=True))
+    spelled = replace(options.samples, view_centric=True, fit=CropOptions(zoomed=True))
     first = write_shard(options, 0).read_bytes()
     again = write_shard(replace(options, directory=tmp_path / "b", samples=spelled), 0)
     assert again.read_bytes() == first

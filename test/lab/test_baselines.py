@@ -13,7 +13,7 @@ from iscene_ros.lab.evaluation.baselines import (
     mirrored,
     without_strays,
 )
-from iscene_ros.lab.evaluation.metrics import Body, score_object
+from iscene_ros.lab.evaluation.metrics import ScoredBody, score_object
 
 CAMERA = np.zeros(3)
 
@@ -32,8 +32,8 @@ def body_at(body, center=(0.1, 0.8, -0.5), yaw=0.0):
 
 
 def iou(mesh, body):
-    truth = Body(Mesh(body.vertices.astype(np.float32), body.faces.astype(np.int32)))
-    return score_object(Body(mesh), truth).iou
+    truth = ScoredBody(Mesh(body.vertices.astype(np.float32), body.faces.astype(np.int32)))
+    return score_object(ScoredBody(mesh), truth).iou
 
 
 @pytest.mark.parametrize("name", BASELINES)

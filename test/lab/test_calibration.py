@@ -10,7 +10,7 @@ from iscene_ros.lab.evaluation import calibration
 from iscene_ros.lab.evaluation.calibration import CompletedShape
 from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions
 from iscene_ros.models.mini.confidence import Calibration
-from iscene_ros.preprocess.crops import InstanceSlot
+from iscene_ros.preprocess.crops import InstanceCrop
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class KnownDistance:
     """A shape whose distance is the truth and a constant."""
 
     row: int
-    slot: InstanceSlot
+    slot: InstanceCrop
     distance: np.ndarray
     calibration: Calibration = Calibration()
 
@@ -32,11 +32,11 @@ def test_a_network_that_is_off_by_a_constant_gets_it_as_its_level(bias, monkeypa
     def known(completer, view, options):
         for completed in predicted(completer, view, options):
             slot, side = completed.shape.slot, 16
-            centers = slot.cube.voxel_centers_view(side).reshape(-1, 3)
+            centers = slot.cube.voxel_centers_aligned(side).reshape(-1, 3)
             distance = completed.distance_to_truth(centers)
             distance = distance.reshape((side,) * 3) / slot.cube.size + bias
             shape = KnownDistance(completed.shape.row, slot, distance)
-            yield CompletedShape(shape, view, completed.view_space)
+            yield CompletedShape(shape, view, completed.aligned_frame)
 
     predicted = calibration.completed_shapes
     monkeypatch.setattr(calibration, "completed_shapes", known)

@@ -9,7 +9,7 @@ import trimesh
 from drawn_scenes import drawn_boxes
 from PIL import Image
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation import gallery_command, gallery_panels, gallery_picture
 from iscene_ros.lab.evaluation.causes import Cause, Measures
@@ -59,7 +59,7 @@ def scored(instance, iou, method=MODEL):
 def case(predicted_view=None, iou=0.3, causes=None):
     drawn = drawn_boxes(((0.1, 0.1, 0.2), (0.6, 0.0, 0.0)))
     observation = drawn.view().observation
-    space = ViewSpace.from_gravity(observation.gravity_camera)
+    space = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     explained = Explained(scored(1, iou), MEASURES, causes or {})
     own = drawn.rendering.ids == 1
     return Case(explained, observation, 0, own, space, drawn.placements()[0], predicted_view)

@@ -9,8 +9,8 @@ import pytest
 PROGRAM = """
 import resource
 import torch
-from iscene_ros.lab.training.malloc_tuning import keep_freed_memory
-assert keep_freed_memory()
+from iscene_ros.lab.training.malloc_tuning import tune_malloc
+assert tune_malloc()
 
 def step():
     activations = [torch.ones(megabytes * 2**18) for megabytes in (2, 9, 20, 5, 14, 3)]

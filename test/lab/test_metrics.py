@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation.metrics import (
-    Body,
     Score,
+    ScoredBody,
     body_iou,
     box_iou,
     f_score,
@@ -33,13 +33,13 @@ def cuboid(extents, center=(0, 0, 0), rotation=None):
     if rotation is not None:
         body.apply_transform(rotation)
     body.apply_translation(center)
-    return Body(mesh_of(body))
+    return ScoredBody(mesh_of(body))
 
 
 def ball(radius, center=(0, 0, 0)):
     body = trimesh.creation.icosphere(subdivisions=4, radius=radius)
     body.apply_translation(center)
-    return Body(mesh_of(body))
+    return ScoredBody(mesh_of(body))
 
 
 def sphere_lens(radius, shift):

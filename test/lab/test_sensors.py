@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from iscene_ros.lab.synthetic.random_cameras import Camera, CameraOptions, random_camera
+from iscene_ros.lab.synthetic.random_cameras import CameraOptions, SimulatedCamera, random_camera
 from iscene_ros.lab.synthetic.random_fields import grains
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions, random_scene
 from iscene_ros.lab.synthetic.rendering import Rendering
@@ -204,9 +204,9 @@ def test_grains_come_in_squares():
     assert set(blocks.unique().tolist()) == {0.0, 1.0}
 
 
-def camera(focal: float) -> Camera:
+def camera(focal: float) -> SimulatedCamera:
     k = np.array([[focal, 0, 99.5], [0, focal, 59.5], [0, 0, 1]])
-    return Camera(200, 120, k, np.eye(4))
+    return SimulatedCamera(200, 120, k, np.eye(4))
 
 
 def test_the_generic_sensor_takes_the_camera_s_focal_length_where_asked():

@@ -20,7 +20,7 @@ from iscene_ros.lab.training.batches import (
 )
 from iscene_ros.lab.training.draws import Draws
 from iscene_ros.lab.training.objective import ObjectiveOptions, flow_loss
-from iscene_ros.lab.training.samples import SampleOptions, draw_view, sample_slots
+from iscene_ros.lab.training.samples import SampleOptions, draw_view, sample_crops
 from iscene_ros.lab.training.shards import ShardOptions, ShardSet, read_shard, write_shard
 from iscene_ros.lab.training.train_config import (
     DataConfig,
@@ -111,7 +111,7 @@ def test_the_target_agrees_with_what_the_camera_saw():
     options = SampleOptions(scene=SINGLES)
     options = replace(options, sensor=replace(options.sensor, clean_share=1.0))
     view = draw_view(rng, options)
-    sample = sample_slots(view, options, 32, 4.0)
+    sample = sample_crops(view, options, 32, 4.0)
     target = sample.target[1].float() / 127
     channels = sample.volumes.channels()[1]
     free, near = channels[3] > 0, (channels[0].abs() < 0.2) & (channels[5] > 0) & (channels[0] != 0)

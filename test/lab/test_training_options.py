@@ -28,7 +28,7 @@ from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig, SceneFlowConfig
 from iscene_ros.models.mini.grid_blocks import depth_to_space
 from iscene_ros.models.mini.network import VolumeSceneFlow
-from iscene_ros.models.mini.scene_sampler import SceneSamplerOptions, SlotInputs, sample_scene
+from iscene_ros.models.mini.scene_sampler import CropInputs, SceneSamplerOptions, sample_scene
 
 
 @pytest.fixture(scope="module")
@@ -197,14 +197,14 @@ def test_the_held_out_score_tells_a_transformer_that_says_the_same_whatever_it_i
     assert held_out_score(n, views, True, cpu).token_variation < 1e-6
 
 
-def scene_of(batch) -> SlotInputs:
+def scene_of(batch) -> CropInputs:
     """The slots of the batch's first scene."""
     scenes = len(batch.target) - len(batch.scene_of_slot)
     rows = [0, *(scenes + i for i, s in enumerate(batch.scene_of_slot.tolist()) if s == 0)]
-    return SlotInputs(batch.volume[rows], batch.positions[rows], tuple(range(len(rows))))
+    return CropInputs(batch.volume[rows], batch.positions[rows], tuple(range(len(rows))))
 
 
-def sampled(n: VolumeSceneFlow, inputs: SlotInputs, steps: int) -> torch.Tensor:
+def sampled(n: VolumeSceneFlow, inputs: CropInputs, steps: int) -> torch.Tensor:
     options = SceneSamplerOptions(SamplerOptions(steps=steps), mirror_average=False)
     return torch.stack([sample_scene(n, inputs, options, seed).x0 for seed in range(3)])
 

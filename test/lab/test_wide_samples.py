@@ -20,10 +20,10 @@ from iscene_ros.lab.training.samples import (
     _nearest,
     draw_scene,
     draw_view,
-    sample_slots,
+    sample_crops,
 )
 from iscene_ros.lab.training.train_config import read_train_config
-from iscene_ros.preprocess.crop_batch import slot_batch
+from iscene_ros.preprocess.crop_batch import crop_batch
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "config" / "train_mini.yaml"
@@ -47,7 +47,7 @@ def test_views_of_the_wide_recipe_can_be_drawn_and_repeat():
     samples = replace(samples, scene=replace(samples.scene, max_objects=3))
     one, other = (draw_view(np.random.default_rng(1), samples) for _ in range(2))
     np.testing.assert_array_equal(one.observation.depth, other.observation.depth)
-    slots = sample_slots(one, samples, 16, 4.0)
+    slots = sample_crops(one, samples, 16, 4.0)
     assert slots.target.shape[1:] == (16, 16, 16) and slots.target.device.type == "cpu"
 
 
@@ -68,11 +68,11 @@ def test_overlapping_masks_are_resolved_as_at_inference(monkeypatch):
 
     def recorded(observation, *rest):
         most.append(observation.masks.sum(axis=0).max())
-        return slot_batch(observation, *rest)
+        return crop_batch(observation, *rest)
 
-    monkeypatch.setattr(samples_module, "slot_batch", recorded)
+    monkeypatch.setattr(samples_module, "crop_batch", recorded)
     for as_at_inference in (False, True):
-        sample_slots(view, replace(FEW, as_at_inference=as_at_inference), 16, 4.0)
+        sample_crops(view, replace(FEW, as_at_inference=as_at_inference), 16, 4.0)
     assert most[0] >= 2 and most[1] == 1
 
 

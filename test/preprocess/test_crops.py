@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.crops import FitOptions, plan_slots
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
-from iscene_ros.preprocess.see_through_depth import without_impossible_readings
+from iscene_ros.preprocess.crops import CropOptions, fit_crops
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.see_through_depth import without_see_through_depth
 
 K = np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]])
 CAMERA = Camera(320, 240, K)
-LEVEL = ViewSpace.from_gravity([0, 1.0, 0])
+LEVEL = GravityAlignedFrame.from_gravity([0, 1.0, 0])
 
 
 def wall(depth=1.0, boxes=((100, 150, 100, 150, 0.8),)) -> Observation:
@@ -32,31 +32,33 @@ def test_without_depth_the_smaller_mask_keeps_what_two_claim():
     masks[0, 5:35, 5:50] = True
     masks[1, 10:20, 40:58] = True
     camera = Camera(60, 40, np.array([[60.0, 0, 30], [0, 60, 20], [0, 0, 1]]))
-    visible = with_visible_masks(Observation(None, masks, camera)).masks
+    visible = resolve_mask_overlaps(Observation(None, masks, camera)).masks
     np.testing.assert_array_equal(visible[1], masks[1])
     np.testing.assert_array_equal(visible[0], masks[0] & ~masks[1])
 
 
 def test_the_cube_holds_the_observed_points_with_room_behind_them():
-    slot = plan_slots(wall(), LEVEL).instances[0]
-    inside = slot.cube.from_view(slot.points_view)
+    slot = fit_crops(wall(), LEVEL).instances[0]
+    inside = slot.cube.from_aligned(slot.points_aligned)
     assert np.abs(inside).max() < 0.5
-    room_behind = slot.cube.center_view[1] + slot.cube.size / 2 - slot.points_view[:, 1].max()
-    room_before = slot.points_view[:, 1].min() - (slot.cube.center_view[1] - slot.cube.size / 2)
+    room_behind = slot.cube.center_aligned[1] + slot.cube.size / 2 - slot.points_aligned[:, 1].max()
+    room_before = slot.points_aligned[:, 1].min() - (
+        slot.cube.center_aligned[1] - slot.cube.size / 2
+    )
     assert room_behind > 2 * room_before > 0
 
 
 def test_the_scene_cube_holds_all_slots_however_far_apart():
-    plan = plan_slots(wall(9.0, ((20, 30, 5, 15, 0.3), (200, 220, 280, 310, 8.0))), LEVEL)
+    plan = fit_crops(wall(9.0, ((20, 30, 5, 15, 0.3), (200, 220, 280, 310, 8.0))), LEVEL)
     for slot in plan.instances:
         for corner in (-0.5, 0.5):
-            point = plan.scene_cube.from_view(slot.cube.to_view(np.full(3, corner)))
+            point = plan.scene_cube.from_aligned(slot.cube.to_aligned(np.full(3, corner)))
             assert np.abs(point).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("pixels", [1, 5])
 def test_few_pixels_are_skipped_with_a_reason(pixels):
-    plan = plan_slots(wall(boxes=((100, 101, 100, 100 + pixels, 0.8),)), LEVEL)
+    plan = fit_crops(wall(boxes=((100, 101, 100, 100 + pixels, 0.8),)), LEVEL)
     assert plan.instances == () and plan.scene_cube is None
     index, reason = plan.skipped[0]
     assert index == 0 and f"{pixels} usable depth readings" in reason
@@ -64,38 +66,38 @@ def test_few_pixels_are_skipped_with_a_reason(pixels):
 
 def test_an_instance_without_depth_is_skipped_and_the_others_are_not():
     observation = wall(boxes=((50, 80, 50, 80, 0.0), (100, 150, 100, 150, 0.8)))
-    plan = plan_slots(observation, LEVEL)
+    plan = fit_crops(observation, LEVEL)
     assert [slot.index for slot in plan.instances] == [1]
     assert plan.skipped[0][0] == 0 and "0 usable depth readings" in plan.skipped[0][1]
 
 
 def test_background_that_bled_into_a_mask_does_not_stretch_the_cube():
-    clean = plan_slots(wall(), LEVEL).instances[0]
+    clean = fit_crops(wall(), LEVEL).instances[0]
     observation = wall()
     masks = observation.masks.copy()
     masks[0, 95:155, 97:153] = True  # 20 % more, all of it wall 20 cm behind
-    bled = plan_slots(replace(observation, masks=masks), LEVEL).instances[0]
-    assert bled.points_view[:, 1].max() < 0.85
+    bled = fit_crops(replace(observation, masks=masks), LEVEL).instances[0]
+    assert bled.points_aligned[:, 1].max() < 0.85
     assert bled.cube.size < 1.5 * clean.cube.size
 
 
 def test_a_camera_that_looks_straight_down_gets_a_cube_below_what_it_sees():
-    down = ViewSpace.from_gravity([0, 0, 1.0])
-    slot = plan_slots(wall(), down).instances[0]
+    down = GravityAlignedFrame.from_gravity([0, 0, 1.0])
+    slot = fit_crops(wall(), down).instances[0]
     assert slot.support_height == pytest.approx(-1.0, abs=0.01)
-    assert slot.cube.center_view[2] - slot.cube.size / 2 < -0.95
+    assert slot.cube.center_aligned[2] - slot.cube.size / 2 < -0.95
 
 
 def test_cubes_stay_within_their_bounds():
-    options = FitOptions(min_size=0.3, max_size=0.5)
+    options = CropOptions(min_size=0.3, max_size=0.5)
     observation = wall(boxes=((100, 110, 100, 110, 0.3), (10, 230, 10, 310, 5.0)))
-    sizes = [slot.cube.size for slot in plan_slots(observation, LEVEL, options).instances]
+    sizes = [slot.cube.size for slot in fit_crops(observation, LEVEL, options).instances]
     assert sizes == [0.3, 0.5]
 
 
 def test_the_depth_in_an_overlap_goes_to_the_surface_that_explains_it():
     observation = wall(boxes=((60, 160, 60, 160, 0.9), (100, 200, 100, 200, 0.7)))
-    visible = with_visible_masks(observation).masks
+    visible = resolve_mask_overlaps(observation).masks
     assert visible[1, 100:160, 100:160].all()
     assert not (visible[0] & visible[1]).any()
     np.testing.assert_array_equal(visible.any(axis=0), observation.masks.any(axis=0))
@@ -103,24 +105,24 @@ def test_the_depth_in_an_overlap_goes_to_the_surface_that_explains_it():
 
 def test_an_instance_within_another_keeps_its_pixels():
     observation = wall(boxes=((60, 160, 60, 160, 0.9), (100, 120, 100, 120, 0.88)))
-    visible = with_visible_masks(observation).masks
+    visible = resolve_mask_overlaps(observation).masks
     assert visible[1].sum() == 400 and not visible[0, 100:120, 100:120].any()
 
 
 def test_masks_without_overlap_are_left_alone():
     observation = wall()
-    assert with_visible_masks(observation) is observation
+    assert resolve_mask_overlaps(observation) is observation
 
 
 def test_readings_far_below_the_support_are_dropped_and_others_kept():
-    down = ViewSpace.from_gravity([0, 0, 1.0])
+    down = GravityAlignedFrame.from_gravity([0, 0, 1.0])
     observation = wall()  # seen from above: a box 0.8 m below the camera on a table at 1 m
     depth = observation.depth.copy()
     depth[110:120, 110:120] = 1.5  # through the table, inside the mask
     depth[130:135, 110:120] = 1.0  # on the table: the mask bleeds
     depth[10:20, 10:20] = 1.5  # below the table, outside the mask
     observation = replace(observation, depth=depth)
-    cleaned = without_impossible_readings(observation, plan_slots(observation, down)).depth
+    cleaned = without_see_through_depth(observation, fit_crops(observation, down)).depth
     assert (cleaned[110:120, 110:120] == 0).all()
     changed = cleaned != depth
     assert changed.sum() == 100
@@ -128,6 +130,6 @@ def test_readings_far_below_the_support_are_dropped_and_others_kept():
 
 
 def test_an_observation_without_impossible_readings_is_left_alone():
-    down = ViewSpace.from_gravity([0, 0, 1.0])
+    down = GravityAlignedFrame.from_gravity([0, 0, 1.0])
     observation = wall()
-    assert without_impossible_readings(observation, plan_slots(observation, down)) is observation
+    assert without_see_through_depth(observation, fit_crops(observation, down)) is observation

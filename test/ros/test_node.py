@@ -17,7 +17,7 @@ from sensor_msgs_py.point_cloud2 import read_points
 
 from iscene_ros.core.errors import ModelError
 from iscene_ros.io.scene_json import validate
-from iscene_ros.models.model_config import ModelChoice
+from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.ros.topics import OUTPUTS
 
 
@@ -90,7 +90,7 @@ def test_lifecycle_cycles() -> None:
 
 
 def test_model_that_cannot_be_loaded_leaves_the_node_unconfigured() -> None:
-    def load(choice: ModelChoice) -> FakeCompleter:
+    def load(choice: ModelConfig) -> FakeCompleter:
         raise ModelError("model nothing: no such file")
 
     with robot(load, activate=False) as r:
@@ -200,12 +200,12 @@ def test_missing_transform_is_counted_and_the_next_frame_completes() -> None:
         def without_tf(topic, message):
             return None if topic.startswith("/tf") else message
 
-        def refused() -> bool:
+        def rejected() -> bool:
             r.publish_frame(without_tf)
             time.sleep(0.2)
-            return bool(r.received["/diagnostics"]) and "refused: no transform" in r.diagnostics()
+            return bool(r.received["/diagnostics"]) and "rejected: no transform" in r.diagnostics()
 
-        wait_until(refused)
+        wait_until(rejected)
         assert not r.received["~/objects"]
         r.until("~/objects")
 
@@ -226,13 +226,13 @@ def test_malformed_messages_are_counted_and_the_next_frame_completes(fault: str)
     with robot() as r:
         r.listen("~/objects", "/diagnostics")
 
-        def refused() -> bool:
+        def rejected() -> bool:
             r.publish_frame(spoil)
             time.sleep(0.2)
             values = r.diagnostics() if r.received["/diagnostics"] else {}
-            return any(key.startswith("refused: ") for key in values)
+            return any(key.startswith("rejected: ") for key in values)
 
-        wait_until(refused)
+        wait_until(rejected)
         assert not r.received["~/objects"]
         r.until("~/objects")
 

@@ -74,16 +74,16 @@ def test_what_the_robot_holds_is_left_alone() -> None:
 
 def test_a_refusal_is_reported_and_everything_is_told_again() -> None:
     with robot(**HULLS) as r, move_group() as moveit_:
-        moveit_.refuses = True
+        moveit_.rejects = True
         r.listen("~/objects", "/diagnostics")
 
         def reported() -> bool:
             values = r.diagnostics() if r.received["/diagnostics"] else {}
-            return int(values.get("refused: planning scene", 0)) >= 2
+            return int(values.get("rejected: planning scene", 0)) >= 2
 
         publish_until(r, reported)
-        assert "map" in r.diagnostics()["newest refusal"]
-        moveit_.refuses = False
+        assert "map" in r.diagnostics()["newest rejection"]
+        moveit_.rejects = False
         names = objects_of(r)
         publish_until(r, lambda: moveit_.names == names)
 
@@ -96,7 +96,7 @@ def test_a_moveit_that_does_not_answer_holds_nothing_up(monkeypatch) -> None:
         r.until("~/objects")
         publish_until(r, lambda: moveit_.calls)
         r.until("~/objects", len(r.received["~/objects"]) + 4)
-        publish_until(r, lambda: "did not answer" in r.diagnostics().get("newest refusal", ""))
+        publish_until(r, lambda: "did not answer" in r.diagnostics().get("newest rejection", ""))
         moveit_.may_answer.set()
         names = objects_of(r)
         publish_until(r, lambda: moveit_.names == names)

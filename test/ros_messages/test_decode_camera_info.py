@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from input_messages import FRAME, STAMP_NS, arc2017, camera_info, header, region
 
 from iscene_ros.ros.decode_camera_info import decode_camera_info
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 RATIONAL = np.array([0.4, -0.2, 1e-3, -2e-3, 0.05, 0.3, -0.1, 0.02])
 
@@ -33,9 +33,9 @@ def test_rectified_images_follow_p_and_have_no_distortion():
 def test_without_p_rectified_images_follow_k_where_there_is_no_distortion():
     camera = decode_camera_info(camera_info(p=np.zeros(12)), rectified=True).camera
     np.testing.assert_array_equal(camera.k, [[600, 0, 320], [0, 610, 240], [0, 0, 1]])
-    with pytest.raises(RefusedInputError, match="P is all zero") as refused:
+    with pytest.raises(RejectedInputError, match="P is all zero") as rejected:
         decode_camera_info(camera_info(p=np.zeros(12), d=np.full(5, 0.1)), rectified=True)
-    assert refused.value.reason == Reason.INTRINSICS
+    assert rejected.value.reason == RejectReason.INTRINSICS
 
 
 @pytest.mark.parametrize(
@@ -91,27 +91,31 @@ def changed_k(**entries):
 @pytest.mark.parametrize(
     ("changed", "reason", "word"),
     [
-        ({"k": np.zeros(9)}, Reason.INTRINSICS, "uncalibrated"),
-        (changed_k(_0=np.nan), Reason.INTRINSICS, "K is not finite"),
-        (changed_k(_4=np.inf), Reason.INTRINSICS, "K is not finite"),
-        (changed_k(_0=-600), Reason.INTRINSICS, "focal lengths -600"),
-        (changed_k(_0=1e300), Reason.INTRINSICS, "focal lengths"),
-        (changed_k(_8=0), Reason.INTRINSICS, "camera"),
-        ({"d": np.array([0.1, np.nan, 0, 0, 0])}, Reason.INTRINSICS, "D is not finite"),
-        ({"d": np.full(3, 0.1)}, Reason.INTRINSICS, "D has 3 numbers"),
-        ({"d": np.full(8, 0.1)}, Reason.INTRINSICS, "expected 5 for plumb_bob"),
-        ({"d": np.full(4, 0.1), "distortion_model": "equidistant"}, Reason.INTRINSICS, "rectify"),
-        ({"d": np.full(5, 0.1), "distortion_model": ""}, Reason.INTRINSICS, "plumb_bob or"),
-        ({"width": 0}, Reason.EMPTY, "0 x 480"),
-        ({"width": 2**31, "height": 2**31}, Reason.SIZE, "pixels"),
-        ({"roi": region(600, 0, 100, 100)}, Reason.INTRINSICS, "region of interest"),
-        ({"roi": region(5, 5, 0, 0)}, Reason.INTRINSICS, "region of interest"),
-        ({"binning_x": 641}, Reason.INTRINSICS, "binning"),
-        ({"header": header(stamp_ns=0)}, Reason.STAMP, "zero"),
+        ({"k": np.zeros(9)}, RejectReason.INTRINSICS, "uncalibrated"),
+        (changed_k(_0=np.nan), RejectReason.INTRINSICS, "K is not finite"),
+        (changed_k(_4=np.inf), RejectReason.INTRINSICS, "K is not finite"),
+        (changed_k(_0=-600), RejectReason.INTRINSICS, "focal lengths -600"),
+        (changed_k(_0=1e300), RejectReason.INTRINSICS, "focal lengths"),
+        (changed_k(_8=0), RejectReason.INTRINSICS, "camera"),
+        ({"d": np.array([0.1, np.nan, 0, 0, 0])}, RejectReason.INTRINSICS, "D is not finite"),
+        ({"d": np.full(3, 0.1)}, RejectReason.INTRINSICS, "D has 3 numbers"),
+        ({"d": np.full(8, 0.1)}, RejectReason.INTRINSICS, "expected 5 for plumb_bob"),
+        (
+            {"d": np.full(4, 0.1), "distortion_model": "equidistant"},
+            RejectReason.INTRINSICS,
+            "rectify",
+        ),
+        ({"d": np.full(5, 0.1), "distortion_model": ""}, RejectReason.INTRINSICS, "plumb_bob or"),
+        ({"width": 0}, RejectReason.EMPTY, "0 x 480"),
+        ({"width": 2**31, "height": 2**31}, RejectReason.SIZE, "pixels"),
+        ({"roi": region(600, 0, 100, 100)}, RejectReason.INTRINSICS, "region of interest"),
+        ({"roi": region(5, 5, 0, 0)}, RejectReason.INTRINSICS, "region of interest"),
+        ({"binning_x": 641}, RejectReason.INTRINSICS, "binning"),
+        ({"header": header(stamp_ns=0)}, RejectReason.STAMP, "zero"),
     ],
 )
 def test_a_bad_calibration_is_refused_in_one_line(changed, reason, word):
-    with pytest.raises(RefusedInputError, match=word) as refused:
+    with pytest.raises(RejectedInputError, match=word) as rejected:
         decode_camera_info(camera_info(**changed), rectified=False)
-    assert refused.value.reason == reason
-    assert str(refused.value).startswith("camera_info: ") and str(refused.value).isprintable()
+    assert rejected.value.reason == reason
+    assert str(rejected.value).startswith("camera_info: ") and str(rejected.value).isprintable()

@@ -13,7 +13,7 @@ from input_messages import (
 )
 
 from iscene_ros.ros.decode_detections import decode_detections, decode_yolo_detections
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 NAMES = ("cup", "bowl")
 BOX = (100.0, 50.0, 40.0, 20.0)
@@ -121,10 +121,10 @@ def test_rounding_errors_of_scores_are_clipped(score, expected):
 )
 def test_bad_detections_are_refused_in_one_line(detection, word):
     good = vision_detection([("cup", 0.5)], BOX)
-    with pytest.raises(RefusedInputError, match=word) as refused:
+    with pytest.raises(RejectedInputError, match=word) as rejected:
         decode_detections(vision_detections(good, detection), NAMES)
-    assert refused.value.reason == Reason.DETECTIONS
-    assert str(refused.value).startswith("detections: ") and str(refused.value).isprintable()
+    assert rejected.value.reason == RejectReason.DETECTIONS
+    assert str(rejected.value).startswith("detections: ") and str(rejected.value).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_bad_detections_are_refused_in_one_line(detection, word):
     ],
 )
 def test_bad_yolo_detections_are_refused(detection):
-    with pytest.raises(RefusedInputError, match="detection 0") as refused:
+    with pytest.raises(RejectedInputError, match="detection 0") as rejected:
         decode_yolo_detections(yolo_detections(detection), NAMES)
-    assert refused.value.reason == Reason.DETECTIONS
+    assert rejected.value.reason == RejectReason.DETECTIONS
 
 
 def test_too_many_detections_are_refused():
     message = vision_detections(*[vision_detection([], BOX)] * 5000)
-    with pytest.raises(RefusedInputError, match="5000 detections"):
+    with pytest.raises(RejectedInputError, match="5000 detections"):
         decode_detections(message, NAMES)

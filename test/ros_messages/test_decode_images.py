@@ -23,7 +23,7 @@ from PIL import Image
 from iscene_ros.ros.decode_compressed import decode_compressed_color
 from iscene_ros.ros.decode_images import COLOR_FORMATS, decode_color, decode_depth
 from iscene_ros.ros.decode_instances import decode_instances
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
 DEPTH_MM = np.random.default_rng(1).integers(0, 65536, (6, 5), np.uint16)
@@ -111,41 +111,41 @@ def test_data_may_be_held_by_any_buffer(as_held):
 @pytest.mark.parametrize(
     ("changed", "reason", "word"),
     [
-        ({"encoding": "yuv422"}, Reason.ENCODING, "yuv422"),
-        ({"encoding": "8UC3"}, Reason.ENCODING, "rgb8 or bgr8"),
-        ({"encoding": "8UC4"}, Reason.ENCODING, "rgba8 or bgra8"),
-        ({"encoding": "line\nbreak"}, Reason.ENCODING, "line"),
-        ({"step": 14}, Reason.SIZE, "step of 14 bytes, expected at least 15"),
-        ({"step": 0}, Reason.SIZE, "step"),
-        ({"step": 16}, Reason.SIZE, "90 bytes of data, expected 96"),
-        ({"height": 7}, Reason.SIZE, "data"),
-        ({"height": 2**32 - 1, "width": 2**32 - 1}, Reason.SIZE, "pixels"),
-        ({"width": 0}, Reason.EMPTY, "0 x 6"),
-        ({"data": np.zeros(0, np.uint8)}, Reason.EMPTY, "no data"),
-        ({"header": header(stamp_ns=0)}, Reason.STAMP, "zero"),
-        ({"header": header(stamp_ns=-5)}, Reason.STAMP, "-1 s"),
-        ({"header": header("a\nb")}, Reason.FRAME, "printable"),
+        ({"encoding": "yuv422"}, RejectReason.ENCODING, "yuv422"),
+        ({"encoding": "8UC3"}, RejectReason.ENCODING, "rgb8 or bgr8"),
+        ({"encoding": "8UC4"}, RejectReason.ENCODING, "rgba8 or bgra8"),
+        ({"encoding": "line\nbreak"}, RejectReason.ENCODING, "line"),
+        ({"step": 14}, RejectReason.SIZE, "step of 14 bytes, expected at least 15"),
+        ({"step": 0}, RejectReason.SIZE, "step"),
+        ({"step": 16}, RejectReason.SIZE, "90 bytes of data, expected 96"),
+        ({"height": 7}, RejectReason.SIZE, "data"),
+        ({"height": 2**32 - 1, "width": 2**32 - 1}, RejectReason.SIZE, "pixels"),
+        ({"width": 0}, RejectReason.EMPTY, "0 x 6"),
+        ({"data": np.zeros(0, np.uint8)}, RejectReason.EMPTY, "no data"),
+        ({"header": header(stamp_ns=0)}, RejectReason.STAMP, "zero"),
+        ({"header": header(stamp_ns=-5)}, RejectReason.STAMP, "-1 s"),
+        ({"header": header("a\nb")}, RejectReason.FRAME, "printable"),
     ],
 )
 def test_a_malformed_color_image_is_refused_in_one_line(changed, reason, word):
-    with pytest.raises(RefusedInputError, match=word) as refused:
+    with pytest.raises(RejectedInputError, match=word) as rejected:
         decode_color(image(RGB, "rgb8", **changed))
-    assert refused.value.reason == reason
-    assert str(refused.value).startswith("rgb: ") and str(refused.value).isprintable()
+    assert rejected.value.reason == reason
+    assert str(rejected.value).startswith("rgb: ") and str(rejected.value).isprintable()
 
 
 def test_too_many_nanoseconds_are_refused():
     message = image(RGB, "rgb8")
     message.header.stamp.nanosec = 10**9
-    with pytest.raises(RefusedInputError, match="1000000000 ns"):
+    with pytest.raises(RejectedInputError, match="1000000000 ns"):
         decode_color(message)
 
 
 def test_depth_needs_a_frame_and_color_does_not():
     assert decode_color(image(RGB, "rgb8", header=header(""))).frame_id == ""
-    with pytest.raises(RefusedInputError) as refused:
+    with pytest.raises(RejectedInputError) as rejected:
         decode_depth(image(DEPTH_MM, "16UC1", header=header("")), 0.001)
-    assert refused.value.reason == Reason.FRAME
+    assert rejected.value.reason == RejectReason.FRAME
 
 
 def test_slashes_before_a_frame_are_dropped():
@@ -154,9 +154,9 @@ def test_slashes_before_a_frame_are_dropped():
 
 @pytest.mark.parametrize("encoding", ["64FC1", "16SC1", "rgb8", "32FC3"])
 def test_other_depth_encodings_are_refused(encoding):
-    with pytest.raises(RefusedInputError, match="32FC1, 16UC1, mono16") as refused:
+    with pytest.raises(RejectedInputError, match="32FC1, 16UC1, mono16") as rejected:
         decode_depth(image(DEPTH_MM, encoding), 0.001)
-    assert refused.value.reason == Reason.ENCODING
+    assert rejected.value.reason == RejectReason.ENCODING
 
 
 @pytest.mark.parametrize(
@@ -188,16 +188,34 @@ def test_instances_counted_anew_for_every_class_stay_apart():
 @pytest.mark.parametrize(
     ("pixels", "encoding", "setting", "reason", "word"),
     [
-        (np.array([[1, 2], [-7, -9]], np.int32), "32SC1", "ids", Reason.OBSERVATION, "id -7 at"),
-        (np.arange(600, dtype=np.uint16)[None], "mono16", "ids", Reason.OBSERVATION, "is this an"),
-        (np.ones((2, 2), np.uint8), "mono8", "class_and_id", Reason.ENCODING, "expected 32SC1"),
-        (np.ones((2, 2), np.float32), "32FC1", "ids", Reason.ENCODING, "32SC1"),
+        (
+            np.array([[1, 2], [-7, -9]], np.int32),
+            "32SC1",
+            "ids",
+            RejectReason.OBSERVATION,
+            "id -7 at",
+        ),
+        (
+            np.arange(600, dtype=np.uint16)[None],
+            "mono16",
+            "ids",
+            RejectReason.OBSERVATION,
+            "is this an",
+        ),
+        (
+            np.ones((2, 2), np.uint8),
+            "mono8",
+            "class_and_id",
+            RejectReason.ENCODING,
+            "expected 32SC1",
+        ),
+        (np.ones((2, 2), np.float32), "32FC1", "ids", RejectReason.ENCODING, "32SC1"),
     ],
-)  # fmt: skip
+)
 def test_an_image_that_is_no_label_image_is_refused(pixels, encoding, setting, reason, word):
-    with pytest.raises(RefusedInputError, match=word) as refused:
+    with pytest.raises(RejectedInputError, match=word) as rejected:
         decode_instances(image(pixels, encoding), setting)
-    assert refused.value.reason == reason
+    assert rejected.value.reason == reason
 
 
 def test_as_many_instances_as_can_be_are_taken():
@@ -243,20 +261,20 @@ def test_a_jpeg_of_the_real_frame_looks_the_same():
 @pytest.mark.parametrize(
     ("data", "text", "reason"),
     [
-        (b"", "jpeg", Reason.EMPTY),
-        (b"not an image", "jpeg", Reason.MALFORMED),
-        (stored(RGB, "jpeg")[:300], "jpeg", Reason.MALFORMED),
-        (stored(RGB, "png")[:60], "png", Reason.MALFORMED),
-        (stored(RGB, "bmp"), "bmp", Reason.MALFORMED),
-        (stored(DEPTH_MM, "png"), "png", Reason.ENCODING),
-        (b"\0" * 12 + stored(DEPTH_MM, "png"), "16UC1; compressedDepth png", Reason.ENCODING),
-        (stored(np.zeros((8001, 8001), bool), "png"), "png", Reason.SIZE),
+        (b"", "jpeg", RejectReason.EMPTY),
+        (b"not an image", "jpeg", RejectReason.MALFORMED),
+        (stored(RGB, "jpeg")[:300], "jpeg", RejectReason.MALFORMED),
+        (stored(RGB, "png")[:60], "png", RejectReason.MALFORMED),
+        (stored(RGB, "bmp"), "bmp", RejectReason.MALFORMED),
+        (stored(DEPTH_MM, "png"), "png", RejectReason.ENCODING),
+        (b"\0" * 12 + stored(DEPTH_MM, "png"), "16UC1; compressedDepth png", RejectReason.ENCODING),
+        (stored(np.zeros((8001, 8001), bool), "png"), "png", RejectReason.SIZE),
     ],
 )
 def test_bytes_that_are_no_color_image_are_refused(data, text, reason):
-    with pytest.raises(RefusedInputError) as refused:
+    with pytest.raises(RejectedInputError) as rejected:
         decode_compressed_color(compressed(data, text))
-    assert refused.value.reason == reason and str(refused.value).isprintable()
+    assert rejected.value.reason == reason and str(rejected.value).isprintable()
 
 
 def test_a_vga_depth_image_takes_few_milliseconds():
@@ -286,7 +304,7 @@ def test_instance_ids_are_found_wherever_they_lie(seed, largest):
 
 def test_noise_is_refused_and_a_late_id_is_found():
     noise = np.random.default_rng(0).integers(0, 2**31, (200, 300)).astype(np.int32)
-    with pytest.raises(RefusedInputError, match="more than 512"):
+    with pytest.raises(RejectedInputError, match="more than 512"):
         decode_instances(image(noise, "32SC1"), "ids")
     stripes = np.tile(np.array([1, 2], np.int32), (200, 150))
     stripes[-1, -1] = 9 << 16 | 3

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.frames import check_rigid
 from iscene_ros.ros.decode_poses import decode_odometry, decode_pose, decode_transform
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 COMPONENT = st.floats(-1, 1)
 
@@ -44,9 +44,9 @@ def test_names_and_stamp_of_a_transform():
 def test_a_static_transform_needs_no_stamp():
     message = received_transform(stamp_ns=0)
     assert decode_transform(message, static=True).static
-    with pytest.raises(RefusedInputError, match="stamp is zero") as refused:
+    with pytest.raises(RejectedInputError, match="stamp is zero") as rejected:
         decode_transform(message, static=False)
-    assert refused.value.reason == Reason.STAMP
+    assert rejected.value.reason == RejectReason.STAMP
 
 
 def test_a_pose_is_that_of_the_camera():
@@ -67,25 +67,25 @@ def test_odometry_is_the_pose_of_its_child(child, expected):
 @pytest.mark.parametrize(
     ("changed", "reason", "word"),
     [
-        ({"xyzw": (0, 0, 0, 0)}, Reason.POSE, "norm 0"),
-        ({"xyzw": (0, 0, 0, 1.02)}, Reason.POSE, "norm 1.02"),
-        ({"xyzw": (1e200, 0, 0, 1e200)}, Reason.POSE, "norm"),
-        ({"xyzw": (0, 0, np.nan, 1)}, Reason.POSE, "not finite"),
-        ({"translation": (0, np.inf, 0)}, Reason.POSE, "not finite"),
-        ({"translation": (0, 1e30, 0)}, Reason.POSE, "1e\\+30 m"),
-        ({"child": "map"}, Reason.FRAME, "its own parent"),
-        ({"child": "/"}, Reason.FRAME, "child_frame_id is empty"),
-        ({"parent": ""}, Reason.FRAME, "header.frame_id is empty"),
-        ({"child": "a\nb"}, Reason.FRAME, "printable"),
-        ({"child": "c" * 300}, Reason.FRAME, "256"),
-        ({"stamp_ns": -(10**9)}, Reason.STAMP, "-1 s"),
+        ({"xyzw": (0, 0, 0, 0)}, RejectReason.POSE, "norm 0"),
+        ({"xyzw": (0, 0, 0, 1.02)}, RejectReason.POSE, "norm 1.02"),
+        ({"xyzw": (1e200, 0, 0, 1e200)}, RejectReason.POSE, "norm"),
+        ({"xyzw": (0, 0, np.nan, 1)}, RejectReason.POSE, "not finite"),
+        ({"translation": (0, np.inf, 0)}, RejectReason.POSE, "not finite"),
+        ({"translation": (0, 1e30, 0)}, RejectReason.POSE, "1e\\+30 m"),
+        ({"child": "map"}, RejectReason.FRAME, "its own parent"),
+        ({"child": "/"}, RejectReason.FRAME, "child_frame_id is empty"),
+        ({"parent": ""}, RejectReason.FRAME, "header.frame_id is empty"),
+        ({"child": "a\nb"}, RejectReason.FRAME, "printable"),
+        ({"child": "c" * 300}, RejectReason.FRAME, "256"),
+        ({"stamp_ns": -(10**9)}, RejectReason.STAMP, "-1 s"),
     ],
 )
 def test_a_bad_transform_is_refused_in_one_line(changed, reason, word):
-    with pytest.raises(RefusedInputError, match=word) as refused:
+    with pytest.raises(RejectedInputError, match=word) as rejected:
         decode_transform(received_transform(**changed), static=False)
-    assert refused.value.reason == reason
-    assert str(refused.value).startswith("tf") and str(refused.value).isprintable()
+    assert rejected.value.reason == reason
+    assert str(rejected.value).startswith("tf") and str(rejected.value).isprintable()
 
 
 def test_poses_without_a_frame_are_refused():
@@ -94,11 +94,11 @@ def test_poses_without_a_frame_are_refused():
         (decode_odometry, odometry(frame_id="")),
         (decode_odometry, odometry(child="odom")),
     ):
-        with pytest.raises(RefusedInputError) as refused:
+        with pytest.raises(RejectedInputError) as rejected:
             decode(message)
-        assert refused.value.reason == Reason.FRAME
+        assert rejected.value.reason == RejectReason.FRAME
 
 
 def test_the_line_names_the_frames():
-    with pytest.raises(RefusedInputError, match=f"^tf_static map -> {FRAME}: "):
+    with pytest.raises(RejectedInputError, match=f"^tf_static map -> {FRAME}: "):
         decode_transform(received_transform(xyzw=(0, 0, 0, 0)), True, "tf_static")

@@ -1,4 +1,4 @@
-"""Whatever a topic brings is decoded or refused, and the next good message counts."""
+"""Whatever a topic brings is decoded or rejected, and the next good message counts."""
 
 import io
 import random
@@ -34,7 +34,7 @@ from input_messages import (
 from PIL import Image
 from random_messages import damage
 
-from iscene_ros.ros.message_decoder import TOPIC_KEYS, Intake
+from iscene_ros.ros.message_decoder import TOPIC_KEYS, MessageDecoder
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.session.inputs import (
     ColorImage,
@@ -45,7 +45,7 @@ from iscene_ros.session.inputs import (
     PoseSample,
     TransformSample,
 )
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8)
@@ -96,18 +96,18 @@ KINDS = {
 }  # fmt: skip
 
 
-class Refusals(list):
-    """What an intake refused; checks that every line is one to read."""
+class RejectionCounts(list):
+    """What an intake rejected; checks that every line is one to read."""
 
     def __call__(self, reason, line):
-        assert isinstance(reason, Reason)
+        assert isinstance(reason, RejectReason)
         assert line.isprintable() and "; " in line and len(line) < 1500, line
         self.append((reason, line))
 
 
 def intake_for(kind):
-    refusals = Refusals()
-    return Intake(replace(SETTINGS, **KINDS[kind][2]), refusals), refusals
+    rejections = RejectionCounts()
+    return MessageDecoder(replace(SETTINGS, **KINDS[kind][2]), rejections), rejections
 
 
 def check(decoded):
@@ -135,32 +135,32 @@ def check(decoded):
             assert item.polygon is None or np.all(np.isfinite(item.polygon))
 
 
-def take(intake, refusals, topic, message):
-    """Decode; the message must end as an input or as a refusal (an empty TFMessage as neither)."""
-    before = len(refusals)
+def take(intake, rejections, topic, message):
+    """Decode; the message ends as an input or a rejection (an empty TFMessage as neither)."""
+    before = len(rejections)
     decoded = intake.decode(topic, message)
     for made in decoded:
         check(made)
-    for _, line in refusals[before:]:
+    for _, line in rejections[before:]:
         assert line.startswith(topic)
     empty = topic.startswith("tf") and not getattr(message, "transforms", None)
-    assert decoded or len(refusals) > before or empty
+    assert decoded or len(rejections) > before or empty
     return decoded
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_good_message_is_decoded(kind):
     topic, name, _, good, expected = KINDS[kind]
-    intake, refusals = intake_for(kind)
-    decoded = take(intake, refusals, topic, good())
+    intake, rejections = intake_for(kind)
+    decoded = take(intake, rejections, topic, good())
     assert decoded and all(isinstance(made, expected) for made in decoded)
-    assert intake.message_type(topic) == name and not refusals
+    assert intake.message_type(topic) == name and not rejections
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_fields_never_raise(kind):
     topic, name, _, good, expected = KINDS[kind]
-    intake, refusals = intake_for(kind)
+    intake, rejections = intake_for(kind)
     chance = random.Random(kind)
     whole = TYPES.serialize(name, good())
     for turn in range(MUTATIONS):
@@ -168,17 +168,17 @@ def test_damaged_fields_never_raise(kind):
         writable(message)
         for _ in range(chance.randint(1, 3)):
             damage(message, chance, foreign=turn % 2 == 0)
-        take(intake, refusals, topic, message)
-    assert len(refusals) > MUTATIONS / 10
-    count = len(refusals)
-    assert isinstance(take(intake, refusals, topic, good())[0], expected)
-    assert len(refusals) == count
+        take(intake, rejections, topic, message)
+    assert len(rejections) > MUTATIONS / 10
+    count = len(rejections)
+    assert isinstance(take(intake, rejections, topic, good())[0], expected)
+    assert len(rejections) == count
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_damaged_bytes_never_raise(kind):
     topic, name, _, good, expected = KINDS[kind]
-    intake, refusals = intake_for(kind)
+    intake, rejections = intake_for(kind)
     chance = random.Random(kind)
     whole = TYPES.serialize(name, good())
     readable = 0
@@ -195,11 +195,11 @@ def test_damaged_bytes_never_raise(kind):
         except Exception:
             continue
         readable += 1
-        take(intake, refusals, topic, message)
+        take(intake, rejections, topic, message)
     assert readable > MUTATIONS / 20
-    count = len(refusals)
-    assert isinstance(take(intake, refusals, topic, good())[0], expected)
-    assert len(refusals) == count
+    count = len(rejections)
+    assert isinstance(take(intake, rejections, topic, good())[0], expected)
+    assert len(rejections) == count
 
 
 def writable(message):
@@ -211,19 +211,19 @@ def writable(message):
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
 def test_damaged_files_never_raise(kind):
-    intake, refusals = intake_for(kind)
+    intake, rejections = intake_for(kind)
     chance = random.Random(kind)
     whole = stored(kind)
     for _ in range(MUTATIONS):
         data = bytearray(whole)
         for _ in range(chance.randint(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
-        take(intake, refusals, "rgb_compressed", compressed(bytes(data), kind))
-    assert {reason for reason, _ in refusals} <= {
-        Reason.MALFORMED,
-        Reason.ENCODING,
-        Reason.SIZE,
-        Reason.EMPTY,
+        take(intake, rejections, "rgb_compressed", compressed(bytes(data), kind))
+    assert {reason for reason, _ in rejections} <= {
+        RejectReason.MALFORMED,
+        RejectReason.ENCODING,
+        RejectReason.SIZE,
+        RejectReason.EMPTY,
     }
     assert intake.decode("rgb_compressed", compressed(whole, kind))
 
@@ -233,10 +233,10 @@ def test_damaged_files_never_raise(kind):
     "thing", [None, 3, b"bytes", "text", object(), SimpleNamespace(transforms=[1, None])]
 )
 def test_things_that_are_no_messages_are_malformed(topic, thing):
-    refusals = Refusals()
-    assert Intake(SETTINGS, refusals).decode(topic, thing) == []
-    assert refusals and {reason for reason, _ in refusals} == {Reason.MALFORMED}
-    assert f"{topic}: AttributeError" in refusals[0][1] and "expected a valid" in refusals[0][1]
+    rejections = RejectionCounts()
+    assert MessageDecoder(SETTINGS, rejections).decode(topic, thing) == []
+    assert rejections and {reason for reason, _ in rejections} == {RejectReason.MALFORMED}
+    assert f"{topic}: AttributeError" in rejections[0][1] and "expected a valid" in rejections[0][1]
 
 
 @pytest.mark.parametrize(
@@ -248,24 +248,26 @@ def test_errors_of_any_kind_are_malformed(error):
         def header(self):
             raise error
 
-    refusals = Refusals()
-    assert Intake(SETTINGS, refusals).decode("depth", Broken()) == []
-    assert refusals[0][0] == Reason.MALFORMED and type(error).__name__ in refusals[0][1]
+    rejections = RejectionCounts()
+    assert MessageDecoder(SETTINGS, rejections).decode("depth", Broken()) == []
+    assert rejections[0][0] == RejectReason.MALFORMED and type(error).__name__ in rejections[0][1]
 
 
 def test_one_bad_transform_does_not_lose_the_good_ones():
-    refusals = Refusals()
+    rejections = RejectionCounts()
     message = transforms(
         transform(child="a"), transform(child="b", xyzw=(0, 0, 0, 0)), transform(child="c")
     )
-    decoded = Intake(SETTINGS, refusals).decode("tf", message)
+    decoded = MessageDecoder(SETTINGS, rejections).decode("tf", message)
     assert [sample.child for sample in decoded] == ["a", "c"]
-    assert [reason for reason, _ in refusals] == [Reason.POSE] and "map -> b" in refusals[0][1]
+    assert [reason for reason, _ in rejections] == [RejectReason.POSE] and "map -> b" in rejections[
+        0
+    ][1]
 
 
 def test_settings_may_be_replaced():
-    refusals = Refusals()
-    intake = Intake(SETTINGS, refusals)
+    rejections = RejectionCounts()
+    intake = MessageDecoder(SETTINGS, rejections)
     message = image(np.full((2, 2), 1000, np.uint16), "16UC1")
     (first,) = intake.decode("depth", message)
     intake.settings = replace(SETTINGS, depth_unit=0.01)
@@ -275,22 +277,22 @@ def test_settings_may_be_replaced():
 
 @pytest.mark.parametrize("topic", ["detections", "camera_pose"])
 def test_a_topic_that_the_settings_do_not_use_is_refused(topic):
-    refusals = Refusals()
-    intake = Intake(Settings(), refusals)
+    rejections = RejectionCounts()
+    intake = MessageDecoder(Settings(), rejections)
     assert intake.message_type(topic) is None
     assert intake.decode(topic, vision_detections()) == []
-    assert topic in refusals[0][1]
+    assert topic in rejections[0][1]
 
 
 def test_a_wrong_type_of_pose_is_malformed():
-    refusals = Refusals()
-    assert Intake(SETTINGS, refusals).decode("camera_pose", odometry()) == []
-    assert "geometry_msgs/msg/PoseStamped" in refusals[0][1]
+    rejections = RejectionCounts()
+    assert MessageDecoder(SETTINGS, rejections).decode("camera_pose", odometry()) == []
+    assert "geometry_msgs/msg/PoseStamped" in rejections[0][1]
 
 
 def test_unknown_topics_are_a_mistake_of_the_caller():
     with pytest.raises(KeyError):
-        Intake(SETTINGS, Refusals()).decode("rbg", None)
+        MessageDecoder(SETTINGS, RejectionCounts()).decode("rbg", None)
 
 
 def test_messages_of_rclpy_are_decoded_alike():
@@ -299,22 +301,22 @@ def test_messages_of_rclpy_are_decoded_alike():
     for kind, (topic, name, _, good, _) in KINDS.items():
         if name == YOLO:
             pytest.importorskip("yolo_msgs.msg", reason="yolo_msgs is not installed")
-        intake, refusals = intake_for(kind)
+        intake, rejections = intake_for(kind)
         message = good()
         same = rclpy_types.deserialize(name, TYPES.serialize(name, message))
         for ours, theirs in zip(
             intake.decode(topic, message), intake.decode(topic, same), strict=True
         ):
             assert_same(ours, theirs)
-        assert not refusals
+        assert not rejections
 
 
 def test_the_real_frame_of_rclpy_is_decoded_alike():
     pytest.importorskip("rclpy", reason="ROS 2 is not installed or not sourced")
     rclpy_types = RclpyTypes()
     frame = arc2017()
-    refusals = Refusals()
-    intake = Intake(SETTINGS, refusals)
+    rejections = RejectionCounts()
+    intake = MessageDecoder(SETTINGS, rejections)
     for topic, message in (
         ("rgb", image(frame.rgb, "rgb8")),
         ("depth", image(frame.depth, "32FC1")),
@@ -322,7 +324,7 @@ def test_the_real_frame_of_rclpy_is_decoded_alike():
     ):
         same = rclpy_types.deserialize(IMAGE, TYPES.serialize(IMAGE, message))
         assert_same(intake.decode(topic, message)[0], intake.decode(topic, same)[0])
-    assert not refusals
+    assert not rejections
 
 
 def assert_same(ours, theirs):

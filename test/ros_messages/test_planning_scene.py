@@ -14,8 +14,8 @@ from session_driver import Driver
 
 from iscene_ros.core.scene import Mesh
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.planning.collision_objects import PictureMaker, seen_supports
-from iscene_ros.planning.planning_scene_tracker import ToldScene
+from iscene_ros.planning.collision_objects import CollisionObjectCache, seen_supports
+from iscene_ros.planning.planning_scene_tracker import PlanningSceneTracker
 from iscene_ros.ros import topics
 from iscene_ros.ros.encode_planning_scene import (
     ADD,
@@ -53,8 +53,8 @@ class Planner:
     """A planner that is told of worlds as messages."""
 
     def __init__(self, options: Settings = SETTINGS, asked: bool = True) -> None:
-        self.model, self.told = PlanningSceneModel(), ToldScene()
-        self._maker, self.options, self._asked = PictureMaker(), options, asked
+        self.model, self.told = PlanningSceneModel(), PlanningSceneTracker()
+        self._maker, self.options, self._asked = CollisionObjectCache(), options, asked
 
     def tell(self, update: SceneUpdate) -> bool:
         picture = self._maker.picture(update, self.options)

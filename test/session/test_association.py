@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from table_scene import Thing, box, completed, cup, moved
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.session.association import Candidate, MatchLimits, associate, shape_overlap
+from iscene_ros.session.association import MatchCandidate, MatchLimits, associate, shape_overlap
 
 LIMITS = MatchLimits(overlap=0.3, distance=0.15)
 
 
-def candidates(things, noise=0.0, seed=0) -> list[Candidate]:
+def candidates(things, noise=0.0, seed=0) -> list[MatchCandidate]:
     rng = np.random.default_rng(seed)
     return [
-        Candidate(completed(number, thing, noise, rng), thing.tracker_id)
+        MatchCandidate(completed(number, thing, noise, rng), thing.tracker_id)
         for number, thing in enumerate(things, 1)
     ]
 
@@ -81,12 +81,12 @@ def test_the_class_decides_between_two_that_fit_alike():
 def test_what_cannot_have_moved_is_new():
     asked = []
 
-    def refuse(known: int, found: int) -> bool:
+    def reject(known: int, found: int) -> bool:
         asked.append((known, found))
         return False
 
     known, found = [Thing(0, 0), Thing(0.5, 0)], [Thing(0.1, 0), Thing(0.5, 0)]
-    assert matched(known, found, may_have_moved=refuse) == [None, 1]
+    assert matched(known, found, may_have_moved=reject) == [None, 1]
     assert asked == [(0, 0)]  # neither far ones nor those that overlap
 
 
@@ -158,7 +158,7 @@ def test_overlap_does_not_depend_on_how_finely_the_surface_is_meshed():
 def test_a_mesh_without_vertices_overlaps_with_nothing():
     empty = Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32))
     a, b = candidates([Thing(0, 0), Thing(0, 0)])
-    b = Candidate(replace(b.item, mesh=empty), "")
+    b = MatchCandidate(replace(b.item, mesh=empty), "")
     assert shape_overlap(a, b) == shape_overlap(b, a) == 0
 
 

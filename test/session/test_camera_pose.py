@@ -7,7 +7,7 @@ from session_inputs import CAMERA_FRAME, pose, transform
 from table_scene import looking_at
 
 from iscene_ros.session.inputs import DepthImage, PoseSample
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 LOOKING = looking_at()
 MAP_FROM_ODOM = pose(5, 0, 0, (0, 0, 90))
@@ -27,9 +27,9 @@ def unposed(**parameters) -> Driver:
 def test_a_missing_transform_is_waited_for_then_refused_and_counted():
     driver = unposed(transform_timeout=0.2)
     driver.send(0)
-    assert not driver.poll(0) and not driver.poll(199) and driver.refused == {}
+    assert not driver.poll(0) and not driver.poll(199) and driver.rejected == {}
     assert not driver.poll(200)
-    assert driver.refused == {Reason.NO_TRANSFORM: 1}
+    assert driver.rejected == {RejectReason.NO_TRANSFORM: 1}
     line = driver.lines[0]
     assert "map, odom, base_link" in line and CAMERA_FRAME in line and "check TF" in line
 
@@ -38,7 +38,7 @@ def test_refusals_are_logged_once_in_five_seconds_and_counted_always():
     driver = unposed(transform_timeout=0)
     for i in range(90):
         driver.step(100 * i)
-    assert driver.refused == {Reason.NO_TRANSFORM: 90}
+    assert driver.rejected == {RejectReason.NO_TRANSFORM: 90}
     assert len(driver.lines) == 2 and not any("\n" in line for line in driver.lines)
     driver.add(tf("map", CAMERA_FRAME))
     assert driver.step(9100) is not None
@@ -73,7 +73,7 @@ def test_after_the_wait_a_pose_within_the_tolerance_will_do():
     assert driver.finish(300) is not None
     driver.send(200)
     assert not driver.poll(200) and driver.finish(400) is None
-    assert driver.refused == {Reason.NO_TRANSFORM: 1} and "0.20 s older" in driver.lines[0]
+    assert driver.rejected == {RejectReason.NO_TRANSFORM: 1} and "0.20 s older" in driver.lines[0]
 
 
 def test_nobody_waits_for_a_transform_that_cannot_come():
@@ -81,7 +81,7 @@ def test_nobody_waits_for_a_transform_that_cannot_come():
     driver.add(tf("map", CAMERA_FRAME, 150, LOOKING), now=150)
     assert driver.step(60) is not None
     assert driver.step(40) is None
-    assert driver.refused == {Reason.NO_TRANSFORM: 1} and "0.11 s newer" in driver.lines[0]
+    assert driver.rejected == {RejectReason.NO_TRANSFORM: 1} and "0.11 s newer" in driver.lines[0]
 
 
 def test_a_fallback_frame_stands_in_after_one_wait_and_the_status_says_so():
@@ -195,7 +195,7 @@ def test_without_a_message_of_the_pose_topic_frames_are_refused():
     driver.send(0)
     driver.poll(0)
     driver.poll(500)
-    assert driver.refused == {Reason.NO_TRANSFORM: 1}
+    assert driver.rejected == {RejectReason.NO_TRANSFORM: 1}
     assert "camera_pose: no message yet" in driver.lines[0]
 
 
@@ -231,4 +231,4 @@ def test_a_late_pose_of_the_topic_does_not_bring_a_fallback_frame():
     driver.add(tf("map", "odom"), tf("odom", CAMERA_FRAME, None, LOOKING))
     driver.add(PoseSample(stamp(0), "map", "", LOOKING))
     assert driver.step(0).frame_id == "map"
-    assert driver.step(100) is None and driver.refused == {Reason.NO_TRANSFORM: 1}
+    assert driver.step(100) is None and driver.rejected == {RejectReason.NO_TRANSFORM: 1}

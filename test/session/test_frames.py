@@ -1,4 +1,4 @@
-"""From synchronised messages to an observation: classes, boxes, polygons, limits, refusals."""
+"""From synchronised messages to an observation: classes, boxes, polygons, limits, rejections."""
 
 import time
 from dataclasses import replace
@@ -18,7 +18,7 @@ from iscene_ros.session.inputs import (
     InstanceImage,
     Intrinsics,
 )
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.synchronizer import SyncedInputs
 
@@ -57,8 +57,8 @@ def box(u, v, width, height) -> np.ndarray:
     return np.array([u, v, width, height], np.float64)
 
 
-def refusal(frame: Frame, settings: Settings = ANY_SIZE) -> RefusedInputError:
-    with pytest.raises(RefusedInputError) as caught:
+def rejection(frame: Frame, settings: Settings = ANY_SIZE) -> RejectedInputError:
+    with pytest.raises(RejectedInputError) as caught:
         observe(frame, settings)
     return caught.value
 
@@ -193,15 +193,17 @@ def test_images_of_another_size_than_the_calibration_are_refused(what):
         "rgb": frame(rgb=np.zeros((HEIGHT + 2, WIDTH, 3), np.uint8)),
         "instances": frame(np.ones((HEIGHT // 2, WIDTH // 2), np.int32)),
     }
-    error = refusal(wrong[what])
-    assert error.reason == Reason.SIZE
+    error = rejection(wrong[what])
+    assert error.reason == RejectReason.SIZE
     assert str(error).startswith(f"{what}: ") and f"{WIDTH} x {HEIGHT}" in str(error)
 
 
 @pytest.mark.parametrize("value, hint", [(0, "not one reading"), (np.nan, "not one"), (800, "mm")])
 def test_depth_without_metres_is_refused(value, hint):
-    error = refusal(frame(depth=np.full((HEIGHT, WIDTH), value, np.float32)))
-    assert error.reason == Reason.OBSERVATION and hint in str(error).replace("millimetres", "mm")
+    error = rejection(frame(depth=np.full((HEIGHT, WIDTH), value, np.float32)))
+    assert error.reason == RejectReason.OBSERVATION and hint in str(error).replace(
+        "millimetres", "mm"
+    )
 
 
 def test_a_distorted_view_is_rectified_once_and_for_all():

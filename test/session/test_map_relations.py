@@ -7,7 +7,7 @@ import pytest
 from session_driver import TABLE, Driver, view
 
 from iscene_ros.session import map_relations as world_relations
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_objects_out_of_view_keep_what_they_stand_on(driver) -> None:
     dark[0, 0] = 1.0
     elsewhere = replace(before.observation, depth=dark)
     later = replace(before, seen=frozenset({1}), observation=elsewhere, relations=())
-    relate = world_relations.WorldRelations(driver.session.settings, lambda *_: None)
+    relate = world_relations.MapRelations(driver.session.settings, lambda *_: None)
     assert relate(later, None).graph.supporters(2) == ()
     related = relate(later, before)
     assert related.graph.supporters(2) == (0,) and related.graph.supporters(1) == ()
@@ -69,10 +69,10 @@ def test_a_failure_costs_the_relations_and_not_the_scene(driver, monkeypatch) ->
     monkeypatch.setattr(world_relations, "relate", fail)
     update = driver.step()
     assert [k.id for k in update.objects] == [1, 2] and update.relations == ()
-    assert driver.refused == {Reason.RELATIONS: 1} and "no hull" in driver.lines[0]
-    assert ("refused: relations", "1") in driver.status().values
+    assert driver.rejected == {RejectReason.RELATIONS: 1} and "no hull" in driver.lines[0]
+    assert ("rejected: relations", "1") in driver.status().values
     monkeypatch.undo()
-    assert driver.step(100).relations and driver.refused == {Reason.RELATIONS: 1}
+    assert driver.step(100).relations and driver.rejected == {RejectReason.RELATIONS: 1}
 
 
 def test_a_reset_does_not_wait_for_relations_and_drops_the_frame(driver, monkeypatch) -> None:

@@ -10,9 +10,9 @@ from table_scene import Shot, Thing, box, looking_at, moved, shoot
 from iscene_ros.core.scene_update import RemovedObject
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.session.association import MatchLimits
-from iscene_ros.session.object_map import World, WorldChange, WorldRules, frame_slug
+from iscene_ros.session.object_map import ObjectMap, ObjectMapChange, ObjectMapOptions, frame_slug
 
-RULES = WorldRules(MatchLimits(0.3, 0.15), forget_after=3, prefix="")
+RULES = ObjectMapOptions(MatchLimits(0.3, 0.15), forget_after=3, prefix="")
 LEFT, MIDDLE, RIGHT = Thing(-0.1, 0), Thing(0, 0, "can"), Thing(0.1, 0)
 SCREEN = Thing(0, -0.1, "screen", box(0.5, 0.02, 0.3))
 
@@ -20,13 +20,13 @@ SCREEN = Thing(0, -0.1, "screen", box(0.5, 0.02, 0.3))
 class Robot:
     """A world, and one frame after another."""
 
-    def __init__(self, rules: WorldRules = RULES) -> None:
-        self.world, self.rules, self.frames = World(), rules, 0
+    def __init__(self, rules: ObjectMapOptions = RULES) -> None:
+        self.world, self.rules, self.frames = ObjectMap(), rules, 0
 
-    def see(self, things, seen_from=None, noise=0.003) -> WorldChange:
+    def see(self, things, seen_from=None, noise=0.003) -> ObjectMapChange:
         return self.take(shoot(things, seen_from, noise, seed=self.frames))
 
-    def take(self, shot: Shot) -> WorldChange:
+    def take(self, shot: Shot) -> ObjectMapChange:
         self.frames += 1
         return self.world.update(shot.scene, shot.tracked, self.frames * SECOND, self.rules)
 

@@ -14,8 +14,8 @@ from table_scene import Thing
 from iscene_ros.cli import complete as complete_command
 from iscene_ros.core.errors import ModelError
 from iscene_ros.session import published_world
-from iscene_ros.session.out_of_memory import RecoveringCompleter, is_out_of_memory
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.out_of_memory import OutOfMemoryFallback, is_out_of_memory
+from iscene_ros.session.rejection import RejectReason
 
 
 class FailingCompleter(FakeCompleter):
@@ -64,7 +64,7 @@ def test_an_error_of_the_model_leaves_the_last_scene_and_the_next_frame_complete
     good = driver.step(0)
     completer.error = error
     assert driver.step(100) is None
-    assert driver.session.update is good and driver.refused == {Reason.MODEL: 1}
+    assert driver.session.update is good and driver.rejected == {RejectReason.MODEL: 1}
     status = driver.status(100)
     assert status.level == "error" and "last good scene stays" in status.summary
     assert len(driver.lines) == 1 and "\n" not in driver.lines[0] + status.summary
@@ -81,7 +81,7 @@ def test_a_spoiled_scene_changes_nothing_of_the_world(completer, spoil):
     completer.spoil = spoil
     for i in range(8):
         assert driver.step(100 + 100 * i) is None
-    assert driver.session.update is before and driver.refused == {Reason.MODEL: 8}
+    assert driver.session.update is before and driver.rejected == {RejectReason.MODEL: 8}
     completer.spoil = lambda scene: scene
     update = driver.step(1000)
     assert [k.id for k in update.objects] == [1, 2] and update.removed == ()
@@ -108,7 +108,7 @@ def test_a_fault_while_the_world_changes_leaves_it_whole(monkeypatch):
         patch.setattr(published_world, "scene_update", fail)
         for i in range(4):
             assert driver.step(100 + i, view([Thing(0.4, 0.1)])) is None
-    assert driver.session.update is before and driver.refused == {Reason.MODEL: 4}
+    assert driver.session.update is before and driver.rejected == {RejectReason.MODEL: 4}
     update = driver.step(200)
     assert [(k.id, k.misses) for k in update.objects] == [(1, 0), (2, 0)]
     assert update.removed == ()
@@ -142,13 +142,13 @@ def recovering(gpu_fits: int, cpu_fits: int = 99, error: Exception = CUDA_ERROR,
         loaded.append(device)
         return SmallGpu(device, cpu_fits if device == "cpu" else gpu_fits, error)
 
-    return RecoveringCompleter(load, device, warnings.append), warnings, loaded
+    return OutOfMemoryFallback(load, device, warnings.append), warnings, loaded
 
 
 def test_a_full_gpu_is_given_smaller_batches_which_stay_small():
     completer, warnings, loaded = recovering(gpu_fits=2)
     driver = Driver(completer)
-    assert driver.step(0) is not None and driver.refused == {}
+    assert driver.step(0) is not None and driver.rejected == {}
     assert completer.completer.objects_at_once == 2 and loaded == ["auto"]
     assert [line.split("now ")[1][0] for line in warnings] == ["4", "2"]
     assert driver.step(100) is not None and len(warnings) == 2
@@ -172,10 +172,10 @@ def test_weights_that_do_not_fit_on_the_gpu_go_to_the_cpu():
                 raise ModelError("model big: does not fit") from error
         return FakeCompleter()
 
-    assert RecoveringCompleter(load, "auto", warnings.append).complete(view()).objects
+    assert OutOfMemoryFallback(load, "auto", warnings.append).complete(view()).objects
     assert len(warnings) == 1 and "weights" in warnings[0]
     with pytest.raises(ModelError, match="does not fit"):
-        RecoveringCompleter(lambda device: load("cuda"), "cpu", warnings.append)
+        OutOfMemoryFallback(lambda device: load("cuda"), "cpu", warnings.append)
 
 
 def test_the_command_line_survives_a_full_gpu(tmp_path, capsys):
@@ -195,7 +195,7 @@ def test_when_the_cpu_cannot_either_the_last_scene_stays_until_there_is_room():
     good = driver.step(0)
     completer.completer.fits = 0
     assert driver.step(100) is None
-    assert driver.session.update is good and driver.refused == {Reason.MODEL: 1}
+    assert driver.session.update is good and driver.rejected == {RejectReason.MODEL: 1}
     assert loaded == ["auto", "cpu"]
     completer.completer.fits = 1
     assert driver.step(200) is not None
@@ -211,7 +211,7 @@ def test_on_the_cpu_there_is_no_other_device_to_go_to(device):
         made.model = Model()
         return made
 
-    completer = RecoveringCompleter(load, device, print)
+    completer = OutOfMemoryFallback(load, device, print)
     with pytest.raises(MemoryError):
         completer.complete(view(), None, 0, 100)
     assert completer.completer.objects_at_once == 1 and completer.completer.device == device

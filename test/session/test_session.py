@@ -1,4 +1,4 @@
-"""Decoded inputs in, the scene of now out: frames, what is refused, limits, status."""
+"""Decoded inputs in, the scene of now out: frames, what is rejected, limits, status."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from iscene_ros.session.inputs import (
     InstanceImage,
     Intrinsics,
 )
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_real_frame_becomes_an_update_of_the_world(driver):
     again = driver.step(100, real)
     assert not again.first and again.seen == update.seen
     assert driver.session.update is again and driver.session.completed == 2
-    assert driver.refused == {} and driver.lines == []
+    assert driver.rejected == {} and driver.lines == []
 
 
 def test_ids_of_the_frame_become_ids_of_the_world(driver):
@@ -95,7 +95,7 @@ def test_without_colour_nothing_waits_for_it():
 def test_a_frame_without_instances_is_an_empty_view(driver):
     update = driver.step(0, view([]))
     assert update.objects == () and update.observation.masks.shape[0] == 0 and update.first
-    assert driver.refused == {}
+    assert driver.rejected == {}
 
 
 def test_a_taken_away_object_is_told_as_removed_once():
@@ -135,7 +135,7 @@ def test_on_demand_nothing_is_dropped():
 def test_a_frame_that_waited_too_long_is_refused(driver):
     driver.send(0)
     assert driver.poll(0) and driver.take(2001) is None
-    assert driver.refused == {Reason.TOO_OLD: 1} and "max_age" in driver.lines[0]
+    assert driver.rejected == {RejectReason.TOO_OLD: 1} and "max_age" in driver.lines[0]
     driver.send(2100)
     assert driver.finish(2100 + 2000) is not None
 
@@ -157,17 +157,17 @@ def test_parameters_that_change_hold_for_the_next_frame(driver):
 @pytest.mark.parametrize(
     "changes, reason",
     [
-        ({"depth": np.ones((60, 80), np.float32)}, Reason.SIZE),
-        ({"ids": np.ones((60, 80), np.int32)}, Reason.SIZE),
-        ({"rgb": np.ones((60, 80, 3), np.uint8)}, Reason.SIZE),
-        ({"depth": np.zeros((120, 160), np.float32)}, Reason.OBSERVATION),
-        ({"depth": np.full((120, 160), 700, np.float32)}, Reason.OBSERVATION),
+        ({"depth": np.ones((60, 80), np.float32)}, RejectReason.SIZE),
+        ({"ids": np.ones((60, 80), np.int32)}, RejectReason.SIZE),
+        ({"rgb": np.ones((60, 80, 3), np.uint8)}, RejectReason.SIZE),
+        ({"depth": np.zeros((120, 160), np.float32)}, RejectReason.OBSERVATION),
+        ({"depth": np.full((120, 160), 700, np.float32)}, RejectReason.OBSERVATION),
     ],
 )
 def test_a_frame_that_cannot_be_used_is_counted_and_the_next_one_completes(driver, changes, reason):
     before = driver.step(0)
     assert driver.step(100, **changes) is None
-    assert driver.refused == {reason: 1} and len(driver.lines) == 1
+    assert driver.rejected == {reason: 1} and len(driver.lines) == 1
     assert driver.session.update is before
     assert driver.step(200).seen == {1, 2}
 
@@ -177,19 +177,19 @@ def test_camera_info_is_waited_for_a_little(driver):
     driver.send(0, seen, without=[Intrinsics])
     assert not driver.poll(0) and not driver.poll(100)
     driver.add(Intrinsics(stamp(0), CAMERA_FRAME, seen.camera))
-    assert driver.finish(150) is not None and driver.refused == {}
+    assert driver.finish(150) is not None and driver.rejected == {}
 
 
 def test_without_camera_info_frames_are_refused(driver):
     driver.send(0, without=[Intrinsics])
     assert not driver.poll(0) and not driver.poll(201)
-    assert driver.refused == {Reason.INTRINSICS: 1} and "camera_info" in driver.lines[0]
+    assert driver.rejected == {RejectReason.INTRINSICS: 1} and "camera_info" in driver.lines[0]
 
 
 @pytest.mark.parametrize("kind", [ColorImage, DepthImage, InstanceImage, Intrinsics])
 def test_stamps_from_the_future_are_refused(driver, kind):
     driver.add(*messages_of(kind, 60_000), now=0)
-    assert driver.refused == {Reason.FUTURE: 1} and "60.0 s in the future" in driver.lines[0]
+    assert driver.rejected == {RejectReason.FUTURE: 1} and "60.0 s in the future" in driver.lines[0]
     assert driver.step(100) is not None
 
 
@@ -204,7 +204,7 @@ def test_the_status_tells_what_is_missing_and_then_how_it_goes():
         and "map" in status.summary
         and "no frame completed" in status.summary
     )
-    assert ("refused: no transform", "1") in status.values
+    assert ("rejected: no transform", "1") in status.values
     driver.add(transform("map", CAMERA_FRAME, static=True, matrix=looking_at()))
     driver.step(100)
     status = driver.status(200)

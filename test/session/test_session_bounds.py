@@ -20,7 +20,7 @@ from iscene_ros.session.inputs import (
     PoseSample,
     TransformSample,
 )
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 
 @pytest.fixture
@@ -42,9 +42,13 @@ def test_two_thousand_frames_that_nobody_takes_fill_nothing(lack):
     gc.collect()
     alive = [o for o in gc.get_objects() if type(o) in (DepthImage, TransformSample)]
     assert len(alive) <= 4 * 10
-    reason = {"nothing": None, "camera_info": Reason.INTRINSICS, "transform": Reason.NO_TRANSFORM}
-    expected = reason.get(lack, Reason.UNSYNCHRONISED if lack != "masks" else None)
-    assert set(driver.refused) == ({expected} if expected else set())
+    reason = {
+        "nothing": None,
+        "camera_info": RejectReason.INTRINSICS,
+        "transform": RejectReason.NO_TRANSFORM,
+    }
+    expected = reason.get(lack, RejectReason.UNSYNCHRONISED if lack != "masks" else None)
+    assert set(driver.rejected) == ({expected} if expected else set())
     # One line in five seconds.
     assert len(driver.lines) <= 2000 * 0.033 / 5 + 1
     # What was missing comes, and the next frames complete.
@@ -84,17 +88,17 @@ def test_one_thread_may_add_while_another_completes():
     worker.join()
     assert len(updates) >= 3 and all(u.seen == {1, 2} for u in updates)
     stamps = [u.stamp_ns for u in updates]
-    assert stamps == sorted(stamps) and driver.refused == {}
+    assert stamps == sorted(stamps) and driver.rejected == {}
     assert driver.session.dropped + len(updates) >= 148
 
 
 def test_lines_are_one_a_reason_in_five_seconds_and_have_no_breaks(driver):
     for i in range(200):
-        driver.session.refuse(Reason.ENCODING, f"rgb: line\none {i}", stamp(100 * i))
-        driver.session.refuse(Reason.STAMP, "depth: zero", stamp(100 * i))
-    assert driver.refused == {Reason.ENCODING: 200, Reason.STAMP: 200}
+        driver.session.reject(RejectReason.ENCODING, f"rgb: line\none {i}", stamp(100 * i))
+        driver.session.reject(RejectReason.STAMP, "depth: zero", stamp(100 * i))
+    assert driver.rejected == {RejectReason.ENCODING: 200, RejectReason.STAMP: 200}
     assert len(driver.lines) == 8
-    assert driver.lines[2] == "refused (encoding): rgb: line one 50"
+    assert driver.lines[2] == "rejected (encoding): rgb: line one 50"
 
 
 KINDS = [ColorImage, DepthImage, InstanceImage, Intrinsics, TransformSample, PoseSample]

@@ -12,7 +12,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.demo_frame import DemoFrame
 from iscene_ros.ros.demo_messages import frame_messages
-from iscene_ros.ros.message_decoder import Intake
+from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
@@ -46,7 +46,9 @@ class Fed:
         self.lines: list[str] = []
         self.session = SceneSession(settings, FakeCompleter(), self.lines.append)
         self.now = START_NS
-        self.intake = Intake(settings, lambda r, line: self.session.refuse(r, line, self.now))
+        self.intake = MessageDecoder(
+            settings, lambda r, line: self.session.reject(r, line, self.now)
+        )
 
     def frame(self, chance: random.Random | None = None, share: float = 0.3):
         """Feed one frame, damaged at random; the update that it led to."""
@@ -66,7 +68,7 @@ def test_damaged_messages_never_raise_and_good_ones_go_on(seed: int, recwarn) ->
     fed, chance = Fed(relations=seed == 1), random.Random(seed)
     for _ in range(FRAMES):
         fed.frame(chance)
-    assert fed.session.refusals.total > FRAMES / 10
+    assert fed.session.rejections.total > FRAMES / 10
     assert all("\n" not in line for line in fed.lines)
     # Damaged stamps may have moved the session's time; good frames bring it back.
     updates = [fed.frame() for _ in range(40)]

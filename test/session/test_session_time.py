@@ -6,7 +6,7 @@ from session_inputs import CAMERA_FRAME, pose, transform
 from table_scene import looking_at
 
 from iscene_ros.session.inputs import ColorImage, DepthImage, InstanceImage, PoseSample
-from iscene_ros.session.rejection import Reason
+from iscene_ros.session.rejection import RejectReason
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_after_a_jump_back_in_time_the_first_frame_of_the_new_run_completes(firs
     assert {k.name for k in old.objects} == {"object_1", "object_2"}
     messages = sorted(messages_of(object, 0), key=lambda m: not isinstance(m, first))
     driver.add(*messages, now=0)
-    assert driver.refused == {Reason.TIME_JUMP: 1}
+    assert driver.rejected == {RejectReason.TIME_JUMP: 1}
     assert driver.session.update is None
     update = driver.finish(0)
     assert update.first and [k.id for k in update.objects] == [3, 4]
@@ -38,7 +38,7 @@ def test_transforms_that_began_anew_before_the_images_stay():
     for at in (0, 100):
         driver.add(transform("map", CAMERA_FRAME, stamp(at), matrix=looking_at()), now=at)
     update = driver.step(50)
-    assert update.first and driver.refused == {Reason.TIME_JUMP: 2}
+    assert update.first and driver.rejected == {RejectReason.TIME_JUMP: 2}
 
 
 def test_transforms_of_the_other_run_are_forgotten_with_the_images():
@@ -58,7 +58,7 @@ def test_a_pose_that_jumps_back_counts_as_the_first_of_the_new_run():
     driver = Driver(posed=False, pose_source="pose")
     for at in (60_000, 0):
         driver.add(PoseSample(stamp(at), "map", "", looking_at()), now=at)
-    assert driver.refused == {Reason.TIME_JUMP: 1}
+    assert driver.rejected == {RejectReason.TIME_JUMP: 1}
     assert driver.step(0).frame_id == "map"
 
 

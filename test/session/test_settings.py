@@ -1,4 +1,4 @@
-"""Every parameter has a meaning, a default within its range, and a clear refusal beyond it."""
+"""Every parameter has a meaning, a default within its range, and a clear rejection beyond it."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +14,7 @@ CHOICES = [name for name in NAMES if limits_of(name).choices]
 CONFIG = Path(__file__).parents[2] / "config" / "scene.yaml"
 
 
-def refusal(values) -> str:
+def rejection(values) -> str:
     with pytest.raises(InputError) as caught:
         Settings.from_mapping(values)
     return str(caught.value)
@@ -39,14 +39,14 @@ def test_the_range_is_inclusive_and_nothing_beyond_it_is_taken(name):
     step = 1 if kind is int else 1e-9 + 1e-9 * limits.high
     for edge, beyond in ((limits.low, limits.low - step), (limits.high, limits.high + step)):
         assert getattr(Settings.from_mapping({parameter_name(name): kind(edge)}), name) == edge
-        line = refusal({parameter_name(name): kind(beyond)})
+        line = rejection({parameter_name(name): kind(beyond)})
         assert line.startswith(f"parameter {parameter_name(name)}: ") and "expected" in line
 
 
 @pytest.mark.parametrize("name", [n for n in NUMBERS if isinstance(getattr(Settings(), n), float)])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_no_number_may_be_infinite_or_not_a_number(name, value):
-    assert "expected" in refusal({name: value})
+    assert "expected" in rejection({name: value})
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -54,7 +54,7 @@ def test_only_the_choices_are_taken(name):
     others = {"masks_from": {"detections": "yolo_msgs"}}.get(name, {})
     for choice in limits_of(name).choices:
         assert getattr(Settings.from_mapping({name: choice, **others}), name) == choice
-    assert "expected one of" in refusal({name: "nonsense"})
+    assert "expected one of" in rejection({name: "nonsense"})
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_only_the_choices_are_taken(name):
     ],
 )
 def test_a_wrong_type_is_refused_by_name(values):
-    line = refusal(values)
+    line = rejection(values)
     assert line.startswith(f"parameter {next(iter(values))}: ") and "expected" in line
 
 
@@ -84,7 +84,7 @@ def test_a_whole_number_will_do_where_a_decimal_is_expected():
 
 @pytest.mark.parametrize("name", ["forget_afer", "topics_rgb", "topics", "rgb", ""])
 def test_an_unknown_name_is_refused(name):
-    assert f"parameter {name}: unknown" in refusal({name: 1})
+    assert f"parameter {name}: unknown" in rejection({name: 1})
 
 
 def test_topics_are_nested_by_a_dot():
@@ -106,13 +106,13 @@ def test_an_unnamed_class_keeps_its_place():
     [{"world_frame": "/map"}, {"world_frame": ""}, {"fallback_frames": ["odom", "/base_link"]}],
 )
 def test_a_frame_has_a_name_without_leading_slash(values):
-    assert "without leading slash" in refusal(values)
-    assert "no leading slash" in refusal({"frame_prefix": "/arm/"})
+    assert "without leading slash" in rejection(values)
+    assert "no leading slash" in rejection({"frame_prefix": "/arm/"})
 
 
 def test_masks_from_detections_need_detections_with_masks():
-    assert "set detections to yolo_msgs" in refusal({"masks_from": "detections"})
-    refusal({"masks_from": "detections", "detections": "vision_msgs"})
+    assert "set detections to yolo_msgs" in rejection({"masks_from": "detections"})
+    rejection({"masks_from": "detections", "detections": "vision_msgs"})
 
 
 def test_changes_keep_the_rest_and_leave_the_original():

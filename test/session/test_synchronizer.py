@@ -8,7 +8,7 @@ from session_inputs import CAMERA_FRAME, MS, START_NS
 
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.session.inputs import ColorImage, DepthImage, Detections, InstanceImage
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 
 SLOP = 30 * MS
@@ -51,13 +51,13 @@ def stamps_ms(inputs: SyncedInputs) -> tuple[float, ...]:
 
 
 def drain(sync: Synchronizer, now_ms: float, slop_ns: int = SLOP):
-    """What can be popped now: frames, and lines of refusals."""
+    """What can be popped now: frames, and lines of rejections."""
     frames, lines = [], []
     while True:
         try:
             found = sync.pop(stamp(now_ms), slop_ns)
-        except RefusedInputError as error:
-            assert error.reason == Reason.UNSYNCHRONISED
+        except RejectedInputError as error:
+            assert error.reason == RejectReason.UNSYNCHRONISED
             lines.append(str(error))
             continue
         if found is None:
@@ -112,8 +112,8 @@ def test_late_masks_at_5_hz_find_the_images_that_they_were_made_from():
         # Every sixth image is segmented, which takes 300 ms.
         if i % 6 == 3 and i > 9:
             add(sync, masks((i - 9) * FRAME_MS), now_ms=i * FRAME_MS)
-        made, refused = drain(sync, i * FRAME_MS)
-        frames, lines = frames + made, lines + refused
+        made, rejected = drain(sync, i * FRAME_MS)
+        frames, lines = frames + made, lines + rejected
     assert lines == [] and len(frames) == 48
     assert all(len(set(stamps_ms(f))) == 1 for f in frames)
 
@@ -161,15 +161,15 @@ def test_what_never_comes_gives_up_the_oldest_when_the_queue_is_full():
 
 
 def test_queues_stay_bounded_when_nobody_pops():
-    sync, refused = synchronizer(queue_size=7), 0
+    sync, rejected = synchronizer(queue_size=7), 0
     for i in range(3000):
         add(sync, color(i * FRAME_MS), depth(i * FRAME_MS))
         try:
             add(sync, masks(i * FRAME_MS))
-        except RefusedInputError as error:
-            assert error.reason == Reason.UNSYNCHRONISED
-            refused += 1
-    assert len(sync._waiting) == 8 and refused == 3000 - 8
+        except RejectedInputError as error:
+            assert error.reason == RejectReason.UNSYNCHRONISED
+            rejected += 1
+    assert len(sync._waiting) == 8 and rejected == 3000 - 8
     assert all(len(queue) == 7 for queue in sync._queues.values())
     assert len(drain(sync, 3000 * FRAME_MS)[0]) == 7
 
@@ -179,9 +179,9 @@ def test_a_jump_back_drops_everything_and_the_next_run_synchronises(make):
     sync = synchronizer()
     add(sync, color(5000), depth(5000), masks(5010), masks(5020), masks(5030))
     assert sync.waiting_for() == ()
-    with pytest.raises(RefusedInputError, match=r"jumped back in time by [45]\.\d s") as caught:
+    with pytest.raises(RejectedInputError, match=r"jumped back in time by [45]\.\d s") as caught:
         add(sync, make(0))
-    assert caught.value.reason == Reason.TIME_JUMP
+    assert caught.value.reason == RejectReason.TIME_JUMP
     assert sync.waiting_for() == ("instances", "depth", "rgb")
     add(sync, color(0), depth(0), masks(0))
     assert [stamps_ms(f) for f in drain(sync, 0)[0]] == [(0, 0, 0)]

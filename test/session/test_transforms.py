@@ -11,7 +11,7 @@ from random_trees import Tree
 from session_inputs import MS, START_NS, pose, transform
 
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.rejection import Reason, RefusedInputError
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.transforms import NoTransformError, TransformBuffer
 
 
@@ -93,7 +93,7 @@ def test_an_unknown_frame_may_come_and_the_known_ones_are_named():
     buffer = TransformBuffer()
     buffer.add(transform("odom", "base_link"))
     error = failure(buffer, "map", "base_link", START_NS)
-    assert error.may_come and error.reason == Reason.NO_TRANSFORM
+    assert error.may_come and error.reason == RejectReason.NO_TRANSFORM
     assert "map is unknown" in str(error) and "base_link, odom" in str(error)
     assert not buffer.connects("map", "base_link") and buffer.connects("odom", "base_link")
 
@@ -113,9 +113,9 @@ def test_a_loop_is_refused_and_the_tree_stays(parent, child):
     buffer = TransformBuffer()
     buffer.add(transform("a", "b", matrix=pose(1)))
     buffer.add(transform("b", "c", matrix=pose(1)))
-    with pytest.raises(RefusedInputError, match="closes a loop") as caught:
+    with pytest.raises(RejectedInputError, match="closes a loop") as caught:
         buffer.add(transform(parent, child))
-    assert caught.value.reason == Reason.FRAME
+    assert caught.value.reason == RejectReason.FRAME
     assert buffer.lookup("a", "c", START_NS)[0, 3] == 2
 
 
@@ -123,7 +123,7 @@ def test_frames_that_fell_silent_give_way_to_a_tree_the_other_way_round():
     buffer = TransformBuffer()
     buffer.add(transform("cam", "odom", START_NS))
     buffer.add(transform("odom", "map", START_NS))
-    with pytest.raises(RefusedInputError):
+    with pytest.raises(RejectedInputError):
         buffer.add(transform("map", "cam", START_NS + SECOND))
     buffer.add(transform("map", "cam", START_NS + 11 * SECOND, matrix=pose(1, 0, 0)))
     found = buffer.lookup("map", "cam", START_NS + 11 * SECOND)
@@ -154,9 +154,9 @@ def test_one_sample_from_the_far_future_costs_one_refusal():
     buffer = TransformBuffer()
     buffer.add(transform("map", "cam", START_NS, matrix=pose(1)))
     buffer.add(transform("map", "cam", START_NS + 3600 * SECOND, matrix=pose(9)))
-    with pytest.raises(RefusedInputError, match="jumped back") as caught:
+    with pytest.raises(RejectedInputError, match="jumped back") as caught:
         buffer.add(transform("map", "cam", START_NS + 10 * MS, matrix=pose(1)))
-    assert caught.value.reason == Reason.TIME_JUMP
+    assert caught.value.reason == RejectReason.TIME_JUMP
     buffer.add(transform("map", "cam", START_NS + 20 * MS, matrix=pose(2)))
     assert buffer.lookup("map", "cam", START_NS + 15 * MS)[0, 3] == pytest.approx(1.5)
 

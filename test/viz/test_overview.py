@@ -12,7 +12,7 @@ from iscene_ros.geometry.rasteriser import render
 from iscene_ros.viz.colors import instance_color, linear_from_srgb, srgb_from_linear
 from iscene_ros.viz.overview import draw_overview
 from iscene_ros.viz.overview_panels import draw_completed, draw_masks, label_anchor
-from iscene_ros.viz.side_view import Part, draw_side_view, grid_spacing, look_at
+from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, grid_spacing, look_at
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def observation() -> Observation:
     )
 
 
-def parts(observation: Observation) -> list[Part]:
+def parts(observation: Observation) -> list[ViewedMesh]:
     scene = FakeCompleter().complete(observation)
     return [
-        Part(o.mesh.transformed(o.frame_from_object), np.zeros((0, 3)), o.color)
+        ViewedMesh(o.mesh.transformed(o.frame_from_object), np.zeros((0, 3)), o.color)
         for o in scene.objects
     ]
 
@@ -112,12 +112,12 @@ def test_label_anchor_lies_inside() -> None:
 def test_side_view_frames_the_scene(observation: Observation, yaw_deg: float) -> None:
     seen = parts(observation)
     viewpoint = look_at(seen, np.deg2rad(yaw_deg), 300, 200)
-    rotation = viewpoint.camera_from_view[:3, :3]
+    rotation = viewpoint.camera_from_aligned[:3, :3]
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(rotation) > 0
     # Up in view space points up in the picture, against the v axis.
     assert rotation[1, 2] < 0
-    meshes = [part.mesh_view.transformed(viewpoint.camera_from_view) for part in seen]
+    meshes = [part.mesh_aligned.transformed(viewpoint.camera_from_aligned) for part in seen]
     ids = render(meshes, viewpoint.camera).ids
     rows, columns = np.nonzero(ids >= 0)
     assert rows.min() > 5 and rows.max() < 195 and columns.min() > 5 and columns.max() < 295
@@ -126,17 +126,17 @@ def test_side_view_frames_the_scene(observation: Observation, yaw_deg: float) ->
 
 def test_side_view_from_the_right_sees_the_right(observation: Observation) -> None:
     viewpoint = look_at(parts(observation), np.deg2rad(90), 300, 200)
-    camera_view = -viewpoint.camera_from_view[:3, :3].T @ viewpoint.camera_from_view[:3, 3]
-    center = np.mean([p.mesh_view.vertices.mean(0) for p in parts(observation)], axis=0)
+    camera_view = -viewpoint.camera_from_aligned[:3, :3].T @ viewpoint.camera_from_aligned[:3, 3]
+    center = np.mean([p.mesh_aligned.vertices.mean(0) for p in parts(observation)], axis=0)
     assert camera_view[0] > center[0] + 0.1 and camera_view[2] > center[2]
 
 
 def test_points_are_drawn_unless_hidden(observation: Observation) -> None:
     part = parts(observation)[0]
     plain = draw_side_view([part], 0.0, 300, 200)
-    vertices = part.mesh_view.vertices
+    vertices = part.mesh_aligned.vertices
     toward, away = vertices[np.argmin(vertices[:, 1])], vertices[np.argmax(vertices[:, 1])]
-    with_points = replace(part, points_view=np.array([toward, away], np.float64))
+    with_points = replace(part, points_aligned=np.array([toward, away], np.float64))
     changed = (draw_side_view([with_points], 0.0, 300, 200) != plain).any(-1)
     assert 1 <= changed.sum() <= 9
 

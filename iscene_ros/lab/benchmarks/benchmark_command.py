@@ -12,7 +12,7 @@ from iscene_ros.cli.completion_run import (
     Completer,
     add_model_arguments,
     load_without_relations,
-    model_choice,
+    model_config,
 )
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.benchmarks import release_arguments
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
 
         return preset_comparison.run(args)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
-    load = load or partial(load_without_relations, model_choice(args))
+    load = load or partial(load_without_relations, model_config(args))
     measured: list[Measurement] = []
     for one in benchmark(load, objects, sorted(args.steps), args.repeats):
         measured.append(one)

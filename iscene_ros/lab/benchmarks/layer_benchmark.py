@@ -24,7 +24,7 @@ from iscene_ros.io.demo_frame import DemoFrame
 from iscene_ros.lab.benchmarks.table_scene import table_scene
 from iscene_ros.ros.demo_messages import frame_messages
 from iscene_ros.ros.encoder import Encoder
-from iscene_ros.ros.message_decoder import Intake
+from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import MessageTypes, RclpyTypes, RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, OVERLAY
 from iscene_ros.session.session import SceneSession
@@ -121,7 +121,7 @@ class _Layer:
         completer = KnownScene(faces)
         self.faces = len(completer.mesh.faces)
         self._session = SceneSession(settings, completer)
-        self._intake = Intake(settings, lambda reason, line: None)
+        self._intake = MessageDecoder(settings, lambda reason, line: None)
         self._encoder = Encoder(types, settings, "/iscene/meshes")
         self._frame = _with_colours(table_scene(objects).observation)
         left_out = (DIAGNOSTICS,) if overlay else (DIAGNOSTICS, OVERLAY)

@@ -40,7 +40,7 @@ class NodeTimes:
         model_seconds: (C,) of each completion [s].
         ages: (P,) from the stamp of a frame to the arrival of its objects [s].
         dropped: ready frames that a newer one replaced.
-        refused: inputs.
+        rejected: inputs.
         megabytes: resident memory of the node's process, evenly over the run [1e6 bytes].
     """
 
@@ -49,7 +49,7 @@ class NodeTimes:
     model_seconds: np.ndarray
     ages: np.ndarray
     dropped: int
-    refused: int
+    rejected: int
     megabytes: np.ndarray
 
 
@@ -93,7 +93,7 @@ def measure_node(frames: int = 2000, rate: float = 30.0, model_seconds: float = 
             np.array(model.seconds),
             ages,
             session.dropped,
-            session.refusals.total,
+            session.rejections.total,
             np.array(megabytes),
         )
 
@@ -171,7 +171,7 @@ def node_table(measured: Sequence[NodeTimes]) -> list[list[str]]:
     rows = [
         [
             *("input [1/s]", "frames", "published", "model p50 [s]", "age p50 [s]", "age p95 [s]"),
-            *("dropped", "refused", "memory after 10 % [MB]", "at the end [MB]"),
+            *("dropped", "rejected", "memory after 10 % [MB]", "at the end [MB]"),
         ]
     ]
     for m in measured:
@@ -181,7 +181,7 @@ def node_table(measured: Sequence[NodeTimes]) -> list[list[str]]:
                 *(f"{m.rate:.0f}", str(m.frames), str(len(m.ages))),
                 f"{np.median(m.model_seconds):.3f}",
                 *(f"{np.percentile(m.ages, percent):.3f}" for percent in (50, 95)),
-                *(str(m.dropped), str(m.refused), f"{early:.0f}", f"{m.megabytes[-1]:.0f}"),
+                *(str(m.dropped), str(m.rejected), f"{early:.0f}", f"{m.megabytes[-1]:.0f}"),
             ]
         )
     return rows

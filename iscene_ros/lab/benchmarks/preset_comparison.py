@@ -28,7 +28,7 @@ from iscene_ros.models.iscene.packages.parts import DTYPES
 from iscene_ros.models.iscene.sampling.presets import Preset, preset
 from iscene_ros.models.iscene.sampling.scene_stages import sample_scene_latents
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 EXACT = "exact"
 GIBIBYTE = 1 << 30
@@ -136,7 +136,7 @@ def _mesh(shape: Generated):
 
 
 def _pictures(model: ReleaseModel, objects: int | None) -> np.ndarray:
-    frame = with_visible_masks(arc2017_observation())
+    frame = resolve_mask_overlaps(arc2017_observation())
     side = model.config.vision.image_side
     return condition_pictures(frame.rgb, frame.masks[:objects], side).pictures
 

@@ -19,7 +19,7 @@ from iscene_ros.core.frames import Cube
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.marching_cubes import mesh_from_distance
 
-# (points_view (M, 3), camera_position_view (3,), support_height) [m] -> closed mesh in view space.
+# (points_aligned (M, 3), camera_position_aligned (3,), support_height) [m] -> closed mesh.
 Completion = Callable[[np.ndarray, np.ndarray, float], Mesh | None]
 
 # A point is a stray where its 9th neighbour is this much further than usual.
@@ -34,24 +34,24 @@ FACES = 5000
 
 
 def hull(
-    points_view: np.ndarray, camera_position_view: np.ndarray, support_height: float
+    points_aligned: np.ndarray, camera_position_aligned: np.ndarray, support_height: float
 ) -> Mesh | None:
     """The convex hull of the visible points."""
-    return _hull_of(without_strays(points_view))
+    return _hull_of(without_strays(points_aligned))
 
 
 def mirrored(
-    points_view: np.ndarray, camera_position_view: np.ndarray, support_height: float
+    points_aligned: np.ndarray, camera_position_aligned: np.ndarray, support_height: float
 ) -> Mesh | None:
     """The convex hull of the visible points and their mirror images.
 
     The mirror is a vertical plane across the horizontal direction from the camera, through the
     silhouette: as deep as the leftmost and rightmost points, at least as deep as the middle of all.
     """
-    points = without_strays(points_view)
+    points = without_strays(points_aligned)
     if not len(points):
         return None
-    ahead = _horizontal_direction(points.mean(axis=0) - camera_position_view)
+    ahead = _horizontal_direction(points.mean(axis=0) - camera_position_aligned)
     depth, lateral = points @ ahead, points @ np.cross(ahead, [0.0, 0.0, 1.0])
     left, right = np.quantile(lateral, [SILHOUETTE, 1 - SILHOUETTE])
     sides = 0.5 * (np.median(depth[lateral <= left]) + np.median(depth[lateral >= right]))
@@ -61,10 +61,10 @@ def mirrored(
 
 
 def extruded(
-    points_view: np.ndarray, camera_position_view: np.ndarray, support_height: float
+    points_aligned: np.ndarray, camera_position_aligned: np.ndarray, support_height: float
 ) -> Mesh | None:
     """Everything between the visible points and the support under their convex footprint."""
-    points = without_strays(points_view)
+    points = without_strays(points_aligned)
     try:
         footprint = ConvexHull(points[:, :2]).equations
     except (QhullError, ValueError):  # fewer than three points, or all on one line from above
@@ -72,7 +72,7 @@ def extruded(
     low, high = points.min(axis=0), points.max(axis=0)
     low[2] = min(low[2], support_height)
     cube = Cube(0.5 * (low + high), 1.1 * float((high - low).max()) + 0.002)
-    centers = cube.voxel_centers_view(FIELD_RESOLUTION)
+    centers = cube.voxel_centers_aligned(FIELD_RESOLUTION)
     sides = (centers[:, :, 0, :2] @ footprint[:, :2].T + footprint[:, 2]).max(axis=-1)
     above = centers[..., 2] - _height_field(points, cube)[..., None]
     distance = np.maximum(np.maximum(above, low[2] - centers[..., 2]), sides[..., None])
@@ -117,7 +117,7 @@ def _horizontal_direction(vector: np.ndarray) -> np.ndarray:
 
 def _height_field(points: np.ndarray, cube: Cube) -> np.ndarray:
     """The highest point (R, R) [m] over each cell, that of the nearest cell where it has none."""
-    cells = np.floor((cube.from_view(points)[:, :2] + 0.5) * FIELD_RESOLUTION).astype(int)
+    cells = np.floor((cube.from_aligned(points)[:, :2] + 0.5) * FIELD_RESOLUTION).astype(int)
     top = np.full((FIELD_RESOLUTION, FIELD_RESOLUTION), -np.inf)
     np.maximum.at(top, (cells[:, 0], cells[:, 1]), points[:, 2])
     empty = ~np.isfinite(top)

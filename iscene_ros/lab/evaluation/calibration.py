@@ -11,10 +11,10 @@ import torch
 
 from iscene_ros.completion.object_assembly import SEEN_CELLS
 from iscene_ros.completion.scene_completer import SceneCompleter, checkpoint_path
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.surface_distance import observed_fraction
-from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, Body, body_iou
+from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, ScoredBody, body_iou
 from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions, true_placed_body
 from iscene_ros.lab.evaluation.uncertainty_fit import fit_uncertainty
 from iscene_ros.lab.synthetic.random_shapes import ShapeOptions
@@ -24,7 +24,7 @@ from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
 # So many of the objects are of families that came later than the shipped weights: who fits to what
@@ -60,31 +60,31 @@ class CompletedShape:
     Attributes:
         shape: what was predicted.
         view: that it was predicted from.
-        view_space: in which the shape's cube lies.
+        aligned_frame: in which the shape's cube lies.
     """
 
     shape: DistanceShape
     view: SceneView
-    view_space: ViewSpace
+    aligned_frame: GravityAlignedFrame
 
-    def true_body(self) -> Body | None:
+    def true_body(self) -> ScoredBody | None:
         """The true object, in the camera's frame."""
         return true_placed_body(self.view.truths[self.shape.row])
 
-    def body(self, mesh_view: Mesh) -> Body:
+    def body(self, mesh_aligned: Mesh) -> ScoredBody:
         """A mesh of the shape, in the camera's frame."""
-        return Body(mesh_view.transformed(self.view_space.camera_from_view()))
+        return ScoredBody(mesh_aligned.transformed(self.aligned_frame.camera_from_aligned()))
 
-    def distance_to_truth(self, points_view: np.ndarray) -> np.ndarray:
+    def distance_to_truth(self, points_aligned: np.ndarray) -> np.ndarray:
         """(P,) signed distance of points (P, 3) to the true surface [m]."""
-        points_camera = torch.from_numpy(self.view_space.to_camera(points_view)).float()
+        points_camera = torch.from_numpy(self.aligned_frame.to_camera(points_aligned)).float()
         return self.view.truths[self.shape.row].distance(points_camera).numpy()
 
     def true_inside(self) -> np.ndarray:
         """(R, R, R) bool: voxels whose centres lie in the true object."""
         side = len(self.shape.distance)
-        points_view = self.shape.slot.cube.voxel_centers_view(side).reshape(-1, 3)
-        return (self.distance_to_truth(points_view) < 0).reshape((side,) * 3)
+        points_aligned = self.shape.slot.cube.voxel_centers_aligned(side).reshape(-1, 3)
+        return (self.distance_to_truth(points_aligned) < 0).reshape((side,) * 3)
 
     def inside(self, level: float) -> np.ndarray:
         """(R, R, R) bool: voxels inside, were the surface cut out at this level."""
@@ -144,8 +144,8 @@ def completed_shapes(
     completer: SceneCompleter, view: SceneView, options: EvaluationOptions
 ) -> Iterator[CompletedShape]:
     """What is predicted for the instances of a view that have enough readings."""
-    observation = with_visible_masks(view.observation.rectified())
-    space = ViewSpace.from_gravity(observation.gravity_camera)
+    observation = resolve_mask_overlaps(view.observation.rectified())
+    space = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     request = PredictionRequest(options.steps)
     prediction = completer.shapes.predict(observation, space, request, Progress(None))
     readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
@@ -170,12 +170,12 @@ def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
     shape, truth, made = completed.shape, completed.true_body(), completed.shape.mesh()
     if made is None or truth is None:
         return None
-    vertices = made.mesh_view.vertices
+    vertices = made.mesh_aligned.vertices
     places = vertices[rng.integers(len(vertices), size=PLACES)]
-    seen = observed_fraction(made.mesh_view, shape.points_view, SEEN_CELLS * shape.cell)
+    seen = observed_fraction(made.mesh_aligned, shape.points_aligned, SEEN_CELLS * shape.cell)
     return Case(
         evidence=shape.evidence(seen),
-        iou=body_iou([completed.body(made.mesh_view)], [truth], OBJECT_RESOLUTION),
+        iou=body_iou([completed.body(made.mesh_aligned)], [truth], OBJECT_RESOLUTION),
         surface=shape.surface_evidence(places),
         errors=np.abs(completed.distance_to_truth(places)) / shape.cell,
     )

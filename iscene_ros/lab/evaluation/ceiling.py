@@ -13,7 +13,7 @@ from iscene_ros.lab.training.samples import SceneView
 from iscene_ros.models.base import Progress
 from iscene_ros.models.mini.scene_sampler import SceneSamplerOptions
 from iscene_ros.models.mini.shape_model import MiniShapes, PredictedDistances
-from iscene_ros.preprocess.crops import InstanceSlot, SlotPlan
+from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops
 
 
 def with_true_distances(
@@ -40,7 +40,7 @@ class TrueShapes(MiniShapes):
     def look(
         self,
         observation: Observation,
-        plan: SlotPlan,
+        plan: SceneCrops,
         options: SceneSamplerOptions,
         seed: int = 0,
         progress: Progress | None = None,
@@ -49,10 +49,10 @@ class TrueShapes(MiniShapes):
         distances = np.array([self._true_distance(slot, plan) for slot in plan.instances])
         return PredictedDistances(distances, np.zeros_like(distances))
 
-    def _true_distance(self, slot: InstanceSlot, plan: SlotPlan) -> np.ndarray:
+    def _true_distance(self, slot: InstanceCrop, plan: SceneCrops) -> np.ndarray:
         """(R, R, R) float32 in units of the truncation."""
-        points_view = slot.cube.voxel_centers_view(self.resolution).reshape(-1, 3)
-        points_camera = torch.from_numpy(plan.view_space.to_camera(points_view)).float()
+        points_aligned = slot.cube.voxel_centers_aligned(self.resolution).reshape(-1, 3)
+        points_camera = torch.from_numpy(plan.aligned_frame.to_camera(points_aligned)).float()
         distance = self.view.truths[slot.index].distance(points_camera).numpy()
         truncation = self.model.network.config.truncation * slot.cube.size / self.resolution
         grid = np.clip(distance / truncation, -1, 1).reshape((self.resolution,) * 3)

@@ -11,7 +11,7 @@ from iscene_ros.completion.object_assembly import SEEN_CELLS
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.geometry.surface_distance import observed_vertices
 from iscene_ros.lab.evaluation.calibration import CompletedShape, completed_shapes
-from iscene_ros.lab.evaluation.metrics import Body
+from iscene_ros.lab.evaluation.metrics import ScoredBody
 from iscene_ros.lab.evaluation.occupancy import Grid
 from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions
 from iscene_ros.lab.training.samples import draw_view
@@ -113,18 +113,20 @@ def _scored(completed: CompletedShape) -> ShapeScore | None:
     made = {e: replace(shape, envelope=e).mesh() for e in Envelope}
     if truth is None or any(mesh is None for mesh in made.values()):
         return None
-    bodies = {e: completed.body(mesh.mesh_view) for e, mesh in made.items()}
+    bodies = {e: completed.body(mesh.mesh_aligned) for e, mesh in made.items()}
     mean = made[Envelope.MEAN]
-    vertices = mean.mesh_view.vertices
+    vertices = mean.mesh_aligned.vertices
     return ShapeScore(
         envelopes=_shares(bodies, truth),
         ratios=completed.distance_to_truth(vertices) / mean.vertex_sigma,
         sigma=mean.vertex_sigma,
-        observed=observed_vertices(mean.mesh_view, shape.points_view, SEEN_CELLS * shape.cell),
+        observed=observed_vertices(
+            mean.mesh_aligned, shape.points_aligned, SEEN_CELLS * shape.cell
+        ),
     )
 
 
-def _shares(bodies: dict[Envelope, Body], truth: Body) -> dict[Envelope, EnvelopeScore]:
+def _shares(bodies: dict[Envelope, ScoredBody], truth: ScoredBody) -> dict[Envelope, EnvelopeScore]:
     everything = [*bodies.values(), truth]
     lower = np.min([body.lower for body in everything], axis=0)
     upper = np.max([body.upper for body in everything], axis=0)

@@ -14,7 +14,7 @@ from iscene_ros.geometry.surface_distance import Surface, sample_surface
 from iscene_ros.lab.evaluation.inspection import Case
 from iscene_ros.lab.evaluation.truth import true_body
 from iscene_ros.viz.shading import shade
-from iscene_ros.viz.side_view import Part, Viewpoint, look_at
+from iscene_ros.viz.side_view import ViewedMesh, Viewpoint, look_at
 
 TITLES = ("input", "observed points", "prediction", "truth", "errors")
 SUPERSAMPLING = 2
@@ -42,8 +42,8 @@ class _Stage:
     truth: Mesh
     predicted: Mesh | None
 
-    def seen(self, mesh_view: Mesh) -> Rendering:
-        moved = mesh_view.transformed(self.viewpoint.camera_from_view)
+    def seen(self, mesh_aligned: Mesh) -> Rendering:
+        moved = mesh_aligned.transformed(self.viewpoint.camera_from_aligned)
         return render([moved], self.viewpoint.camera)
 
 
@@ -75,7 +75,7 @@ def true_mesh(case: Case) -> Mesh:
     low, high = (corner.numpy().astype(np.float64) for corner in case.truth.solid.bounds())
     corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
     pose = case.truth.camera_from_object
-    corners = case.view_space.from_camera(corners @ pose[:3, :3].T + pose[:3, 3])
+    corners = case.aligned_frame.from_camera(corners @ pose[:3, :3].T + pose[:3, 3])
     body = true_body(case.true_distance, corners.min(0), corners.max(0), TRUTH_RESOLUTION)
     return body.mesh
 
@@ -84,7 +84,7 @@ def _stage(case: Case, size: int) -> _Stage:
     truth, predicted = true_mesh(case), case.predicted_view
     no_points, no_color = np.zeros((0, 3)), np.zeros(3, np.uint8)
     meshes = [truth] if predicted is None else [truth, predicted]
-    parts = [Part(mesh, no_points, no_color) for mesh in meshes]
+    parts = [ViewedMesh(mesh, no_points, no_color) for mesh in meshes]
     return _Stage(case, look_at(parts, YAW_RAD, size, size), truth, predicted)
 
 
@@ -93,13 +93,13 @@ def _blank(stage: _Stage) -> np.ndarray:
     return np.full((camera.height, camera.width, 3), PAPER, np.uint8)
 
 
-def _body(stage: _Stage, mesh_view: Mesh | None, color: tuple[int, int, int]) -> np.ndarray:
+def _body(stage: _Stage, mesh_aligned: Mesh | None, color: tuple[int, int, int]) -> np.ndarray:
     """(S, S, 3) uint8: one mesh in one colour."""
     picture = _blank(stage)
-    if mesh_view is None:
+    if mesh_aligned is None:
         return picture
-    up_camera = stage.viewpoint.camera_from_view[:3, 2]
-    return shade(stage.seen(mesh_view), np.array([color], np.uint8), up_camera, picture)
+    up_camera = stage.viewpoint.camera_from_aligned[:3, 2]
+    return shade(stage.seen(mesh_aligned), np.array([color], np.uint8), up_camera, picture)
 
 
 def _points(stage: _Stage) -> np.ndarray:
@@ -109,9 +109,9 @@ def _points(stage: _Stage) -> np.ndarray:
     rows, columns = np.nonzero(mask & (observation.depth > 0))
     pixels = np.column_stack([columns, rows]).astype(np.float64)
     points_camera = observation.camera.unproject(pixels, observation.depth[rows, columns])
-    points_view, own = case.view_space.from_camera(points_camera), case.own[rows, columns]
-    _draw_points(picture, stage, points_view[own], OWN_POINT)
-    _draw_points(picture, stage, points_view[~own], FOREIGN_POINT)
+    points_aligned, own = case.aligned_frame.from_camera(points_camera), case.own[rows, columns]
+    _draw_points(picture, stage, points_aligned[own], OWN_POINT)
+    _draw_points(picture, stage, points_aligned[~own], FOREIGN_POINT)
     return picture
 
 
@@ -127,8 +127,8 @@ def _errors(stage: _Stage) -> np.ndarray:
     rows, columns = np.nonzero(seen.ids != BACKGROUND)
     camera, depth = stage.viewpoint.camera, seen.depth[rows, columns].astype(np.float64)
     pixels = np.column_stack([columns, rows]).astype(np.float64)
-    points_view = _to_view(camera.unproject(pixels, depth), stage.viewpoint)
-    colors = error_colors(stage.case.true_distance(points_view))
+    points_aligned = _to_aligned(camera.unproject(pixels, depth), stage.viewpoint)
+    colors = error_colors(stage.case.true_distance(points_aligned))
     picture[rows, columns] *= colors / np.array(UNTOUCHED)
     picture = np.clip(picture, 0, 255).astype(np.uint8)
     missed = samples[Surface(stage.predicted).distance(samples) > MISSED_M]
@@ -136,20 +136,20 @@ def _errors(stage: _Stage) -> np.ndarray:
     return picture
 
 
-def _to_view(points: np.ndarray, viewpoint: Viewpoint) -> np.ndarray:
-    view_from_camera = np.linalg.inv(viewpoint.camera_from_view)
-    return points @ view_from_camera[:3, :3].T + view_from_camera[:3, 3]
+def _to_aligned(points: np.ndarray, viewpoint: Viewpoint) -> np.ndarray:
+    aligned_from_camera = np.linalg.inv(viewpoint.camera_from_aligned)
+    return points @ aligned_from_camera[:3, :3].T + aligned_from_camera[:3, 3]
 
 
 def _draw_points(
     picture: np.ndarray,
     stage: _Stage,
-    points_view: np.ndarray,
+    points_aligned: np.ndarray,
     color: tuple[int, int, int],
     behind: np.ndarray | None = None,
 ) -> None:
     """Dots of 3 x 3 pixels where the picture shows them; `behind` (S, S) depth [m] hides some."""
-    points = stage.viewpoint.to_camera(points_view)
+    points = stage.viewpoint.to_camera(points_aligned)
     points = points[points[:, 2] > NEAR_M]
     columns, rows = np.rint(stage.viewpoint.camera.project(points)).astype(np.int64).T
     last = len(picture) - 2

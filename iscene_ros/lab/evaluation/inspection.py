@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from iscene_ros.completion.scene_completer import SceneCompleter
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene
 from iscene_ros.lab.evaluation.causes import Cause, Measures, causes_of
@@ -23,8 +23,8 @@ from iscene_ros.lab.evaluation.view_measures import (
 )
 from iscene_ros.lab.training.samples import DrawnScene, TruePlacement, draw_scene
 from iscene_ros.models.mini.checkpoint import LoadedModel
-from iscene_ros.preprocess.crops import InstanceSlot, plan_slots
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 # Voxels along a published model's cube, which has no zoomed ones.
 RELEASE_RESOLUTION = 64
@@ -50,7 +50,7 @@ class Case:
         explained: scores, measures, causes.
         observation: with masks that do not overlap; row: of its masks.
         own: (H, W) bool, the pixels that truly show the object.
-        view_space: of the observation.
+        aligned_frame: of the observation.
         truth: the true shape.
         predicted_view: the completed mesh in view space [m], or None.
     """
@@ -59,13 +59,13 @@ class Case:
     observation: Observation
     row: int
     own: np.ndarray
-    view_space: ViewSpace
+    aligned_frame: GravityAlignedFrame
     truth: TruePlacement
     predicted_view: Mesh | None
 
-    def true_distance(self, points_view: np.ndarray) -> np.ndarray:
-        """(M,) signed distance [m] of points_view (M, 3) to the truth."""
-        points_camera = self.view_space.to_camera(points_view)
+    def true_distance(self, points_aligned: np.ndarray) -> np.ndarray:
+        """(M,) signed distance [m] of points_aligned (M, 3) to the truth."""
+        points_camera = self.aligned_frame.to_camera(points_aligned)
         return self.truth.distance(torch.from_numpy(points_camera).float()).numpy()
 
 
@@ -114,9 +114,9 @@ def _inspect(
 ) -> InspectedScene:
     observation = drawn.view().observation
     scene = completer.complete(observation, options.steps)
-    observation = with_visible_masks(observation)
-    view_space = ViewSpace.from_gravity(observation.gravity_camera)
-    plan = plan_slots(observation, view_space, completer.options.fit)
+    observation = resolve_mask_overlaps(observation)
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
+    plan = fit_crops(observation, aligned_frame, completer.options.fit)
     predicted = _predicted_camera(scene)
     placements = drawn.placements()
     resolution = _resolution(completer)
@@ -137,9 +137,9 @@ def _inspect(
                     observation,
                     slot.index,
                     drawn.rendering.ids == index + 1,
-                    view_space,
+                    aligned_frame,
                     placements[index],
-                    None if mesh_camera is None else _in_view(mesh_camera, view_space),
+                    None if mesh_camera is None else _in_view(mesh_camera, aligned_frame),
                 )
             )
     return InspectedScene(tuple(objects), tuple(cases))
@@ -149,16 +149,18 @@ def _measure(
     drawn: DrawnScene,
     placements: list[TruePlacement],
     index: int,
-    slot: InstanceSlot,
+    slot: InstanceCrop,
     mask: np.ndarray,
     predicted_camera: Mesh | None,
     resolution: int,
 ) -> Measures:
     own = placements[index]
     others = [placement for i, placement in enumerate(placements) if i != index]
-    view_space = ViewSpace.from_gravity(drawn.view().observation.gravity_camera)
-    view_from_object = np.linalg.inv(view_space.camera_from_view()) @ own.camera_from_object
-    crop = measure_crop(own.solid, view_from_object, slot.cube)
+    aligned_frame = GravityAlignedFrame.from_gravity(drawn.view().observation.gravity_camera)
+    aligned_from_object = (
+        np.linalg.inv(aligned_frame.camera_from_aligned()) @ own.camera_from_object
+    )
+    crop = measure_crop(own.solid, aligned_from_object, slot.cube)
     fitted = slot.cube.size * min(1.0, FITTING / crop.cube_ratio)
     return Measures(
         shape=measure_shape(own.solid, fitted / resolution),
@@ -175,8 +177,8 @@ def _predicted_camera(scene: Scene) -> dict[int, Mesh]:
     }
 
 
-def _in_view(mesh_camera: Mesh, view_space: ViewSpace) -> Mesh:
-    return mesh_camera.transformed(np.linalg.inv(view_space.camera_from_view()))
+def _in_view(mesh_camera: Mesh, aligned_frame: GravityAlignedFrame) -> Mesh:
+    return mesh_camera.transformed(np.linalg.inv(aligned_frame.camera_from_aligned()))
 
 
 def _resolution(completer: SceneCompleter) -> int:

@@ -68,7 +68,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Body:
+class ScoredBody:
     """What metrics ask of a prediction or a truth.
 
     Attributes:
@@ -104,7 +104,7 @@ class Body:
         return sample_surface(self.mesh, SAMPLES)
 
 
-def score_object(predicted: Body | None, truth: Body) -> Score:
+def score_object(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
     """One predicted body against the truth."""
     if predicted is None:
         return Score()
@@ -119,7 +119,7 @@ def score_object(predicted: Body | None, truth: Body) -> Score:
     )
 
 
-def score_scene(predicted: Sequence[Body | None], truths: Sequence[Body]) -> SceneScore:
+def score_scene(predicted: Sequence[ScoredBody | None], truths: Sequence[ScoredBody]) -> SceneScore:
     """Predicted bodies (None = missing) against as many truths, in the same order.
 
     For the scene as a whole, volumes and surfaces are the unions over its objects; its box IoU is
@@ -163,7 +163,9 @@ def summary(scores: Iterable[Score]) -> Summary:
     )
 
 
-def body_iou(predicted: Sequence[Body], truths: Sequence[Body], resolution: int) -> float:
+def body_iou(
+    predicted: Sequence[ScoredBody], truths: Sequence[ScoredBody], resolution: int
+) -> float:
     """Shared over joint volume of two unions of bodies."""
     bodies = [*predicted, *truths]
     lower = np.min([body.lower for body in bodies], axis=0)
@@ -174,7 +176,7 @@ def body_iou(predicted: Sequence[Body], truths: Sequence[Body], resolution: int)
     return float(np.count_nonzero(first & second) / joint) if joint else 0.0
 
 
-def box_iou(first: Body, second: Body) -> float:
+def box_iou(first: ScoredBody, second: ScoredBody) -> float:
     """Shared over joint volume of two axis-aligned bounding boxes."""
     overlap = np.minimum(first.upper, second.upper) - np.maximum(first.lower, second.lower)
     shared = np.prod(np.maximum(overlap, 0))
@@ -188,7 +190,7 @@ def f_score(to_truth: np.ndarray, to_predicted: np.ndarray, threshold: float) ->
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
-def _union(bodies: Sequence[Body], grid: Grid) -> np.ndarray:
+def _union(bodies: Sequence[ScoredBody], grid: Grid) -> np.ndarray:
     inside = np.zeros(grid.shape, bool)
     for body in bodies:
         part, where = grid.part(body.lower, body.upper)
@@ -197,12 +199,12 @@ def _union(bodies: Sequence[Body], grid: Grid) -> np.ndarray:
     return inside
 
 
-def _joined(bodies: Sequence[Body]) -> Body:
+def _joined(bodies: Sequence[ScoredBody]) -> ScoredBody:
     offsets = np.cumsum([0] + [len(body.mesh.vertices) for body in bodies[:-1]])
     vertices = np.concatenate([body.mesh.vertices for body in bodies])
     faces = [body.mesh.faces + offset for body, offset in zip(bodies, offsets, strict=True)]
-    return Body(Mesh(vertices, np.concatenate(faces)))
+    return ScoredBody(Mesh(vertices, np.concatenate(faces)))
 
 
-def _scene_surface(joined: Body, bodies: int) -> Surface:
+def _scene_surface(joined: ScoredBody, bodies: int) -> Surface:
     return Surface(joined.mesh, anchors=ANCHORS * bodies)

@@ -8,16 +8,16 @@ from enum import Enum
 import numpy as np
 import torch
 
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import with_fewer_faces
+from iscene_ros.geometry.decimation import decimated
 from iscene_ros.lab.evaluation.truth import true_body
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE, SensorOptions
 from iscene_ros.lab.training.samples import SampleOptions, TruePlacement, draw_view
 from iscene_ros.models.iscene.registration.result import PlacementShape, Similarity
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 # Instances with fewer mask pixels are left out: nobody could say where a sliver belongs.
 MIN_PIXELS = 100
@@ -48,7 +48,7 @@ class PlacementCase:
 
     Attributes:
         observation: rectified, its masks do not overlap.
-        view_space: of its gravity.
+        aligned_frame: of its gravity.
         shapes: in the cube, one for each row of the masks.
         truth: of the scene; the shapes' own errors are not in it.
         unspoilt: the true shapes in the cube.
@@ -56,7 +56,7 @@ class PlacementCase:
     """
 
     observation: Observation
-    view_space: ViewSpace
+    aligned_frame: GravityAlignedFrame
     shapes: tuple[PlacementShape, ...]
     truth: Similarity
     unspoilt: tuple[PlacementShape, ...]
@@ -73,10 +73,10 @@ def draw_case(seed: int, number: int, spoiling: Spoiling) -> PlacementCase | Non
     sensor = NOISE_FREE if clean else SensorOptions(clean_share=0.0)
     scene = SceneOptions(single_share=0.1)
     view = draw_view(rng, SampleOptions(held_out=True, scene=scene, sensor=sensor))
-    observation = with_visible_masks(view.observation)
-    view_space = ViewSpace.from_gravity(observation.gravity_camera)
+    observation = resolve_mask_overlaps(view.observation)
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     seen = np.flatnonzero(observation.masks.sum(axis=(1, 2)) >= MIN_PIXELS)
-    found = {row: true_mesh_view(view.truths[row], view_space) for row in seen}
+    found = {row: true_mesh_aligned(view.truths[row], aligned_frame) for row in seen}
     kept = [row for row, mesh in found.items() if mesh is not None]
     if not kept:
         return None
@@ -85,11 +85,11 @@ def draw_case(seed: int, number: int, spoiling: Spoiling) -> PlacementCase | Non
     )
     rng = np.random.default_rng([seed, number, 1])
     shapes, truth = into_cube([found[row] for row in kept], rng)
-    case = PlacementCase(observation, view_space, shapes, truth, shapes)
+    case = PlacementCase(observation, aligned_frame, shapes, truth, shapes)
     return _spoilt(case, spoiling, seed, number, rng)
 
 
-def true_mesh_view(truth: TruePlacement, view_space: ViewSpace) -> Mesh | None:
+def true_mesh_aligned(truth: TruePlacement, aligned_frame: GravityAlignedFrame) -> Mesh | None:
     """The true surface in view space [m]; None where its walls are too thin for the grid."""
     low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
 
@@ -100,14 +100,14 @@ def true_mesh_view(truth: TruePlacement, view_space: ViewSpace) -> Mesh | None:
     if body is None or np.any(np.ptp(body.mesh.vertices, axis=0) < LEAST_EXTENT * (high - low)):
         return None
     moved = body.mesh.transformed(truth.camera_from_object)
-    return with_fewer_faces(Mesh(view_space.from_camera(moved.vertices), moved.faces), FACES)
+    return decimated(Mesh(aligned_frame.from_camera(moved.vertices), moved.faces), FACES)
 
 
 def into_cube(
-    meshes_view: list[Mesh], rng: np.random.Generator
+    meshes_aligned: list[Mesh], rng: np.random.Generator
 ) -> tuple[tuple[PlacementShape, ...], Similarity]:
     """The meshes somewhere in the cube, not quite filling it, and the way back."""
-    points = np.concatenate([mesh.vertices for mesh in meshes_view]).astype(np.float64)
+    points = np.concatenate([mesh.vertices for mesh in meshes_aligned]).astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
     filled = rng.uniform(0.7, 1.0)
     scale = float((high - low).max()) / filled
@@ -115,13 +115,13 @@ def into_cube(
     truth = Similarity(scale, 0.5 * (low + high) - scale * rng.uniform(-room, room))
     shapes = [
         PlacementShape(row, Mesh(_to_cube(mesh.vertices, truth), mesh.faces))
-        for row, mesh in enumerate(meshes_view)
+        for row, mesh in enumerate(meshes_aligned)
     ]
     return tuple(shapes), truth
 
 
-def _to_cube(points_view: np.ndarray, truth: Similarity) -> np.ndarray:
-    return ((points_view - truth.translation) @ truth.rotation / truth.scale).astype(np.float32)
+def _to_cube(points_aligned: np.ndarray, truth: Similarity) -> np.ndarray:
+    return ((points_aligned - truth.translation) @ truth.rotation / truth.scale).astype(np.float32)
 
 
 def _spoilt(
@@ -158,7 +158,7 @@ def _with_holes(observation: Observation, rng: np.random.Generator) -> Observati
 
 def _coarse(shape: PlacementShape) -> PlacementShape:
     """Vertices on the release's voxels, few triangles."""
-    mesh = with_fewer_faces(shape.mesh, 300)
+    mesh = decimated(shape.mesh, 300)
     vertices = (np.floor(mesh.vertices * VOXELS) + 0.5) / VOXELS
     return replace(shape, mesh=Mesh(vertices.astype(np.float32), mesh.faces))
 

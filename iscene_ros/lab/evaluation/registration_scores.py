@@ -55,9 +55,9 @@ def score_case(
 ) -> PlacementScore:
     """Place one scene and compare it with the truth."""
     started = time.process_time()
-    placement = place_scene(case.shapes, case.observation, case.view_space, options)
+    placement = place_scene(case.shapes, case.observation, case.aligned_frame, options)
     seconds = time.process_time() - started
-    refused = {row for row, _ in placement.refused}
+    rejected = {row for row, _ in placement.rejected}
     return PlacementScore(
         spoiling=spoiling,
         scale_error=_scale_error(placement, case),
@@ -69,8 +69,8 @@ def score_case(
         residual=placement.residual_m,
         right=len(case.shapes) - len(case.wrong),
         wrong=len(case.wrong),
-        right_refused=len(refused - set(case.wrong)),
-        wrong_refused=len(refused & set(case.wrong)),
+        right_refused=len(rejected - set(case.wrong)),
+        wrong_refused=len(rejected & set(case.wrong)),
         seconds=seconds,
     )
 
@@ -78,7 +78,9 @@ def score_case(
 def placement_report(scores: list[PlacementScore]) -> str:
     """A Markdown table, one line for each way of spoiling."""
     heading = "shapes and sensor|scenes|scale error [%]|90th percentile|within 1 % [%]"
-    heading += "|objects off [mm]|90th percentile|residual [mm]|true refused|wrong refused|time [s]"
+    heading += (
+        "|objects off [mm]|90th percentile|residual [mm]|true rejected|wrong rejected|time [s]"
+    )
     lines = [heading.split("|")]
     for spoiling in Spoiling:
         members = [score for score in scores if score.spoiling is spoiling]
@@ -116,12 +118,12 @@ def _object_error(placed: ObjectPlacement, placement: Placement, case: Placement
     factor = 1.0 if placement.is_metric else case.truth.scale / placement.scale
     shapes = {shape.row: shape.mesh for shape in case.shapes}
     true = {shape.row: shape.mesh for shape in case.unspoilt}
-    found = factor * _middle(placed.similarity.to_view(shapes[placed.row].vertices))
+    found = factor * _middle(placed.similarity.to_aligned(shapes[placed.row].vertices))
     return float(np.linalg.norm(found - _middle(_true_points(true[placed.row], case))))
 
 
 def _true_points(mesh_cube: Mesh, case: PlacementCase) -> np.ndarray:
-    return case.truth.to_view(mesh_cube.vertices)
+    return case.truth.to_aligned(mesh_cube.vertices)
 
 
 def _middle(points: np.ndarray) -> np.ndarray:

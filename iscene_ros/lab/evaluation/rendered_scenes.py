@@ -9,16 +9,16 @@ import numpy as np
 import torch
 
 from iscene_ros.completion.scene_completer import SceneCompleter
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh, Scene
 from iscene_ros.lab.evaluation.baselines import BASELINES
 from iscene_ros.lab.evaluation.ceiling import with_true_distances
-from iscene_ros.lab.evaluation.metrics import Body, SceneScore, Score, score_scene
+from iscene_ros.lab.evaluation.metrics import SceneScore, Score, ScoredBody, score_scene
 from iscene_ros.lab.evaluation.truth import true_body
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.training.samples import SampleOptions, SceneView, TruePlacement, draw_view
-from iscene_ros.preprocess.crops import SlotPlan, plan_slots
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.crops import SceneCrops, fit_crops
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 MODEL = "iscene-mini"
 
@@ -101,9 +101,9 @@ def evaluate_scenes(
 def _evaluate(
     number: int, view: SceneView, completer: SceneCompleter, options: EvaluationOptions
 ) -> ScoredScene | None:
-    observation = with_visible_masks(view.observation)
-    view_space = ViewSpace.from_gravity(observation.gravity_camera)
-    plan = plan_slots(observation, view_space, completer.options.fit)
+    observation = resolve_mask_overlaps(view.observation)
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
+    plan = fit_crops(observation, aligned_frame, completer.options.fit)
     seen = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     chosen = [slot for slot in plan.instances if seen[slot.index] >= options.min_readings]
     if not chosen:
@@ -115,7 +115,7 @@ def _evaluate(
     truths = [true_placed_body(view.truths[slot.index]) for slot in plan.instances]
     predictions = {options.method: _predicted(scene, observation.instance_ids, plan)}
     if options.baselines:
-        predictions.update(_baselines(plan, view_space))
+        predictions.update(_baselines(plan, aligned_frame))
     objects, wholes = [], {}
     for method, bodies in predictions.items():
         scores = score_scene(bodies, truths)
@@ -124,7 +124,7 @@ def _evaluate(
     return ScoredScene(tuple(objects), wholes)
 
 
-def true_placed_body(truth: TruePlacement) -> Body | None:
+def true_placed_body(truth: TruePlacement) -> ScoredBody | None:
     """The true object in the camera's frame; None where it is empty."""
     low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
     corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
@@ -136,33 +136,40 @@ def true_placed_body(truth: TruePlacement) -> Body | None:
     return true_body(distance, corners.min(axis=0), corners.max(axis=0))
 
 
-def _predicted(scene: Scene, ids: tuple[int, ...], plan: SlotPlan) -> list[Body | None]:
+def _predicted(scene: Scene, ids: tuple[int, ...], plan: SceneCrops) -> list[ScoredBody | None]:
     camera_from_frame = np.linalg.inv(scene.frame_from_camera)
     found = {
         o.id: o.mesh.transformed(camera_from_frame @ o.frame_from_object) for o in scene.objects
     }
     meshes = (found.get(ids[slot.index]) for slot in plan.instances)
-    return [None if mesh is None else Body(mesh) for mesh in meshes]
+    return [None if mesh is None else ScoredBody(mesh) for mesh in meshes]
 
 
-def _baselines(plan: SlotPlan, view_space: ViewSpace) -> dict[str, list[Body | None]]:
-    results: dict[str, list[Body | None]] = {}
+def _baselines(
+    plan: SceneCrops, aligned_frame: GravityAlignedFrame
+) -> dict[str, list[ScoredBody | None]]:
+    results: dict[str, list[ScoredBody | None]] = {}
     for name, complete in BASELINES.items():
         meshes = [
-            complete(slot.points_view, np.zeros(3), slot.support_height) for slot in plan.instances
+            complete(slot.points_aligned, np.zeros(3), slot.support_height)
+            for slot in plan.instances
         ]
-        results[name] = [_body(mesh, view_space) for mesh in meshes]
+        results[name] = [_body(mesh, aligned_frame) for mesh in meshes]
     return results
 
 
-def _body(mesh_view: Mesh | None, view_space: ViewSpace) -> Body | None:
-    return None if mesh_view is None else Body(mesh_view.transformed(view_space.camera_from_view()))
+def _body(mesh_aligned: Mesh | None, aligned_frame: GravityAlignedFrame) -> ScoredBody | None:
+    return (
+        None
+        if mesh_aligned is None
+        else ScoredBody(mesh_aligned.transformed(aligned_frame.camera_from_aligned()))
+    )
 
 
 def _scored(
     number: int,
     view: SceneView,
-    plan: SlotPlan,
+    plan: SceneCrops,
     method: str,
     scores: SceneScore,
     scene: Scene,

@@ -13,7 +13,7 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation.occupancy import Grid, mesh_occupancy
 from iscene_ros.lab.evaluation.shape_measures import volume_grid
 from iscene_ros.lab.synthetic import rendering
-from iscene_ros.lab.synthetic.random_cameras import Camera
+from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera
 from iscene_ros.lab.synthetic.shapes import Solid
 from iscene_ros.lab.training.samples import DrawnScene, TruePlacement
 
@@ -83,16 +83,16 @@ def measure_mask(drawn: DrawnScene, index: int, mask: np.ndarray) -> MaskMeasure
     )
 
 
-def measure_crop(solid: Solid, view_from_object: np.ndarray, cube: Cube) -> CropMeasures:
+def measure_crop(solid: Solid, aligned_from_object: np.ndarray, cube: Cube) -> CropMeasures:
     """Measure a cube against the solid at its pose (4, 4) in view space."""
     grid, cell = volume_grid(solid)
     points = grid.reshape(-1, 3)
     # Half a cell more than the body, so that walls thinner than a cell count.
     inside = points[solid.distance(points) < 0.5 * cell].numpy().astype(np.float64)
-    inside_view = inside @ view_from_object[:3, :3].T + view_from_object[:3, 3]
+    inside_view = inside @ aligned_from_object[:3, :3].T + aligned_from_object[:3, 3]
     surface = solid.contact_points.numpy().astype(np.float64)
-    extent = np.ptp(surface @ view_from_object[:3, :3].T, axis=0).max()
-    outside = (np.abs(cube.from_view(inside_view)) > 0.5).any(axis=1)
+    extent = np.ptp(surface @ aligned_from_object[:3, :3].T, axis=0).max()
+    outside = (np.abs(cube.from_aligned(inside_view)) > 0.5).any(axis=1)
     return CropMeasures(float(outside.mean()), cube.size / float(extent))
 
 
@@ -122,7 +122,7 @@ def _silhouette_pixels(drawn: DrawnScene, index: int) -> int:
     camera, scene = drawn.camera, drawn.scene
     k = camera.k.copy()
     k[:2, 2] += 0.5 * np.array([camera.width, camera.height])
-    wide = Camera(2 * camera.width, 2 * camera.height, k, camera.world_from_camera)
+    wide = SimulatedCamera(2 * camera.width, 2 * camera.height, k, camera.world_from_camera)
     alone = replace(
         scene,
         solids=[scene.solids[index]],

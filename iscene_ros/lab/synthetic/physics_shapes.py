@@ -105,7 +105,7 @@ def physics_shape(family: str, solid: Solid) -> PhysicsShape | None:
     """A solid in convex pieces; None where its mesh is too large."""
     low, high = (corner.numpy().astype(np.float64) for corner in solid.bounds())
     cube = Cube(0.5 * (low + high), 1.06 * float((high - low).max()))
-    points = torch.from_numpy(cube.voxel_centers_view(RESOLUTION).reshape(-1, 3)).float()
+    points = torch.from_numpy(cube.voxel_centers_aligned(RESOLUTION).reshape(-1, 3)).float()
     distance = torch.cat([solid.distance(chunk) for chunk in points.split(200_000)])
     field = distance.numpy().reshape((RESOLUTION,) * 3).astype(np.float32)
     mesh = mesh_from_distance(field, cube, FACES, upsample=1)

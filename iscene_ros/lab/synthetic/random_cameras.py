@@ -12,7 +12,7 @@ from iscene_ros.lab.synthetic.shapes import PartKind, Solid
 
 
 @dataclass(frozen=True, eq=False)
-class Camera:
+class SimulatedCamera:
     """Pinhole camera in the optical frame: x right, y down, z forward."""
 
     width: int  # pixels
@@ -46,12 +46,12 @@ class CameraOptions:
 
 def random_camera(
     rng: np.random.Generator, scene: RandomScene, options: CameraOptions | None = None
-) -> Camera:
+) -> SimulatedCamera:
     """A camera that sees most of the objects and is inside of nothing."""
     options = options or CameraOptions()
     points = np.concatenate([item.points_world[::8].numpy() for item in scene.placed()])
     points = points.astype(float)
-    best: tuple[float, Camera] | None = None
+    best: tuple[float, SimulatedCamera] | None = None
     for _ in range(options.attempts):
         camera = _draw(rng, scene, points, options)
         share = _visible_share(points, camera, scene)
@@ -64,7 +64,7 @@ def random_camera(
 
 def _draw(
     rng: np.random.Generator, scene: RandomScene, points: np.ndarray, options: CameraOptions
-) -> Camera:
+) -> SimulatedCamera:
     full_width, width, height, pixel_scale = _image_size(rng, scene.layout, options)
     half_angle = 0.5 * np.radians(rng.uniform(*options.field_of_view))
     focal = 0.5 * full_width / np.tan(half_angle)
@@ -85,7 +85,7 @@ def _draw(
     world_from_camera[:3, :3] = rotation
     world_from_camera[:3, 3] = target - distance * rotation[:, 2]
     cut_left = 0.5 * (full_width - width)
-    return Camera(width, height, k, world_from_camera, pixel_scale, cut_left)
+    return SimulatedCamera(width, height, k, world_from_camera, pixel_scale, cut_left)
 
 
 def _image_size(
@@ -144,7 +144,7 @@ def _filled(
     return float(max(span[0] / width, span[1] / height))
 
 
-def _visible_share(points: np.ndarray, camera: Camera, scene: RandomScene) -> float:
+def _visible_share(points: np.ndarray, camera: SimulatedCamera, scene: RandomScene) -> float:
     """Share of the points inside the image and not behind the environment; 0 if inside it."""
     origin = camera.world_from_camera[:3, 3]
     origin_world = torch.tensor(origin[None].astype(np.float32))

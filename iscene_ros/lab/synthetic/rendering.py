@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.synthetic.random_cameras import Camera
+from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera
 from iscene_ros.lab.synthetic.random_scenes import RandomScene
 from iscene_ros.lab.synthetic.shapes import Solid
 
@@ -34,7 +34,7 @@ class _Canvas:
     rays: Tensor  # (H*W,3) float32 in the camera frame, z = 1, so that length is depth
 
 
-def render(scene: RandomScene, camera: Camera, device: str = "cpu") -> Rendering:
+def render(scene: RandomScene, camera: SimulatedCamera, device: str = "cpu") -> Rendering:
     """Ideal depth and object ids of a scene, computed on a torch device."""
     canvas = _canvas(camera, device)
     camera_from_world = np.linalg.inv(camera.world_from_camera)
@@ -54,7 +54,7 @@ def render(scene: RandomScene, camera: Camera, device: str = "cpu") -> Rendering
     return Rendering(depth.reshape(shape).cpu().numpy(), canvas.ids.reshape(shape).cpu().numpy())
 
 
-def _canvas(camera: Camera, device: str) -> _Canvas:
+def _canvas(camera: SimulatedCamera, device: str) -> _Canvas:
     v, u = torch.meshgrid(
         torch.arange(camera.height, dtype=torch.float64, device=device),
         torch.arange(camera.width, dtype=torch.float64, device=device),
@@ -84,7 +84,9 @@ def _box_crossing(
     return torch.minimum(one, two).amax(1), torch.maximum(one, two).amin(1)
 
 
-def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera) -> Tensor | None:
+def _pixels_around(
+    solid: Solid, camera_from_object: np.ndarray, camera: SimulatedCamera
+) -> Tensor | None:
     """Flat indices of the pixels around the projected bounds; None if out of view."""
     low, high = (corner.numpy().astype(float) for corner in solid.bounds())
     corners = np.stack(np.meshgrid(*zip(low - _MARGIN, high + _MARGIN, strict=True)), -1)
@@ -108,7 +110,11 @@ def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera)
 
 
 def _trace_solid(
-    canvas: _Canvas, solid: Solid, camera_from_object: np.ndarray, identifier: int, camera: Camera
+    canvas: _Canvas,
+    solid: Solid,
+    camera_from_object: np.ndarray,
+    identifier: int,
+    camera: SimulatedCamera,
 ) -> None:
     pixels = _pixels_around(solid, camera_from_object, camera)
     if pixels is None:

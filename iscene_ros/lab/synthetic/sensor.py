@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.synthetic.random_cameras import Camera
+from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera
 from iscene_ros.lab.synthetic.random_fields import (
     blob_field,
     dilated,
@@ -71,7 +71,7 @@ def observe(
     segmented: np.ndarray,
     rng: np.random.Generator,
     options: SensorOptions | None = None,
-    camera: Camera | None = None,
+    camera: SimulatedCamera | None = None,
     device: str = "cpu",
 ) -> SensedFrame:
     """Disturbs depth and masks; pixels without ideal depth never get any.
@@ -97,7 +97,7 @@ def _of_some_sensor(
     ids: Tensor,
     rng: np.random.Generator,
     options: SensorOptions,
-    camera: Camera | None,
+    camera: SimulatedCamera | None,
 ) -> Tensor:
     special = options.stereo_share + options.structured_light_share
     draw = rng.random() if special > 0 else 1.0

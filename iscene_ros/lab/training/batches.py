@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from iscene_ros.lab.training.draws import BatchDraws, batch_draws
-from iscene_ros.lab.training.samples import SlotSamples
+from iscene_ros.lab.training.samples import CropSamples
 from iscene_ros.lab.training.shards import ShardSet
 from iscene_ros.models.mini.network import token_positions
-from iscene_ros.preprocess.observation_volume import SlotVolumes
+from iscene_ros.preprocess.observation_volume import CropVolumes
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Pack:
         draws: the random numbers of the step.
     """
 
-    views: list[SlotSamples]
+    views: list[CropSamples]
     keys: list[tuple[int, int]]
     after: Place
     draws: BatchDraws
@@ -90,7 +90,7 @@ def packed_views(
             yield Pack(chosen, keys, after, batch_draws(chosen, keys, seed))
 
 
-def _packs(views: list[SlotSamples], seed: int, position: int, slots: int) -> list[list[int]]:
+def _packs(views: list[CropSamples], seed: int, position: int, slots: int) -> list[list[int]]:
     order = np.random.default_rng([seed, position, 1]).permutation(len(views))
     packs: list[list[int]] = []
     room = 0
@@ -105,7 +105,7 @@ def _packs(views: list[SlotSamples], seed: int, position: int, slots: int) -> li
 
 
 def make_batch(
-    views: list[SlotSamples], tokens_per_side: int, mirror: np.ndarray, device: torch.device
+    views: list[CropSamples], tokens_per_side: int, mirror: np.ndarray, device: torch.device
 ) -> TrainingBatch:
     """Stack views; those with mirror (len(views),) bool are reflected left to right."""
     views = [_mirrored(v) if m else v for v, m in zip(views, mirror, strict=True)]
@@ -131,29 +131,29 @@ def make_batch(
     )
 
 
-def _mirrored(view: SlotSamples) -> SlotSamples:
+def _mirrored(view: CropSamples) -> CropSamples:
     """Left and right exchanged: x -> -x about the camera's vertical plane."""
     volumes = view.volumes
-    flipped = SlotVolumes(
+    flipped = CropVolumes(
         volumes.surface.flip(1), volumes.gap.flip(1), volumes.pixel_class.flip(1), volumes.support
     )
     centers = view.centers * torch.tensor([-1.0, 1.0, 1.0])
-    return SlotSamples(flipped, view.target.flip(1), centers, view.sizes, view.has_scene_slot)
+    return CropSamples(flipped, view.target.flip(1), centers, view.sizes, view.has_scene_slot)
 
 
-def _rows(view: SlotSamples, rows: slice) -> SlotSamples:
+def _rows(view: CropSamples, rows: slice) -> CropSamples:
     v = view.volumes
-    volumes = SlotVolumes(v.surface[rows], v.gap[rows], v.pixel_class[rows], v.support[rows])
-    return SlotSamples(volumes, view.target[rows], view.centers[rows], view.sizes[rows], False)
+    volumes = CropVolumes(v.surface[rows], v.gap[rows], v.pixel_class[rows], v.support[rows])
+    return CropSamples(volumes, view.target[rows], view.centers[rows], view.sizes[rows], False)
 
 
 def _stacked(
-    parts: list[SlotSamples], device: torch.device
-) -> tuple[SlotVolumes, Tensor, Tensor, Tensor]:
+    parts: list[CropSamples], device: torch.device
+) -> tuple[CropVolumes, Tensor, Tensor, Tensor]:
     def cat(tensors: list[Tensor]) -> Tensor:
         return torch.cat(tensors).to(device, non_blocking=True)
 
-    volumes = SlotVolumes(
+    volumes = CropVolumes(
         cat([p.volumes.surface for p in parts]),
         cat([p.volumes.gap for p in parts]),
         cat([p.volumes.pixel_class for p in parts]),

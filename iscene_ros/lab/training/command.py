@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iscene_ros.lab.training.malloc_tuning import keep_freed_memory
+from iscene_ros.lab.training.malloc_tuning import tune_malloc
 from iscene_ros.lab.training.ranks import Ranks
 from iscene_ros.lab.training.train_config import continued_from, read_train_config
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
 
-    keep_freed_memory()
+    tune_malloc()
     if args.threads:
         torch.set_num_threads(args.threads)
     device = args.device

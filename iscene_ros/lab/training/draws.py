@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.training.samples import SlotSamples
+from iscene_ros.lab.training.samples import CropSamples
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class BatchDraws:
 
 
 def batch_draws(
-    views: Sequence[SlotSamples], keys: Sequence[tuple[int, int]], seed: int
+    views: Sequence[CropSamples], keys: Sequence[tuple[int, int]], seed: int
 ) -> BatchDraws:
     """Draw for views; `keys` tells them apart: where in the run's order of shards, which of it."""
     mirror, drawn = [], []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from iscene_ros.lab.training.batches import TrainingBatch, make_batch
 from iscene_ros.lab.training.objective import predict
-from iscene_ros.lab.training.samples import SlotSamples
+from iscene_ros.lab.training.samples import CropSamples
 from iscene_ros.models.iscene.sampling.flow_sampler import seeded_noise
 from iscene_ros.models.mini.network import VolumeSceneFlow
 
@@ -37,7 +37,7 @@ class HeldOutScore:
 @torch.inference_mode()
 def held_out_score(
     network: VolumeSceneFlow,
-    views: Iterable[SlotSamples],
+    views: Iterable[CropSamples],
     use_scene_slot: bool,
     device: torch.device,
 ) -> HeldOutScore:
@@ -59,7 +59,7 @@ def held_out_score(
 
 def _instances(
     network: VolumeSceneFlow,
-    view: SlotSamples,
+    view: CropSamples,
     use_scene_slot: bool,
     number: int,
     device: torch.device,

@@ -13,7 +13,7 @@ KEPT_BYTES = 2**31 - 1
 GROWTH_BYTES = 256 * 1024**2
 
 
-def keep_freed_memory() -> bool:
+def tune_malloc() -> bool:
     """Have glibc keep the blocks of freed tensors for the next ones; False where it is not glibc.
 
     By default every tensor of a megabyte or so is fetched from the system and given back, and the

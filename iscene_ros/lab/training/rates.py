@@ -14,7 +14,7 @@ import torch
 from iscene_ros.lab.training.batches import Place, packed_views
 from iscene_ros.lab.training.optimizers import make_optimizers
 from iscene_ros.lab.training.ranks import Ranks
-from iscene_ros.lab.training.samples import SlotSamples
+from iscene_ros.lab.training.samples import CropSamples
 from iscene_ros.lab.training.shards import ShardSet
 from iscene_ros.lab.training.step import Stepper
 from iscene_ros.lab.training.train_config import PhaseConfig, TrainConfig
@@ -46,9 +46,9 @@ def measure_rates(config: TrainConfig, device: str = "cpu", seconds: float = 30.
         sets = [config.shard_options(data, Path(folder)) for data in phase.sets]
         sets = [replace(s, views=VIEWS, count=MORE * s.count) for s in sets]
         shards = ShardSet(sets, workers=0)
-        views: list[SlotSamples] = []
+        views: list[CropSamples] = []
 
-        def make() -> list[SlotSamples]:
+        def make() -> list[CropSamples]:
             views.extend(made := shards.read(next(numbers)))
             return made
 
@@ -58,7 +58,7 @@ def measure_rates(config: TrainConfig, device: str = "cpu", seconds: float = 30.
     return Rates(made, trained)
 
 
-def _rate(work: Callable[[], list[SlotSamples]], seconds: float) -> float:
+def _rate(work: Callable[[], list[CropSamples]], seconds: float) -> float:
     """Slots a second, after a first call that does not count."""
     work()
     slots, started = 0, time.monotonic()
@@ -68,8 +68,8 @@ def _rate(work: Callable[[], list[SlotSamples]], seconds: float) -> float:
 
 
 def _training(
-    config: TrainConfig, phase: PhaseConfig, views: list[SlotSamples], device: str
-) -> Callable[[], list[SlotSamples]]:
+    config: TrainConfig, phase: PhaseConfig, views: list[CropSamples], device: str
+) -> Callable[[], list[CropSamples]]:
     """A step on these views, which returns those that it took."""
     network = VolumeSceneFlow(config.model).to(device).to(memory_format=torch.channels_last_3d)
     optimizers = make_optimizers(
@@ -78,7 +78,7 @@ def _training(
     stepper = Stepper(network, Ranks(), config.precision)
     packs = packed_views(_Made(views), Place(), config.batch_slots)
 
-    def step() -> list[SlotSamples]:
+    def step() -> list[CropSamples]:
         pack = next(packs)
         stepper.gradients(pack, phase.objective).item()
         for optimizer in optimizers:
@@ -93,11 +93,11 @@ def _training(
 class _Made:
     """Views in memory, read as one shard."""
 
-    views: Sequence[SlotSamples]
+    views: Sequence[CropSamples]
     seed: int = 0
 
     def __len__(self) -> int:
         return 1
 
-    def read(self, index: int) -> list[SlotSamples]:
+    def read(self, index: int) -> list[CropSamples]:
         return list(self.views)

@@ -15,7 +15,7 @@ from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """Where a run stands; what a resume needs beside the weights.
 
     Attributes:

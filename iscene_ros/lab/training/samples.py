@@ -10,7 +10,7 @@ from torch import Tensor
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.lab.synthetic import random_cameras
 from iscene_ros.lab.synthetic.random_cameras import CameraOptions, random_camera
@@ -20,11 +20,11 @@ from iscene_ros.lab.synthetic.rendering import Rendering, render
 from iscene_ros.lab.synthetic.sensor import SensedFrame, SensorOptions, observe
 from iscene_ros.lab.synthetic.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
 from iscene_ros.lab.synthetic.shapes import Solid
-from iscene_ros.preprocess.cleaned_observation import plan_believed_slots
-from iscene_ros.preprocess.crop_batch import SlotBatch, slot_batch
-from iscene_ros.preprocess.crops import FitOptions, plan_slots
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
-from iscene_ros.preprocess.observation_volume import SlotVolumes
+from iscene_ros.preprocess.cleaned_observation import crop_cleaned_observation
+from iscene_ros.preprocess.crop_batch import CropBatch, crop_batch
+from iscene_ros.preprocess.crops import CropOptions, fit_crops
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.observation_volume import CropVolumes
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SampleOptions:
     shapes: ShapeOptions = field(default_factory=ShapeOptions)
     camera: CameraOptions = field(default_factory=CameraOptions)
     sensor: SensorOptions = field(default_factory=SensorOptions)
-    fit: FitOptions = field(default_factory=FitOptions)
+    fit: CropOptions = field(default_factory=CropOptions)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class DrawnScene:
 
 
 @dataclass(frozen=True)
-class SlotSamples:
+class CropSamples:
     """Slots of one view on their grids; the scene slot comes first where there is one.
 
     Attributes:
@@ -158,7 +158,7 @@ class SlotSamples:
         has_scene_slot: whether row 0 is the scene slot.
     """
 
-    volumes: SlotVolumes
+    volumes: CropVolumes
     target: Tensor
     centers: Tensor
     sizes: Tensor
@@ -186,43 +186,43 @@ def draw_scene(rng: np.random.Generator, options: SampleOptions, device: str = "
     return DrawnScene(scene, camera, rendering, frame)
 
 
-def sample_slots(
+def sample_crops(
     view: SceneView,
     options: SampleOptions,
     resolution: int,
     truncation: float,
     device: str = "cpu",
-) -> SlotSamples | None:
+) -> CropSamples | None:
     """Put a view on the grids of its slots; None where no instance has enough depth.
 
     Computed on a torch device; the samples lie on the CPU.
     """
     observation = view.observation
     if options.as_at_inference:
-        observation = with_visible_masks(observation)
+        observation = resolve_mask_overlaps(observation)
     if options.view_centric:
-        view_space = ViewSpace.from_gravity(observation.gravity_camera)
+        aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     else:
-        view_space = ViewSpace(observation.world_from_camera[:3, :3])
+        aligned_frame = GravityAlignedFrame(observation.world_from_camera[:3, :3])
     if options.as_at_inference:
-        plan, observation = plan_believed_slots(observation, view_space, options.fit)
+        plan, observation = crop_cleaned_observation(observation, aligned_frame, options.fit)
     else:
-        plan = plan_slots(observation, view_space, options.fit)
+        plan = fit_crops(observation, aligned_frame, options.fit)
     if not plan.instances:
         return None
-    batch = slot_batch(observation, plan, options.with_scene_slot, device)
+    batch = crop_batch(observation, plan, options.with_scene_slot, device)
     truths = [view.truths[slot.index] for slot in plan.instances]
-    target = _targets(truths, batch, view_space, options.with_scene_slot, resolution, truncation)
+    target = _targets(truths, batch, aligned_frame, options.with_scene_slot, resolution, truncation)
     v = batch.observe(resolution, truncation).quantised()
-    volumes = SlotVolumes(v.surface.cpu(), v.gap.cpu(), v.pixel_class.cpu(), v.support.cpu())
+    volumes = CropVolumes(v.surface.cpu(), v.gap.cpu(), v.pixel_class.cpu(), v.support.cpu())
     centers, sizes = batch.centers.cpu(), batch.sizes.cpu()
-    return SlotSamples(volumes, target.cpu(), centers, sizes, options.with_scene_slot)
+    return CropSamples(volumes, target.cpu(), centers, sizes, options.with_scene_slot)
 
 
 def _targets(
     truths: list[TruePlacement],
-    batch: SlotBatch,
-    view_space: ViewSpace,
+    batch: CropBatch,
+    aligned_frame: GravityAlignedFrame,
     with_scene_slot: bool,
     resolution: int,
     truncation: float,
@@ -233,8 +233,8 @@ def _targets(
     if with_scene_slot:
         members.insert(0, truths)
     for cube, inside in zip(batch.cubes, members, strict=True):
-        points_view = cube.voxel_centers_view(resolution).reshape(-1, 3)
-        points_camera = torch.from_numpy(view_space.to_camera(points_view)).float()
+        points_aligned = cube.voxel_centers_aligned(resolution).reshape(-1, 3)
+        points_camera = torch.from_numpy(aligned_frame.to_camera(points_aligned)).float()
         points_camera = points_camera.to(batch.centers.device)
         reach = cube.size * truncation / resolution
         distance = _nearest(inside, points_camera, reach)

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.training.ranks import Ranks
-from iscene_ros.lab.training.samples import SampleOptions, SlotSamples, draw_view, sample_slots
-from iscene_ros.preprocess.observation_volume import SlotVolumes
+from iscene_ros.lab.training.samples import CropSamples, SampleOptions, draw_view, sample_crops
+from iscene_ros.preprocess.observation_volume import CropVolumes
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def write_shard(options: ShardOptions, index: int) -> Path:
     return path
 
 
-def read_shard(options: ShardOptions, index: int) -> list[SlotSamples]:
+def read_shard(options: ShardOptions, index: int) -> list[CropSamples]:
     """The views of shard `index`, which must exist.
 
     Raises:
@@ -111,7 +111,7 @@ class ShardSet:
     def __len__(self) -> int:
         return len(self._shards)
 
-    def read(self, index: int) -> list[SlotSamples]:
+    def read(self, index: int) -> list[CropSamples]:
         """The views of shard `index`; raises what its worker raised."""
         if index in self._jobs:
             self._jobs[index].result()
@@ -142,17 +142,17 @@ def _be_a_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _draw_sample(rng: np.random.Generator, options: ShardOptions) -> SlotSamples | None:
+def _draw_sample(rng: np.random.Generator, options: ShardOptions) -> CropSamples | None:
     try:
         view = draw_view(rng, options.samples, options.device)
     except InputError:  # the camera ended up within millimetres of something
         return None
-    return sample_slots(
+    return sample_crops(
         view, options.samples, options.resolution, options.truncation, options.device
     )
 
 
-def _concatenated(samples: list[SlotSamples]) -> dict[str, Tensor]:
+def _concatenated(samples: list[CropSamples]) -> dict[str, Tensor]:
     return {
         "surface": torch.cat([s.volumes.surface for s in samples]),
         "gap": torch.cat([s.volumes.gap for s in samples]),
@@ -166,14 +166,14 @@ def _concatenated(samples: list[SlotSamples]) -> dict[str, Tensor]:
     }
 
 
-def _split(tensors: dict[str, Tensor]) -> list[SlotSamples]:
+def _split(tensors: dict[str, Tensor]) -> list[CropSamples]:
     lengths = tensors["slots"].tolist()
     parts = {
         k: v.split(lengths) for k, v in tensors.items() if k not in ("slots", "has_scene_slot")
     }
     return [
-        SlotSamples(
-            SlotVolumes(
+        CropSamples(
+            CropVolumes(
                 parts["surface"][i], parts["gap"][i], parts["pixel_class"][i], parts["support"][i]
             ),
             parts["target"][i],

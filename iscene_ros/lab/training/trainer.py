@@ -17,7 +17,7 @@ from iscene_ros.lab.training.optimizers import WeightAverage, make_optimizers, s
 from iscene_ros.lab.training.prefetch import Prefetched
 from iscene_ros.lab.training.ranks import Ranks
 from iscene_ros.lab.training.run_state import (
-    Progress,
+    RunProgress,
     check_network,
     load_state,
     places_of,
@@ -66,7 +66,7 @@ class Trainer:
             network, config.matrix_rate, config.weight_decay, config.muon, config.transformer_rate
         )
         self.stepper = Stepper(self.network, self.ranks, config.precision)
-        self.progress = Progress()
+        self.progress = RunProgress()
         self.place = Place(self.ranks.rank)
         self.log = TrainLog(self.directory)
         self.stop = StopRequest()
@@ -91,7 +91,7 @@ class Trainer:
                 if phase.share and self.ranks.leads:
                     self._evaluate(phase)
                 p = self.progress
-                self.progress = Progress(
+                self.progress = RunProgress(
                     p.phase + 1, total_steps=p.total_steps, total_seconds=p.total_seconds
                 )
                 self.place = Place(self.ranks.rank)
@@ -252,7 +252,7 @@ class Trainer:
         self.average.updates = state["updates"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.progress = Progress(**state["progress"])
+        self.progress = RunProgress(**state["progress"])
         self.place = places_of(state, self.ranks.count)[self.ranks.rank]
         self.log.smooth_loss = state["smooth_loss"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.packages.loading import ReleaseModel
 from iscene_ros.models.iscene.sampling.presets import Preset
-from iscene_ros.models.iscene.sampling.progress import Progress
+from iscene_ros.models.iscene.sampling.progress import StageProgress
 from iscene_ros.models.iscene.sampling.scene_stages import SceneLatents, sample_scene_latents
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 from iscene_ros.models.iscene.surface.flexicubes import extract_mesh
@@ -52,7 +52,7 @@ def generate(
     preset: Preset,
     seed: int = 0,
     pictures_at_once: int = 4,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> list[Generated]:
     """Generate the N instances of a scene; None where the model found nothing.
 

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import collapsed
+from iscene_ros.geometry.decimation import decimate
 from iscene_ros.geometry.marching_cubes import (
     cube_points,
     is_watertight,
@@ -100,7 +100,7 @@ def _simplified(
     if len(triangles) <= budget:
         return corners, triangles
     if not is_watertight(triangles, len(corners)):
-        return collapsed(corners, triangles, budget)
+        return decimate(corners, triangles, budget)
     starts, ends = corners[triangles[:, 0]], corners[triangles[:, 1]]
     cell = np.median(np.linalg.norm(starts - ends, axis=1))
     # Thin parts may touch after collapses, which costs the surface its two sides at an edge.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.models.base import Prediction, PredictionRequest, Progress, ShapeMesh
@@ -24,8 +24,8 @@ from iscene_ros.models.iscene.registration.options import PlacementOptions
 from iscene_ros.models.iscene.registration.register import place_scene
 from iscene_ros.models.iscene.registration.result import ObjectPlacement, PlacementShape
 from iscene_ros.models.iscene.sampling.presets import Preset, preset
-from iscene_ros.models.iscene.sampling.progress import Progress as StageProgress
-from iscene_ros.preprocess.crops import FitOptions, plan_slots
+from iscene_ros.models.iscene.sampling.progress import StageProgress
+from iscene_ros.preprocess.crops import CropOptions, fit_crops
 
 # Cells of one object in the second stage: the estimate behind `objects_at_once`.
 CELLS_PER_OBJECT = 20_000
@@ -54,7 +54,7 @@ class ReleaseShapes:
 
     needs_depth = False
 
-    def __init__(self, model: ReleaseModel, options: ReleaseOptions, fit: FitOptions) -> None:
+    def __init__(self, model: ReleaseModel, options: ReleaseOptions, fit: CropOptions) -> None:
         self.model, self.options, self.fit = model, options, fit
         self.name, self.checksum, self.device = model.name, model.checksum, model.device
 
@@ -66,7 +66,7 @@ class ReleaseShapes:
     def predict(
         self,
         observation: Observation,
-        view_space: ViewSpace,
+        aligned_frame: GravityAlignedFrame,
         request: PredictionRequest,
         progress: Progress,
     ) -> Prediction:
@@ -95,9 +95,9 @@ class ReleaseShapes:
         nothing = "the model found nothing solid in its place"
         skipped += [(row, nothing) for row, f in zip(rows, finished, strict=True) if f is None]
         made_of = dict(zip(rows, finished, strict=True))
-        placement = place_scene(shapes, observation, view_space, self.options.placement)
+        placement = place_scene(shapes, observation, aligned_frame, self.options.placement)
         progress.advance(len(rows) - len(placement.objects), "place")
-        points = self._observed_points(observation, view_space)
+        points = self._observed_points(observation, aligned_frame)
         cells = self._cells_of_a_side(sampling)
         return Prediction(
             observation=observation,
@@ -105,7 +105,7 @@ class ReleaseShapes:
                 PlacedShape(placed, made_of[placed.row], points(placed.row), cells)
                 for placed in placement.objects
             ),
-            skipped=tuple(sorted([*skipped, *placement.refused])),
+            skipped=tuple(sorted([*skipped, *placement.rejected])),
             steps=steps,
             prepare_seconds=prepared - started,
             network_seconds=sampled - prepared,
@@ -157,11 +157,11 @@ class ReleaseShapes:
         return generated
 
     def _observed_points(
-        self, observation: Observation, view_space: ViewSpace
+        self, observation: Observation, aligned_frame: GravityAlignedFrame
     ) -> Callable[[int], np.ndarray]:
         """Row -> observed points without strays, (0, 3) where there are too few."""
-        slots = plan_slots(observation, view_space, self.fit).instances
-        points = {slot.index: slot.points_view for slot in slots}
+        slots = fit_crops(observation, aligned_frame, self.fit).instances
+        points = {slot.index: slot.points_aligned for slot in slots}
         return lambda row: points.get(row, np.zeros((0, 3)))
 
     def _cells_of_a_side(self, sampling: Preset) -> int:
@@ -176,13 +176,13 @@ class PlacedShape:
     Attributes:
         placement: of the cube for this object.
         finished: the mesh in the cube.
-        points_view: (M, 3) float64 observed points [m].
+        points_aligned: (M, 3) float64 observed points [m].
         cells_of_a_side: of the grid that the mesh was cut out of.
     """
 
     placement: ObjectPlacement
     finished: FinishedMesh
-    points_view: np.ndarray
+    points_aligned: np.ndarray
     cells_of_a_side: int
 
     @property
@@ -198,7 +198,7 @@ class PlacedShape:
     def mesh(self) -> ShapeMesh:
         """See `PredictedShape.mesh`."""
         mesh = self.finished.mesh
-        vertices = self.placement.similarity.to_view(mesh.vertices).astype(np.float32)
+        vertices = self.placement.similarity.to_aligned(mesh.vertices).astype(np.float32)
         return ShapeMesh(Mesh(vertices, mesh.faces), self.finished.vertex_colors)
 
     def confidence(self, observed_fraction: float) -> float:

@@ -122,7 +122,7 @@ def token_positions(
     """(S, side^3, 4): token centres in scene coordinates, log2(scene size / slot size)."""
     axis = (torch.arange(side, device=sizes.device, dtype=torch.float32) + 0.5) / side - 0.5
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, -1, 3)
-    points_view = grid * sizes[:, None, None] + centers[:, None]
-    scene = (points_view - scene_centers[:, None]) / scene_sizes[:, None, None]
+    points_aligned = grid * sizes[:, None, None] + centers[:, None]
+    scene = (points_aligned - scene_centers[:, None]) / scene_sizes[:, None, None]
     zoom = torch.log2(scene_sizes / sizes)[:, None, None].expand(-1, side**3, 1)
     return torch.cat([scene, zoom], dim=-1).float()

@@ -22,7 +22,7 @@ from iscene_ros.models.mini.envelope import MAX_SHIFT, bodies_around, moved_surf
 from iscene_ros.models.mini.observed_surface import correction
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence
 from iscene_ros.models.model_config import Envelope
-from iscene_ros.preprocess.crops import InstanceSlot
+from iscene_ros.preprocess.crops import InstanceCrop
 
 # The surface follows observed points no further out than this share of the truncation.
 MAX_LEVEL = 0.5
@@ -44,7 +44,7 @@ class DistanceShape:
         envelope: which of the surfaces that the distance leaves open.
     """
 
-    slot: InstanceSlot
+    slot: InstanceCrop
     distance: np.ndarray
     disagreement: np.ndarray
     readings: float
@@ -59,9 +59,9 @@ class DistanceShape:
         return self.slot.index
 
     @property
-    def points_view(self) -> np.ndarray:
+    def points_aligned(self) -> np.ndarray:
         """(M, 3) observed points [m]."""
-        return self.slot.points_view
+        return self.slot.points_aligned
 
     @property
     def cell(self) -> float:
@@ -77,16 +77,16 @@ class DistanceShape:
         """See `PredictedShape.mesh`."""
         # Which bodies of an outer surface count is decided by the mean ones in them.
         least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
-        mesh_view = mesh_from_distance(
+        mesh_aligned = mesh_from_distance(
             self._cut(),
             self.slot.cube,
             self.faces,
             least_share=least_share,
             smoothings=SMOOTHINGS,
         )
-        if mesh_view is None:
+        if mesh_aligned is None:
             return None
-        return ShapeMesh(mesh_view, vertex_sigma=self._vertex_sigma(mesh_view))
+        return ShapeMesh(mesh_aligned, vertex_sigma=self._vertex_sigma(mesh_aligned))
 
     def confidence(self, observed_fraction: float) -> float:
         """The expected overlap (IoU) of the mean surface with the true object."""
@@ -107,9 +107,9 @@ class DistanceShape:
             size=float(np.log(self.slot.cube.size)),
         )
 
-    def surface_evidence(self, points_view: np.ndarray) -> SurfaceEvidence:
+    def surface_evidence(self, points_aligned: np.ndarray) -> SurfaceEvidence:
         """What tells how uncertain the surface is at points (P, 3) on it [m]."""
-        voxels = self._voxels(points_view)
+        voxels = self._voxels(points_aligned)
         return SurfaceEvidence(
             spread=_at(np.abs(self.disagreement), voxels) * self.truncation,
             slope=_at(self._slope, voxels),
@@ -117,12 +117,12 @@ class DistanceShape:
             mirror_overlap=self._mirror_overlap,
         )
 
-    def _vertex_sigma(self, mesh_view: Mesh) -> np.ndarray | None:
+    def _vertex_sigma(self, mesh_aligned: Mesh) -> np.ndarray | None:
         """(V,) float32 standard deviation of the mean surface around the vertices [m]."""
         model = self.calibration.uncertainty
         if model is None:
             return None
-        sigma = self.cell * model.sigma(self.surface_evidence(mesh_view.vertices))
+        sigma = self.cell * model.sigma(self.surface_evidence(mesh_aligned.vertices))
         return np.minimum(sigma, self.slot.cube.size).astype(np.float32)
 
     def _cut(self) -> np.ndarray:
@@ -168,7 +168,7 @@ class DistanceShape:
     @cached_property
     def _seen_voxels(self) -> np.ndarray:
         """(M, 3) the observed points [voxels]."""
-        return self._voxels(self.points_view)
+        return self._voxels(self.points_aligned)
 
     @cached_property
     def _observed(self) -> cKDTree:
@@ -186,9 +186,9 @@ class DistanceShape:
         )
         return float((first & second).sum() / max(1, (first | second).sum()))
 
-    def _voxels(self, points_view: np.ndarray) -> np.ndarray:
+    def _voxels(self, points_aligned: np.ndarray) -> np.ndarray:
         """(P, 3) indices of points [voxels]."""
-        return (self.slot.cube.from_view(points_view) + 0.5) * len(self.distance) - 0.5
+        return (self.slot.cube.from_aligned(points_aligned) + 0.5) * len(self.distance) - 0.5
 
 
 def _at(field: np.ndarray, voxels: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ class SceneSamplerOptions:
 
 
 @dataclass(frozen=True)
-class SlotInputs:
+class CropInputs:
     """Network inputs of S slots; row 0 is the scene slot.
 
     Attributes:
@@ -44,20 +44,20 @@ class SlotInputs:
     positions: Tensor
     numbers: tuple[int, ...]
 
-    def rows(self, rows: slice) -> SlotInputs:
+    def rows(self, rows: slice) -> CropInputs:
         """A part of the slots."""
-        return SlotInputs(self.volume[rows], self.positions[rows], self.numbers[rows])
+        return CropInputs(self.volume[rows], self.positions[rows], self.numbers[rows])
 
-    def mirrored(self) -> SlotInputs:
+    def mirrored(self) -> CropInputs:
         """Left and right exchanged."""
         side = round(self.positions.shape[1] ** (1 / 3))
         grid = self.positions.unflatten(1, (side, side, side)).flip(1).flatten(1, 3)
         flip_x = torch.tensor([-1.0, 1.0, 1.0, 1.0], device=grid.device)
-        return SlotInputs(self.volume.flip(2), grid * flip_x, self.numbers)
+        return CropInputs(self.volume.flip(2), grid * flip_x, self.numbers)
 
 
 @dataclass(frozen=True)
-class SampledSlots:
+class SampledCrops:
     """What was predicted for I instance slots, on the CPU.
 
     Attributes:
@@ -72,11 +72,11 @@ class SampledSlots:
 
 def sample_scene(
     network: VolumeSceneFlow,
-    inputs: SlotInputs,
+    inputs: CropInputs,
     options: SceneSamplerOptions,
     seed: int,
     advance: Callable[[int], None] | None = None,
-) -> SampledSlots:
+) -> SampledCrops:
     """The instance slots of a scene whose slot is row 0; see `SceneSampler`."""
     sampler = SceneSampler(network, options, seed, advance)
     sampler.remember_scene(inputs.rows(slice(0, 1)))
@@ -101,21 +101,21 @@ class SceneSampler:
         self.remembered: dict[tuple[float, bool, bool], SceneMemory] = {}
 
     @torch.inference_mode()
-    def remember_scene(self, inputs: SlotInputs) -> None:
+    def remember_scene(self, inputs: CropInputs) -> None:
         """Look at the scene's slot, the only row of the inputs."""
         self._sample(inputs, is_scene=True)
 
     @torch.inference_mode()
-    def instances(self, inputs: SlotInputs) -> SampledSlots:
+    def instances(self, inputs: CropInputs) -> SampledCrops:
         """Sample instance slots, chunk by chunk, in the scene that is remembered."""
         chunks = []
         for start in range(0, len(inputs.numbers), self.options.chunk):
             part = inputs.rows(slice(start, start + self.options.chunk))
             chunks.append(self._sample(part, is_scene=False))
         x0, disagreement = (torch.cat(parts).float().cpu() for parts in zip(*chunks, strict=True))
-        return SampledSlots(x0, disagreement)
+        return SampledCrops(x0, disagreement)
 
-    def _sample(self, inputs: SlotInputs, is_scene: bool) -> tuple[Tensor, Tensor]:
+    def _sample(self, inputs: CropInputs, is_scene: bool) -> tuple[Tensor, Tensor]:
         """x0 and the disagreement of the last step."""
         side = inputs.volume.shape[-1]
         noise = [seeded_noise((side,) * 3, self.seed, n) for n in inputs.numbers]
@@ -139,7 +139,7 @@ class SceneSampler:
 
     def _predict(
         self,
-        inputs: SlotInputs,
+        inputs: CropInputs,
         noisy: Tensor,
         key: tuple[float, bool, bool],  # time, conditional, mirrored
         is_scene: bool,

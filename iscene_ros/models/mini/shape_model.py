@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iscene_ros.core.errors import InputError, ModelError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.models.base import Prediction, PredictionRequest, Progress
 from iscene_ros.models.mini.checkpoint import LoadedModel
 from iscene_ros.models.mini.network import token_positions
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.scene_sampler import (
+    CropInputs,
     SceneSamplerOptions,
-    SlotInputs,
     sample_scene,
 )
 from iscene_ros.models.model_config import Envelope
-from iscene_ros.preprocess.cleaned_observation import plan_believed_slots
-from iscene_ros.preprocess.crop_batch import slot_batch
-from iscene_ros.preprocess.crops import FitOptions, SlotPlan
+from iscene_ros.preprocess.cleaned_observation import crop_cleaned_observation
+from iscene_ros.preprocess.crop_batch import crop_batch
+from iscene_ros.preprocess.crops import CropOptions, SceneCrops
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PredictedDistances:
     Attributes:
         mean: (N, R, R, R) float32 signed distance at the voxel centres of the instances' cubes,
             negative inside.
-        disagreement: (N, R, R, R) float32; see `SampledSlots`.
+        disagreement: (N, R, R, R) float32; see `SampledCrops`.
     """
 
     mean: np.ndarray
@@ -48,7 +48,7 @@ class MiniShapes:
         self,
         model: LoadedModel,
         sampler: SceneSamplerOptions,
-        fit: FitOptions,
+        fit: CropOptions,
         envelope: Envelope = Envelope.MEAN,
     ) -> None:
         if envelope is not Envelope.MEAN and model.calibration.uncertainty is None:
@@ -67,14 +67,14 @@ class MiniShapes:
     def predict(
         self,
         observation: Observation,
-        view_space: ViewSpace,
+        aligned_frame: GravityAlignedFrame,
         request: PredictionRequest,
         progress: Progress,
     ) -> Prediction:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
         sampler = self._sampler(request.steps)
-        plan, observation = plan_believed_slots(observation, view_space, self.fit)
+        plan, observation = crop_cleaned_observation(observation, aligned_frame, self.fit)
         prepared = time.perf_counter()
         instances, steps = len(plan.instances), sampler.flow.steps
         progress.expect(instances + (1 + instances) * steps if instances else 0)
@@ -91,7 +91,7 @@ class MiniShapes:
     def look(
         self,
         observation: Observation,
-        plan: SlotPlan,
+        plan: SceneCrops,
         options: SceneSamplerOptions,
         seed: int = 0,
         progress: Progress | None = None,
@@ -115,16 +115,16 @@ class MiniShapes:
             )
         return distances
 
-    def _inputs(self, observation: Observation, plan: SlotPlan) -> SlotInputs:
+    def _inputs(self, observation: Observation, plan: SceneCrops) -> CropInputs:
         """The scene slot and those of the planned instances."""
         config = self.model.network.config
-        batch = slot_batch(observation, plan, True, self.device)
+        batch = crop_batch(observation, plan, True, self.device)
         volumes = batch.observe(config.resolution, config.truncation)
         scene = batch.centers[:1].expand_as(batch.centers), batch.sizes[:1].expand_as(batch.sizes)
         side = config.flow.tokens_per_side
         positions = token_positions(batch.centers, batch.sizes, *scene, side)
         ids = (observation.instance_ids[slot.index] for slot in plan.instances)
-        return SlotInputs(volumes.channels(), positions, (0, *ids))
+        return CropInputs(volumes.channels(), positions, (0, *ids))
 
     def _sampler(self, steps: int | None) -> SceneSamplerOptions:
         if steps is None:
@@ -132,7 +132,7 @@ class MiniShapes:
         return replace(self.sampler, flow=replace(self.sampler.flow, steps=steps))
 
     def _shapes(
-        self, observation: Observation, plan: SlotPlan, distances: PredictedDistances, faces: int
+        self, observation: Observation, plan: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[DistanceShape, ...]:
         """The planned instances with what was predicted for each."""
         has_depth = observation.depth > 0

@@ -16,7 +16,7 @@ from iscene_ros.io.scene_io import read_scene
 from iscene_ros.models.iscene import shape_model as release_shapes
 from iscene_ros.models.iscene.generation import CubeSurface
 from iscene_ros.models.iscene.shape_model import ReleaseOptions
-from iscene_ros.session.out_of_memory import RecoveringCompleter
+from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
 
 @pytest.fixture(scope="module")
@@ -89,17 +89,17 @@ def test_a_session_keeps_what_the_model_generates(package, monkeypatch):
     for known, thing in zip(second.objects, TABLE, strict=True):
         found = known.item.frame_from_object[:3, 3]
         np.testing.assert_allclose(found, thing.world_from_object()[:3, 3], atol=0.01)
-    assert driver.refused == {}
+    assert driver.rejected == {}
 
 
 def test_a_session_with_random_weights_goes_on(package):
     driver = Driver(completer(package), steps=1)
     update = driver.step(0)
-    assert update is not None and len(update.objects) <= 2 and driver.refused == {}
+    assert update is not None and len(update.objects) <= 2 and driver.rejected == {}
     assert driver.status(0).level in ("ok", "warn")
 
 
-def completer(package: str) -> RecoveringCompleter:
+def completer(package: str) -> OutOfMemoryFallback:
     options = CompletionOptions(
         relations=False, release=ReleaseOptions(preset="structure-only", objects_at_once=4)
     )
@@ -107,4 +107,4 @@ def completer(package: str) -> RecoveringCompleter:
     def load(device: str) -> SceneCompleter:
         return SceneCompleter.from_pretrained(package, device, options)
 
-    return RecoveringCompleter(load, "cpu", print)
+    return OutOfMemoryFallback(load, "cpu", print)

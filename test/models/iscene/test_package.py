@@ -50,7 +50,7 @@ def change(path: Path, how: Change) -> None:
     path.write_text(yaml.safe_dump(settings) if is_yaml else json.dumps(settings))
 
 
-def refused(package: TinyPackage, message: str) -> None:
+def rejected(package: TinyPackage, message: str) -> None:
     with pytest.raises(ModelError, match=message) as caught:
         read_package(str(package.release))
     assert "\n" not in str(caught.value)
@@ -102,7 +102,7 @@ def test_references_of_the_training_code_are_followed(package: TinyPackage) -> N
     change(package.release / "config.yml", edit)
     read_package(str(package.release))
     change(package.release / "config.yml", lambda c: c.pop("dataset"))
-    refused(package, r"dataset.args.exp_setting} names a value that the file lacks")
+    rejected(package, r"dataset.args.exp_setting} names a value that the file lacks")
 
 
 def test_the_base_may_lie_anywhere(package: TinyPackage, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_where_settings_are_silent_trellis_own_count(package: TinyPackage) -> No
 @pytest.mark.parametrize("key", ["base_model_id", "config_file", "denoiser_checkpoint"])
 def test_missing_keys_of_the_package(package: TinyPackage, key: str) -> None:
     change(package.release / "iscene_config.json", lambda c: c.pop(key))
-    refused(package, f"iscene_config.json: key '{key}' is missing")
+    rejected(package, f"iscene_config.json: key '{key}' is missing")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_wrong_values_of_the_package(
     package: TinyPackage, key: str, value: object, message: str
 ) -> None:
     change(package.release / "iscene_config.json", lambda c: c.update({key: value}))
-    refused(package, message)
+    rejected(package, message)
 
 
 def test_missing_files_are_all_listed(package: TinyPackage) -> None:
@@ -165,13 +165,15 @@ def test_missing_files_are_all_listed(package: TinyPackage) -> None:
         stem.with_suffix(".safetensors"),
     ):
         path.unlink()
-    refused(package, f"missing {CONDITIONER}, {DENOISER}; fetch the whole .* LuLing/IScene")
+    rejected(package, f"missing {CONDITIONER}, {DENOISER}; fetch the whole .* LuLing/IScene")
     for name in (DENOISER, CONDITIONER):
         (package.release / name).touch()
-    refused(package, f"missing {STEMS['slat_flow_model']}.safetensors")
+    rejected(package, f"missing {STEMS['slat_flow_model']}.safetensors")
     stem.with_suffix(".json").unlink()
     (package.base / STEMS["slat_decoder_mesh"]).with_suffix(".json").unlink()
-    refused(package, rf"missing {STEMS['slat_flow_model']}.json, {STEMS['slat_decoder_mesh']}.json")
+    rejected(
+        package, rf"missing {STEMS['slat_flow_model']}.json, {STEMS['slat_decoder_mesh']}.json"
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_other_denoisers_are_refused(
         config["models"]["denoiser"]["args"].update(arguments)
 
     change(package.release / "config.yml", edit)
-    refused(package, message)
+    rejected(package, message)
 
 
 def test_both_places_of_the_slots_setting_count(package: TinyPackage) -> None:
@@ -210,7 +212,7 @@ def test_both_places_of_the_slots_setting_count(package: TinyPackage) -> None:
         config["dataset"]["args"]["exp_setting"] = "global local"
 
     change(package.release / "config.yml", edit)
-    refused(package, 'dataset: args: exp_setting: "global local" is not supported')
+    rejected(package, 'dataset: args: exp_setting: "global local" is not supported')
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,7 @@ def test_other_picture_encoders_are_refused(
     package: TinyPackage, where: str, how: dict[str, object], message: str
 ) -> None:
     change(package.release / "config.yml", lambda c: c["models"][where]["args"].update(how))
-    refused(package, message)
+    rejected(package, message)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_other_picture_encoders_are_refused(
 )
 def test_other_pipelines_are_refused(package: TinyPackage, how: Change, message: str) -> None:
     change(package.base / "pipeline.json", how)
-    refused(package, message)
+    rejected(package, message)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_other_networks_of_the_base_are_refused(
 ) -> None:
     path = (package.base / STEMS[key]).with_suffix(".json")
     change(path, lambda model: model["args"].update(arguments))
-    refused(package, message)
+    rejected(package, message)
 
 
 def test_swapped_networks_are_refused(package: TinyPackage) -> None:
@@ -284,7 +286,7 @@ def test_swapped_networks_are_refused(package: TinyPackage) -> None:
         pipeline["args"]["models"]["slat_flow_model"] = STEMS["slat_decoder_mesh"]
 
     change(package.base / "pipeline.json", edit)
-    refused(package, 'name: "ElasticSLatMeshDecoder" is not supported, only "SLatFlowModel" or')
+    rejected(package, 'name: "ElasticSLatMeshDecoder" is not supported, only "SLatFlowModel" or')
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_swapped_networks_are_refused(package: TinyPackage) -> None:
 )
 def test_files_of_another_format(package: TinyPackage, file: str, text: str, message: str) -> None:
     (package.release / file).write_text(text)
-    refused(package, message)
+    rejected(package, message)
 
 
 def test_a_revision_of_a_folder_is_refused(package: TinyPackage) -> None:

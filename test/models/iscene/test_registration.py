@@ -10,7 +10,7 @@ from placed_shapes import bodies, in_cube, look_at, see, with_depth
 
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.lab.evaluation.registration_scenes import Spoiling, draw_case
@@ -19,7 +19,7 @@ from iscene_ros.models.iscene.registration.contacts import Shell, gaps
 from iscene_ros.models.iscene.registration.options import PlacementOptions
 from iscene_ros.models.iscene.registration.register import place_scene
 from iscene_ros.models.iscene.registration.result import PlacementShape, Similarity
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 FEW = settings(
     max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -27,7 +27,9 @@ FEW = settings(
 
 
 def place(seen, **options):
-    return place_scene(seen.shapes, seen.observation, seen.view_space, PlacementOptions(**options))
+    return place_scene(
+        seen.shapes, seen.observation, seen.aligned_frame, PlacementOptions(**options)
+    )
 
 
 def middle(points):
@@ -37,7 +39,7 @@ def middle(points):
 def off(placed, seen):
     """How far the middle of a placed shape is from the truth [m]."""
     points = seen.shapes[placed.row].mesh.vertices
-    found, true = placed.similarity.to_view(points), seen.truth.to_view(points)
+    found, true = placed.similarity.to_aligned(points), seen.truth.to_aligned(points)
     return np.linalg.norm(middle(found) - middle(true))
 
 
@@ -55,18 +57,18 @@ def noisy(seen, seed=0, noise=0.002, lost=0.0):
 
 def test_true_shapes_are_found_within_a_percent_and_some_millimetres(table):
     placement = place(table)
-    assert placement.method == "depth" and placement.is_metric and not placement.refused
+    assert placement.method == "depth" and placement.is_metric and not placement.rejected
     assert placement.scale == pytest.approx(table.truth.scale, rel=0.005)
     assert max(off(placed, table) for placed in placement.objects) < 0.002
     assert placement.residual_m < 0.0005
     first = placement.objects[0]
-    np.testing.assert_allclose(first.view_from_cube[:3, :3], first.scale * first.rotation)
-    np.testing.assert_allclose(first.view_from_cube[:3, 3], first.translation)
+    np.testing.assert_allclose(first.aligned_from_cube[:3, :3], first.scale * first.rotation)
+    np.testing.assert_allclose(first.aligned_from_cube[:3, 3], first.translation)
 
 
 def test_noise_and_half_of_the_readings_gone(table):
     placement = place(noisy(table, lost=0.5))
-    assert not placement.refused
+    assert not placement.rejected
     assert placement.scale == pytest.approx(table.truth.scale, rel=0.01)
     assert max(off(placed, table) for placed in placement.objects) < 0.004
 
@@ -86,7 +88,7 @@ def test_a_world_of_another_size_scales_the_answer(table, size):
     scaled = see(bodies(), look_at(), size=size)
     placement = place(scaled)
     assert placement.scale == pytest.approx(size * table.truth.scale, rel=0.01)
-    assert not placement.refused
+    assert not placement.rejected
     assert max(off(placed, scaled) for placed in placement.objects) < 0.004 * size
 
 
@@ -121,8 +123,8 @@ def test_one_wrong_shape_is_refused_and_the_others_are_placed(table, row):
     vertices = table.shapes[row].mesh.vertices
     wrong = table.with_mesh(row, 2.0 * (vertices - middle(vertices)) + middle(vertices) + 0.2)
     placement = place(wrong)
-    assert [refused for refused, _ in placement.refused] == [row]
-    assert "does not fit" in placement.refused[0][1]
+    assert [rejected for rejected, _ in placement.rejected] == [row]
+    assert "does not fit" in placement.rejected[0][1]
     assert placement.scale == pytest.approx(table.truth.scale, rel=0.01)
     assert max(off(placed, table) for placed in placement.objects) < 0.003
 
@@ -130,17 +132,17 @@ def test_one_wrong_shape_is_refused_and_the_others_are_placed(table, row):
 def test_shapes_of_another_scene_are_refused_with_a_reason(table):
     other = see(bodies()[::-1], look_at(azimuth_deg=160.0, down_deg=20.0))
     placement = place(replace(table, shapes=other.shapes))
-    assert len(placement.refused) >= 5 and len(placement.objects) <= 1
-    assert all(reason for _, reason in placement.refused)
+    assert len(placement.rejected) >= 5 and len(placement.objects) <= 1
+    assert all(reason for _, reason in placement.rejected)
 
 
 def test_a_scene_of_which_too_little_fits_is_refused_as_a_whole(table):
     wrong = table.with_mesh(2, 3.0 * table.shapes[2].mesh.vertices)
     placement = place(wrong, min_fitting_share=0.9)
     assert not placement.objects and np.isnan(placement.residual_m)
-    reasons = dict(placement.refused)
+    reasons = dict(placement.rejected)
     assert set(reasons) == set(range(6))
-    assert reasons[0] == "the scene was refused: 5 of its 6 shapes fit the view"
+    assert reasons[0] == "the scene was rejected: 5 of its 6 shapes fit the view"
     assert "does not fit" in reasons[2]
 
 
@@ -148,7 +150,7 @@ def test_depth_off_by_more_than_an_object_allows_refuses_it(table):
     depth = table.observation.depth.copy()
     depth[table.observation.masks[2]] += 0.05
     placement = place(with_depth(table, depth))
-    assert [row for row, _ in placement.refused] == [2]
+    assert [row for row, _ in placement.rejected] == [2]
 
 
 def test_an_own_move_corrects_a_shape_that_touches_nothing(table):
@@ -157,9 +159,9 @@ def test_an_own_move_corrects_a_shape_that_touches_nothing(table):
     after = place(shifted).objects[3]
 
     def error(placed):
-        points = placed.similarity.to_view(shifted.shapes[3].mesh.vertices)
+        points = placed.similarity.to_aligned(shifted.shapes[3].mesh.vertices)
         return np.linalg.norm(
-            middle(points) - middle(table.truth.to_view(table.shapes[3].mesh.vertices))
+            middle(points) - middle(table.truth.to_aligned(table.shapes[3].mesh.vertices))
         )
 
     assert error(before) > 0.004
@@ -193,7 +195,7 @@ def test_what_touched_in_the_cube_still_touches(table, seed):
 
 def _shell(seen, row, similarity):
     mesh = seen.shapes[row].mesh
-    return Shell.of(Mesh(similarity.to_view(mesh.vertices), mesh.faces))
+    return Shell.of(Mesh(similarity.to_aligned(mesh.vertices), mesh.faces))
 
 
 def test_gap_of_two_bodies_is_signed():
@@ -236,12 +238,12 @@ def test_one_object_alone_and_one_cut_by_the_border():
 def test_nothing_to_compare_is_refused_without_an_error(table):
     empty = replace(table.shapes[0], mesh=Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32)))
     placement = place(replace(table, shapes=(empty,)))
-    assert placement.refused == ((0, "its predicted shape has no surface"),)
+    assert placement.rejected == ((0, "its predicted shape has no surface"),)
     assert not placement.is_metric and not placement.objects and np.isnan(placement.residual_m)
     masks = table.observation.masks.copy()
     masks[1] = False
     hidden = replace(table, observation=replace(table.observation, masks=masks))
-    assert [row for row, _ in place(hidden).refused] == [1]
+    assert [row for row, _ in place(hidden).rejected] == [1]
 
 
 def test_every_shape_has_a_mask_of_its_own(table):
@@ -275,13 +277,13 @@ def test_the_generators_scenes_with_a_noisy_sensor():
 def test_the_real_frame_is_laid_over_itself():
     observation = arc2017_observation()
     scene = SceneCompleter.from_pretrained("iscene-mini").complete(observation, steps=2)
-    view_space = ViewSpace.from_gravity(scene.gravity_camera)
+    aligned_frame = GravityAlignedFrame.from_gravity(scene.gravity_camera)
     meshes = [o.mesh.transformed(o.frame_from_object) for o in scene.objects]
-    meshes = [Mesh(view_space.from_camera(m.vertices), m.faces) for m in meshes]
+    meshes = [Mesh(aligned_frame.from_camera(m.vertices), m.faces) for m in meshes]
     shapes, truth = in_cube(meshes, 0.8, (0.05, 0.0, -0.02))
     rows = [observation.instance_ids.index(o.id) for o in scene.objects]
     shapes = [PlacementShape(row, s.mesh) for row, s in zip(rows, shapes, strict=True)]
-    placement = place_scene(shapes, with_visible_masks(observation.rectified()), view_space)
-    assert len(placement.refused) <= 1
+    placement = place_scene(shapes, resolve_mask_overlaps(observation.rectified()), aligned_frame)
+    assert len(placement.rejected) <= 1
     assert placement.scale == pytest.approx(truth.scale, rel=0.05)
     assert placement.residual_m < 0.004

@@ -22,7 +22,9 @@ def without_depth(seen):
 
 
 def place(seen, **options):
-    return place_scene(seen.shapes, seen.observation, seen.view_space, PlacementOptions(**options))
+    return place_scene(
+        seen.shapes, seen.observation, seen.aligned_frame, PlacementOptions(**options)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def camera_height(seen):
 def test_a_stated_camera_height_makes_it_metric(table):
     placement = place(table, camera_height=camera_height(table))
     assert placement.method == "camera_height" and placement.is_metric
-    assert not placement.refused and not placement.warnings
+    assert not placement.rejected and not placement.warnings
     assert placement.scale == pytest.approx(table.truth.scale, rel=0.015)
     np.testing.assert_allclose(placement.translation, table.truth.translation, atol=0.012)
 
@@ -95,8 +97,8 @@ def test_a_wrong_shape_is_refused_by_its_outline(table):
     vertices = table.shapes[3].mesh.vertices
     middle = vertices.mean(axis=0)
     placement = place(table.with_mesh(3, 2 * (vertices - middle) + middle + (0.3, 0.0, 0.3)))
-    assert [row for row, _ in placement.refused] == [3]
-    assert "does not fit the picture" in placement.refused[0][1]
+    assert [row for row, _ in placement.rejected] == [3]
+    assert "does not fit the picture" in placement.rejected[0][1]
 
 
 def test_too_few_readings_count_as_none(table):

@@ -11,7 +11,7 @@ from tiny_release import STEMS, write_tiny_package
 from iscene_ros.cli.main import main
 from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
 from iscene_ros.core.errors import InputError, ModelError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.demo_frame import arc2017_observation
@@ -19,8 +19,8 @@ from iscene_ros.lab.benchmarks import preset_comparison
 from iscene_ros.models.iscene import shape_model as release_shapes
 from iscene_ros.models.iscene.generation import CubeOccupancy, CubeSurface, generate
 from iscene_ros.models.iscene.shape_model import ReleaseOptions
-from iscene_ros.models.model_config import PRESETS, ModelChoice
-from iscene_ros.preprocess.mask_overlaps import with_visible_masks
+from iscene_ros.models.model_config import PRESETS, ModelConfig
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 DOWN = np.array([0.0, 0.2, 1.0])
 FEWER_CELLS = 0.6
@@ -40,7 +40,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def frame() -> Observation:
-    frame = with_visible_masks(replace(arc2017_observation(), gravity_camera=DOWN))
+    frame = resolve_mask_overlaps(replace(arc2017_observation(), gravity_camera=DOWN))
     kept = slice(0, 3)
     return replace(
         frame,
@@ -67,14 +67,14 @@ def completer(package: str, preset: str = "fast", **options) -> SceneCompleter:
 @pytest.fixture
 def knowing(package: str, truth: Scene, frame: Observation, monkeypatch) -> SceneCompleter:
     """A published model that generates the true shapes, red, in a cube."""
-    view_from_camera = ViewSpace.from_gravity(DOWN).view_from_camera
+    aligned_from_camera = GravityAlignedFrame.from_gravity(DOWN).aligned_from_camera
 
     def known(model, pictures, *_):
         assert pictures.shape[0] == 1 + len(truth.objects)
         return [in_cube(o.mesh.transformed(o.frame_from_object)) for o in truth.objects]
 
     def in_cube(mesh_camera):
-        points = mesh_camera.vertices @ view_from_camera.T
+        points = mesh_camera.vertices @ aligned_from_camera.T
         vertices = ((points - CUBE_CENTER) / CUBE_EDGE).astype(np.float32)
         red = np.tile(np.float32([1, 0, 0]), (len(vertices), 1))
         return CubeSurface(vertices, mesh_camera.faces.astype(np.int64), red)
@@ -112,7 +112,7 @@ def test_a_stated_camera_height_gives_the_scale(package, knowing, frame, truth):
     lowest = min(
         (o.mesh.transformed(o.frame_from_object).vertices @ up).min() for o in truth.objects
     )
-    choice = ModelChoice(package, "cpu", "fast", camera_height=float(-lowest))
+    choice = ModelConfig(package, "cpu", "fast", camera_height=float(-lowest))
     scene = SceneCompleter.from_choice(choice).complete(replace(frame, depth=None))
     assert scene.is_metric
     np.testing.assert_allclose(centers(scene), centers(truth), atol=0.1)
@@ -122,13 +122,13 @@ def test_a_stated_support_height_gives_the_scale_of_a_view_with_a_pose(
     package, knowing, frame, truth
 ):
     world_from_camera = np.eye(4)
-    world_from_camera[:3, :3] = ViewSpace.from_gravity(DOWN).view_from_camera
+    world_from_camera[:3, :3] = GravityAlignedFrame.from_gravity(DOWN).aligned_from_camera
     world_from_camera[2, 3] = 1.0
     lowest = min(
         (o.mesh.transformed(world_from_camera @ o.frame_from_object).vertices[:, 2]).min()
         for o in truth.objects
     )
-    choice = ModelChoice(package, "cpu", "fast", support_height=float(lowest))
+    choice = ModelConfig(package, "cpu", "fast", support_height=float(lowest))
     view = replace(frame, depth=None, world_from_camera=world_from_camera)
     scene = SceneCompleter.from_choice(choice).complete(view)
     assert scene.is_metric and scene.frame_id == "world"

@@ -17,7 +17,7 @@ from iscene_ros.models.iscene.packages.precision import convert_torso
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
 from iscene_ros.models.iscene.sampling.noise import slat_noise_of
 from iscene_ros.models.iscene.sampling.presets import exact, preset
-from iscene_ros.models.iscene.sampling.progress import Progress, StoppedError
+from iscene_ros.models.iscene.sampling.progress import StageProgress, StoppedError
 from iscene_ros.models.iscene.sampling.scene_stages import sample_scene_latents
 from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
 from iscene_ros.models.iscene.sampling.slat_stage import SlatOptions, cells_within, sample_slat
@@ -134,7 +134,7 @@ def test_single_precision_is_near(plain):
 def test_groups_of_instances_leave_the_result(plain, max_cells):
     counts = []
     options = replace(OPTIONS, max_cells=max_cells)
-    latents = sampled(tiny_networks().slat_flow, options, Progress(counts.append))
+    latents = sampled(tiny_networks().slat_flow, options, StageProgress(counts.append))
     assert_relatively_close(latents, plain, 1e-9)
     # Both passes of: each instance alone; the last two together; the first two together.
     assert max(counts) == {1: 2, 70: 4, 90: 4}[max_cells]
@@ -144,14 +144,14 @@ def test_a_memory_budget_bounds_the_cells(plain):
     flow, counts = tiny_networks().slat_flow, []
     budget = 300_000
     assert 24 <= cells_within(budget, flow, 3, 7) < 2 * sum(COUNTS)
-    latents = sampled(flow, replace(OPTIONS, memory_budget=budget), Progress(counts.append))
+    latents = sampled(flow, replace(OPTIONS, memory_budget=budget), StageProgress(counts.append))
     assert max(counts) < 6
     assert_relatively_close(latents, plain, 1e-9)
 
 
 def test_it_stops_when_told():
     with pytest.raises(StoppedError):
-        sampled(tiny_networks().slat_flow, progress=Progress(stop=lambda: True))
+        sampled(tiny_networks().slat_flow, progress=StageProgress(stop=lambda: True))
 
 
 def test_slots_without_cells_are_refused():

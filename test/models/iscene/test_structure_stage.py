@@ -16,7 +16,7 @@ from iscene_ros.models.iscene.packages.precision import convert_torso
 from iscene_ros.models.iscene.sampling.compiled import compile_blocks
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
 from iscene_ros.models.iscene.sampling.noise import ReleaseNoise, StructureNoise
-from iscene_ros.models.iscene.sampling.progress import Progress, StoppedError
+from iscene_ros.models.iscene.sampling.progress import StageProgress, StoppedError
 from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
 from iscene_ros.models.iscene.sampling.slot_network import slots_within
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions, sample_structure
@@ -105,7 +105,7 @@ def test_each_shortcut_leaves_the_result(released, name, others):
 def test_parts_of_a_batch_leave_the_result(released, max_slots, shortcuts):
     options = replace(OPTIONS, max_slots=max_slots, shortcuts=shortcuts)
     counts = []
-    latents = sampled(tiny_flow(), tiny_context(3), options, Progress(counts.append))
+    latents = sampled(tiny_flow(), tiny_context(3), options, StageProgress(counts.append))
     assert max(counts) <= max_slots
     assert_relatively_close(latents, released, 1e-9)
 
@@ -116,7 +116,7 @@ def test_the_work_is_what_the_shortcuts_promise():
     for shortcuts in (Shortcuts.none(), Shortcuts(first_unconditional_once=False), Shortcuts()):
         done = []
         options = replace(OPTIONS, shortcuts=shortcuts)
-        sampled(tiny_flow(), tiny_context(3), options, Progress(done.append))
+        sampled(tiny_flow(), tiny_context(3), options, StageProgress(done.append))
         counts.append(sum(done))
     calls = SAMPLER.steps + guided
     assert counts == [2 * 3 * calls, (3 + 1) * calls, (3 + 1) * calls - 2]
@@ -129,7 +129,7 @@ def test_a_memory_budget_bounds_the_slots(released):
     assert 1 < fitting < 8
     counts = []
     options = replace(OPTIONS, memory_budget=budget)
-    latents = sampled(flow, tiny_context(3), options, Progress(counts.append))
+    latents = sampled(flow, tiny_context(3), options, StageProgress(counts.append))
     assert max(counts) == fitting
     assert_relatively_close(latents, released, 1e-9)
     assert slots_within(0, flow, pictures=4, tokens=7) == 1
@@ -137,7 +137,7 @@ def test_a_memory_budget_bounds_the_slots(released):
 
 def test_it_stops_when_told():
     done = []
-    progress = Progress(done.append, stop=lambda: len(done) == 2)
+    progress = StageProgress(done.append, stop=lambda: len(done) == 2)
     with pytest.raises(StoppedError):
         sampled(tiny_flow(), tiny_context(1), progress=progress)
     assert len(done) == 2

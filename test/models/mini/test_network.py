@@ -157,7 +157,7 @@ def test_token_positions_place_a_zoomed_slot_in_its_scene():
     assert_close(positions[1, 7], torch.tensor([0.25 + 0.03125, 0.03125, 0.03125, 3.0]))
 
 
-def wall_view(hole: bool = False) -> DepthView:
+def wall_aligned(hole: bool = False) -> DepthView:
     """A wall 1 m away; the left half is the own instance, a strip of the right one another's."""
     depth = torch.ones(100, 100)
     own, other = torch.zeros(2, 1, 100, 100, dtype=torch.bool)
@@ -166,13 +166,13 @@ def wall_view(hole: bool = False) -> DepthView:
     if hole:
         depth[:, :50] = 0
     k = torch.tensor([[100.0, 0, 49.5], [0, 100, 49.5], [0, 0, 1]])
-    view_from_camera = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
-    return DepthView(depth, own, other, k, view_from_camera)
+    aligned_from_camera = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+    return DepthView(depth, own, other, k, aligned_from_camera)
 
 
 def test_the_volume_holds_signed_distance_free_hidden_and_whose_pixel():
     center, size = torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([0.64])
-    volume = observe_volumes(wall_view(), center, size, torch.tensor([-0.32]), 32, 4.0)
+    volume = observe_volumes(wall_aligned(), center, size, torch.tensor([-0.32]), 32, 4.0)
     y = 1 + ((torch.arange(32) + 0.5) / 32 - 0.5) * 0.64
     expected = ((1 - y) / (4 * 0.02)).clamp(-1, 1)
     assert_close(volume.surface[0, 16, :, 16], expected, atol=1e-5, rtol=0)
@@ -188,20 +188,20 @@ def test_the_volume_holds_signed_distance_free_hidden_and_whose_pixel():
 
 def test_pixels_without_reading_have_no_distance():
     center, size = torch.tensor([[-0.3, 1.0, 0.0]]), torch.tensor([0.2])
-    volume = observe_volumes(wall_view(hole=True), center, size, torch.zeros(1), 8, 4.0)
+    volume = observe_volumes(wall_aligned(hole=True), center, size, torch.zeros(1), 8, 4.0)
     assert (volume.surface == 0).all() and (volume.gap == 0).all()
     assert (volume.pixel_class == OWN_HOLE).all()
 
 
 def test_voxels_outside_the_image_or_behind_the_camera_are_outside():
     centers = torch.tensor([[5.0, 1.0, 0.0], [0.0, -1.0, 0.0]])
-    view = wall_view()
+    view = wall_aligned()
     view = DepthView(
         view.depth,
         view.own.repeat(2, 1, 1),
         view.other.repeat(2, 1, 1),
         view.k,
-        view.view_from_camera,
+        view.aligned_from_camera,
     )
     volume = observe_volumes(view, centers, torch.tensor([0.2, 0.2]), torch.zeros(2), 8, 4.0)
     assert (volume.pixel_class == OUTSIDE).all() and (volume.surface == 0).all()
@@ -209,7 +209,7 @@ def test_voxels_outside_the_image_or_behind_the_camera_are_outside():
 
 def test_quantised_volumes_read_nearly_the_same():
     center, size = torch.tensor([[0.0, 1.0, 0.0]]), torch.tensor([0.64])
-    volume = observe_volumes(wall_view(), center, size, torch.zeros(1), 32, 4.0)
+    volume = observe_volumes(wall_aligned(), center, size, torch.zeros(1), 32, 4.0)
     difference = (volume.quantised().channels() - volume.channels()).abs()
     assert difference[:, :3].max() <= 0.5 / 127 + 1e-6
 

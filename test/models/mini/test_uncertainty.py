@@ -25,7 +25,7 @@ from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.shape_model import MiniShapes
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
 from iscene_ros.models.model_config import Envelope
-from iscene_ros.preprocess.crops import InstanceSlot
+from iscene_ros.preprocess.crops import InstanceCrop
 
 SIDE, TRUNCATION = 24, 4.0
 MODEL = UncertaintyModel(offset=0.2, spread=0.3, flatness=0.5, hidden=0.9, mirror_overlap=-0.5)
@@ -44,8 +44,8 @@ def ball_shape(radius=6.0, envelope=Envelope.MEAN, flat=1.0) -> DistanceShape:
     cube = Cube(np.array([0.1, 0.8, 0.3]), 0.24)
     angles = np.random.default_rng(0).normal(size=(600, 3))
     points = radius * angles / np.linalg.norm(angles, axis=1, keepdims=True)
-    points = cube.to_view(points[points[:, 1] < 0] / SIDE)
-    slot = InstanceSlot(0, cube, points, 0.2)
+    points = cube.to_aligned(points[points[:, 1] < 0] / SIDE)
+    slot = InstanceCrop(0, cube, points, 0.2)
     disagreement = np.where(at[..., 1] > 0, 0.05, 0.0).astype(np.float32)
     calibration = Calibration(ConfidenceModel(), 0.0, MODEL)
     return DistanceShape(slot, distance, disagreement, 0.9, TRUNCATION, calibration, 2000, envelope)
@@ -53,16 +53,16 @@ def ball_shape(radius=6.0, envelope=Envelope.MEAN, flat=1.0) -> DistanceShape:
 
 def occupancy(shape: DistanceShape) -> np.ndarray:
     cube = shape.slot.cube
-    grid = Grid.around(cube.center_view - cube.size / 2, cube.center_view + cube.size / 2, 64)
-    return mesh_occupancy(shape.mesh().mesh_view)(grid)
+    grid = Grid.around(cube.center_aligned - cube.size / 2, cube.center_aligned + cube.size / 2, 64)
+    return mesh_occupancy(shape.mesh().mesh_aligned)(grid)
 
 
 def test_the_hidden_side_is_less_certain_than_the_observed_one():
     made = ball_shape().mesh()
-    behind = made.mesh_view.vertices[:, 1] > 0.83
-    before = made.mesh_view.vertices[:, 1] < 0.77
+    behind = made.mesh_aligned.vertices[:, 1] > 0.83
+    before = made.mesh_aligned.vertices[:, 1] < 0.77
     assert made.vertex_sigma.dtype == np.float32
-    assert made.vertex_sigma.shape == (len(made.mesh_view.vertices),)
+    assert made.vertex_sigma.shape == (len(made.mesh_aligned.vertices),)
     assert made.vertex_sigma[behind].min() > 2 * made.vertex_sigma[before].max()
 
 
@@ -74,8 +74,8 @@ def test_the_inner_body_lies_in_the_mean_one_and_that_in_the_outer_one(flat):
 
 
 def test_an_envelope_moves_the_hidden_side_and_hardly_the_observed_one():
-    mean = ball_shape().mesh().mesh_view.vertices[:, 1]
-    outer = ball_shape(envelope=Envelope.OUTER).mesh().mesh_view.vertices[:, 1]
+    mean = ball_shape().mesh().mesh_aligned.vertices[:, 1]
+    outer = ball_shape(envelope=Envelope.OUTER).mesh().mesh_aligned.vertices[:, 1]
     moved_behind, moved_before = outer.max() - mean.max(), mean.min() - outer.min()
     assert moved_behind > 0.01 and moved_before < 0.4 * moved_behind
 

@@ -1,6 +1,6 @@
 """From the settings files of the published packages to `ReleaseConfig`.
 
-Every number is read; what would need another network or sampler is refused by name.
+Every number is read; what would need another network or sampler is rejected by name.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from iscene_ros.models.iscene.packages.precision import torso_layers
 
 
 @dataclass(frozen=True)
-class Part:
+class NetworkPart:
     """A network, and the field of `ReleaseConfig` with its sizes."""
 
     network: type[nn.Module]
@@ -25,11 +25,11 @@ class Part:
 
 
 PARTS = {
-    "conditioner": Part(ImageConditioner, "vision"),
-    "structure_flow": Part(SceneFlowTransformer, "structure_flow"),
-    "structure_decoder": Part(StructureDecoder, "structure_decoder"),
-    "slat_flow": Part(SlatFlow, "slat_flow"),
-    "mesh_decoder": Part(MeshDecoder, "mesh_decoder"),
+    "conditioner": NetworkPart(ImageConditioner, "vision"),
+    "structure_flow": NetworkPart(SceneFlowTransformer, "structure_flow"),
+    "structure_decoder": NetworkPart(StructureDecoder, "structure_decoder"),
+    "slat_flow": NetworkPart(SlatFlow, "slat_flow"),
+    "mesh_decoder": NetworkPart(MeshDecoder, "mesh_decoder"),
 }
 # By the names that settings and commands use.
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}

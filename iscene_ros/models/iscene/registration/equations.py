@@ -26,14 +26,14 @@ class Equations:
 
     Attributes:
         directions: (M, 3) view space [1/m].
-        points_view: (M, 3) points of the predicted surface [m].
+        points_aligned: (M, 3) points of the predicted surface [m].
         residuals: (M,).
         shapes: (M,) int64, number of the shape.
         offset_column: (M,) derivative by a common offset of all outlines, in its deviations.
     """
 
     directions: np.ndarray
-    points_view: np.ndarray
+    points_aligned: np.ndarray
     residuals: np.ndarray
     shapes: np.ndarray
     offset_column: np.ndarray
@@ -43,14 +43,14 @@ class Equations:
         mine = self.shapes == number
         return Equations(*(getattr(self, field.name)[mine] for field in fields(self)))
 
-    def motion_columns(self, centers_view: np.ndarray) -> np.ndarray:
+    def motion_columns(self, centers_aligned: np.ndarray) -> np.ndarray:
         """(M, 4) derivatives by growth (relative) about (3,) or (M, 3) centres and by shift [m]."""
-        growth = np.einsum("mi,mi->m", self.directions, self.points_view - centers_view)
+        growth = np.einsum("mi,mi->m", self.directions, self.points_aligned - centers_aligned)
         return np.column_stack([growth, self.directions])
 
-    def turn_column(self, axis_view: np.ndarray, center_view: np.ndarray) -> np.ndarray:
+    def turn_column(self, axis_aligned: np.ndarray, center_aligned: np.ndarray) -> np.ndarray:
         """(M,) derivative by a turn [rad] about an axis through a centre."""
-        moved = np.cross(axis_view, self.points_view - center_view)
+        moved = np.cross(axis_aligned, self.points_aligned - center_aligned)
         return np.einsum("mi,mi->m", self.directions, moved)
 
     def weights(self) -> np.ndarray:
@@ -74,10 +74,10 @@ def depth_equations(
         )
         for shape, mask in zip(seen, masks, strict=True)
     ]
-    points = _gather([shape.points_view for shape in seen], chosen)
-    normals = _gather([shape.normals_view for shape in seen], chosen)
+    points = _gather([shape.points_aligned for shape in seen], chosen)
+    normals = _gather([shape.normals_aligned for shape in seen], chosen)
     pixels = _gather([shape.pixels for shape in seen], chosen)
-    rays, depth = view.rays_view.reshape(-1, 3)[pixels], readings[pixels]
+    rays, depth = view.rays_aligned.reshape(-1, 3)[pixels], readings[pixels]
     sigma = options.noise + options.noise_growth * depth**2
     residuals = np.einsum("mi,mi->m", normals, rays * depth[:, None] - points)
     cosine = np.abs(np.einsum("mi,mi->m", normals, rays)) / np.linalg.norm(rays, axis=1)
@@ -103,15 +103,15 @@ def outline_equations(
         for shape, outline in zip(seen, view.outlines, strict=True)
     ]
     chosen, offsets, gradients = zip(*pairs, strict=True)
-    points = _gather([shape.points_view for shape in seen], chosen)
-    x, y, z = (points @ view.view_from_camera).T
+    points = _gather([shape.points_aligned for shape in seen], chosen)
+    x, y, z = (points @ view.aligned_from_camera).T
     # A motion of the point, seen as one of its pixel across the outline.
     across = np.concatenate(gradients) @ view.camera.k[:2, :2]
     toward = -(across[:, 0] * x + across[:, 1] * y) / z
     directions_camera = np.column_stack([across, toward]) / z[:, None]
     sigma = max(0.5, options.outline_error / view.stride)
     return Equations(
-        directions_camera @ view.view_from_camera.T / sigma,
+        directions_camera @ view.aligned_from_camera.T / sigma,
         points,
         np.concatenate(offsets) / sigma,
         _numbers(chosen),

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 
 # Around the masks, as a share of their box: room for predictions that are too large.
@@ -57,8 +57,8 @@ class FitView:
     Attributes:
         camera: of the small picture.
         stride: pixels of the original from one of its pixels to the next.
-        view_from_camera: (3, 3) float64 rotation.
-        rays_view: (h, w, 3) float64 viewing rays, 1 m long along the optical axis.
+        aligned_from_camera: (3, 3) float64 rotation.
+        rays_aligned: (h, w, 3) float64 viewing rays, 1 m long along the optical axis.
         depth: (h, w) float64 [m], 0 = no reading.
         masks: (N, h, w) bool, one a shape.
         outlines: one a shape.
@@ -66,15 +66,19 @@ class FitView:
 
     camera: Camera
     stride: int
-    view_from_camera: np.ndarray
-    rays_view: np.ndarray
+    aligned_from_camera: np.ndarray
+    rays_aligned: np.ndarray
     depth: np.ndarray
     masks: np.ndarray
     outlines: tuple[Outline, ...]
 
     @classmethod
     def of(
-        cls, observation: Observation, view_space: ViewSpace, rows: Sequence[int], side: int
+        cls,
+        observation: Observation,
+        aligned_frame: GravityAlignedFrame,
+        rows: Sequence[int],
+        side: int,
     ) -> FitView:
         """The masks of some rows, about `side` pixels long; the observation is rectified."""
         masks = observation.masks[list(rows)]
@@ -84,14 +88,14 @@ class FitView:
         depth = observation.depth[window].astype(np.float64)
         v, u = np.mgrid[: camera.height, : camera.width].reshape(2, -1)
         rays = camera.unproject(np.column_stack([u, v]), np.ones(u.size))
-        rays_view = view_space.from_camera(rays).reshape(camera.height, camera.width, 3)
+        rays_aligned = aligned_frame.from_camera(rays).reshape(camera.height, camera.width, 3)
         foreign = _foreign(small, depth, _picture_border(observation.camera, window))
         outlines = [Outline.of(small[row], foreign[row]) for row in rows]
         return cls(
             camera,
             stride,
-            view_space.view_from_camera,
-            rays_view,
+            aligned_frame.aligned_from_camera,
+            rays_aligned,
             depth,
             small[list(rows)],
             tuple(outlines),
@@ -102,8 +106,8 @@ class FitView:
         return FitView(
             self.camera,
             self.stride,
-            self.view_from_camera,
-            self.rays_view,
+            self.aligned_from_camera,
+            self.rays_aligned,
             np.zeros_like(self.depth),
             self.masks,
             self.outlines,

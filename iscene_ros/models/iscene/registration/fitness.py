@@ -24,12 +24,12 @@ class Readings:
     """What was read of one object.
 
     Attributes:
-        points_view: (M, 3) float64 [m].
+        points_aligned: (M, 3) float64 [m].
         depth: median along the optical axis [m]; NaN without readings.
         size: visible size of its mask at that depth [m]; NaN without readings.
     """
 
-    points_view: np.ndarray
+    points_aligned: np.ndarray
     depth: float
     size: float
 
@@ -49,7 +49,7 @@ class Readings:
             return cls(np.zeros((0, 3)), float("nan"), float("nan"))
         depth = view.depth.reshape(-1)[chosen]
         middle = float(np.median(depth))
-        points = view.rays_view.reshape(-1, 3)[chosen] * depth[:, None]
+        points = view.rays_aligned.reshape(-1, 3)[chosen] * depth[:, None]
         step = -(-len(points) // RESIDUAL_POINTS)
         return cls(points[::step], middle, visible_size(mask, middle, view))
 
@@ -76,7 +76,7 @@ class Fitness:
         self._readings = [Readings.of(number, view, options) for number in numbers]
         pairs = zip(meshes_cube, self._readings, strict=True)
         self._surfaces = [
-            Surface(mesh, ANCHORS) if len(readings.points_view) else None
+            Surface(mesh, ANCHORS) if len(readings.points_aligned) else None
             for mesh, readings in pairs
         ]
 
@@ -95,7 +95,7 @@ class Fitness:
         return agreements(see(self._light, placed, self._view), self._view, self._options)
 
     def misfit(self, number: int, residual: float, agreement: float) -> str | None:
-        """Why a shape is refused; None where it fits."""
+        """Why a shape is rejected; None where it fits."""
         readings, options = self._readings[number], self._options
         if agreement < options.min_agreement:
             return (
@@ -116,5 +116,5 @@ class Fitness:
 
 
 def _median_distance(surface: Surface, readings: Readings, similarity: Similarity) -> float:
-    points_cube = similarity.to_cube(readings.points_view)
+    points_cube = similarity.to_cube(readings.points_aligned)
     return similarity.scale * float(np.median(surface.distance(points_cube)))

@@ -38,7 +38,7 @@ def starts_from_boxes(
         group: the search begins at the box around all shapes, and at those around so many of them.
     """
     points = [
-        _few(mesh.vertices).astype(np.float64) @ view.view_from_camera for mesh in meshes_cube
+        _few(mesh.vertices).astype(np.float64) @ view.aligned_from_camera for mesh in meshes_cube
     ]
     masks = np.stack([_mask_box(mask) for mask in view.masks])
     span = float(max(np.ptp(masks[:, [0, 2]]), np.ptp(masks[:, [1, 3]])))
@@ -67,7 +67,7 @@ def starts_from_boxes(
         near = np.linalg.norm(np.reshape(distinct, (-1, 3)) - result.x, axis=1)
         if np.all(near > SAME_SHARE * np.linalg.norm(result.x)):
             distinct.append(result.x)
-    return [Similarity(1.0, view.view_from_camera @ center) for center in distinct]
+    return [Similarity(1.0, view.aligned_from_camera @ center) for center in distinct]
 
 
 def scaled_to_depth(meshes_cube: Sequence[Mesh], view: FitView, start: Similarity) -> Similarity:
@@ -95,8 +95,8 @@ def start_from_medians(
     for shape, mask in zip(see_all(meshes_cube, near, view), view.masks, strict=True):
         read = mask & (view.depth > 0)
         if len(shape.pixels) and read.any():
-            predicted.append(np.median(shape.points_view, axis=0))
-            points = view.rays_view[read] * view.depth[read][:, None]
+            predicted.append(np.median(shape.points_aligned, axis=0))
+            points = view.rays_aligned[read] * view.depth[read][:, None]
             observed.append(np.median(points, axis=0))
     if len(predicted) < 2:
         return None
@@ -104,14 +104,14 @@ def start_from_medians(
     return _robust_similarity(cube, np.array(observed))
 
 
-def _robust_similarity(points_cube: np.ndarray, points_view: np.ndarray) -> Similarity:
+def _robust_similarity(points_cube: np.ndarray, points_aligned: np.ndarray) -> Similarity:
     """Medians over all pairs of points, then over the points; none of them turned."""
     one, other = np.triu_indices(len(points_cube), 1)
     apart_cube = np.linalg.norm(points_cube[one] - points_cube[other], axis=1)
-    apart_view = np.linalg.norm(points_view[one] - points_view[other], axis=1)
+    apart_view = np.linalg.norm(points_aligned[one] - points_aligned[other], axis=1)
     far = apart_cube >= np.median(apart_cube)
     scale = float(np.median(apart_view[far] / np.maximum(apart_cube[far], 1e-9)))
-    return Similarity(scale, np.median(points_view - scale * points_cube, axis=0))
+    return Similarity(scale, np.median(points_aligned - scale * points_cube, axis=0))
 
 
 def _guess(points: np.ndarray, masks: np.ndarray, view: FitView) -> np.ndarray:

@@ -38,7 +38,7 @@ def metric_scale(
             "lengths are in edges of the cube"
         )
         return 1.0, "unit", (*warnings, line)
-    lowest = min(_lowest(unit.to_view(mesh.vertices)) for mesh in meshes_cube)
+    lowest = min(_lowest(unit.to_aligned(mesh.vertices)) for mesh in meshes_cube)
     if lowest >= 0 or height <= 0:
         line = (
             f"placement: {method}: the support lies {height:.3g} m below the camera, but the "
@@ -62,6 +62,6 @@ def _camera_height(
     return camera_z - options.support_height, "support_plane", ()
 
 
-def _lowest(points_view: np.ndarray) -> float:
+def _lowest(points_aligned: np.ndarray) -> float:
     """Height of the lowest point below the camera [edges of the cube], negative."""
-    return float(np.quantile(points_view[:, 2], STRAY_SHARE))
+    return float(np.quantile(points_aligned[:, 2], STRAY_SHARE))

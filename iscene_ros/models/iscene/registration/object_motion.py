@@ -50,7 +50,7 @@ class Standing:
         cls, meshes_cube: Sequence[Mesh], scene: Similarity, options: PlacementOptions
     ) -> Standing:
         """Of shapes that share one placement."""
-        shells = [Shell.of(replace(m, vertices=scene.to_view(m.vertices))) for m in meshes_cube]
+        shells = [Shell.of(replace(m, vertices=scene.to_aligned(m.vertices))) for m in meshes_cube]
         touch = max(options.touch, options.touch_share * scene.scale)
         near = gaps(shells, touch + 2 * FARTHEST * options.move_share * scene.scale)
         bottoms = np.array([shell.lowest for shell in shells])

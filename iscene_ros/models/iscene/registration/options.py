@@ -9,7 +9,7 @@ from iscene_ros.core.errors import InputError
 
 @dataclass(frozen=True)
 class PlacementOptions:
-    """How shapes are laid over a view, and when they are refused.
+    """How shapes are laid over a view, and when they are rejected.
 
     Attributes:
         turn: whether a small yaw and pitch of the cube are found, too.
@@ -29,11 +29,11 @@ class PlacementOptions:
         readings_per_object, outline_per_object: at most so many pixels of each take part in a step.
         steps: at most so many steps from a start.
         min_readings: an object with fewer is judged by its outline, a view without depth.
-        max_residual_share: an object is refused where its residual is larger than this share of
+        max_residual_share: an object is rejected where its residual is larger than this share of
             its visible size ...
         max_residual_noise: ... plus so many standard deviations of a reading.
         min_agreement: or where a smaller share of its pixels agrees with what was seen.
-        min_fitting_share: a scene is refused where a smaller share of its objects fits.
+        min_fitting_share: a scene is rejected where a smaller share of its objects fits.
         camera_height: height of the camera over the support [m]; only used without depth.
         support_height: height of the support in the world [m]; only used without depth.
 

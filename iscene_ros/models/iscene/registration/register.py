@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.frames import ViewSpace
+from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.models.iscene.registration.fit_view import FitView
@@ -32,19 +32,19 @@ NO_SURFACE = "its predicted shape has no surface"
 def place_scene(
     shapes: Sequence[PlacementShape],
     observation: Observation,
-    view_space: ViewSpace,
+    aligned_frame: GravityAlignedFrame,
     options: PlacementOptions | None = None,
 ) -> Placement:
     """Find the similarity from the shapes' cube to view space.
 
     With depth the answer is in metres. Without, it is where a height of the camera over the support
     is stated; else the cube's edge is the unit (see `Placement.method`). What does not fit is
-    refused with a reason; nothing is raised for it.
+    rejected with a reason; nothing is raised for it.
 
     Args:
         shapes: what a model predicted, in one cube.
-        observation: rectified, its masks made visible (`with_visible_masks`).
-        view_space: of the observation's gravity.
+        observation: rectified, its masks made visible (`resolve_mask_overlaps`).
+        aligned_frame: of the observation's gravity.
         options: see there.
 
     Raises:
@@ -53,12 +53,12 @@ def place_scene(
     _check_rows([shape.row for shape in shapes], len(observation.masks))
     options = options or PlacementOptions()
     reasons = {shape.row: _unusable(shape, observation) for shape in shapes}
-    refused = {row: reason for row, reason in reasons.items() if reason is not None}
-    usable = [shape for shape in shapes if shape.row not in refused]
+    rejected = {row: reason for row, reason in reasons.items() if reason is not None}
+    usable = [shape for shape in shapes if shape.row not in rejected]
     if not usable:
-        return _nothing(refused, shapes)
-    scene = _Scene(usable, observation, view_space, options)
-    return scene.placement(shapes, refused)
+        return _nothing(rejected, shapes)
+    scene = _Scene(usable, observation, aligned_frame, options)
+    return scene.placement(shapes, rejected)
 
 
 class _Scene:
@@ -68,29 +68,31 @@ class _Scene:
         self,
         shapes: Sequence[PlacementShape],
         observation: Observation,
-        view_space: ViewSpace,
+        aligned_frame: GravityAlignedFrame,
         options: PlacementOptions,
     ) -> None:
         self.options, self.observation = options, observation
         self.rows = [shape.row for shape in shapes]
         self.meshes = [shape.mesh for shape in shapes]
         self.light = [light_mesh(mesh, options.fit_faces) for mesh in self.meshes]
-        view = FitView.of(observation, view_space, self.rows, options.fit_side)
+        view = FitView.of(observation, aligned_frame, self.rows, options.fit_side)
         readings = np.count_nonzero(view.masks.any(axis=0) & (view.depth > 0))
         self.has_depth = readings >= options.min_readings
         self.view = view if self.has_depth else view.without_depth()
         self.fitness = Fitness(self.meshes, self.light, self.view, options)
 
-    def placement(self, shapes: Sequence[PlacementShape], refused: dict[int, str]) -> Placement:
+    def placement(self, shapes: Sequence[PlacementShape], rejected: dict[int, str]) -> Placement:
         scene = fit_scene(self.light, self.view, self.options)
         placed, fits, reasons = self._judged([scene] * len(self.rows))
         enough = len(fits) >= max(1.0, self.options.min_fitting_share * len(self.rows))
         if enough and self.has_depth and self.options.refine_objects:
             placed, fits, reasons = self._judged(self._refined(scene, placed))
-        refused = {**refused, **{self.rows[i]: reason for i, reason in reasons.items()}}
+        rejected = {**rejected, **{self.rows[i]: reason for i, reason in reasons.items()}}
         if not enough:
-            line = f"the scene was refused: {len(fits)} of its {len(self.rows)} shapes fit the view"
-            refused.update({self.rows[i]: line for i in fits})
+            line = (
+                f"the scene was rejected: {len(fits)} of its {len(self.rows)} shapes fit the view"
+            )
+            rejected.update({self.rows[i]: line for i in fits})
             fits = []
         scale, method, warnings = 1.0, "depth", ()
         if not self.has_depth:
@@ -103,7 +105,7 @@ class _Scene:
         return Placement(
             similarity=scene.seen_from_camera_scaled(scale),
             objects=objects,
-            refused=tuple((s.row, refused[s.row]) for s in shapes if s.row in refused),
+            rejected=tuple((s.row, rejected[s.row]) for s in shapes if s.row in rejected),
             residual_m=_median([o.residual_m for o in objects]),
             method=method,
             warnings=warnings,
@@ -154,11 +156,11 @@ def _has_surface(mesh: Mesh) -> bool:
     return len(mesh.faces) > 0 and bool(np.all(np.isfinite(mesh.vertices)))
 
 
-def _nothing(refused: dict[int, str], shapes: Sequence[PlacementShape]) -> Placement:
+def _nothing(rejected: dict[int, str], shapes: Sequence[PlacementShape]) -> Placement:
     return Placement(
         similarity=Similarity(1.0, np.zeros(3)),
         objects=(),
-        refused=tuple((shape.row, refused[shape.row]) for shape in shapes),
+        rejected=tuple((shape.row, rejected[shape.row]) for shape in shapes),
         residual_m=float("nan"),
         method="unit",
         warnings=("placement: no shape can be compared with the view",) if shapes else (),

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import with_fewer_faces
+from iscene_ros.geometry.decimation import decimated
 from iscene_ros.geometry.rasteriser import NEAR_M, render
 from iscene_ros.models.iscene.registration.fit_view import FitView
 from iscene_ros.models.iscene.registration.result import Similarity
@@ -27,15 +27,15 @@ class SeenShape:
     Attributes:
         pixels: (P,) int64 indices into the flattened picture.
         depth: (P,) float64 along the optical axis [m].
-        points_view: (P, 3) float64 [m].
-        normals_view: (P, 3) float64 unit normals.
+        points_aligned: (P, 3) float64 [m].
+        normals_aligned: (P, 3) float64 unit normals.
         is_rim: (P,) bool, the outermost pixels, but for those at the border of the picture.
     """
 
     pixels: np.ndarray
     depth: np.ndarray
-    points_view: np.ndarray
-    normals_view: np.ndarray
+    points_aligned: np.ndarray
+    normals_aligned: np.ndarray
     is_rim: np.ndarray
 
 
@@ -44,7 +44,7 @@ def light_mesh(mesh: Mesh, faces: int) -> Mesh:
 
     They are counter-clockwise from outside, also where those of the closed mesh were not.
     """
-    fewer = with_fewer_faces(mesh, faces)
+    fewer = decimated(mesh, faces)
     corners = np.asarray(fewer.vertices, np.float32)[fewer.faces]
     a, b, c = np.moveaxis(corners - corners.mean(axis=(0, 1)), 1, 0)
     if np.einsum("fi,fi->", a, np.cross(b, c)) < 0:
@@ -67,7 +67,7 @@ def see_all(meshes_cube: Sequence[Mesh], similarity: Similarity, view: FitView) 
 
 
 def _see(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> SeenShape:
-    points_camera = _facing(similarity.to_view(mesh_cube.vertices) @ view.view_from_camera)
+    points_camera = _facing(similarity.to_aligned(mesh_cube.vertices) @ view.aligned_from_camera)
     left, top, camera = _window(points_camera, view.camera)
     faces = np.arange(len(points_camera)).reshape(-1, 3)
     rendering = render([Mesh(points_camera, faces)], camera)
@@ -78,8 +78,8 @@ def _see(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> SeenShape:
     return SeenShape(
         pixels,
         depth,
-        view.rays_view.reshape(-1, 3)[pixels] * depth[:, None],
-        rendering.normals[rows, columns].astype(np.float64) @ view.view_from_camera.T,
+        view.rays_aligned.reshape(-1, 3)[pixels] * depth[:, None],
+        rendering.normals[rows, columns].astype(np.float64) @ view.aligned_from_camera.T,
         _rim(covered)[rows, columns],
     )
 

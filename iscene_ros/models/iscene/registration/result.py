@@ -25,7 +25,7 @@ class PlacementShape:
 
 @dataclass(frozen=True)
 class Similarity:
-    """points_view = scale * rotation @ points_cube + translation.
+    """points_aligned = scale * rotation @ points_cube + translation.
 
     Attributes:
         scale: edge of the cube [m].
@@ -44,30 +44,30 @@ class Similarity:
         return Rotation.from_euler("ZX", [self.yaw, self.pitch]).as_matrix()
 
     @property
-    def view_from_cube(self) -> np.ndarray:
+    def aligned_from_cube(self) -> np.ndarray:
         """(4, 4) float64 similarity transform."""
         transform = np.eye(4)
         transform[:3, :3] = self.scale * self.rotation
         transform[:3, 3] = self.translation
         return transform
 
-    def to_view(self, points_cube: np.ndarray) -> np.ndarray:
-        """(..., 3) points_view [m] of (..., 3) cube coordinates."""
+    def to_aligned(self, points_cube: np.ndarray) -> np.ndarray:
+        """(..., 3) points_aligned [m] of (..., 3) cube coordinates."""
         points = np.asarray(points_cube, np.float64)
         return self.scale * points @ self.rotation.T + self.translation
 
-    def to_cube(self, points_view: np.ndarray) -> np.ndarray:
-        """(..., 3) cube coordinates of (..., 3) points_view [m]."""
-        points = np.asarray(points_view, np.float64)
+    def to_cube(self, points_aligned: np.ndarray) -> np.ndarray:
+        """(..., 3) cube coordinates of (..., 3) points_aligned [m]."""
+        points = np.asarray(points_aligned, np.float64)
         return (points - self.translation) @ self.rotation / self.scale
 
     def seen_from_camera_scaled(self, factor: float) -> Similarity:
         """Larger and further away by a factor: the same picture."""
         return replace(self, scale=factor * self.scale, translation=factor * self.translation)
 
-    def shifted(self, offset_view: np.ndarray) -> Similarity:
+    def shifted(self, offset_aligned: np.ndarray) -> Similarity:
         """Moved by (3,) [m]."""
-        return replace(self, translation=self.translation + offset_view)
+        return replace(self, translation=self.translation + offset_aligned)
 
 
 class _Placed:
@@ -91,9 +91,9 @@ class _Placed:
         return self.similarity.translation
 
     @property
-    def view_from_cube(self) -> np.ndarray:
+    def aligned_from_cube(self) -> np.ndarray:
         """(4, 4) float64 similarity transform."""
-        return self.similarity.view_from_cube
+        return self.similarity.aligned_from_cube
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Placement(_Placed):
     Attributes:
         similarity: of the scene as a whole.
         objects: those that fit, in the order of the shapes.
-        refused: (row of the masks, reason) of the others.
+        rejected: (row of the masks, reason) of the others.
         residual_m: median of the objects' residuals [m]; NaN without depth.
         method: what the scale is from: "depth", "camera_height", "support_plane" or "unit".
         warnings: one line each.
@@ -129,7 +129,7 @@ class Placement(_Placed):
 
     similarity: Similarity
     objects: tuple[ObjectPlacement, ...]
-    refused: tuple[tuple[int, str], ...]
+    rejected: tuple[tuple[int, str], ...]
     residual_m: float
     method: str
     warnings: tuple[str, ...] = field(default=())

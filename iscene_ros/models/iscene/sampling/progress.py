@@ -11,7 +11,7 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True)
-class Progress:
+class StageProgress:
     """Called after every call of a network.
 
     Attributes:

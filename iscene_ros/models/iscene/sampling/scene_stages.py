@@ -15,7 +15,7 @@ from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder, occupied_cells
 from iscene_ros.models.iscene.sampling.noise import ReleaseNoise, slat_noise_of
 from iscene_ros.models.iscene.sampling.presets import Preset
-from iscene_ros.models.iscene.sampling.progress import Progress
+from iscene_ros.models.iscene.sampling.progress import StageProgress
 from iscene_ros.models.iscene.sampling.slat_stage import sample_slat
 from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
@@ -70,7 +70,7 @@ def sample_scene_latents(
     context: Tensor,  # [1 + N, M, C_cond] picture tokens, row 0 the scene's
     preset: Preset,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> SceneLatents:
     """Sample the latents of all N instances of a scene; the same seed gives the same result.
 

@@ -12,7 +12,7 @@ from iscene_ros.models.iscene.config import SlatNormalization
 from iscene_ros.models.iscene.networks.scene_flow import CachedContext
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.sampling.flow_sampler import Guidance, SamplerOptions, Step, integrate
-from iscene_ros.models.iscene.sampling.progress import Progress
+from iscene_ros.models.iscene.sampling.progress import StageProgress
 from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
 from iscene_ros.models.iscene.sparse.geometry import CellGeometry
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
@@ -54,7 +54,7 @@ def sample_slat(
     noise: Sequence[Tensor],  # of each slot: [M_i, C]
     normalization: SlatNormalization,
     options: SlatOptions = SlatOptions(),
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> list[SparseTensor]:
     """Sample the latents (M_i, C) of each slot, ready for the mesh decoder.
 
@@ -72,7 +72,7 @@ def sample_slat(
     for group in _groups([len(c) for c in cells], limit // _passes(options)):
         start = torch.cat([noise[i] for i in group]).to(context.device, flow.out_layer.weight.dtype)
         sampler = _SlatSampler(
-            flow, [cells[i] for i in group], context[group], options, progress or Progress()
+            flow, [cells[i] for i in group], context[group], options, progress or StageProgress()
         )
         x = integrate(sampler.velocity, start, options.sampler)
         mean, std = (x.new_tensor(t) for t in (normalization.mean, normalization.std))
@@ -89,7 +89,7 @@ class _SlatSampler:
         cells: Sequence[Tensor],
         context: Tensor,
         options: SlatOptions,
-        progress: Progress,
+        progress: StageProgress,
     ) -> None:
         self.flow, self.options, self.progress = flow, options, progress
         self.context = context

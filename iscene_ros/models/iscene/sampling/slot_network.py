@@ -15,7 +15,7 @@ from iscene_ros.models.iscene.networks.scene_flow import (
     SceneFlowTransformer,
     SceneMemory,
 )
-from iscene_ros.models.iscene.sampling.progress import Progress
+from iscene_ros.models.iscene.sampling.progress import StageProgress
 from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
 from iscene_ros.models.iscene.sampling.slot_rows import Row, Slots, as_index
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
@@ -52,7 +52,7 @@ class SlotNetwork:
         context: Tensor,  # [1 + N, M, C_cond] picture tokens, row 0 the scene's
         slots: Slots,
         options: SlotNetworkOptions,
-        progress: Progress,
+        progress: StageProgress,
     ) -> None:
         self.flow, self.slots, self.options, self.progress = flow, slots, options, progress
         self._zeros = len(context)

@@ -11,7 +11,7 @@ from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.sampling.compiled import compile_blocks
 from iscene_ros.models.iscene.sampling.flow_sampler import Guidance, SamplerOptions, Step, integrate
 from iscene_ros.models.iscene.sampling.noise import StructureNoise
-from iscene_ros.models.iscene.sampling.progress import Progress
+from iscene_ros.models.iscene.sampling.progress import StageProgress
 from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
 from iscene_ros.models.iscene.sampling.slot_network import (
     SlotNetwork,
@@ -56,7 +56,7 @@ def sample_structure(
     context: Tensor,  # [1 + N, M, C_cond] picture tokens, row 0 the scene's
     noise: StructureNoise,
     options: StructureOptions = StructureOptions(),
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Tensor:
     """Sample the structure latents (1 + N, C, T, T, T) of a scene; row 0 is the scene slot's.
 
@@ -74,7 +74,7 @@ def sample_structure(
     slots = Slots(1 if options.shortcuts.scene_once else instances, instances)
     start = torch.stack([noise.scene] * slots.scenes + [noise.instance] * instances)
     start = start.to(context.device, flow.out_layer.weight.dtype)
-    sampler = _StructureSampler(flow, context, slots, options, progress or Progress())
+    sampler = _StructureSampler(flow, context, slots, options, progress or StageProgress())
     tokens = integrate(sampler.velocity, start.flatten(2).transpose(1, 2), options.sampler)
     latents = tokens.transpose(1, 2).unflatten(2, start.shape[2:])
     return torch.cat([latents[:1], latents[slots.scenes :]])
@@ -89,7 +89,7 @@ class _StructureSampler:
         context: Tensor,
         slots: Slots,
         options: StructureOptions,
-        progress: Progress,
+        progress: StageProgress,
     ) -> None:
         max_slots = options.max_slots
         if options.memory_budget is not None:
