@@ -8,7 +8,7 @@ from iscene_ros.ros.topics import OUTPUTS
 from iscene_ros.session.settings import Settings, limits_of, parameter_name
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+ROS = (ROOT / "docs/ros.md").read_text("utf-8")
 PARAMETERS = (ROOT / "docs/parameters.md").read_text("utf-8")
 
 
@@ -34,10 +34,10 @@ def test_every_output_is_listed_with_its_type() -> None:
     for topic in OUTPUTS:
         latched = " †" if topic.latched else ""
         kind = topic.type_name.replace("/msg/", "/")
-        assert f"| `{topic.name}`{latched} | `{kind}` | {topic.description} |" in README
+        assert f"| `{topic.name}`{latched} | `{kind}` | {topic.description} |" in ROS
 
 
 def test_every_service_is_listed() -> None:
     source = (ROOT / "iscene_ros/ros/services.py").read_text("utf-8")
     services = set(re.findall(r'"(~/\w+)"', source))
-    assert services and all(f"| `{service}` |" in README for service in services)
+    assert services and all(f"| `{service}` |" in ROS for service in services)
