@@ -1,11 +1,10 @@
-"""Which weights which optimiser trains, and kernels as matrices."""
+"""Muon trains the kernels of convolutions as matrices, AdamW the rest."""
 
-import pytest
 import torch
 from tiny_model import TINY, tiny_inputs
 from torch.testing import assert_close
 
-from iscene_ros.lab.training.optimizers import MUON_PARTS, make_optimizers, set_learning_rate
+from iscene_ros.lab.training.optimizers import make_optimizers, set_learning_rate
 from iscene_ros.models.mini.network import VolumeSceneFlow
 
 
@@ -19,12 +18,11 @@ def network_with_gradients(memory_format: torch.memory_format) -> VolumeSceneFlo
     return network
 
 
-@pytest.mark.parametrize("muon", MUON_PARTS)
-def test_a_step_moves_every_weight_that_has_a_gradient(muon):
+def test_a_step_moves_every_weight_that_has_a_gradient():
     network = network_with_gradients(torch.channels_last_3d)
     before = {n: p.detach().clone() for n, p in network.named_parameters()}
     with_gradient = {n for n, p in network.named_parameters() if p.grad.abs().max() > 1e-6}
-    optimizers = make_optimizers(network, 1.5, 0.0, muon)
+    optimizers = make_optimizers(network, 1.5, 1.0, 0.0)
     set_learning_rate(optimizers, 1e-3)
     for optimizer in optimizers:
         optimizer.step()
@@ -41,7 +39,7 @@ def test_muon_moves_a_kernel_as_it_moves_the_matrix_of_its_rows():
     matrix.grad = kernel.grad.flatten(1).clone()
     alone = torch.optim.Muon([matrix], lr=1.5e-3, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
     before = kernel.detach().flatten(1).clone()
-    optimizers = make_optimizers(network, 1.5, 0.01, "kernels")
+    optimizers = make_optimizers(network, 1.5, 1.0, 0.01)
     set_learning_rate(optimizers, 1e-3)
     optimizers[1].step()
     alone.step()
@@ -55,35 +53,29 @@ def test_the_memory_format_changes_nothing_but_rounding():
     for memory_format in (torch.contiguous_format, torch.channels_last_3d):
         network = network_with_gradients(memory_format)
         before = network.down_tokens.weight.detach().clone()
-        optimizers = make_optimizers(network, 1.0, 0.0, "all")
+        optimizers = make_optimizers(network, 1.0, 1.0, 0.0)
         set_learning_rate(optimizers, 1e-3)
         optimizers[1].step()
         moved.append(network.down_tokens.weight.detach() - before)
     assert (moved[1] - moved[0]).norm() < 0.05 * moved[0].norm()
 
 
-def test_what_muon_leaves_adamw_takes():
+def test_adamw_trains_what_muon_does_not():
     network = VolumeSceneFlow(TINY)
-    counts = {}
-    for muon in MUON_PARTS:
-        adamw, second = make_optimizers(network, 1.0, 0.0, muon)
-        taken = [
-            sum(p.numel() for group in o.param_groups for p in group["params"])
-            for o in (adamw, second)
-        ]
-        assert sum(taken) == sum(p.numel() for p in network.parameters())
-        counts[muon] = taken[1]
-    assert counts["all"] == counts["matrices"] + counts["kernels"]
-    first_and_last = network.down_grid.weight, network.head.weight
-    kernels = sum(p.numel() for p in network.parameters() if p.ndim == 5)
-    assert counts["kernels"] == kernels - sum(p.numel() for p in first_and_last)
+    adamw, muon = (
+        sum(p.numel() for group in o.param_groups for p in group["params"])
+        for o in make_optimizers(network, 1.0, 1.0, 0.0)
+    )
+    assert adamw + muon == sum(p.numel() for p in network.parameters())
+    outer = network.down_grid.weight.numel() + network.head.weight.numel()
+    assert muon == sum(p.numel() for p in network.parameters() if p.ndim == 5) - outer
 
 
 def test_the_transformer_may_learn_more_slowly_than_the_convolutions():
     network = network_with_gradients(torch.channels_last_3d)
     head, inside = network.head.bias, network.transformer.out_layer.bias
     before = head.detach().clone(), inside.detach().clone()
-    optimizers = make_optimizers(network, 1.0, 0.0, "kernels", transformer_rate=0.1)
+    optimizers = make_optimizers(network, 1.0, 0.1, 0.0)
     set_learning_rate(optimizers, 1e-3)
     optimizers[0].step()
     # The first step of AdamW is the learning rate, whatever the gradient.

@@ -11,16 +11,10 @@ from torch.testing import assert_close
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
-from iscene_ros.lab.training.batches import (
-    Place,
-    TrainingBatch,
-    make_batch,
-    packed_views,
-    shard_order,
-)
-from iscene_ros.lab.training.draws import Draws
+from iscene_ros.lab.training.batches import StepNoise, make_batch, step_noise
+from iscene_ros.lab.training.data_stream import StreamPosition, mini_batches, shard_order
 from iscene_ros.lab.training.objective import ObjectiveOptions, flow_loss
-from iscene_ros.lab.training.samples import SampleOptions, draw_view, sample_crops
+from iscene_ros.lab.training.samples import CropSamples, SampleOptions, draw_view, sample_crops
 from iscene_ros.lab.training.shards import ShardOptions, ShardSet, read_shard, write_shard
 from iscene_ros.lab.training.train_config import (
     DataConfig,
@@ -28,7 +22,7 @@ from iscene_ros.lab.training.train_config import (
     TrainConfig,
     read_train_config,
 )
-from iscene_ros.lab.training.trainer import Trainer, _learning_rate
+from iscene_ros.lab.training.trainer import Trainer, learning_rate
 
 ROOT = Path(__file__).parents[2]
 SINGLES = SceneOptions(
@@ -55,9 +49,8 @@ def cache(tmp_path_factory) -> Path:
     return folder
 
 
-def draws_for(batch: TrainingBatch) -> Draws:
-    generator = torch.Generator().manual_seed(0)
-    return Draws.of_slots(len(batch.target), batch.target.shape[-1], generator)
+def noise_for(views: list[CropSamples]) -> StepNoise:
+    return step_noise(views, (0,))
 
 
 def options_of(data: DataConfig, cache: Path) -> ShardOptions:
@@ -74,7 +67,7 @@ def test_a_shard_depends_on_its_seed_and_index_alone(cache, tmp_path):
 
 def test_worker_processes_make_the_missing_shards(tmp_path):
     options = replace(options_of(INSTANCES, tmp_path), count=2, views=1)
-    shards = ShardSet(options, workers=1)
+    shards = ShardSet([options], workers=1)
     views = [shards.read(index) for index in range(2)]
     shards.close()
     assert [len(v) for v in views] == [1, 1]
@@ -82,7 +75,7 @@ def test_worker_processes_make_the_missing_shards(tmp_path):
 
 def test_a_missing_shard_is_made_when_there_are_no_workers(tmp_path):
     options = replace(options_of(INSTANCES, tmp_path), views=1)
-    assert len(ShardSet(options, workers=0).read(0)) == 1
+    assert len(ShardSet([options], workers=0).read(0)) == 1
     assert options.path(0).exists()
 
 
@@ -95,12 +88,14 @@ def test_several_sets_are_read_as_one_each_at_its_share(cache):
     assert_close(shards.read(0)[0].target, read_shard(many, 0)[0].target)
 
 
-def test_a_phase_refuses_sets_with_and_without_scene_slots():
+def test_a_phase_rejects_sets_with_and_without_scene_slots():
     with pytest.raises(ValueError, match="more_data"):
         PhaseConfig("scenes", SCENES, 1.0, more_data=(INSTANCES,))
+    with pytest.raises(ValueError, match="share: 0, expected more than 0"):
+        PhaseConfig("scenes", SCENES, 0)
 
 
-def test_a_shard_of_another_resolution_is_refused(cache):
+def test_a_shard_of_another_resolution_is_rejected(cache):
     with pytest.raises(InputError, match="expected 32"):
         read_shard(replace(options_of(SCENES, cache), resolution=32), 0)
 
@@ -143,12 +138,24 @@ def test_a_mirrored_batch_is_the_batch_of_the_mirrored_view(cache):
 
 
 def test_packing_respects_the_budget_and_loses_nothing(cache):
-    stream = packed_views(ShardSet(options_of(INSTANCES, cache), 0), Place(), slots=2)
+    shards = ShardSet([options_of(INSTANCES, cache)], workers=0)
+    stream = mini_batches(shards, StreamPosition(), slots=2)
     first, second = next(stream), next(stream)
     assert sum(len(v.target) for v in first.views) <= 2
     assert len(first.views) + len(second.views) == INSTANCES.views
-    assert (first.after, second.after) == (Place(0, 1), Place(1, 0))
-    assert sorted(first.keys + second.keys) == [(0, 0), (0, 1), (0, 2)]
+    assert (first.following, second.following) == (StreamPosition(0, 1), StreamPosition(1, 0))
+    sizes = sorted(float(v.sizes[0]) for v in first.views + second.views)
+    assert sizes == sorted(float(v.sizes[0]) for v in shards.read(0))
+
+
+def test_the_noise_of_a_mini_batch_depends_on_its_position_alone(cache):
+    shards = ShardSet([options_of(INSTANCES, cache)], workers=0)
+    stream = mini_batches(shards, StreamPosition(), slots=2, seed=7)
+    first, second = next(stream), next(stream)
+    again = next(mini_batches(shards, first.following, slots=2, seed=7))
+    assert_close(again.noise.voxels, second.noise.voxels, rtol=0, atol=0)
+    other = next(mini_batches(shards, first.following, slots=2, seed=8))
+    assert not torch.equal(other.noise.voxels, second.noise.voxels)
 
 
 def test_later_passes_over_the_shards_are_shuffled_but_complete(cache):
@@ -158,9 +165,8 @@ def test_later_passes_over_the_shards_are_shuffled_but_complete(cache):
 
 
 def test_the_loss_of_a_perfect_prediction_is_zero(cache):
-    batch = make_batch(
-        read_shard(options_of(SCENES, cache), 0), 4, np.zeros(2, bool), torch.device("cpu")
-    )
+    views = read_shard(options_of(SCENES, cache), 0)
+    batch = make_batch(views, 4, np.zeros(2, bool), torch.device("cpu"))
 
     class Oracle:
         def __init__(self):
@@ -173,7 +179,7 @@ def test_the_loss_of_a_perfect_prediction_is_zero(cache):
 
             return next(self.rows), Memory()
 
-    loss = flow_loss(Oracle(), batch, ObjectiveOptions(), draws_for(batch))
+    loss = flow_loss(Oracle(), batch, ObjectiveOptions(), noise_for(views))
     assert loss.item() == 0
 
 
@@ -211,8 +217,8 @@ def test_training_lowers_the_loss(cache, tmp_path):
 
     def loss(trainer: Trainer) -> float:
         with torch.no_grad():
-            draws = draws_for(batch)
-            return flow_loss(trainer.network, batch, ObjectiveOptions(), draws).item()
+            noise = noise_for(views)
+            return flow_loss(trainer.network, batch, ObjectiveOptions(), noise).item()
 
     trainer = Trainer(config, tmp_path, cache, workers=0, max_steps=40)
     before = loss(trainer)
@@ -222,10 +228,10 @@ def test_training_lowers_the_loss(cache, tmp_path):
 
 def test_the_learning_rate_rises_stays_and_falls():
     phase = PhaseConfig("x", INSTANCES, 1.0, learning_rate=2.0, warmup_steps=10, decay_share=0.5)
-    assert _learning_rate(phase, 0, 0.0) == pytest.approx(0.2)
-    assert _learning_rate(phase, 10, 0.4) == pytest.approx(2.0)
-    assert _learning_rate(phase, 99, 0.75) == pytest.approx(1.0)
-    assert _learning_rate(phase, 99, 1.1) == 0
+    assert learning_rate(phase, 0, 0.0) == pytest.approx(0.2)
+    assert learning_rate(phase, 10, 0.4) == pytest.approx(2.0)
+    assert learning_rate(phase, 99, 0.75) == pytest.approx(1.0)
+    assert learning_rate(phase, 99, 1.1) == 0
 
 
 def test_the_shipped_recipe_is_readable_and_has_the_two_phases():

@@ -17,7 +17,7 @@ from iscene_ros.lab.training import samples as samples_module
 from iscene_ros.lab.training.samples import (
     SampleOptions,
     TruePlacement,
-    _nearest,
+    _union_distance,
     draw_scene,
     draw_view,
     sample_crops,
@@ -83,7 +83,7 @@ def test_the_scene_s_distance_is_right_up_to_the_truncation():
     middle = torch.tensor(truths[0].camera_from_object[:3, 3]).float()
     points = middle + 0.3 * torch.randn(3000, 3, generator=torch.Generator().manual_seed(0))
     exact = torch.stack([t.distance(points) for t in truths]).amin(0)
-    found = _nearest(truths, points, 0.05)
+    found = _union_distance(truths, points, 0.05)
     torch.testing.assert_close(found.clamp_max(0.05), exact.clamp_max(0.05), atol=2e-3, rtol=0)
 
 

@@ -1,17 +1,15 @@
-"""Views of varying size, packed into batches of slots."""
+"""Training batches: slots of several views stacked into tensors, and the noise of a step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.training.draws import BatchDraws, batch_draws
 from iscene_ros.lab.training.samples import CropSamples
-from iscene_ros.lab.training.shards import ShardSet
 from iscene_ros.models.mini.network import token_positions
 from iscene_ros.preprocess.observation_volume import CropVolumes
 
@@ -24,7 +22,7 @@ class TrainingBatch:
         volume: (S, CHANNELS, R, R, R) float32.
         target: (S, R, R, R) float32 in [-1, 1].
         positions: (S, L, 4) float32 token positions.
-        scene_of_slot: (N,) int64 row of the scene slot of each of the last N rows, or None where
+        scene_of_slot: (N,) int64, for each of the last N rows the row of its scene slot; None where
             there are no scene slots.
     """
 
@@ -33,106 +31,82 @@ class TrainingBatch:
     positions: Tensor
     scene_of_slot: Tensor | None
 
-
-def shard_order(count: int, seed: int, start: int, stride: int = 1) -> Iterator[tuple[int, int]]:
-    """(step of the order, shard index) for ever: first in order of making, then shuffled passes.
-
-    With a stride, only every `stride`-th step: the others belong to other processes.
-    """
-    position = start
-    while True:
-        lap, place = divmod(position, count)
-        order = np.arange(count)
-        if lap:
-            order = np.random.default_rng([seed, lap]).permutation(count)
-        yield position, int(order[place])
-        position += stride
+    @property
+    def scene_count(self) -> int:
+        """Number of scene slots, which are the first rows."""
+        return 0 if self.scene_of_slot is None else len(self.target) - len(self.scene_of_slot)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the endless stream of packed views stands: a shard of the order, a pack of it."""
-
-    shard: int = 0
-    pack: int = 0
-
-
-@dataclass(frozen=True)
-class Pack:
-    """Views for one step.
+class StepNoise:
+    """Random numbers of one training step over V views with S slots in total.
 
     Attributes:
-        views: with together at most as many slots as a batch has room for.
-        keys: (step of the order of shards, number in the shard) of each view.
-        after: where the stream stands behind it.
-        draws: the random numbers of the step.
+        mirror: (V,) bool, the views that are reflected left to right.
+        time: (S,) float32, standard normal; the objective turns it into the time of the flow.
+        pure: (S,) float32, uniform in [0, 1); selects the slots that are trained at pure noise.
+        voxels: (S, R, R, R) float32, standard normal noise of the flow.
     """
 
-    views: list[CropSamples]
-    keys: list[tuple[int, int]]
-    after: Place
-    draws: BatchDraws
+    mirror: np.ndarray
+    time: Tensor
+    pure: Tensor
+    voxels: Tensor
+
+    def to(self, device: torch.device) -> StepNoise:
+        """Return the same numbers on a device."""
+        moved = (t.to(device, non_blocking=True) for t in (self.time, self.pure, self.voxels))
+        return StepNoise(self.mirror, *moved)
 
 
-def packed_views(
-    shards: ShardSet, start: Place, slots: int, stride: int = 1, seed: int = 0
-) -> Iterator[Pack]:
-    """Packs of at most `slots` slots for ever, from `start` on; `seed` is that of their draws."""
-    for position, index in shard_order(len(shards), shards.seed, start.shard, stride):
-        views = shards.read(index)
-        packs = _packs(views, shards.seed, position, slots)
-        first = start.pack if position == start.shard else 0
-        for number in range(first, len(packs)):
-            last = number + 1 == len(packs)
-            after = Place(position + stride) if last else Place(position, number + 1)
-            chosen = [views[i] for i in packs[number]]
-            keys = [(position, int(i)) for i in packs[number]]
-            yield Pack(chosen, keys, after, batch_draws(chosen, keys, seed))
-
-
-def _packs(views: list[CropSamples], seed: int, position: int, slots: int) -> list[list[int]]:
-    order = np.random.default_rng([seed, position, 1]).permutation(len(views))
-    packs: list[list[int]] = []
-    room = 0
-    for i in order:
-        needed = len(views[i].target)
-        if needed > room:
-            packs.append([])
-            room = slots
-        packs[-1].append(i)
-        room -= needed
-    return packs
+def step_noise(views: Sequence[CropSamples], seed: Sequence[int]) -> StepNoise:
+    """Draw the random numbers of a step over some views; they depend on the seed alone."""
+    state = np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)
+    generator = torch.Generator().manual_seed(int(state[0]) >> 1)
+    slots = sum(len(view.target) for view in views)
+    resolution = views[0].target.shape[-1]
+    return StepNoise(
+        mirror=(torch.rand(len(views), generator=generator) < 0.5).numpy(),
+        time=torch.randn(slots, generator=generator),
+        pure=torch.rand(slots, generator=generator),
+        voxels=torch.randn((slots, *(resolution,) * 3), generator=generator),
+    )
 
 
 def make_batch(
-    views: list[CropSamples], tokens_per_side: int, mirror: np.ndarray, device: torch.device
+    views: Sequence[CropSamples], tokens_per_side: int, mirror: np.ndarray, device: torch.device
 ) -> TrainingBatch:
-    """Stack views; those with mirror (len(views),) bool are reflected left to right."""
+    """Stack views; those with mirror (len(views),) bool are reflected left to right.
+
+    All views have a scene slot, or none has.
+    """
     views = [_mirrored(v) if m else v for v, m in zip(views, mirror, strict=True)]
     with_scene = views[0].has_scene_slot
-    scene_rows = [0] if with_scene else []
-    first = [_rows(v, slice(0, len(scene_rows))) for v in views]
-    rest = [_rows(v, slice(len(scene_rows), None)) for v in views]
-    volumes, target, centers, sizes = _stacked((first if with_scene else []) + rest, device)
+    parts = [_rows(v, slice(int(with_scene), None)) for v in views]
+    if with_scene:
+        parts = [_rows(v, slice(0, 1)) for v in views] + parts
+    slots = _stacked(parts, device)
     scene_of_slot = None
+    scene_centers, scene_sizes = slots.centers, slots.sizes
     if with_scene:
         counts = torch.tensor([len(v.target) - 1 for v in views], device=device)
-        numbers = torch.arange(len(views), device=device)
-        scene_of_slot = numbers.repeat_interleave(counts)
-        own_scene = torch.cat([numbers, scene_of_slot])
-        scene_centers, scene_sizes = centers[own_scene], sizes[own_scene]
-    else:
-        scene_centers, scene_sizes = centers, sizes
+        scenes = torch.arange(len(views), device=device)
+        scene_of_slot = scenes.repeat_interleave(counts)
+        own_scene = torch.cat([scenes, scene_of_slot])
+        scene_centers, scene_sizes = slots.centers[own_scene], slots.sizes[own_scene]
+    positions = token_positions(
+        slots.centers, slots.sizes, scene_centers, scene_sizes, tokens_per_side
+    )
     return TrainingBatch(
-        volume=volumes.channels(),
-        target=target.float() / 127,
-        positions=token_positions(centers, sizes, scene_centers, scene_sizes, tokens_per_side),
+        volume=slots.volumes.channels(),
+        target=slots.target.float() / 127,
+        positions=positions,
         scene_of_slot=scene_of_slot,
     )
 
 
 def _mirrored(view: CropSamples) -> CropSamples:
-    """Left and right exchanged: x -> -x about the camera's vertical plane."""
+    """Reflect a view about the camera's vertical plane: x becomes -x."""
     volumes = view.volumes
     flipped = CropVolumes(
         volumes.surface.flip(1), volumes.gap.flip(1), volumes.pixel_class.flip(1), volumes.support
@@ -147,9 +121,7 @@ def _rows(view: CropSamples, rows: slice) -> CropSamples:
     return CropSamples(volumes, view.target[rows], view.centers[rows], view.sizes[rows], False)
 
 
-def _stacked(
-    parts: list[CropSamples], device: torch.device
-) -> tuple[CropVolumes, Tensor, Tensor, Tensor]:
+def _stacked(parts: list[CropSamples], device: torch.device) -> CropSamples:
     def cat(tensors: list[Tensor]) -> Tensor:
         return torch.cat(tensors).to(device, non_blocking=True)
 
@@ -160,4 +132,5 @@ def _stacked(
         cat([p.volumes.support for p in parts]),
     )
     target = cat([p.target for p in parts])
-    return volumes, target, cat([p.centers for p in parts]), cat([p.sizes for p in parts])
+    centers, sizes = cat([p.centers for p in parts]), cat([p.sizes for p in parts])
+    return CropSamples(volumes, target, centers, sizes, False)

@@ -1,18 +1,23 @@
-"""What the flow learns: the clean signed distance behind a noisy one."""
+"""The training objective: rectified flow matching that predicts the clean signed distance."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from iscene_ros.lab.training.batches import TrainingBatch
-from iscene_ros.lab.training.draws import Draws
-from iscene_ros.models.mini.network import VolumeSceneFlow
+from iscene_ros.lab.training.batches import StepNoise, TrainingBatch
 
-# The error of a velocity is that of x0 over the time; below this the quotient only adds noise.
-SHORTEST_TIME = 0.02
+# Flow times are the sigmoid of a normal number with this mean and deviation 1 (TRELLIS,
+# arXiv 2412.01506).
+TIME_MEAN = 1.0
+# Weight of voxels that the camera has seen to be empty, against 1.
+FREE_SPACE_WEIGHT = 0.25
+# Weight of scene slots, against 1.
+SCENE_WEIGHT = 0.5
+# Distance [truncations] over which a voxel goes from empty to solid in the soft overlap.
+OVERLAP_WIDTH = 0.125
 
 
 @dataclass(frozen=True)
@@ -20,136 +25,78 @@ class ObjectiveOptions:
     """Loss and noise.
 
     Attributes:
-        pure_noise_share: share of the slots trained at t = 1, where one step is the answer; the
-            others draw t as `time_sampling` says.
-        time_sampling: "logit_normal" (t = sigmoid of a normal number, TRELLIS: mean 1, deviation
-            1) or "uniform".
-        time_mean, time_deviation: of that normal number.
-        error_of: the mean absolute error is that of "x" (x0) or "v" (the velocity, x0's error
-            over t, which weighs times close to the data more), whatever the network predicts.
-        unconditional_share: share of the slots whose observation is hidden, for guidance.
-        seen_free_weight: weight of voxels that the camera saw to be empty, against 1.
+        pure_noise_share: share of the slots that are trained at t = 1, from where inference takes
+            one step; the others draw a random time.
         surface_weight: weight of voxels within half the truncation of the true surface, against 1;
             thin walls hold few voxels, and a wrong sign there costs little distance.
-        scene_weight: weight of scene slots, against 1.
-        overlap_weight: of one minus the soft intersection over union of each slot's solid, beside
-            the error of the distance, whose median leaves out what is thin and unsure; 0 = none.
-            Distillation has no such term.
-        overlap_width: distance [truncations] over which a voxel goes from empty to solid there.
-        distill_steps: 0 = flow matching; N = the network as it was when the phase began is
-            distilled, so that one step comes to equal N of it (see `distillation`).
+        overlap_weight: weight of one minus the soft intersection over union of each slot, beside
+            the absolute error, whose median drops thin and uncertain parts; 0 = none.
     """
 
     pure_noise_share: float = 0.6
-    time_sampling: str = "logit_normal"
-    time_mean: float = 1.0
-    time_deviation: float = 1.0
-    error_of: str = "x"
-    unconditional_share: float = 0.0
-    seen_free_weight: float = 0.25
     surface_weight: float = 1.0
-    scene_weight: float = 0.5
     overlap_weight: float = 0.0
-    overlap_width: float = 0.125
-    distill_steps: int = 0
-
-    def __post_init__(self) -> None:
-        if self.time_sampling not in ("logit_normal", "uniform"):
-            raise ValueError(
-                f"time_sampling: {self.time_sampling!r}, expected logit_normal or uniform"
-            )
-        if self.error_of not in ("x", "v"):
-            raise ValueError(f"error_of: {self.error_of!r}, expected x or v")
-        if self.distill_steps < 0:
-            raise ValueError(f"distill_steps: {self.distill_steps}, expected 0 or more")
-        if self.overlap_width <= 0:
-            raise ValueError(f"overlap_width: {self.overlap_width}, expected more than 0")
 
 
-def training_times(draws: Draws, options: ObjectiveOptions) -> Tensor:
-    """(S,) times in (0, 1]."""
-    if options.time_sampling == "uniform":
-        time = torch.special.ndtr(draws.normal).clamp_min(SHORTEST_TIME)
-    else:
-        time = torch.sigmoid(options.time_deviation * draws.normal + options.time_mean)
-    return torch.where(draws.choice < options.pure_noise_share, torch.ones_like(time), time)
+def training_times(noise: StepNoise, options: ObjectiveOptions) -> Tensor:
+    """Return the flow times (S,) in (0, 1]."""
+    time = torch.sigmoid(noise.time + TIME_MEAN)
+    return torch.where(noise.pure < options.pure_noise_share, torch.ones_like(time), time)
 
 
 def flow_loss(
-    network: VolumeSceneFlow,
-    batch: TrainingBatch,
-    options: ObjectiveOptions,
-    draws: Draws,
-    total_weight: Tensor | None = None,
+    network: nn.Module, batch: TrainingBatch, options: ObjectiveOptions, noise: StepNoise
 ) -> Tensor:
-    """Mean absolute error of the prediction over voxels, at random times.
+    """Return the weighted mean absolute error of the predicted x0 over all voxels, a scalar.
 
-    x_t = (1 - t) x0 + t eps as in the paper; the network returns x0, from which the velocity is
-    (x_t - x0) / t. The absolute error makes the zero level the median surface. `total_weight` is
-    the sum of `voxel_weights` that the mean is over, by default this batch's.
+    x_t = (1 - t) x0 + t eps as in I-Scene (arXiv 2512.13683). The absolute error makes the zero
+    level the median surface.
     """
-    time = training_times(draws, options)
-    noisy = noisy_target(batch, time, draws)
-    x0 = predict(network, noisy, time, observed(batch, options, draws))
-    error = (x0 - batch.target).abs()
-    if options.error_of == "v":
-        error = error / time.clamp_min(SHORTEST_TIME)[:, None, None, None]
-    if options.overlap_weight:
-        missed = 1 - soft_overlap(x0, batch.target, options.overlap_width)
-        error = error + options.overlap_weight * missed[:, None, None, None]
-    return weighted_mean(error, voxel_weights(batch, options), total_weight)
-
-
-def noisy_target(batch: TrainingBatch, time: Tensor, draws: Draws) -> Tensor:
-    """(S, R, R, R) x_t at the times (S,)."""
+    time = training_times(noise, options)
     t = time[:, None, None, None]
-    return (1 - t) * batch.target + t * draws.noise
-
-
-def observed(batch: TrainingBatch, options: ObjectiveOptions, draws: Draws) -> TrainingBatch:
-    """The batch with the observation of some slots hidden."""
-    if not options.unconditional_share:
-        return batch
-    hidden = draws.hiding < options.unconditional_share
-    return replace(batch, volume=batch.volume * (~hidden)[:, None, None, None, None])
+    noisy = (1 - t) * batch.target + t * noise.voxels
+    x0 = predict(network, noisy, time, batch)
+    error = (x0 - batch.target).abs()
+    if options.overlap_weight:
+        missed = 1 - soft_overlap(x0, batch.target, OVERLAP_WIDTH)
+        error = error + options.overlap_weight * missed[:, None, None, None]
+    weight = voxel_weights(batch, options)
+    return (error * weight).sum() / weight.sum()
 
 
 def predict(network: nn.Module, noisy: Tensor, time: Tensor, batch: TrainingBatch) -> Tensor:
-    """x0 (S, R, R, R) of all slots of a batch, scene slots first."""
-    if batch.scene_of_slot is None:
-        return network(noisy, time, batch.volume, batch.positions)[0]
-    scenes = len(batch.volume) - len(batch.scene_of_slot)
+    """Return x0 (S, R, R, R) of all slots of a batch, scene slots first.
+
+    Args:
+        network: a `VolumeSceneFlow`.
+        noisy: (S, R, R, R) x_t.
+        time: (S,) flow times.
+        batch: the observation of the slots.
+    """
     slots = (noisy, time, batch.volume, batch.positions)
+    if batch.scene_of_slot is None:
+        return network(*slots)[0]
+    scenes = batch.scene_count
     x0_scenes, memory = network(*(t[:scenes] for t in slots))
     x0, _ = network(*(t[scenes:] for t in slots), memory.rows(batch.scene_of_slot))
     return torch.cat([x0_scenes, x0])
 
 
 def soft_overlap(a: Tensor, b: Tensor, width: float) -> Tensor:
-    """(S,) intersection over union in [0, 1] of the solids of signed distances (S, R, R, R).
+    """Return the intersection over union (S,) in [0, 1] of two signed distances (S, R, R, R).
 
-    Solids with soft rims, for which least over greatest is one where both are equal, as a product
-    would not be (arXiv 2302.05666).
+    Occupancies are sigmoids of the distance over `width`. The quotient of minimum and maximum is
+    one for equal soft occupancies, which that of products is not (arXiv 2302.05666).
     """
     a, b = torch.sigmoid(-a / width), torch.sigmoid(-b / width)
-    either = torch.maximum(a, b).sum((1, 2, 3))
-    return torch.minimum(a, b).sum((1, 2, 3)) / either.clamp_min(1.0)
-
-
-def weighted_mean(error: Tensor, weight: Tensor, total_weight: Tensor | None) -> Tensor:
-    """The share of this error in the weighted mean over so much weight."""
-    return (error * weight).sum() / (weight.sum() if total_weight is None else total_weight)
+    union = torch.maximum(a, b).sum((1, 2, 3))
+    return torch.minimum(a, b).sum((1, 2, 3)) / union.clamp_min(1.0)
 
 
 def voxel_weights(batch: TrainingBatch, options: ObjectiveOptions) -> Tensor:
-    """(S, R, R, R) weight of every voxel in the loss."""
+    """Return the weight (S, R, R, R) of every voxel in the loss."""
     seen_free = batch.volume[:, 3]
-    near = batch.target.abs() < 0.5
-    weight = 1 - (1 - options.seen_free_weight) * seen_free
-    weight = torch.where(near, options.surface_weight * weight, weight)
-    if batch.scene_of_slot is not None:
-        scenes = len(batch.target) - len(batch.scene_of_slot)
-        of_slot = torch.ones(len(weight), device=weight.device)
-        of_slot[:scenes] = options.scene_weight
-        weight = weight * of_slot[:, None, None, None]
+    weight = 1 - (1 - FREE_SPACE_WEIGHT) * seen_free
+    weight = torch.where(batch.target.abs() < 0.5, options.surface_weight * weight, weight)
+    weight[: batch.scene_count] *= SCENE_WEIGHT
     return weight

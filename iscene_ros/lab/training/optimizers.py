@@ -1,4 +1,4 @@
-"""Muon for matrices or convolution kernels, AdamW for the rest, and an average of the weights."""
+"""Muon for the kernels of convolutions, AdamW for the rest, and an average of the weights."""
 
 from __future__ import annotations
 
@@ -8,72 +8,68 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from iscene_ros.models.mini.network import VolumeSceneFlow
-
-# What Muon may train: the transformer's matrices, the convolutions' kernels, or all of them.
-MUON_PARTS = ("matrices", "kernels", "all")
+# Kernels of the first and the last layer stay with AdamW.
+OUTER_LAYERS = ("down_grid.", "head.")
+ADAMW_BETAS = (0.9, 0.98)
 
 
 class KernelMuon(torch.optim.Muon):
-    """Muon that also trains kernels of convolutions, each as the matrix (out, in and offsets).
+    """Muon for kernels of convolutions, each taken as the matrix (out, in x offsets).
 
-    torch's takes matrices alone; a kernel and its matrix share their memory, so the module they
-    are of must neither be moved nor change its memory format afterwards.
+    torch's Muon takes matrices alone. A kernel and its matrix share their memory, so the module
+    must neither be moved nor change its memory format afterwards.
     """
 
     def __init__(
         self,
-        matrices: Sequence[nn.Parameter],
         kernels: Sequence[nn.Parameter],  # [O, I, k, k, k]
         relative_rate: float,
         weight_decay: float,
     ) -> None:
         self.kernels = list(kernels)
-        self.flat = [nn.Parameter(_as_matrix(k.detach())) for k in kernels]
-        group = {"params": [*matrices, *self.flat], "relative_rate": relative_rate}
+        self.matrices = [nn.Parameter(_as_matrix(k.detach())) for k in kernels]
+        group = {"params": self.matrices, "relative_rate": relative_rate}
         super().__init__([group], weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
 
     def step(self, closure=None) -> None:
-        """Move along the gradients of matrices and kernels."""
-        for kernel, flat in zip(self.kernels, self.flat, strict=True):
-            flat.grad = None
+        """Update the kernels from their gradients."""
+        for kernel, matrix in zip(self.kernels, self.matrices, strict=True):
+            matrix.grad = None
             if kernel.grad is not None:
                 gradient = torch.empty_like(kernel).copy_(kernel.grad)  # in the kernel's format
-                flat.grad = _as_matrix(gradient)
+                matrix.grad = _as_matrix(gradient)
         super().step(closure)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients of matrices and kernels."""
+        """Drop the gradients of the kernels."""
         super().zero_grad(set_to_none)
         for kernel in self.kernels:
             kernel.grad = None
 
 
 def make_optimizers(
-    network: VolumeSceneFlow,
-    matrix_rate: float,
-    weight_decay: float,
-    muon: str = "matrices",
-    transformer_rate: float = 1.0,
+    network: nn.Module, kernel_rate: float, transformer_rate: float, weight_decay: float
 ) -> list[torch.optim.Optimizer]:
-    """Optimisers whose groups carry `relative_rate`, the share of the schedule's learning rate.
+    """Return AdamW and Muon, whose groups carry `relative_rate`: their share of the learning rate.
 
-    `muon` is one of MUON_PARTS; of the convolutions, the first and the last stay with AdamW.
-    `transformer_rate` is that of what AdamW trains of the transformer.
+    Args:
+        network: a `VolumeSceneFlow`.
+        kernel_rate: relative rate of the kernels, which Muon trains.
+        transformer_rate: relative rate of the transformer's weights.
+        weight_decay: of the kernels.
     """
     named = list(network.named_parameters())
-    matrices = [p for n, p in named if muon != "kernels" and _is_hidden_matrix(n, p)]
-    kernels = [p for n, p in named if muon != "matrices" and _is_hidden_kernel(n, p)]
-    chosen = {id(p) for p in (*matrices, *kernels)}
+    kernels = [p for n, p in named if p.ndim == 5 and not n.startswith(OUTER_LAYERS)]
+    chosen = {id(p) for p in kernels}
     rest = [(n, p) for n, p in named if id(p) not in chosen]
-    inside = [p for n, p in rest if n.startswith("transformer.")]
+    transformer = [p for n, p in rest if n.startswith("transformer.")]
     others = [p for n, p in rest if not n.startswith("transformer.")]
     groups = [
         {"params": others, "relative_rate": 1.0},
-        {"params": inside, "relative_rate": transformer_rate},
+        {"params": transformer, "relative_rate": transformer_rate},
     ]
-    adamw = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
-    return [adamw, KernelMuon(matrices, kernels, matrix_rate, weight_decay)]
+    adamw = torch.optim.AdamW(groups, betas=ADAMW_BETAS, weight_decay=0.0)
+    return [adamw, KernelMuon(kernels, kernel_rate, weight_decay)]
 
 
 def set_learning_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
@@ -84,7 +80,7 @@ def set_learning_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> N
 
 
 class WeightAverage:
-    """An exponential moving average of a network's weights, short at first."""
+    """An exponential moving average of a network's weights whose decay grows at first."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -100,16 +96,8 @@ class WeightAverage:
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
 
-def _is_hidden_matrix(name: str, parameter: Tensor) -> bool:
-    return parameter.ndim == 2 and ".blocks." in name and name.endswith("weight")
-
-
-def _is_hidden_kernel(name: str, parameter: Tensor) -> bool:
-    return parameter.ndim == 5 and not name.startswith(("down_grid.", "head."))
-
-
 def _as_matrix(kernel: Tensor) -> Tensor:
-    """(O, I, k, k, k) -> (O, I k^3), the same memory; the columns in the order that lies there."""
+    """(O, I, k, k, k) -> (O, I k^3) in the same memory; the columns keep the order in memory."""
     if not kernel.is_contiguous():
         kernel = kernel.permute(0, 2, 3, 4, 1)
     return kernel.view(len(kernel), -1)

@@ -1,4 +1,4 @@
-"""A random scene seen once: the observation, the truth, and both on the grids of the slots."""
+"""Training samples: a random scene seen once, the ground truth, and both on the crops' grids."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.lab.synthetic import random_cameras
-from iscene_ros.lab.synthetic.random_cameras import CameraOptions, random_camera
+from iscene_ros.lab.synthetic.random_cameras import (
+    CameraOptions,
+    SimulatedCamera,
+    random_camera,
+)
 from iscene_ros.lab.synthetic.random_scenes import RandomScene, SceneOptions, random_scene
 from iscene_ros.lab.synthetic.random_shapes import ShapeOptions
 from iscene_ros.lab.synthetic.rendering import Rendering, render
@@ -29,31 +32,28 @@ from iscene_ros.preprocess.observation_volume import CropVolumes
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """What is drawn: scenes, shapes, cameras, sensors, cubes.
+    """What is drawn.
 
     Attributes:
-        held_out: the shape families that training never sees, without `shapes`.
-        with_scene_slot: whether samples have one.
-        as_at_inference: overlapping masks are resolved, their rims trimmed and readings that cannot
-            be dropped, as the completion does before the network sees an observation.
-        view_centric: False lays the cubes along the axes of the scene's world, which lie at any yaw
-            to the camera, in place of the camera's heading (for ablations).
+        held_out: draw the shape families that training never sees; `shapes` must be the default.
+        with_scene_slot: whether samples have a scene slot.
+        as_at_inference: resolve overlapping masks, trim their rims and drop implausible readings,
+            as the completion does before the network sees an observation.
+        scene, shapes, camera, sensor: ranges of the generators.
     """
 
     held_out: bool = False
     with_scene_slot: bool = True
     as_at_inference: bool = False
-    view_centric: bool = True
     scene: SceneOptions = field(default_factory=SceneOptions)
     shapes: ShapeOptions = field(default_factory=ShapeOptions)
     camera: CameraOptions = field(default_factory=CameraOptions)
     sensor: SensorOptions = field(default_factory=SensorOptions)
-    fit: CropOptions = field(default_factory=CropOptions)
 
 
 @dataclass(frozen=True)
 class TruePlacement:
-    """The truth about one instance.
+    """Ground truth of one object.
 
     Attributes:
         solid: its exact signed distance, in the object's frame.
@@ -66,27 +66,28 @@ class TruePlacement:
     family: str
 
     def distance(self, points_camera: Tensor) -> Tensor:
-        """(M,) signed distance [m] of (M, 3) points_camera."""
-        inverse = torch.from_numpy(np.linalg.inv(self.camera_from_object)).float()
-        inverse = inverse.to(points_camera.device)
-        return self.solid.distance(points_camera @ inverse[:3, :3].T + inverse[:3, 3])
+        """Return the signed distance (M,) [m] of points_camera (M, 3)."""
+        return self.solid.distance(self._in_object(points_camera))
 
     def near(self, points_camera: Tensor, reach: float) -> Tensor:
-        """(M,) bool: which of the points (M, 3) are within a reach [m] of the bounding box."""
+        """Return (M,) bool: which points_camera (M, 3) are within `reach` [m] of the bounds."""
+        points_object = self._in_object(points_camera)
+        low, high = (corner.to(points_camera.device) for corner in self.solid.bounds())
+        return ((points_object > low - reach) & (points_object < high + reach)).all(dim=1)
+
+    def _in_object(self, points_camera: Tensor) -> Tensor:
         inverse = torch.from_numpy(np.linalg.inv(self.camera_from_object)).float()
         inverse = inverse.to(points_camera.device)
-        points = points_camera @ inverse[:3, :3].T + inverse[:3, 3]
-        low, high = (corner.to(points.device) for corner in self.solid.bounds())
-        return ((points > low - reach) & (points < high + reach)).all(dim=1)
+        return points_camera @ inverse[:3, :3].T + inverse[:3, 3]
 
 
 @dataclass(frozen=True)
 class SceneView:
-    """One observation of a random scene and the truth of each of its instances, in mask order.
+    """One observation of a random scene and the ground truth of each of its masks.
 
     Attributes:
-        observation: what the camera saw.
-        truths: one for each mask.
+        observation: depth, masks, camera.
+        truths: one for each mask, in order.
         layout: how the scene is arranged, a value of `Layout`.
     """
 
@@ -97,41 +98,39 @@ class SceneView:
 
 @dataclass(frozen=True, eq=False)
 class DrawnScene:
-    """A random scene with all that is true about it, and what the sensor made of it.
+    """A random scene with its ideal rendering and the frame that the sensor gives.
 
     Attributes:
-        scene: everything that stands there, segmented or not.
+        scene: all objects, segmented or not, and their environment.
         camera: that looks at it.
-        rendering: ideal depth and whose each pixel is.
+        rendering: ideal depth and the object of each pixel.
         frame: depth and masks as a robot gets them.
     """
 
     scene: RandomScene
-    camera: random_cameras.Camera
+    camera: SimulatedCamera
     rendering: Rendering
     frame: SensedFrame
 
     @property
     def rows(self) -> list[int]:
-        """Which of the scene's objects have a mask: one for each row of the view's masks."""
+        """Index of the scene's object for each row of the view's masks."""
         return [int(i) for i in np.flatnonzero(self.scene.segmented)[self._has_mask()]]
 
     def view(self) -> SceneView:
-        """The observation, with the truth of each of its masks."""
-        camera = self.camera
+        """Return the observation with the ground truth of each of its masks."""
         observation = Observation(
             depth=self.frame.depth,
             masks=self.frame.masks[self._has_mask()],
-            camera=Camera(camera.width, camera.height, camera.k),
-            world_from_camera=camera.world_from_camera,
+            camera=Camera(self.camera.width, self.camera.height, self.camera.k),
+            world_from_camera=self.camera.world_from_camera,
         )
         placements = self.placements()
-        return SceneView(
-            observation, tuple(placements[i] for i in self.rows), self.scene.layout.value
-        )
+        truths = tuple(placements[i] for i in self.rows)
+        return SceneView(observation, truths, self.scene.layout.value)
 
     def placements(self) -> list[TruePlacement]:
-        """Where each of the scene's objects is, segmented or not."""
+        """Return the ground truth of all of the scene's objects, segmented or not."""
         camera_from_world = np.linalg.inv(self.camera.world_from_camera)
         scene = self.scene
         return [
@@ -142,7 +141,7 @@ class DrawnScene:
         ]
 
     def _has_mask(self) -> np.ndarray:
-        """Which of the segmented objects have any pixel in the masks."""
+        """Return which of the segmented objects have any pixel in the masks, (N,) bool."""
         return self.frame.masks.any(axis=(1, 2))
 
 
@@ -151,9 +150,9 @@ class CropSamples:
     """Slots of one view on their grids; the scene slot comes first where there is one.
 
     Attributes:
-        volumes: S quantised slot volumes.
-        target: (S, R, R, R) int8 truncated signed distance (times 127), the truth.
-        centers: (S, 3) float32 cube centres, view space [m].
+        volumes: S quantised observation volumes.
+        target: (S, R, R, R) int8 truncated signed distance (times 127), the ground truth.
+        centers: (S, 3) float32 cube centres, gravity-aligned frame [m].
         sizes: (S,) float32 cube edges [m].
         has_scene_slot: whether row 0 is the scene slot.
     """
@@ -166,7 +165,7 @@ class CropSamples:
 
 
 def draw_view(rng: np.random.Generator, options: SampleOptions, device: str = "cpu") -> SceneView:
-    """Draw a random scene, a camera and a sensor, and look."""
+    """Draw a random scene, a camera and a sensor; return the observation with ground truth."""
     return draw_scene(rng, options, device).view()
 
 
@@ -174,7 +173,7 @@ def draw_scene(rng: np.random.Generator, options: SampleOptions, device: str = "
     """Draw a random scene, a camera and a sensor; distances are computed on a torch device.
 
     Raises:
-        InputError: altered or further shapes are asked for held-out families.
+        InputError: `shapes` is not the default although held-out families are drawn.
     """
     if options.held_out and options.shapes != ShapeOptions():
         raise InputError("`shapes` are for training; leave them out where `held_out` is true")
@@ -193,25 +192,26 @@ def sample_crops(
     truncation: float,
     device: str = "cpu",
 ) -> CropSamples | None:
-    """Put a view on the grids of its slots; None where no instance has enough depth.
+    """Sample a view on the grids of its crops; None where no instance has enough depth.
 
-    Computed on a torch device; the samples lie on the CPU.
+    Args:
+        view: observation and ground truth.
+        options: those that the view was drawn with.
+        resolution: voxels along a side.
+        truncation: of the signed distance [voxels].
+        device: torch device to compute on; the samples are on the CPU.
     """
     observation = view.observation
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     if options.as_at_inference:
         observation = resolve_mask_overlaps(observation)
-    if options.view_centric:
-        aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
+        crops, observation = crop_cleaned_observation(observation, aligned_frame, CropOptions())
     else:
-        aligned_frame = GravityAlignedFrame(observation.world_from_camera[:3, :3])
-    if options.as_at_inference:
-        plan, observation = crop_cleaned_observation(observation, aligned_frame, options.fit)
-    else:
-        plan = fit_crops(observation, aligned_frame, options.fit)
-    if not plan.instances:
+        crops = fit_crops(observation, aligned_frame)
+    if not crops.instances:
         return None
-    batch = crop_batch(observation, plan, options.with_scene_slot, device)
-    truths = [view.truths[slot.index] for slot in plan.instances]
+    batch = crop_batch(observation, crops, options.with_scene_slot, device)
+    truths = [view.truths[crop.index] for crop in crops.instances]
     target = _targets(truths, batch, aligned_frame, options.with_scene_slot, resolution, truncation)
     v = batch.observe(resolution, truncation).quantised()
     volumes = CropVolumes(v.surface.cpu(), v.gap.cpu(), v.pixel_class.cpu(), v.support.cpu())
@@ -227,24 +227,24 @@ def _targets(
     resolution: int,
     truncation: float,
 ) -> Tensor:
-    """(S, R, R, R) int8: each instance in its own cube, all of them together in the scene's."""
-    targets = []
+    """Return (S, R, R, R) int8: each instance in its own cube, their union in the scene's."""
     members = [[truth] for truth in truths]
     if with_scene_slot:
         members.insert(0, truths)
+    targets = []
     for cube, inside in zip(batch.cubes, members, strict=True):
         points_aligned = cube.voxel_centers_aligned(resolution).reshape(-1, 3)
         points_camera = torch.from_numpy(aligned_frame.to_camera(points_aligned)).float()
         points_camera = points_camera.to(batch.centers.device)
         reach = cube.size * truncation / resolution
-        distance = _nearest(inside, points_camera, reach)
+        distance = _union_distance(inside, points_camera, reach)
         voxels = distance * (resolution / (cube.size * truncation))
         targets.append((voxels.clamp(-1, 1) * 127).round().to(torch.int8))
     return torch.stack(targets).reshape(-1, resolution, resolution, resolution)
 
 
-def _nearest(truths: list[TruePlacement], points_camera: Tensor, reach: float) -> Tensor:
-    """(M,) distance [m] of points (M, 3) to the nearest instance, right up to a reach [m]."""
+def _union_distance(truths: list[TruePlacement], points_camera: Tensor, reach: float) -> Tensor:
+    """Return the distance (M,) [m] of points (M, 3) to the union, exact up to `reach` [m]."""
     if len(truths) == 1:
         return truths[0].distance(points_camera)
     distance = points_camera.new_full((len(points_camera),), reach)

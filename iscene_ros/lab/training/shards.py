@@ -1,4 +1,4 @@
-"""Samples on disk: made once by worker processes, read many times; deterministic by seed."""
+"""Samples on disk, made once by worker processes and read many times; deterministic by seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.lab.training.ranks import Ranks
 from iscene_ros.lab.training.samples import CropSamples, SampleOptions, draw_view, sample_crops
 from iscene_ros.preprocess.observation_volume import CropVolumes
 
@@ -26,14 +25,14 @@ class ShardOptions:
     """One set of samples.
 
     Attributes:
-        directory: where its shards lie.
+        directory: folder of its shards.
         count: number of shards.
         views: views in one shard.
         seed: of the whole set.
         resolution, truncation: of the grids, as in `MiniConfig`.
         samples: what is drawn.
-        device: torch device that signed distances and volumes are computed on. The last bits of a
-            sample depend on it; samples end up on the CPU.
+        device: torch device that signed distances and volumes are computed on, on which the last
+            bits of a sample depend. Samples are on the CPU.
     """
 
     directory: Path
@@ -46,12 +45,12 @@ class ShardOptions:
     device: str = "cpu"
 
     def path(self, index: int) -> Path:
-        """File of shard `index`."""
+        """Return the file of shard `index`."""
         return Path(self.directory) / f"{index:05d}.safetensors"
 
 
 def write_shard(options: ShardOptions, index: int) -> Path:
-    """Make shard `index`, unless it exists: its bytes depend on the seed and the index alone."""
+    """Make shard `index` unless it exists; its bytes depend on the seed and the index alone."""
     path = options.path(index)
     if path.exists():
         return path
@@ -66,7 +65,7 @@ def write_shard(options: ShardOptions, index: int) -> Path:
 
 
 def read_shard(options: ShardOptions, index: int) -> list[CropSamples]:
-    """The views of shard `index`, which must exist.
+    """Read the views of shard `index`, which must exist.
 
     Raises:
         InputError: its grids have another resolution.
@@ -82,37 +81,31 @@ def read_shard(options: ShardOptions, index: int) -> list[CropSamples]:
 
 
 class ShardSet:
-    """All shards of one or several sets; workers make the missing ones ahead of the reader.
+    """All shards of several sets, which are spread evenly among each other.
 
-    Shards of several sets are spread evenly among each other. Without workers a shard is made when
-    it is read. Of several processes that train together, each makes those that it is the first to
-    read.
+    Worker processes make missing shards ahead of the reader; without workers, a shard is made when
+    it is read.
 
     Attributes:
         seed: of the first set; the order in which shards are read depends on it.
     """
 
-    def __init__(
-        self, sets: ShardOptions | Sequence[ShardOptions], workers: int, ranks: Ranks | None = None
-    ) -> None:
-        sets = [sets] if isinstance(sets, ShardOptions) else list(sets)
+    def __init__(self, sets: Sequence[ShardOptions], workers: int) -> None:
         self.seed = sets[0].seed
         self._shards = _interleaved(sets)
-        ranks = ranks or Ranks()
-        own = range(ranks.rank, len(self), ranks.count)
-        missing = [i for i in own if not self._path(i).exists()]
+        missing = [i for i in range(len(self)) if not self._path(i).exists()]
         self._pool = None
         self._jobs: dict[int, Future] = {}
         if missing and workers:
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, initializer=_be_a_worker)
+            self._pool = ProcessPoolExecutor(workers, context, initializer=_start_worker)
             self._jobs = {i: self._pool.submit(write_shard, *self._shards[i]) for i in missing}
 
     def __len__(self) -> int:
         return len(self._shards)
 
     def read(self, index: int) -> list[CropSamples]:
-        """The views of shard `index`; raises what its worker raised."""
+        """Return the views of shard `index`; raises what its worker raised."""
         if index in self._jobs:
             self._jobs[index].result()
         elif not self._path(index).exists():
@@ -120,7 +113,7 @@ class ShardSet:
         return read_shard(*self._shards[index])
 
     def close(self) -> None:
-        """Stop the workers; what is finished stays."""
+        """Stop the workers; finished shards stay."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -130,12 +123,12 @@ class ShardSet:
 
 
 def _interleaved(sets: Sequence[ShardOptions]) -> list[tuple[ShardOptions, int]]:
-    """Every shard of every set: in each set's order, at its even share of the whole."""
-    places = [((n + 0.5) / s.count, k, n) for k, s in enumerate(sets) for n in range(s.count)]
-    return [(sets[k], n) for _, k, n in sorted(places)]
+    """Merge the shards of all sets; each set keeps its order and is spread over the whole."""
+    keyed = [((n + 0.5) / s.count, k, n) for k, s in enumerate(sets) for n in range(s.count)]
+    return [(sets[k], n) for _, k, n in sorted(keyed)]
 
 
-def _be_a_worker() -> None:
+def _start_worker() -> None:
     """Leave the cores to the training, and Ctrl-C to the process that trains."""
     os.nice(5)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,17 +1,25 @@
-"""Metrics of a run as CSV and as a picture."""
+"""Metrics of a run as CSV and as a picture of curves."""
 
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+# Decay of the running mean of the training loss, per step.
+SMOOTHING = 0.99
 
 
 @dataclass(frozen=True)
 class LogRow:
-    """One evaluation; losses are mean absolute errors of the truncated distance.
+    """One evaluation.
 
-    What was held out is scored as in `held_out.HeldOutScore`.
+    Attributes:
+        phase: name of the phase.
+        step, seconds: total steps and training time [s] of the run.
+        training_loss: running mean of the objective.
+        held_out_loss, held_out_iou: as in `HeldOutScore`.
     """
 
     phase: str
@@ -20,24 +28,29 @@ class LogRow:
     training_loss: float
     held_out_loss: float
     held_out_iou: float
-    token_variation: float
 
 
 class TrainLog:
-    """Appends to metrics.csv and redraws curves.png."""
+    """Appends to metrics.csv and redraws curves.png.
+
+    Attributes:
+        smooth_loss: running mean of the training loss; NaN before the first step.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "metrics.csv"
         self.picture = directory / "curves.png"
-        self.smooth_loss = float("nan")
+        self.smooth_loss = math.nan
 
-    def step(self, loss: float) -> None:
-        """Fold one step's loss into the running mean."""
-        first = self.smooth_loss != self.smooth_loss
-        self.smooth_loss = loss if first else 0.99 * self.smooth_loss + 0.01 * loss
+    def add_step(self, loss: float) -> None:
+        """Fold the loss of one step into the running mean."""
+        if math.isnan(self.smooth_loss):
+            self.smooth_loss = loss
+        else:
+            self.smooth_loss = SMOOTHING * self.smooth_loss + (1 - SMOOTHING) * loss
 
-    def evaluation(self, row: LogRow) -> None:
-        """Append a row and redraw."""
+    def add_evaluation(self, row: LogRow) -> None:
+        """Append a row and redraw the curves."""
         new = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [f.name for f in fields(LogRow)])
@@ -59,7 +72,7 @@ def draw_curves(metrics: Path, picture: Path) -> None:
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     losses, overlap = figure.subplots(1, 2)
     objective = [float(r["training_loss"]) for r in rows]
-    losses.plot(minutes, objective, label="training, the whole objective")
+    losses.plot(minutes, objective, label="training objective")
     held_out = [float(r["held_out_loss"]) for r in rows]
     losses.plot(minutes, held_out, label="held-out families, mean |x0 error|")
     losses.set(xlabel="minutes of training", ylabel="loss")

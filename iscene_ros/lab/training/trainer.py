@@ -1,45 +1,56 @@
-"""The training loop: phases, resumable after any step, finished by its budget."""
+"""The training loop: phases with a budget of time each, resumable after any step."""
 
 from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from iscene_ros.core.errors import InputError, ModelError
-from iscene_ros.lab.training.batches import Pack, Place, packed_views
-from iscene_ros.lab.training.growth import grown
-from iscene_ros.lab.training.held_out import HeldOutScore, held_out_score
-from iscene_ros.lab.training.optimizers import WeightAverage, make_optimizers, set_learning_rate
-from iscene_ros.lab.training.prefetch import Prefetched
-from iscene_ros.lab.training.ranks import Ranks
-from iscene_ros.lab.training.run_state import (
-    RunProgress,
-    check_network,
-    load_state,
-    places_of,
-    save_state,
+from iscene_ros.core.errors import InputError
+from iscene_ros.lab.training.batches import make_batch
+from iscene_ros.lab.training.data_stream import (
+    MiniBatch,
+    Prefetcher,
+    StreamPosition,
+    mini_batches,
 )
+from iscene_ros.lab.training.held_out import HeldOutScore, held_out_score
+from iscene_ros.lab.training.objective import ObjectiveOptions, flow_loss
+from iscene_ros.lab.training.optimizers import WeightAverage, make_optimizers, set_learning_rate
+from iscene_ros.lab.training.run_state import RunProgress, load_state, save_state
 from iscene_ros.lab.training.shards import ShardSet
-from iscene_ros.lab.training.step import Stepper
 from iscene_ros.lab.training.stop_request import StopRequest
 from iscene_ros.lab.training.train_config import PhaseConfig, TrainConfig
 from iscene_ros.lab.training.train_log import LogRow, TrainLog
 from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.network import VolumeSceneFlow
 
+WEIGHT_DECAY = 0.01
+AVERAGE_DECAY = 0.998
+MAX_GRADIENT_NORM = 1.0
+
 
 class Trainer:
-    """Trains iscene-mini; `run()` returns when the budget is spent or a signal asks for it.
+    """Trains iscene-mini; `run` returns when the budget is spent or a signal asks for a stop.
 
-    Of several processes (`ranks`), each trains on its own shards; rank 0 alone averages the
-    weights, evaluates, logs and saves. All need the same `directory` and `cache`.
+    A trainer of a folder that holds a `state.pt` resumes the run there.
 
-    Where a phase's learning rate begins to fall, the state is kept as `plateau_<phase>.pt`: a run
-    that starts from it as its `state.pt`, with a larger budget, goes on as if it had always had it.
+    Args:
+        config: the run.
+        directory: folder of the run: state, weights, metrics.
+        cache: folder of the samples.
+        device: torch device name.
+        workers: processes that make samples; 0 = made when they are read.
+        max_steps: stop after so many steps of the run; None = at the end of its budget.
+        initial: checkpoint whose weights a new run starts from.
+
+    Raises:
+        InputError: the state or the checkpoint is of another network.
     """
 
     def __init__(
@@ -50,215 +61,187 @@ class Trainer:
         device: str = "cpu",
         workers: int = 1,
         max_steps: int | None = None,
-        ranks: Ranks | None = None,
+        initial: Path | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.directory, self.cache = config, Path(directory), Path(cache)
         self.device, self.workers, self.max_steps = torch.device(device), workers, max_steps
-        self.ranks = ranks or Ranks()
         self.directory.mkdir(parents=True, exist_ok=True)
         network = VolumeSceneFlow(config.model).to(self.device)
         self.network = network.to(memory_format=torch.channels_last_3d)
-        if config.initial and not self.state_path.exists():
-            self._load_initial()
-        self.average = WeightAverage(self.network, config.ema_decay)
+        if initial and not self.state_path.exists():
+            self._load_initial(initial)
+        self.average = WeightAverage(self.network, AVERAGE_DECAY)
         self.optimizers = make_optimizers(
-            network, config.matrix_rate, config.weight_decay, config.muon, config.transformer_rate
+            network, config.kernel_rate, config.transformer_rate, WEIGHT_DECAY
         )
-        self.stepper = Stepper(self.network, self.ranks, config.precision)
         self.progress = RunProgress()
-        self.place = Place(self.ranks.rank)
         self.log = TrainLog(self.directory)
         self.stop = StopRequest()
-        self.teacher: VolumeSceneFlow | None = None
         self._saved = self._evaluated = time.monotonic()
         if self.state_path.exists():
-            self._load()
-        self.ranks.every([0], self.device)  # nobody saves before all have read
+            self._load_state()
 
     @property
     def state_path(self) -> Path:
-        """The file a resume starts from."""
+        """File that a run is resumed from."""
         return self.directory / "state.pt"
 
     def run(self) -> bool:
-        """Train the remaining phases; False where it was stopped before their end."""
+        """Train the remaining phases; return False where it was stopped before their end."""
         with self.stop:
             while self.progress.phase < len(self.config.phases):
                 phase = self.config.phases[self.progress.phase]
                 if not self._run_phase(phase):
                     return False
-                if phase.share and self.ranks.leads:
-                    self._evaluate(phase)
-                p = self.progress
-                self.progress = RunProgress(
-                    p.phase + 1, total_steps=p.total_steps, total_seconds=p.total_seconds
-                )
-                self.place = Place(self.ranks.rank)
-                self._save()
+                self._evaluate(phase)
+                self.progress = self.progress.next_phase()
+                self._save_state()
         return True
 
     def _run_phase(self, phase: PhaseConfig) -> bool:
-        """Whether the phase came to its end."""
-        if self._done(phase) >= 1:
-            return True
-        self.teacher = self._teacher(phase) if phase.objective.distill_steps else None
+        """Return whether the phase came to its end."""
         sets = [self.config.shard_options(data, self.cache) for data in phase.sets]
-        shards = ShardSet(sets, self.workers, self.ranks)
-        seed, slots = self.config.seed, self.config.batch_slots
-        packs = packed_views(shards, self.place, slots, self.ranks.count, seed)
-        with Prefetched(packs) as stream, self._bar(phase) as bar:
-            try:
-                stopped = self._out_of_steps()
-                while not stopped and self._done(phase) < 1:
+        start = StreamPosition(self.progress.shard, self.progress.batch)
+        with closing(ShardSet(sets, self.workers)) as shards:
+            batches = mini_batches(shards, start, self.config.batch_slots, self.config.seed)
+            with Prefetcher(batches) as stream, self._progress_bar(phase) as bar:
+                while self._spent_share(phase) < 1:
+                    if self.stop.signal is not None or self._out_of_steps():
+                        self._save_state()
+                        return False
                     started = time.monotonic()
-                    pack = next(stream)
-                    loss = self._step(phase, pack)
-                    self.place = pack.after
-                    stopped = self._after_step(phase, loss, started, bar) or self._out_of_steps()
-                self._save()
-            finally:
-                shards.close()
-        return not stopped
+                    mini_batch = next(stream)
+                    loss = self._step(phase, mini_batch)
+                    self._count(loss.item(), mini_batch, time.monotonic() - started)
+                    self._show_progress(bar, phase)
+                    self._save_and_evaluate_in_time(phase)
+        return True
 
-    def _bar(self, phase: PhaseConfig) -> tqdm:
-        return tqdm(
-            total=100.0,
-            initial=min(100 * self._done(phase), 100.0),  # of a resumed run: it tells the time left
-            desc=phase.name,
-            mininterval=5,
-            disable=not self.ranks.leads,
-            file=sys.stderr,
-            bar_format="{desc}: {percentage:5.1f}%|{bar}| {elapsed}<{remaining}{postfix}",
-        )
-
-    def _done(self, phase: PhaseConfig) -> float:
-        """The spent share of the phase's budget."""
-        if not phase.share:
-            return 1.0
-        if self.config.steps is not None:
-            return self.progress.step / max(1, round(self.config.steps * phase.share))
+    def _spent_share(self, phase: PhaseConfig) -> float:
+        """Return the spent share of the phase's budget of time."""
         return self.progress.seconds / (60 * self.config.minutes * phase.share)
 
     def _out_of_steps(self) -> bool:
         return self.max_steps is not None and self.progress.total_steps >= self.max_steps
 
-    def _step(self, phase: PhaseConfig, pack: Pack) -> torch.Tensor:
-        rate = _learning_rate(phase, self.progress.step, self._done(phase))
+    def _step(self, phase: PhaseConfig, mini_batch: MiniBatch) -> Tensor:
+        """Take one optimisation step; return its loss, a scalar."""
+        rate = learning_rate(phase, self.progress.step, self._spent_share(phase))
         set_learning_rate(self.optimizers, rate)
-        loss = self.stepper.gradients(pack, phase.objective, self.teacher)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        loss = self._loss(mini_batch, phase.objective)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        if self.ranks.leads:
-            self.average.update(self.network)
-        return loss
+        self.average.update(self.network)
+        return loss.detach()
 
-    def _after_step(
-        self, phase: PhaseConfig, loss: torch.Tensor, started: float, bar: tqdm
-    ) -> bool:
-        """Count, and do what is due on all ranks alike; whether a signal asks to stop."""
-        now = time.monotonic()
-        leads = self.ranks.leads
-        evaluate = leads and now - self._evaluated > 60 * self.config.evaluate_minutes
-        save = leads and now - self._saved > 60 * self.config.save_minutes
-        stop = self.stop.signal is not None
-        own = [loss.item(), now - started if leads else 0.0, evaluate, save, stop]
-        numbers = torch.tensor(own, dtype=torch.float64)
-        total, seconds, evaluate, save, stop = self._shared(numbers).tolist()
-        p = self.progress
-        at_plateau = self._done(phase) <= 1 - phase.decay_share
-        p.step, p.total_steps = p.step + 1, p.total_steps + 1
-        p.seconds, p.total_seconds = p.seconds + seconds, p.total_seconds + seconds
-        if at_plateau and self._done(phase) > 1 - phase.decay_share:
-            self._save(self.directory / f"plateau_{phase.name}.pt")
-        self.log.step(total)
-        bar.set_postfix(step=p.step, loss=f"{self.log.smooth_loss:.4f}", refresh=False)
-        bar.update(min(100 * self._done(phase), bar.total) - bar.n)
-        if evaluate:
-            if leads:
-                self._evaluate(phase)
+    def _loss(self, mini_batch: MiniBatch, objective: ObjectiveOptions) -> Tensor:
+        noise = mini_batch.noise.to(self.device)
+        side = self.config.model.flow.tokens_per_side
+        batch = make_batch(mini_batch.views, side, noise.mirror, self.device)
+        mixed = self.config.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            return flow_loss(self.network, batch, objective, noise)
+
+    def _count(self, loss: float, mini_batch: MiniBatch, seconds: float) -> None:
+        progress = self.progress
+        progress.shard, progress.batch = mini_batch.following.shard, mini_batch.following.batch
+        progress.step, progress.total_steps = progress.step + 1, progress.total_steps + 1
+        progress.seconds += seconds
+        progress.total_seconds += seconds
+        self.log.add_step(loss)
+
+    def _progress_bar(self, phase: PhaseConfig) -> tqdm:
+        return tqdm(
+            total=100.0,
+            initial=min(100 * self._spent_share(phase), 100.0),
+            desc=phase.name,
+            mininterval=5,
+            file=sys.stderr,
+            bar_format="{desc}: {percentage:5.1f}%|{bar}| {elapsed}<{remaining}{postfix}",
+        )
+
+    def _show_progress(self, bar: tqdm, phase: PhaseConfig) -> None:
+        loss = f"{self.log.smooth_loss:.4f}"
+        bar.set_postfix(step=self.progress.step, loss=loss, refresh=False)
+        bar.update(min(100 * self._spent_share(phase), bar.total) - bar.n)
+
+    def _save_and_evaluate_in_time(self, phase: PhaseConfig) -> None:
+        if time.monotonic() - self._evaluated > 60 * self.config.evaluate_minutes:
+            self._evaluate(phase)
             self._evaluated = time.monotonic()
-        if save and not stop:
-            self._save()
-        return bool(stop)
-
-    def _shared(self, numbers: torch.Tensor) -> torch.Tensor:
-        """Sums over the ranks: of the losses' shares, of what rank 0 decided, of stop requests."""
-        if self.ranks.count == 1:
-            return numbers
-        return self.ranks.total(numbers.to(self.device)).cpu()
+        if time.monotonic() - self._saved > 60 * self.config.save_minutes:
+            self._save_state()
 
     def _evaluate(self, phase: PhaseConfig) -> None:
-        score = self._score(phase)
-        p = self.progress
-        spent = phase.name, p.total_steps, p.total_seconds, self.log.smooth_loss
-        row = LogRow(*spent, score.loss, score.iou, score.token_variation)
-        self.log.evaluation(row)
+        """Log the held-out score of the averaged weights and keep the best of the phase."""
+        score = self._held_out_score(phase)
+        progress = self.progress
+        self.log.add_evaluation(
+            LogRow(
+                phase=phase.name,
+                step=progress.total_steps,
+                seconds=progress.total_seconds,
+                training_loss=self.log.smooth_loss,
+                held_out_loss=score.loss,
+                held_out_iou=score.iou,
+            )
+        )
         save_weights(self.average.network, self.directory / "latest.safetensors")
-        if score.iou > p.best:
-            p.best = score.iou
+        if score.iou > progress.best:
+            progress.best = score.iou
             save_weights(self.average.network, self.directory / f"best_{phase.name}.safetensors")
 
-    def _score(self, phase: PhaseConfig) -> HeldOutScore:
+    def _held_out_score(self, phase: PhaseConfig) -> HeldOutScore:
         options = self.config.shard_options(self.config.held_out, self.cache)
-        shards = ShardSet(options, self.workers)
-        views = (view for i in range(options.count) for view in shards.read(i))
-        with_scene = phase.data.samples.with_scene_slot
-        score = held_out_score(self.average.network, views, with_scene, self.device)
-        shards.close()
-        return score
+        with closing(ShardSet([options], self.workers)) as shards:
+            views = (view for index in range(len(shards)) for view in shards.read(index))
+            with_scene = phase.data.samples.with_scene_slot
+            return held_out_score(self.average.network, views, with_scene, self.device)
 
-    def _teacher(self, phase: PhaseConfig) -> VolumeSceneFlow:
-        """The network as it was when the phase began, of which the run's folder keeps a copy."""
-        path = self.directory / f"teacher_{phase.name}.safetensors"
-        if self.ranks.leads and (not path.exists() or not self.progress.step):
-            save_weights(self.average.network, path, dtype=torch.float32)
-        self.ranks.every([0], self.device)
-        return load_model(path, str(self.device)).network
+    def _load_initial(self, checkpoint: Path) -> None:
+        network = load_model(checkpoint, str(self.device)).network
+        if network.config != self.config.model:
+            raise InputError(
+                f"--initial: {checkpoint} is a model of {network.config}, "
+                f"the config's is {self.config.model}"
+            )
+        self.network.load_state_dict(network.state_dict())
 
-    def _load_initial(self) -> None:
-        """Raises InputError where the checkpoint is of a network that cannot grow into this one."""
-        model = load_model(Path(self.config.initial), str(self.device)).network
-        try:
-            large = grown(model, self.config.model)
-        except ModelError as error:
-            raise InputError(f"initial: {self.config.initial}: {error}") from error
-        self.network.load_state_dict(large.state_dict())
-
-    def _save(self, path: Path | None = None) -> None:
-        places = self.ranks.every([self.place.shard, self.place.pack], self.device)
+    def _save_state(self) -> None:
         self._saved = time.monotonic()
-        if not self.ranks.leads:
-            return
-        self.progress.shard, self.progress.pack = places[0]
         state = {
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
             "updates": self.average.updates,
             "optimizers": [o.state_dict() for o in self.optimizers],
             "progress": vars(self.progress),
-            "places": places,
             "smooth_loss": self.log.smooth_loss,
         }
-        save_state(path or self.state_path, state, self.config.model)
+        save_state(self.state_path, state, self.config.model)
 
-    def _load(self) -> None:
+    def _load_state(self) -> None:
         state = load_state(self.state_path, self.config.model, self.device)
-        check_network(self.state_path, self.network, state)
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
         self.average.updates = state["updates"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.progress = RunProgress(**state["progress"])
-        self.place = places_of(state, self.ranks.count)[self.ranks.rank]
         self.log.smooth_loss = state["smooth_loss"]
 
 
-def _learning_rate(phase: PhaseConfig, step: int, done: float) -> float:
-    """Linear rise, plateau, linear fall to zero; `done` is the spent share of the budget."""
+def learning_rate(phase: PhaseConfig, step: int, spent: float) -> float:
+    """Return the rate of a step: a linear rise, a plateau, a linear fall to zero.
+
+    Args:
+        phase: the schedule.
+        step: number of the step within the phase.
+        spent: spent share of the phase's budget.
+    """
     rise = min(1.0, (step + 1) / phase.warmup_steps)
-    fall = min(1.0, (1 - done) / phase.decay_share)
+    fall = min(1.0, (1 - spent) / phase.decay_share)
     return phase.learning_rate * rise * max(fall, 0.0)
