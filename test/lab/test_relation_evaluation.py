@@ -15,11 +15,10 @@ from iscene_ros.lab.evaluation.relation_evaluation import true_bodies
 from iscene_ros.lab.evaluation.relation_fit import fit_logistic
 from iscene_ros.lab.evaluation.relation_scores import RelationScores, f_score
 from iscene_ros.lab.evaluation.relation_truth import true_relations
-from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene
+from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene, settle
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape, joined
 from iscene_ros.lab.synthetic.physics_views import observe_physics
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE
-from iscene_ros.lab.synthetic.simulation import PhysicsBody, settle
 from iscene_ros.relations.build import relate_bodies
 from iscene_ros.relations.coefficients import COEFFICIENTS
 from iscene_ros.relations.probability import FEATURES, logistic
@@ -43,7 +42,7 @@ def at_rest(*shapes):
     """Shapes let fall from where they are, as a scene."""
     mujoco = pytest.importorskip("mujoco")
     assert mujoco
-    rest = settle([PhysicsBody(s.pieces, np.eye(4)) for s in shapes], [TABLE])
+    rest = settle(shapes, [np.eye(4)] * len(shapes), [TABLE])
     assert rest is not None
     return PhysicsScene(
         shapes,

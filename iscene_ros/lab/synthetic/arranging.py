@@ -6,7 +6,12 @@ from enum import Enum
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.collisions import CONTACT_GAP, PlacedSolid, free_path, lifted_out
+from iscene_ros.lab.synthetic.collisions import (
+    CONTACT_GAP,
+    PlacedSolid,
+    free_path,
+    lift_out_of_overlap,
+)
 from iscene_ros.lab.synthetic.environments import Environment
 
 
@@ -89,7 +94,7 @@ def _drop(
     result = start.shifted((0.0, 0.0, -fall))
     if layout is Layout.BIN and float(result.box_world[0][2]) > 0.9 * surroundings.height:
         return None
-    return lifted_out(result, [*placed, ground], rng)
+    return lift_out_of_overlap(result, [*placed, ground], rng)
 
 
 def landing_place(
@@ -144,9 +149,9 @@ def _slide(
         return None
     result = start.shifted((path - gap - CONTACT_GAP) * direction)
     if layout is Layout.SHELF:
-        return lifted_out(result, [*placed, ground], rng)
+        return lift_out_of_overlap(result, [*placed, ground], rng)
     within = np.abs(result.world_from_object[:2, 3]).max() < surroundings.half_x
-    return lifted_out(result, [*placed, ground], rng) if within else None
+    return lift_out_of_overlap(result, [*placed, ground], rng) if within else None
 
 
 def _shelf_start(

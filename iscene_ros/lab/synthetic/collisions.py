@@ -100,7 +100,7 @@ def penetration(
     return deepest
 
 
-def lifted_out(
+def lift_out_of_overlap(
     item: PlacedSolid, obstacles: Sequence[PlacedSolid], rng: np.random.Generator
 ) -> PlacedSolid | None:
     """Raises the object out of overlaps that the coarse points missed; None if they stay."""

@@ -1,8 +1,8 @@
-"""Scenes put to rest by a physics engine (mujoco), whose contacts are the truth of relations."""
+"""Random scenes settled by mujoco, whose contact forces are the ground truth of relations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -11,16 +11,36 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape
-from iscene_ros.lab.synthetic.simulation import PhysicsBody, PhysicsContact, settle
+from iscene_ros.lab.synthetic.simulation import (
+    EngineSettings,
+    FixedBox,
+    PhysicsContact,
+    RigidBody,
+    Simulation,
+)
 
-Box = tuple[np.ndarray, np.ndarray]
+Box = tuple[np.ndarray, np.ndarray]  # lower and upper corner (3,) [m]
+
+SETTINGS = EngineSettings(
+    step_s=0.002,
+    option='cone="elliptic" impratio="5" integrator="implicitfast"',
+    geom='friction="0.7 0.005 0.002" solref="0.005 1" solimp="0.98 0.995 0.0005" density="500"',
+)
+MIN_SECONDS, MAX_SECONDS = 0.5, 4.0
+CHECKED_STEPS = 50
+AVERAGED_STEPS = 50
+# Bodies slower than this are at rest [m/s, rad/s].
+REST_SPEED = 0.004
+REST_SPIN = 0.1
+# Bodies that creep further than this while contacts are averaged are not at rest [m].
+REST_SHIFT = 2e-3
 
 # Objects further from the middle than this have left the scene [m].
 REACH_M = 0.6
 
 
 class Arrangement(str, Enum):
-    """How the objects of a scene are brought in."""
+    """How the objects of a scene are dropped."""
 
     SPREAD = "spread"
     PILE = "pile"
@@ -28,6 +48,14 @@ class Arrangement(str, Enum):
     CONTAINER = "container"
     BIN = "bin"
     CORNER = "corner"
+
+
+@dataclass(frozen=True)
+class SettledBodies:
+    """Bodies at rest: their poses (N, 4, 4) and contacts."""
+
+    world_from_body: np.ndarray
+    contacts: tuple[PhysicsContact, ...]
 
 
 @dataclass(frozen=True)
@@ -40,7 +68,7 @@ class PhysicsScene:
         world_from_object: (N, 4, 4) float64.
         boxes: the environment: lower and upper corners (3,) of boxes [m].
         contacts: between objects, and with the environment, which is -1.
-        arrangement: how it was made.
+        arrangement: how the objects were dropped.
     """
 
     shapes: tuple[PhysicsShape, ...]
@@ -51,7 +79,7 @@ class PhysicsScene:
     arrangement: Arrangement
 
     def pieces_world(self, index: int) -> list[Mesh]:
-        """The convex pieces of an object at its pose."""
+        """Return the convex pieces of an object at its pose."""
         pose = self.world_from_object[index]
         return [piece.transformed(pose) for piece in self.shapes[index].pieces]
 
@@ -59,7 +87,7 @@ class PhysicsScene:
 def physics_scenes(
     pool: list[PhysicsShape], count: int, seed: int, most: int = 7
 ) -> Iterator[PhysicsScene]:
-    """So many random scenes at rest of 2 to `most` objects from a pool of shapes."""
+    """Yield `count` random scenes at rest, of 2 to `most` objects from a pool of shapes."""
     made, number = 0, 0
     while made < count:
         rng = np.random.default_rng([seed, number])
@@ -73,7 +101,7 @@ def physics_scenes(
 def random_physics_scene(
     rng: np.random.Generator, pool: list[PhysicsShape], most: int = 7
 ) -> PhysicsScene | None:
-    """Drop random shapes and let them come to rest; None where some do not, or too few stay."""
+    """Drop random shapes; None where some do not come to rest, or fewer than two stay."""
     arrangement = list(Arrangement)[int(rng.integers(len(Arrangement)))]
     chosen = _chosen(rng, pool, arrangement, int(rng.integers(2, most + 1)))
     if arrangement is Arrangement.STACK:
@@ -81,8 +109,7 @@ def random_physics_scene(
     shapes = [shape for shape, _ in chosen]
     boxes = _environment(rng, arrangement)
     poses = _dropped(rng, shapes, arrangement)
-    bodies = [PhysicsBody(s.pieces, pose) for s, pose in zip(shapes, poses, strict=True)]
-    rest = settle(bodies, boxes)
+    rest = settle(shapes, poses, boxes)
     if rest is None:
         return None
     stays = np.linalg.norm(rest.world_from_body[:, :2, 3], axis=1) < REACH_M
@@ -106,6 +133,38 @@ def random_physics_scene(
     )
 
 
+def settle(
+    shapes: Sequence[PhysicsShape], poses: Sequence[np.ndarray], boxes: Sequence[Box]
+) -> SettledBodies | None:
+    """Drop shapes from their poses (4, 4) onto boxes; None where they do not come to rest.
+
+    Raises:
+        InputError: mujoco is not installed.
+    """
+    bodies = [
+        RigidBody([piece.vertices for piece in shape.pieces], pose)
+        for shape, pose in zip(shapes, poses, strict=True)
+    ]
+    fixed = [FixedBox.from_corners(low, high) for low, high in boxes]
+    simulation = Simulation(bodies, fixed, SETTINGS)
+    for _ in range(round(MAX_SECONDS / SETTINGS.step_s / CHECKED_STEPS)):
+        simulation.advance(CHECKED_STEPS)
+        if simulation.seconds > MIN_SECONDS and _all_rest(simulation):
+            break
+    else:
+        return None
+    before = simulation.states
+    contacts = simulation.mean_contacts(AVERAGED_STEPS)
+    if not _all_rest(simulation) or np.abs(simulation.states - before).max() > REST_SHIFT:
+        return None
+    return SettledBodies(simulation.poses, contacts)
+
+
+def _all_rest(simulation: Simulation) -> bool:
+    speeds = np.abs(simulation.velocities)
+    return bool(speeds[:, :3].max() < REST_SPEED and speeds[:, 3:].max() < REST_SPIN)
+
+
 def _other(index: int, number: np.ndarray) -> int:
     return index if index < 0 else int(number[index])
 
@@ -113,7 +172,7 @@ def _other(index: int, number: np.ndarray) -> int:
 def _chosen(
     rng: np.random.Generator, pool: list[PhysicsShape], arrangement: Arrangement, count: int
 ) -> list[tuple[PhysicsShape, int]]:
-    """Shapes and which of them are copies; containers come first and are large enough."""
+    """Draw shapes and their ids, equal for copies; containers come first and are large enough."""
     picked: list[tuple[PhysicsShape, int]] = []
     containers = [shape for shape in pool if shape.is_container]
     if arrangement is Arrangement.CONTAINER and containers:
@@ -162,7 +221,7 @@ def _box(low: tuple[float, ...], high: tuple[float, ...]) -> Box:
 def _dropped(
     rng: np.random.Generator, shapes: list[PhysicsShape], arrangement: Arrangement
 ) -> np.ndarray:
-    """(N, 4, 4) poses one above the other, so that each falls onto those before it."""
+    """Return poses (N, 4, 4) one above the other, so that each falls onto those before it."""
     spread = {
         Arrangement.SPREAD: 0.25,
         Arrangement.PILE: 0.06,
@@ -177,14 +236,14 @@ def _dropped(
         pose[:3, :3] = _orientation(rng, arrangement, number)
         moved = shape.mesh.transformed(pose).vertices
         low, high = moved.min(axis=0), moved.max(axis=0)
-        place = rng.normal(0, spread, 2)
+        position = rng.normal(0, spread, 2)
         if arrangement is Arrangement.CONTAINER and number == 0:
-            place = np.zeros(2)
+            position = np.zeros(2)
         if arrangement is Arrangement.CORNER:
-            place = np.maximum(place, (-0.095, -1.0)) + (max(-low[0], 0.0) * 0.7, 0.0)
-            place[1] = min(place[1], 0.09 - high[1])
-            place[0] = max(place[0], -0.098 - low[0])
-        pose[:3, 3] = [*place, floor - low[2]]
+            position = np.maximum(position, (-0.095, -1.0)) + (max(-low[0], 0.0) * 0.7, 0.0)
+            position[1] = min(position[1], 0.09 - high[1])
+            position[0] = max(position[0], -0.098 - low[0])
+        pose[:3, 3] = [*position, floor - low[2]]
         if arrangement is not Arrangement.SPREAD:
             floor += float(high[2] - low[2]) + 0.004
         poses.append(pose)

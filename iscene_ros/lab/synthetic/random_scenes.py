@@ -9,6 +9,7 @@ import numpy as np
 
 from iscene_ros.lab.synthetic.arranging import Layout, arranged, landing_place
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
+from iscene_ros.lab.synthetic.dropping import drop, lift_above
 from iscene_ros.lab.synthetic.environments import (
     Environment,
     bin_on_ground,
@@ -17,9 +18,9 @@ from iscene_ros.lab.synthetic.environments import (
 )
 from iscene_ros.lab.synthetic.random_shapes import ShapeOptions, random_shape
 from iscene_ros.lab.synthetic.resting_poses import resting_rotation
-from iscene_ros.lab.synthetic.settling import brought_to_rest, can_settle, hung_up
 from iscene_ros.lab.synthetic.shape_families import Family
 from iscene_ros.lab.synthetic.shapes import Solid
+from iscene_ros.lab.synthetic.simulation import mujoco_is_installed
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def random_scene(
 
 def _falls(rng: np.random.Generator, layout: Layout, options: SceneOptions) -> bool:
     wanted = options.settled_share > 0 and layout is not Layout.SHELF
-    return wanted and rng.random() < options.settled_share and can_settle()
+    return wanted and rng.random() < options.settled_share and mujoco_is_installed()
 
 
 def _fallen(
@@ -124,8 +125,8 @@ def _fallen(
     above: list[PlacedSolid] = []
     for index in order:
         x, y = landing_place(rng, layout, turned[index], above, surroundings)
-        above.append(hung_up(turned[index].shifted((x, y, 0.0)), above, surroundings))
-    kept, placed = brought_to_rest(rng, above, ground, surroundings.support_height)
+        above.append(lift_above(turned[index].shifted((x, y, 0.0)), above, surroundings))
+    kept, placed = drop(rng, above, ground, surroundings.support_height)
     return [int(order[number]) for number in kept], placed
 
 

@@ -1,7 +1,8 @@
-"""Rigid bodies put to rest by mujoco."""
+"""Rigid bodies in mujoco: free bodies of convex pieces that fall onto fixed boxes."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,31 +11,125 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.scene import Mesh
 
-STEP_S = 0.002
-LONGEST_S = 4.0
-AVERAGED_STEPS = 50
-# Slower than this is at rest [m/s, rad/s].
-REST_SPEED = 0.004
-REST_SPIN = 0.1
 ENVIRONMENT = -1
-
-HEADER = """
-<mujoco>
-  <option timestep="{step}" cone="elliptic" impratio="5" integrator="implicitfast"/>
-  <size memory="200M"/>
-  <default><geom condim="6" friction="0.7 0.005 0.002" solref="0.005 1"
-    solimp="0.98 0.995 0.0005" density="500"/></default>
-"""
 
 
 @dataclass(frozen=True)
-class PhysicsBody:
-    """Convex pieces in the body's frame, and where it starts: (4, 4) float64."""
+class RigidBody:
+    """A free body.
 
-    pieces: Sequence[Mesh]
+    Attributes:
+        pieces: vertices (V, 3) of its convex pieces in the body's frame [m].
+        world_from_body: (4, 4) float64 initial pose.
+    """
+
+    pieces: Sequence[np.ndarray]
     world_from_body: np.ndarray
+
+
+@dataclass(frozen=True)
+class FixedBox:
+    """A box of the environment: half sizes (3,) [m] at a pose (4, 4)."""
+
+    half_size: np.ndarray
+    world_from_box: np.ndarray
+
+    @classmethod
+    def from_corners(cls, low: np.ndarray, high: np.ndarray) -> FixedBox:
+        """Return the axis-aligned box between two corners (3,) [m]."""
+        world_from_box = np.eye(4)
+        world_from_box[:3, 3] = 0.5 * (low + high)
+        return cls(0.5 * (high - low), world_from_box)
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Solver and contact parameters of mujoco (MJCF attributes).
+
+    Attributes:
+        step_s: time of one step [s].
+        option: attributes of `option`.
+        geom: attributes of all geoms: friction, density, softness of contacts.
+    """
+
+    step_s: float
+    option: str
+    geom: str
+
+
+class Simulation:
+    """Bodies under gravity, in the order in which they are given.
+
+    Raises:
+        InputError: mujoco is not installed.
+    """
+
+    def __init__(
+        self, bodies: Sequence[RigidBody], boxes: Sequence[FixedBox], settings: EngineSettings
+    ) -> None:
+        try:
+            import mujoco
+        except ModuleNotFoundError as error:
+            message = "mujoco is not installed; run: pip install iscene_ros[evaluate]"
+            raise InputError(message) from error
+        self._mujoco = mujoco
+        self.model = mujoco.MjModel.from_xml_string(_document(bodies, boxes, settings))
+        self.data = mujoco.MjData(self.model)
+
+    def advance(self, steps: int) -> None:
+        """Take so many steps."""
+        self._mujoco.mj_step(self.model, self.data, steps)
+
+    @property
+    def seconds(self) -> float:
+        """Simulated time [s]."""
+        return self.data.time
+
+    @property
+    def states(self) -> np.ndarray:
+        """Positions [m] and quaternions w, x, y, z of the bodies, (N, 7)."""
+        return np.asarray(self.data.qpos).reshape(-1, 7).copy()
+
+    @property
+    def velocities(self) -> np.ndarray:
+        """Linear [m/s] and angular [rad/s] velocities of the bodies, (N, 6)."""
+        return np.asarray(self.data.qvel).reshape(-1, 6).copy()
+
+    @property
+    def poses(self) -> np.ndarray:
+        """world_from_body of the bodies, (N, 4, 4)."""
+        states = self.states
+        poses = np.tile(np.eye(4), (len(states), 1, 1))
+        poses[:, :3, 3] = states[:, :3]
+        poses[:, :3, :3] = Rotation.from_quat(np.roll(states[:, 3:], -1, axis=1)).as_matrix()
+        return poses
+
+    def mean_contacts(self, steps: int) -> tuple[PhysicsContact, ...]:
+        """Take steps and average the forces of each pair of geoms; single steps jitter."""
+        sums: dict[tuple[int, int, int, int], list[np.ndarray]] = defaultdict(list)
+        force = np.zeros(6)
+        for _ in range(steps):
+            self.advance(1)
+            for number in range(self.data.ncon):
+                contact = self.data.contact[number]
+                self._mujoco.mj_contactForce(self.model, self.data, number, force)
+                frame = np.asarray(contact.frame).reshape(3, 3)
+                one, other = (int(self.model.geom_bodyid[g]) - 1 for g in contact.geom)
+                row = np.concatenate([contact.pos, frame[0], frame.T @ force[:3], [force[0]]])
+                sums[one, other, int(contact.geom[0]), int(contact.geom[1])].append(row)
+        weights = self.model.body_mass * np.linalg.norm(self.model.opt.gravity)
+        contacts = []
+        for (one, other, _, _), rows in sums.items():
+            total = np.array(rows)
+            pressure = total[:, 9:] + 1e-12
+            normal = (total[:, 3:6] * pressure).sum(axis=0)
+            normal = normal / max(np.linalg.norm(normal), 1e-12)
+            # The force acts on the second body, along the normal that points to it.
+            pushed = total[:, 6:9].sum(axis=0) / steps
+            points = _distinct_points(total[:, :3], total[:, 9])
+            contacts += _shared_force(other, one, points, normal, pushed, weights)
+        return tuple(contacts)
 
 
 @dataclass(frozen=True)
@@ -46,7 +141,7 @@ class PhysicsContact:
         point: (3,) in the world [m].
         normal: (3,) unit direction from `other` to `one`.
         force: (3,) on `one` by `other`, in units of the weight of `one`.
-        force_on_other: the same size in units of the weight of `other`; 0 for the environment.
+        force_on_other: the opposite force in units of the weight of `other`; 0 for the environment.
     """
 
     one: int
@@ -57,11 +152,11 @@ class PhysicsContact:
     force_on_other: np.ndarray
 
     def renumbered(self, one: int, other: int) -> PhysicsContact:
-        """The same contact of bodies that are counted otherwise."""
+        """Return the same contact with other numbers of the bodies."""
         return replace(self, one=one, other=other)
 
     def seen_from(self, body: int) -> PhysicsContact:
-        """The contact with `body` as the first one."""
+        """Return the contact with `body` as the first one."""
         if body == self.one:
             return self
         return PhysicsContact(
@@ -69,113 +164,50 @@ class PhysicsContact:
         )
 
 
-@dataclass(frozen=True)
-class Rest:
-    """Bodies at rest: (N, 4, 4) poses and their contacts."""
-
-    world_from_body: np.ndarray
-    contacts: tuple[PhysicsContact, ...]
+def mujoco_is_installed() -> bool:
+    """Return whether bodies can be simulated."""
+    return importlib.util.find_spec("mujoco") is not None
 
 
-def settle(
-    bodies: Sequence[PhysicsBody], boxes: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> Rest | None:
-    """Let bodies fall onto boxes until all rest; None where they do not.
-
-    Raises:
-        InputError: mujoco is not installed.
-    """
-    try:
-        import mujoco
-    except ModuleNotFoundError as error:
-        message = "mujoco is not installed; run: pip install iscene_ros[evaluate]"
-        raise InputError(message) from error
-    model = mujoco.MjModel.from_xml_string(_document(bodies, boxes))
-    data = mujoco.MjData(model)
-    for _ in range(round(LONGEST_S / STEP_S / 50)):
-        mujoco.mj_step(model, data, 50)
-        if data.time > 0.5 and _rests(data.qvel):
-            break
-    else:
-        return None
-    before = data.qpos.copy()
-    found = _contacts(mujoco, model, data)
-    if not _rests(data.qvel) or np.abs(data.qpos - before).max() > 2e-3:
-        return None
-    return Rest(_poses(data.qpos), found)
-
-
-def _rests(velocity: np.ndarray) -> bool:
-    rows = np.asarray(velocity).reshape(-1, 6)
-    return bool(np.abs(rows[:, :3]).max() < REST_SPEED and np.abs(rows[:, 3:]).max() < REST_SPIN)
-
-
-def _document(bodies: Sequence[PhysicsBody], boxes: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
-    assets, placed = [], []
-    for index, body in enumerate(bodies):
-        names = [f"m{index}_{number}" for number in range(len(body.pieces))]
-        for name, piece in zip(names, body.pieces, strict=True):
-            assets.append(f'<mesh name="{name}" vertex="{_numbers(piece.vertices)}"/>')
-        w, x, y, z = np.roll(Rotation.from_matrix(body.world_from_body[:3, :3]).as_quat(), 1)
+def _document(
+    bodies: Sequence[RigidBody], boxes: Sequence[FixedBox], settings: EngineSettings
+) -> str:
+    """Return the MJCF document of the world."""
+    assets, world = [], []
+    for box in boxes:
+        world.append(
+            f'<geom type="box" {_pose(box.world_from_box)} size="{_text(box.half_size)}"/>'
+        )
+    for number, body in enumerate(bodies):
+        names = [f"m{number}_{piece}" for piece in range(len(body.pieces))]
+        for name, vertices in zip(names, body.pieces, strict=True):
+            assets.append(f'<mesh name="{name}" vertex="{_text(vertices)}"/>')
         geoms = "".join(f'<geom type="mesh" mesh="{name}"/>' for name in names)
-        position = _numbers(body.world_from_body[:3, 3])
-        placed.append(f'<body pos="{position}" quat="{w} {x} {y} {z}"><freejoint/>{geoms}</body>')
-    for low, high in boxes:
-        center, half = _numbers(0.5 * (low + high)), _numbers(0.5 * (high - low))
-        placed.append(f'<geom type="box" pos="{center}" size="{half}"/>')
-    header = HEADER.format(step=STEP_S)
+        world.append(f"<body {_pose(body.world_from_body)}><freejoint/>{geoms}</body>")
     return (
-        f"{header}<asset>{''.join(assets)}</asset><worldbody>{''.join(placed)}</worldbody></mujoco>"
+        f'<mujoco><option timestep="{settings.step_s}" {settings.option}/><size memory="200M"/>'
+        f'<default><geom condim="6" {settings.geom}/></default><asset>{"".join(assets)}</asset>'
+        f"<worldbody>{''.join(world)}</worldbody></mujoco>"
     )
 
 
-def _numbers(values: np.ndarray) -> str:
-    return " ".join(f"{value:.7g}" for value in np.asarray(values).ravel())
+def _pose(transform: np.ndarray) -> str:
+    quaternion = np.roll(Rotation.from_matrix(transform[:3, :3]).as_quat(), 1)
+    return f'pos="{_text(transform[:3, 3])}" quat="{_text(quaternion)}"'
 
 
-def _poses(positions: np.ndarray) -> np.ndarray:
-    rows = np.asarray(positions).reshape(-1, 7)
-    poses = np.tile(np.eye(4), (len(rows), 1, 1))
-    poses[:, :3, 3] = rows[:, :3]
-    poses[:, :3, :3] = Rotation.from_quat(np.roll(rows[:, 3:], -1, axis=1)).as_matrix()
-    return poses
+def _text(values: np.ndarray) -> str:
+    return " ".join(f"{float(value):.7g}" for value in np.asarray(values).ravel())
 
 
-def _contacts(mujoco, model, data) -> tuple[PhysicsContact, ...]:
-    """Mean forces of geom pairs over the last steps; single steps of a solver jitter."""
-    weights = model.body_mass * np.linalg.norm(model.opt.gravity)
-    sums: dict[tuple[int, int, int, int], list[np.ndarray]] = defaultdict(list)
-    force = np.zeros(6)
-    for _ in range(AVERAGED_STEPS):
-        mujoco.mj_step(model, data)
-        for number in range(data.ncon):
-            contact = data.contact[number]
-            mujoco.mj_contactForce(model, data, number, force)
-            frame = np.asarray(contact.frame).reshape(3, 3)
-            one, other = (int(model.geom_bodyid[g]) - 1 for g in contact.geom)
-            row = np.concatenate([contact.pos, frame[0], frame.T @ force[:3], [force[0]]])
-            sums[one, other, int(contact.geom[0]), int(contact.geom[1])].append(row)
-    found = []
-    for (one, other, _, _), rows in sums.items():
-        total = np.array(rows)
-        weight = total[:, 9:] + 1e-12
-        point, normal = ((total[:, i : i + 3] * weight).sum(axis=0) for i in (0, 3))
-        point, normal = point / weight.sum(), normal / max(np.linalg.norm(normal), 1e-12)
-        # The force acts on the second body, along the normal that points to it.
-        pushed = total[:, 6:9].sum(axis=0) / AVERAGED_STEPS
-        points = _spread(total[:, :3], total[:, 9])
-        found += _shared(other, one, points, normal, pushed, weights)
-    return tuple(found)
-
-
-def _spread(points: np.ndarray, force: np.ndarray) -> np.ndarray:
-    """(K, 3) contact points that matter, each about once."""
+def _distinct_points(points: np.ndarray, force: np.ndarray) -> np.ndarray:
+    """Return the contact points (K, 3) that bear a share of the force, each about once."""
     pressed = points[force > 0.05 * force.max()] if force.max() > 0 else points
     _, first = np.unique(np.round(pressed / 2e-3), axis=0, return_index=True)
     return pressed[first]
 
 
-def _shared(
+def _shared_force(
     one: int,
     other: int,
     points: np.ndarray,
@@ -183,10 +215,11 @@ def _shared(
     force: np.ndarray,
     weights: np.ndarray,
 ) -> list[PhysicsContact]:
-    if one < 0:
+    """Distribute a force (3,) [N] on `one` evenly over the points; weights (N + 1,) [N]."""
+    if one == ENVIRONMENT:
         one, other, normal, force = other, one, -normal, -force
     share = force / len(points)
-    on_other = np.zeros(3) if other < 0 else -share / weights[other + 1]
+    on_other = np.zeros(3) if other == ENVIRONMENT else -share / weights[other + 1]
     return [
         PhysicsContact(one, other, point, normal, share / weights[one + 1], on_other)
         for point in points

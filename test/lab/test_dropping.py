@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from iscene_ros.lab.synthetic import random_scenes, settling
+from iscene_ros.lab.synthetic import random_scenes, simulation
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
+from iscene_ros.lab.synthetic.dropping import convex_cells, drop, lift_above, resting_poses
 from iscene_ros.lab.synthetic.environments import open_ground
 from iscene_ros.lab.synthetic.part_builders import box, pose
 from iscene_ros.lab.synthetic.random_scenes import Layout, SceneOptions, random_scene
 from iscene_ros.lab.synthetic.random_shapes import ShapeOptions
-from iscene_ros.lab.synthetic.settling import brought_to_rest, convex_cells, hung_up, settled
 from iscene_ros.lab.synthetic.shape_families import TRAINING_FAMILIES
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
@@ -27,20 +27,20 @@ def scene(seed: int, layout: Layout = Layout.CLUTTER):
 
 def test_a_cube_falls_flat_onto_the_table():
     tipped = PlacedSolid(CUBE, pose((0, 0, 0.12), roll=0.3))
-    (resting,) = settled([tipped], TABLE)
+    (resting,) = resting_poses([tipped], TABLE)
     assert resting[2, 3] == pytest.approx(0.05, abs=5e-4)
     assert np.abs(resting[2, :3]).max() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_what_stands_stays():
-    (resting,) = settled([PlacedSolid(CUBE, pose((0.1, 0, 0.0501)))], TABLE)
+    (resting,) = resting_poses([PlacedSolid(CUBE, pose((0.1, 0, 0.0501)))], TABLE)
     np.testing.assert_allclose(resting, pose((0.1, 0, 0.05)), atol=5e-4)
 
 
 def test_what_falls_off_the_table_is_left_out():
     placed = [PlacedSolid(CUBE, pose((0, 0, 0.06))), PlacedSolid(CUBE, pose((0.6, 0, 0.06)))]
     ground = PlacedSolid(TABLE, np.eye(4), is_environment=True)
-    kept, resting = brought_to_rest(np.random.default_rng(0), placed, ground, 0.0)
+    kept, resting = drop(np.random.default_rng(0), placed, ground, 0.0)
     assert kept == [0] and len(resting) == 1
 
 
@@ -58,7 +58,7 @@ def test_hollows_stay_open_in_the_hulls():
         )
     ).centred()
     items = [PlacedSolid(tub, pose((0, 0, 0.1))), PlacedSolid(CUBE, pose((0, 0, 0.3)))]
-    below, inside = settled(items, TABLE)
+    below, inside = resting_poses(items, TABLE)
     assert inside[2, 3] == pytest.approx(wall + 0.05, abs=3e-3)
     assert len(convex_cells(tub)) > 8
 
@@ -77,7 +77,7 @@ def test_settled_scenes_rest_without_overlap(seed, layout):
         rest = [other for other in placed if other is not item]
         back = [float(item.distance(other.points_world).min()) for other in rest]
         assert min(float(gaps.min()), *back, 1.0) < 4e-3
-    again = settled(placed, found.environment)
+    again = resting_poses(placed, found.environment)
     moved = [
         np.linalg.norm(now[:3, 3] - before[:3, 3])
         for now, before in zip(again, found.world_from_object, strict=True)
@@ -93,13 +93,13 @@ def test_settled_scenes_are_deterministic():
 
 
 def test_shelves_are_never_let_go(monkeypatch):
-    monkeypatch.setattr(random_scenes, "brought_to_rest", None)
+    monkeypatch.setattr(random_scenes, "drop", None)
     assert scene(5, Layout.SHELF).layout is Layout.SHELF
 
 
 def test_without_mujoco_objects_are_placed(monkeypatch):
     fallen = scene(4)
-    monkeypatch.setattr(settling.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(simulation.importlib.util, "find_spec", lambda name: None)
     placed = scene(4)
     assert len(placed.solids) >= 1
     assert not np.array_equal(placed.world_from_object[0], fallen.world_from_object[0])
@@ -107,8 +107,8 @@ def test_without_mujoco_objects_are_placed(monkeypatch):
 
 def test_objects_are_released_above_each_other():
     ground = open_ground(np.random.default_rng(0), 0.5)
-    first = hung_up(PlacedSolid(CUBE, pose()), [], ground)
-    beside = hung_up(PlacedSolid(CUBE, pose((0.2, 0, 0))), [first], ground)
-    above = hung_up(PlacedSolid(CUBE, pose((0.05, 0, 0))), [first, beside], ground)
+    first = lift_above(PlacedSolid(CUBE, pose()), [], ground)
+    beside = lift_above(PlacedSolid(CUBE, pose((0.2, 0, 0))), [first], ground)
+    above = lift_above(PlacedSolid(CUBE, pose((0.05, 0, 0))), [first, beside], ground)
     lows = [float(item.box_world[0][2]) for item in (first, beside, above)]
     np.testing.assert_allclose(lows, [0.003, 0.003, 0.106], atol=1e-3)
