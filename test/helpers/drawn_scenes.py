@@ -3,7 +3,7 @@
 import numpy as np
 
 from iscene_ros.lab.synthetic.part_builders import box, pose
-from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera
+from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, pinhole
 from iscene_ros.lab.synthetic.random_scenes import Layout, RandomScene
 from iscene_ros.lab.synthetic.rendering import render
 from iscene_ros.lab.synthetic.sensor import SensedFrame
@@ -29,8 +29,7 @@ def drawn_boxes(*boxes):
         support_height=-0.5,
         layout=Layout.SPARSE,
     )
-    k = np.array([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1]])
-    camera = SimulatedCamera(WIDTH, HEIGHT, k, WORLD_FROM_CAMERA)
+    camera = SimulatedCamera(pinhole(WIDTH, HEIGHT, FOCAL), WORLD_FROM_CAMERA)
     rendering = render(scene, camera)
     masks = np.stack([rendering.ids == i + 1 for i in range(len(boxes))])
     return DrawnScene(scene, camera, rendering, SensedFrame(rendering.depth, masks))

@@ -7,7 +7,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from iscene_ros.lab.synthetic.random_cameras import CameraOptions, SimulatedCamera, random_camera
+from iscene_ros.lab.synthetic.random_cameras import (
+    CameraOptions,
+    SimulatedCamera,
+    pinhole,
+    random_camera,
+)
 from iscene_ros.lab.synthetic.random_fields import grains
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions, random_scene
 from iscene_ros.lab.synthetic.rendering import Rendering
@@ -205,8 +210,7 @@ def test_grains_come_in_squares():
 
 
 def camera(focal: float) -> SimulatedCamera:
-    k = np.array([[focal, 0, 99.5], [0, focal, 59.5], [0, 0, 1]])
-    return SimulatedCamera(200, 120, k, np.eye(4))
+    return SimulatedCamera(pinhole(200, 120, focal), np.eye(4))
 
 
 def test_the_generic_sensor_takes_the_camera_s_focal_length_where_asked():
@@ -262,12 +266,13 @@ def test_cameras_of_several_sizes_are_rendered_within_a_budget():
             bin_share=0, shelf_share=0, max_objects=2,
         )  # fmt: skip
         found = random_camera(rng, random_scene(rng, TRAINING_FAMILIES, scenes), options)
-        sensor = np.array([found.width, found.height]) * found.pixel_scale
+        width, height = found.intrinsics.width, found.intrinsics.height
+        sensor = np.array([width, height]) * found.pixel_scale
         full = sensor * (2 if share else 1)
         np.testing.assert_allclose(min(abs(full[0] - 320), abs(full[0] - 1280)), 0, atol=1e-6)
-        assert found.width * found.height <= 30_300
-        assert found.cut_left == pytest.approx(0.5 * found.width if share else 0.0)
-        half_view = np.arctan(0.5 * (found.width + 2 * found.cut_left) / found.k[0, 0])
+        assert width * height <= 30_300
+        assert found.cropped_columns == pytest.approx(0.5 * width if share else 0.0)
+        half_view = np.arctan(0.5 * (width + 2 * found.cropped_columns) / found.intrinsics.k[0, 0])
         assert 45 <= 2 * np.degrees(half_view) <= 75
         seen.add(round(full[0]))
     assert seen == {320, 1280}

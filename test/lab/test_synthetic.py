@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
 from iscene_ros.lab.synthetic.part_builders import box, ellipsoid, pose, revolution
-from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, random_camera
+from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, pinhole, random_camera
 from iscene_ros.lab.synthetic.random_scenes import Layout, RandomScene, SceneOptions, random_scene
 from iscene_ros.lab.synthetic.rendering import render
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE, SensorOptions, observe
@@ -126,7 +126,7 @@ def test_rendered_points_lie_on_their_object(seed):
     assert (rendering.ids > 0).sum() > 50
     v, u = np.nonzero(rendering.depth)
     depth = rendering.depth[v, u].astype(float)
-    rays = np.stack([u, v, np.ones_like(u)], 1) @ np.linalg.inv(camera.k).T
+    rays = np.stack([u, v, np.ones_like(u)], 1) @ np.linalg.inv(camera.intrinsics.k).T
     points_camera = depth[:, None] * rays
     transform = camera.world_from_camera
     points = torch.tensor(points_camera @ transform[:3, :3].T + transform[:3, 3]).float()
@@ -140,8 +140,8 @@ def test_rendered_points_lie_on_their_object(seed):
 def test_rendering_of_a_ball_on_a_plane_is_exact():
     radius, height = 0.1, 1.0
     camera_pose = pose((0, 0, height), roll=np.pi)
-    k = np.array([[200.0, 0, 80], [0, 200.0, 60], [0, 0, 1]])
-    rendering = render(ball_scene(radius), SimulatedCamera(161, 121, k, camera_pose))
+    camera = SimulatedCamera(pinhole(161, 121, 200.0), camera_pose)
+    rendering = render(ball_scene(radius), camera)
     v, u = np.mgrid[:121, :161]
     rays = np.stack([(u - 80) / 200, (v - 60) / 200, np.ones_like(u, float)], -1)
     squared, centre = (rays**2).sum(-1), height - radius

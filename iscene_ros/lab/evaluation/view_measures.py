@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from iscene_ros.core.camera import Camera
 from iscene_ros.core.frames import Cube
 from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation.occupancy import Grid, mesh_occupancy
@@ -119,10 +120,11 @@ def measure_contact(
 
 def _silhouette_pixels(drawn: DrawnScene, index: int) -> int:
     """Pixels that the object would cover alone, in a picture of twice the width and height."""
-    camera, scene = drawn.camera, drawn.scene
+    camera, scene = drawn.camera.intrinsics, drawn.scene
     k = camera.k.copy()
     k[:2, 2] += 0.5 * np.array([camera.width, camera.height])
-    wide = SimulatedCamera(2 * camera.width, 2 * camera.height, k, camera.world_from_camera)
+    intrinsics = Camera(2 * camera.width, 2 * camera.height, k)
+    wide = SimulatedCamera(intrinsics, drawn.camera.world_from_camera)
     alone = replace(
         scene,
         solids=[scene.solids[index]],

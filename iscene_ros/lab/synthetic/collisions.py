@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iscene_ros.lab.synthetic.distances import ray_box_crossing
 from iscene_ros.lab.synthetic.shapes import Solid
 
 CONTACT_GAP = 3e-4
@@ -159,10 +160,7 @@ def _box_entry(
 ) -> tuple[Tensor, Tensor]:
     """Travel (P',) to the box of the target for the points (mask (P,)) that enter it."""
     low, high = target.box_world
-    # A tiny slope instead of zero keeps the slab test free of 0 * inf.
-    slope = torch.where(step.abs() < 1e-6, torch.full_like(step, 1e-6), step)
-    one, two = (low - 1e-3 - points) / slope, (high + 1e-3 - points) / slope
-    entry = torch.minimum(one, two).amax(1).clamp_min(0.0)
-    leave = torch.maximum(one, two).amin(1)
+    entry, leave = ray_box_crossing(points, step, low - 1e-3, high + 1e-3, min_slope=1e-6)
+    entry = entry.clamp_min(0.0)
     chosen = (entry <= leave) & (entry < limit)
     return entry[chosen], chosen

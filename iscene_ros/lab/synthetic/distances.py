@@ -1,4 +1,4 @@
-"""Signed distances of primitive bodies, each in its own frame [m], negative inside."""
+"""Signed distances of primitives in their own frames [m], negative inside, and rays at boxes."""
 
 from __future__ import annotations
 
@@ -78,6 +78,26 @@ def _sweep_distance(points: Tensor, chain: Tensor) -> Tensor:
     # A tapered radius steepens the field along the axis: divide by its Lipschitz constant.
     lipschitz = (1.0 + slope.square()[:, None] / length_squared).sqrt()
     return (distance / lipschitz).min(dim=0).values
+
+
+def ray_box_crossing(
+    origins: Tensor, directions: Tensor, low: Tensor, high: Tensor, min_slope: float = 1e-9
+) -> tuple[Tensor, Tensor]:
+    """Return the ray parameters (R,) at which rays enter and leave a box (slab test).
+
+    A ray misses the box where entry > leave.
+
+    Args:
+        origins: (3,) or (R, 3).
+        directions: (R, 3) or (3,); components below `min_slope` are replaced by it.
+        low, high: corners (3,) of the box.
+        min_slope: keeps the test free of 0 * inf.
+    """
+    slope = torch.where(
+        directions.abs() < min_slope, torch.full_like(directions, min_slope), directions
+    )
+    one, two = (low - origins) / slope, (high - origins) / slope
+    return torch.minimum(one, two).amax(1), torch.maximum(one, two).amin(1)
 
 
 def polygon_distance(u: Tensor, v: Tensor, outline: Tensor, skip_axis: bool) -> Tensor:

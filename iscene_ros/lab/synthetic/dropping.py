@@ -16,6 +16,7 @@ SETTINGS = EngineSettings(
     step_s=0.004,
     option='integrator="implicitfast" iterations="30"',
     geom='friction="0.6 0.01 0.004" density="400" solref="0.008 1" solimp="0.95 0.99 0.001"',
+    quaternion_digits=7,
 )
 MAX_SECONDS = 3.0
 # A body is at rest when it moves by no more than this [m, rad] within a window [s].

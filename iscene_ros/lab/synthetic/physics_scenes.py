@@ -25,6 +25,7 @@ SETTINGS = EngineSettings(
     step_s=0.002,
     option='cone="elliptic" impratio="5" integrator="implicitfast"',
     geom='friction="0.7 0.005 0.002" solref="0.005 1" solimp="0.98 0.995 0.0005" density="500"',
+    quaternion_digits=17,
 )
 MIN_SECONDS, MAX_SECONDS = 0.5, 4.0
 CHECKED_STEPS = 50

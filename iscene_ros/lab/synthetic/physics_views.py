@@ -1,4 +1,4 @@
-"""A scene at rest as a depth camera sees it."""
+"""Noisy depth images of scenes at rest."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.rasteriser import render
 from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene
 from iscene_ros.lab.synthetic.physics_shapes import joined
+from iscene_ros.lab.synthetic.random_cameras import pinhole
 from iscene_ros.lab.synthetic.rendering import Rendering
 from iscene_ros.lab.synthetic.sensor import SensorOptions, observe
 
 WIDTH, HEIGHT = 320, 240
 FIELD_OF_VIEW_DEG = 55.0
-# Instances with fewer readings are left out: nobody could say what a sliver of ten pixels is.
+# Instances with fewer depth readings are left out: a sliver of ten pixels shows nothing.
 MIN_READINGS = 100
 
 
 def observe_physics(
     rng: np.random.Generator, scene: PhysicsScene, sensor: SensorOptions | None = None
 ) -> Observation | None:
-    """One noisy frame; instance ids are object index + 1. None where nothing is seen well."""
+    """Return one noisy frame with instance ids object index + 1; None where nothing is visible."""
     world_from_camera = _camera_pose(rng, scene)
     focal = 0.5 * WIDTH / np.tan(0.5 * np.deg2rad(FIELD_OF_VIEW_DEG))
-    k = np.array([[focal, 0, 0.5 * (WIDTH - 1)], [0, focal, 0.5 * (HEIGHT - 1)], [0, 0, 1.0]])
-    camera = Camera(WIDTH, HEIGHT, k)
+    camera = pinhole(WIDTH, HEIGHT, focal)
     rendering = render_physics(scene, camera, world_from_camera)
     sensed = observe(rendering, np.ones(len(scene.shapes), bool), rng, sensor)
     readings = (sensed.masks & (sensed.depth > 0)).sum(axis=(1, 2))
@@ -45,7 +45,7 @@ def observe_physics(
 
 
 def render_physics(scene: PhysicsScene, camera: Camera, world_from_camera: np.ndarray) -> Rendering:
-    """Ideal depth and ids (0 = environment, i + 1 = object i)."""
+    """Return ideal depth and ids (0 = environment, i + 1 = object i)."""
     camera_from_world = np.linalg.inv(world_from_camera)
     meshes = [joined(tuple(scene.pieces_world(i))) for i in range(len(scene.shapes))]
     meshes += [_tiled(low, high) for low, high in scene.boxes]
@@ -57,14 +57,14 @@ def render_physics(scene: PhysicsScene, camera: Camera, world_from_camera: np.nd
 
 
 def _tiled(low: np.ndarray, high: np.ndarray) -> Mesh:
-    """A box in small triangles, of which only those behind the camera are lost."""
+    """Return a box in small triangles, so that only those behind the camera are culled."""
     box = trimesh.creation.box(bounds=[low, high])
     vertices, faces = trimesh.remesh.subdivide_to_size(box.vertices, box.faces, 0.1)
     return Mesh(np.asarray(vertices, np.float32), np.asarray(faces, np.int32))
 
 
 def _camera_pose(rng: np.random.Generator, scene: PhysicsScene) -> np.ndarray:
-    """Looks down at the middle of most of the objects, from as far as they need."""
+    """Draw a pose (4, 4) that looks down at the middle of the objects from a fitting distance."""
     middles = scene.world_from_object[:, :3, 3]
     target = np.median(middles, axis=0)
     size = np.median([np.ptp(shape.mesh.vertices, axis=0).max() for shape in scene.shapes])

@@ -1,4 +1,4 @@
-"""Depth images and object ids of random scenes by sphere tracing, on the CPU or a CUDA device."""
+"""Ideal depth images and object ids of random scenes by sphere tracing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from iscene_ros.core.camera import Camera
+from iscene_ros.lab.synthetic.distances import ray_box_crossing
 from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera
 from iscene_ros.lab.synthetic.random_scenes import RandomScene
 from iscene_ros.lab.synthetic.shapes import Solid
@@ -36,25 +38,25 @@ class _Canvas:
 
 def render(scene: RandomScene, camera: SimulatedCamera, device: str = "cpu") -> Rendering:
     """Ideal depth and object ids of a scene, computed on a torch device."""
-    canvas = _canvas(camera, device)
+    canvas = _canvas(camera.intrinsics, device)
     camera_from_world = np.linalg.inv(camera.world_from_camera)
     for part in scene.environment.parts:
         camera_from_part = camera_from_world @ part.object_from_part
         half = torch.tensor(part.parameters[:3], device=device)
         origin, directions = _in_frame(camera_from_part, canvas.rays)
-        entry, leave = _box_crossing(origin, directions, -half, half)
+        entry, leave = ray_box_crossing(origin, directions, -half, half)
         nearer = (entry < leave) & (entry > 0) & (entry < canvas.depth)
         canvas.depth = torch.where(nearer, entry, canvas.depth)
     poses = camera_from_world @ scene.world_from_object
     # Front to back: rays behind what is found already end early.
     for index in np.argsort(poses[:, 2, 3], kind="stable"):
-        _trace_solid(canvas, scene.solids[index], poses[index], int(index) + 1, camera)
-    shape = (camera.height, camera.width)
+        _trace_solid(canvas, scene.solids[index], poses[index], int(index) + 1, camera.intrinsics)
+    shape = (camera.intrinsics.height, camera.intrinsics.width)
     depth = torch.where(torch.isinf(canvas.depth), torch.zeros(()), canvas.depth)
     return Rendering(depth.reshape(shape).cpu().numpy(), canvas.ids.reshape(shape).cpu().numpy())
 
 
-def _canvas(camera: SimulatedCamera, device: str) -> _Canvas:
+def _canvas(camera: Camera, device: str) -> _Canvas:
     v, u = torch.meshgrid(
         torch.arange(camera.height, dtype=torch.float64, device=device),
         torch.arange(camera.width, dtype=torch.float64, device=device),
@@ -75,18 +77,7 @@ def _in_frame(camera_from_object: np.ndarray, rays: Tensor) -> tuple[Tensor, Ten
     return origin, rays @ rotation.to(rays.device)
 
 
-def _box_crossing(
-    origin: Tensor, directions: Tensor, low: Tensor, high: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Depths (R,) at which rays enter and leave a box; they miss it where entry > leave."""
-    safe = torch.where(directions.abs() < 1e-9, torch.full_like(directions, 1e-9), directions)
-    one, two = (low - origin) / safe, (high - origin) / safe
-    return torch.minimum(one, two).amax(1), torch.maximum(one, two).amin(1)
-
-
-def _pixels_around(
-    solid: Solid, camera_from_object: np.ndarray, camera: SimulatedCamera
-) -> Tensor | None:
+def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera) -> Tensor | None:
     """Flat indices of the pixels around the projected bounds; None if out of view."""
     low, high = (corner.numpy().astype(float) for corner in solid.bounds())
     corners = np.stack(np.meshgrid(*zip(low - _MARGIN, high + _MARGIN, strict=True)), -1)
@@ -114,7 +105,7 @@ def _trace_solid(
     solid: Solid,
     camera_from_object: np.ndarray,
     identifier: int,
-    camera: SimulatedCamera,
+    camera: Camera,
 ) -> None:
     pixels = _pixels_around(solid, camera_from_object, camera)
     if pixels is None:
@@ -122,7 +113,7 @@ def _trace_solid(
     pixels = pixels.to(canvas.rays.device)
     origin, directions = _in_frame(camera_from_object, canvas.rays[pixels])
     low, high = (corner.to(pixels.device) for corner in solid.bounds())
-    depth, limit = _box_crossing(origin, directions, low - _MARGIN, high + _MARGIN)
+    depth, limit = ray_box_crossing(origin, directions, low - _MARGIN, high + _MARGIN)
     depth, limit = depth.clamp_min(0.0), torch.minimum(limit, canvas.depth[pixels])
     chosen = depth < limit
     pixels, depth, limit = pixels[chosen], depth[chosen], limit[chosen]

@@ -104,11 +104,15 @@ def _of_some_sensor(
     if (options.focal is None or draw < special) and camera is None:
         raise ValueError("this sensor needs the camera that took the picture; pass `camera`")
     if draw < special:
-        baseline = Baseline(float(camera.k[0, 0]), camera.pixel_scale, cut_left=camera.cut_left)
+        baseline = Baseline(
+            float(camera.intrinsics.k[0, 0]),
+            camera.pixel_scale,
+            cropped_columns=camera.cropped_columns,
+        )
         if draw < options.stereo_share:
             return stereo_depth(ideal, ids, rng, baseline, options.stereo)
         return structured_light_depth(ideal, ids, rng, baseline, options.structured_light)
-    focal = float(camera.k[0, 0]) if options.focal is None else options.focal
+    focal = float(camera.intrinsics.k[0, 0]) if options.focal is None else options.focal
     return _sensed_depth(ideal, ids, rng, options, focal)
 
 

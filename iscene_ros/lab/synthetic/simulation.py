@@ -51,11 +51,14 @@ class EngineSettings:
         step_s: time of one step [s].
         option: attributes of `option`.
         geom: attributes of all geoms: friction, density, softness of contacts.
+        quaternion_digits: significant digits of initial orientations. Piles are chaotic: which
+            scene a seed stands for depends on them.
     """
 
     step_s: float
     option: str
     geom: str
+    quaternion_digits: int
 
 
 class Simulation:
@@ -175,15 +178,15 @@ def _document(
     """Return the MJCF document of the world."""
     assets, world = [], []
     for box in boxes:
-        world.append(
-            f'<geom type="box" {_pose(box.world_from_box)} size="{_text(box.half_size)}"/>'
-        )
+        pose = _pose(box.world_from_box, settings.quaternion_digits)
+        world.append(f'<geom type="box" {pose} size="{_text(box.half_size)}"/>')
     for number, body in enumerate(bodies):
         names = [f"m{number}_{piece}" for piece in range(len(body.pieces))]
         for name, vertices in zip(names, body.pieces, strict=True):
             assets.append(f'<mesh name="{name}" vertex="{_text(vertices)}"/>')
+        pose = _pose(body.world_from_body, settings.quaternion_digits)
         geoms = "".join(f'<geom type="mesh" mesh="{name}"/>' for name in names)
-        world.append(f"<body {_pose(body.world_from_body)}><freejoint/>{geoms}</body>")
+        world.append(f"<body {pose}><freejoint/>{geoms}</body>")
     return (
         f'<mujoco><option timestep="{settings.step_s}" {settings.option}/><size memory="200M"/>'
         f'<default><geom condim="6" {settings.geom}/></default><asset>{"".join(assets)}</asset>'
@@ -191,13 +194,13 @@ def _document(
     )
 
 
-def _pose(transform: np.ndarray) -> str:
+def _pose(transform: np.ndarray, quaternion_digits: int) -> str:
     quaternion = np.roll(Rotation.from_matrix(transform[:3, :3]).as_quat(), 1)
-    return f'pos="{_text(transform[:3, 3])}" quat="{_text(quaternion)}"'
+    return f'pos="{_text(transform[:3, 3])}" quat="{_text(quaternion, quaternion_digits)}"'
 
 
-def _text(values: np.ndarray) -> str:
-    return " ".join(f"{float(value):.7g}" for value in np.asarray(values).ravel())
+def _text(values: np.ndarray, digits: int = 7) -> str:
+    return " ".join(f"{float(value):.{digits}g}" for value in np.asarray(values).ravel())
 
 
 def _distinct_points(points: np.ndarray, force: np.ndarray) -> np.ndarray:

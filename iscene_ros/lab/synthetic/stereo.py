@@ -153,7 +153,7 @@ def _lost(
     field = smooth_field(rng, ideal, max(3, baseline.pixels(12)))
     filled = field < torch.quantile(field[::4, ::4], float(rng.uniform(*options.filled)))
     lost = (hidden & ~filled) | baseline.out_of_view(true)
-    width = ideal.shape[1] + 2 * baseline.cut_left
+    width = ideal.shape[1] + 2 * baseline.cropped_columns
     lost |= true > rng.uniform(*options.largest_disparity) * width
     across, down = slopes(ideal, baseline.focal)
     edges = depth_edges(ideal)

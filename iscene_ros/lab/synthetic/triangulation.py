@@ -18,13 +18,13 @@ class Baseline:
         focal: focal length of the rendered image [pixels].
         pixel_scale: pixels of the sensor in one pixel of the rendered image.
         length: distance of the two centres [m].
-        cut_left: columns of the sensor that the rendered image leaves out on either side.
+        cropped_columns: columns of the sensor that the rendered image leaves out on either side.
     """
 
     focal: float
     pixel_scale: float = 1.0
     length: float = 0.05
-    cut_left: float = 0.0
+    cropped_columns: float = 0.0
 
     def disparity(self, depth: Tensor) -> Tensor:
         """Disparity (H,W) [pixels of the rendered image] of depth [m]; 0 without depth."""
@@ -42,7 +42,7 @@ class Baseline:
     def out_of_view(self, disparity: Tensor) -> Tensor:
         """Mask (H,W) of pixels whose match lies left of the second image."""
         columns = torch.arange(disparity.shape[1], device=disparity.device, dtype=disparity.dtype)
-        return columns + self.cut_left - disparity < -0.5
+        return columns + self.cropped_columns - disparity < -0.5
 
     def pixels(self, of_sensor: float) -> int:
         """Length in whole pixels of the rendered image, at least 1, of one in sensor pixels."""

@@ -52,7 +52,7 @@ def _truth(drawn: DrawnScene) -> np.ndarray:
     depth, ids = drawn.rendering.depth, drawn.rendering.ids
     rows, columns = np.nonzero(ids > 0)
     pixels = np.column_stack([columns, rows, np.ones(len(rows))])
-    points = depth[rows, columns, None] * (pixels @ np.linalg.inv(drawn.camera.k).T)
+    points = depth[rows, columns, None] * (pixels @ np.linalg.inv(drawn.camera.intrinsics.k).T)
     picture = np.where(depth[..., None] > 0, GROUND, 255.0)
     up = -np.linalg.inv(drawn.camera.world_from_camera)[:3, 2]
     for index, placement in enumerate(drawn.placements()):

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
@@ -122,7 +121,7 @@ class DrawnScene:
         observation = Observation(
             depth=self.frame.depth,
             masks=self.frame.masks[self._has_mask()],
-            camera=Camera(self.camera.width, self.camera.height, self.camera.k),
+            camera=self.camera.intrinsics,
             world_from_camera=self.camera.world_from_camera,
         )
         placements = self.placements()
