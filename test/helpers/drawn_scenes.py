@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.part_builders import box, pose
+from iscene_ros.lab.synthetic.primitives import box, pose
 from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, pinhole
 from iscene_ros.lab.synthetic.random_scenes import Layout, RandomScene
 from iscene_ros.lab.synthetic.rendering import render

@@ -32,7 +32,7 @@ from iscene_ros.lab.evaluation.view_measures import (
     measure_crop,
     measure_mask,
 )
-from iscene_ros.lab.synthetic.part_builders import box, revolution
+from iscene_ros.lab.synthetic.primitives import box, revolution
 from iscene_ros.lab.synthetic.shapes import Solid
 
 HARMLESS = Measures(

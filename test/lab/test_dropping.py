@@ -8,10 +8,9 @@ from iscene_ros.lab.synthetic import random_scenes, simulation
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
 from iscene_ros.lab.synthetic.dropping import convex_cells, drop, lift_above, resting_poses
 from iscene_ros.lab.synthetic.environments import open_ground
-from iscene_ros.lab.synthetic.part_builders import box, pose
+from iscene_ros.lab.synthetic.primitives import box, pose
 from iscene_ros.lab.synthetic.random_scenes import Layout, SceneOptions, random_scene
-from iscene_ros.lab.synthetic.random_shapes import ShapeOptions
-from iscene_ros.lab.synthetic.shape_families import TRAINING_FAMILIES
+from iscene_ros.lab.synthetic.shape_families import TRAINING_FAMILIES, ShapeOptions
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
 TABLE = Solid((box((1, 1, 0.1), pose((0, 0, -0.05))),))

@@ -7,15 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from iscene_ros.lab.synthetic import random_shapes
-from iscene_ros.lab.synthetic.assembled_families import limb_copies
-from iscene_ros.lab.synthetic.part_builders import hollowed, pose, strip_outline
-from iscene_ros.lab.synthetic.random_shapes import ShapeOptions, random_shape
+from iscene_ros.lab.synthetic import shape_families
+from iscene_ros.lab.synthetic.families.compositions import limb_copies
+from iscene_ros.lab.synthetic.primitives import hollowed, pose, strip_outline
 from iscene_ros.lab.synthetic.shape_families import (
     ASSEMBLED_FAMILIES,
     FURTHER_FAMILIES,
     HELD_OUT_FAMILIES,
     TRAINING_FAMILIES,
+    ShapeOptions,
+    random_shape,
 )
 from iscene_ros.lab.synthetic.shapes import PartKind, Solid
 from iscene_ros.lab.synthetic.surface_detail import COMPACT_FAMILIES, CUPS, with_cut, with_details
@@ -166,7 +167,7 @@ def test_open_cups_get_no_loop():
 def test_without_shares_nothing_is_drawn_for_them():
     one, other = np.random.default_rng(3), np.random.default_rng(3)
     name, _ = random_shape(one, TRAINING_FAMILIES, ShapeOptions())
-    assert name == random_shapes.random_solid(other, TRAINING_FAMILIES)[0]
+    assert name == shape_families.random_solid(other, TRAINING_FAMILIES)[0]
     assert one.random() == other.random()
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
-from iscene_ros.lab.synthetic.part_builders import box, ellipsoid, pose, revolution
+from iscene_ros.lab.synthetic.primitives import box, ellipsoid, pose, revolution
 from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, pinhole, random_camera
 from iscene_ros.lab.synthetic.random_scenes import Layout, RandomScene, SceneOptions, random_scene
 from iscene_ros.lab.synthetic.rendering import render

@@ -11,7 +11,7 @@ from PIL import Image
 from iscene_ros.cli.main import main
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
-from iscene_ros.lab.synthetic.random_shapes import ShapeOptions
+from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.lab.training import data_sheet
 from iscene_ros.lab.training import samples as samples_module
 from iscene_ros.lab.training.samples import (

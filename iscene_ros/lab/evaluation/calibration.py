@@ -17,7 +17,7 @@ from iscene_ros.geometry.surface_distance import observed_fraction
 from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, ScoredBody, body_iou
 from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions, true_placed_body
 from iscene_ros.lab.evaluation.uncertainty_fit import fit_uncertainty
-from iscene_ros.lab.synthetic.random_shapes import ShapeOptions
+from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.lab.training.samples import SampleOptions, SceneView, draw_view
 from iscene_ros.models.base import PredictionRequest, Progress
 from iscene_ros.models.mini.checkpoint import load_model, save_weights

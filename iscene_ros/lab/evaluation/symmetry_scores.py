@@ -15,7 +15,7 @@ from iscene_ros.geometry.shape_samples import ShapeSample
 from iscene_ros.geometry.symmetry import ANY_ANGLE, symmetry_axes, symmetry_planes
 from iscene_ros.lab.evaluation.report import markdown_table
 from iscene_ros.lab.evaluation.truth import true_body
-from iscene_ros.lab.synthetic.part_builders import (
+from iscene_ros.lab.synthetic.primitives import (
     box,
     cylinder,
     ellipsoid,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.part_builders import box, pose
+from iscene_ros.lab.synthetic.primitives import box, pose
 from iscene_ros.lab.synthetic.shapes import Part, Solid
 
 

@@ -16,9 +16,8 @@ from iscene_ros.lab.synthetic.environments import (
     open_ground,
     shelf,
 )
-from iscene_ros.lab.synthetic.random_shapes import ShapeOptions, random_shape
 from iscene_ros.lab.synthetic.resting_poses import resting_rotation
-from iscene_ros.lab.synthetic.shape_families import Family
+from iscene_ros.lab.synthetic.shape_families import Family, ShapeOptions, random_shape
 from iscene_ros.lab.synthetic.shapes import Solid
 from iscene_ros.lab.synthetic.simulation import mujoco_is_installed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.part_builders import pose
+from iscene_ros.lab.synthetic.primitives import pose
 
 
 def resting_rotation(rng: np.random.Generator, tilted_share: float) -> np.ndarray:

@@ -1,34 +1,39 @@
-"""The families of shapes to train on, and those kept out of training."""
+"""Random shapes: the families to train on, those held out, and fine detail on any of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.lab.synthetic import abstract_families as abstract
-from iscene_ros.lab.synthetic import assembled_families as assembled
-from iscene_ros.lab.synthetic import household_families as household
-from iscene_ros.lab.synthetic import packaging_families as packaging
-from iscene_ros.lab.synthetic import thing_families as things
-from iscene_ros.lab.synthetic import tool_families as tools
-from iscene_ros.lab.synthetic import unseen_families as unseen
-from iscene_ros.lab.synthetic import vessel_families as vessels
+from iscene_ros.lab.synthetic.families import (
+    compositions,
+    geometric,
+    held_out,
+    household,
+    kitchen,
+    packaging,
+    tools,
+    toys,
+)
+from iscene_ros.lab.synthetic.families.sizes import chance
 from iscene_ros.lab.synthetic.shapes import Solid
+from iscene_ros.lab.synthetic.surface_detail import with_cut, with_details
 
 Family = Callable[[np.random.Generator], Solid]
 
 HELD_OUT_FAMILIES: Mapping[str, Family] = {
-    "mug": packaging.mug,
-    "teapot": packaging.teapot,
-    "hammer": things.hammer,
-    "u_clamp": things.u_clamp,
-    "dumbbell": unseen.dumbbell,
-    "bulb": unseen.bulb,
-    "detergent_jug": unseen.detergent_jug,
-    "game_controller": unseen.game_controller,
-    "stapler": unseen.stapler,
-    "milk_carton": unseen.milk_carton,
+    "mug": held_out.mug,
+    "teapot": held_out.teapot,
+    "hammer": held_out.hammer,
+    "u_clamp": held_out.u_clamp,
+    "dumbbell": held_out.dumbbell,
+    "bulb": held_out.bulb,
+    "detergent_jug": held_out.detergent_jug,
+    "game_controller": held_out.game_controller,
+    "stapler": held_out.stapler,
+    "milk_carton": held_out.milk_carton,
 }
 
 TRAINING_FAMILIES: Mapping[str, Family] = {
@@ -41,53 +46,53 @@ TRAINING_FAMILIES: Mapping[str, Family] = {
         packaging.soap_bottle,
         packaging.jar,
         packaging.vase,
-        packaging.bowl,
-        packaging.plate,
-        packaging.tumbler,
+        kitchen.bowl,
+        kitchen.plate,
+        kitchen.tumbler,
         packaging.open_bin,
-        packaging.frying_pan,
-        things.shoe,
-        things.toy_animal,
-        things.toy_car,
-        things.spoon,
-        things.screwdriver,
-        things.power_tool,
-        abstract.bracket,
-        things.banana,
-        things.fruit,
-        things.ball,
-        things.book,
-        abstract.wedge,
-        abstract.ring,
-        things.pen,
-        abstract.prism,
-        abstract.composite,
-        abstract.blob,
+        kitchen.frying_pan,
+        household.shoe,
+        toys.toy_animal,
+        toys.toy_car,
+        kitchen.spoon,
+        tools.screwdriver,
+        tools.power_tool,
+        geometric.bracket,
+        toys.banana,
+        toys.fruit,
+        toys.ball,
+        household.book,
+        geometric.wedge,
+        geometric.ring,
+        tools.pen,
+        geometric.prism,
+        geometric.composite,
+        geometric.blob,
     )
 }
 
-# Made later, for more thin, hollow, bent and jointed things; `SampleOptions.further_share` of the
-# objects comes from here. Evaluation on training families keeps to the ones above.
+# More thin, hollow, bent and jointed objects, drawn for `ShapeOptions.further_share`. Evaluation on
+# training families uses the ones above alone.
 FURTHER_FAMILIES: Mapping[str, Family] = {
     family.__name__: family
     for family in (
-        vessels.pitcher,
-        vessels.bucket,
-        vessels.saucepan,
-        vessels.goblet,
-        vessels.basket,
-        vessels.bent_tube,
-        vessels.half_shell,
-        vessels.ladle,
-        vessels.funnel,
-        vessels.divided_tray,
-        vessels.flap_carton,
+        kitchen.pitcher,
+        kitchen.bucket,
+        kitchen.saucepan,
+        kitchen.goblet,
+        kitchen.basket,
+        geometric.bent_tube,
+        geometric.half_shell,
+        kitchen.ladle,
+        kitchen.funnel,
+        kitchen.divided_tray,
+        packaging.flap_carton,
         tools.scissors,
         tools.pliers,
         tools.wrench,
-        tools.knife,
+        kitchen.knife,
         tools.wire_form,
-        tools.fork,
+        kitchen.fork,
         tools.brush,
         tools.bolt,
         tools.gear,
@@ -97,21 +102,21 @@ FURTHER_FAMILIES: Mapping[str, Family] = {
         household.desk_lamp,
         household.stool,
         household.rack,
-        household.squeeze_tube,
+        packaging.squeeze_tube,
         household.boot,
         household.sandal,
         household.hat,
-        household.pillow_pack,
+        packaging.pillow_pack,
     )
 }
 
-# Compositions with the parts and symmetries of made things; `assembled_share` of the objects.
+# Random compositions of parts, drawn for `ShapeOptions.assembled_share`.
 ASSEMBLED_FAMILIES: Mapping[str, Family] = {
     family.__name__: family
-    for family in (assembled.assembly, assembled.bent_assembly, assembled.vessel_assembly)
+    for family in (compositions.assembly, compositions.bent_assembly, compositions.vessel_assembly)
 }
 
-# Relative frequencies; a family without an entry counts 1. Hollow ones come to about 15 %.
+# Relative frequencies; 1 for a family without an entry. Hollow ones come to about 15 %.
 FAMILY_WEIGHTS: Mapping[str, float] = {
     "carton": 3.5,
     "composite": 4.0,
@@ -130,8 +135,41 @@ FAMILY_WEIGHTS: Mapping[str, float] = {
 
 
 def random_solid(rng: np.random.Generator, families: Mapping[str, Family]) -> tuple[str, Solid]:
-    """Name of a randomly drawn family and a random member of it."""
+    """Draw a family; return its name and a random member."""
     names = list(families)
     weights = np.array([FAMILY_WEIGHTS.get(name, 1.0) for name in names])
     name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
     return name, families[name](rng)
+
+
+@dataclass(frozen=True)
+class ShapeOptions:
+    """Probabilities; for those at zero no random number is drawn.
+
+    Attributes:
+        assembled_share: of a member of `ASSEMBLED_FAMILIES`: random compositions of parts.
+        further_share: otherwise of a member of `FURTHER_FAMILIES`: thin, hollow, bent, jointed.
+        detail_share: of ribs, grooves, knobs, bores or rings on an object.
+        cut_share: of a dent, a chip or a slice, on objects of compact families.
+    """
+
+    assembled_share: float = 0.0
+    further_share: float = 0.0
+    detail_share: float = 0.0
+    cut_share: float = 0.0
+
+
+def random_shape(
+    rng: np.random.Generator, families: Mapping[str, Family], options: ShapeOptions
+) -> tuple[str, Solid]:
+    """Draw a family; return its name and a random member, perhaps with a cut or fine detail."""
+    if options.assembled_share > 0 and chance(rng, options.assembled_share):
+        families = ASSEMBLED_FAMILIES
+    elif options.further_share > 0 and chance(rng, options.further_share):
+        families = FURTHER_FAMILIES
+    name, solid = random_solid(rng, families)
+    if options.cut_share > 0 and chance(rng, options.cut_share):
+        solid = with_cut(rng, name, solid)
+    if options.detail_share > 0 and chance(rng, options.detail_share):
+        solid = with_details(rng, name, solid)
+    return name, solid

@@ -17,10 +17,13 @@ from iscene_ros.lab.synthetic.random_cameras import (
     random_camera,
 )
 from iscene_ros.lab.synthetic.random_scenes import RandomScene, SceneOptions, random_scene
-from iscene_ros.lab.synthetic.random_shapes import ShapeOptions
 from iscene_ros.lab.synthetic.rendering import Rendering, render
 from iscene_ros.lab.synthetic.sensor import SensedFrame, SensorOptions, observe
-from iscene_ros.lab.synthetic.shape_families import HELD_OUT_FAMILIES, TRAINING_FAMILIES
+from iscene_ros.lab.synthetic.shape_families import (
+    HELD_OUT_FAMILIES,
+    TRAINING_FAMILIES,
+    ShapeOptions,
+)
 from iscene_ros.lab.synthetic.shapes import Solid
 from iscene_ros.preprocess.cleaned_observation import crop_cleaned_observation
 from iscene_ros.preprocess.crop_batch import CropBatch, crop_batch

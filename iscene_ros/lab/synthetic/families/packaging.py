@@ -1,10 +1,14 @@
-"""Shape families of packages and vessels: cartons, cans, bottles, bowls, bins."""
+"""Shape families of packaging: cartons, cans, bottles, jars, bins, tubes, bags.
+
+None is a held-out family under another name: no flat canister with a grip cut through it
+(detergent_jug), no square column with a roof and a fin along its ridge (milk_carton).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.family_sizes import (
+from iscene_ros.lab.synthetic.families.sizes import (
     chance,
     log_uniform,
     longest_side,
@@ -12,21 +16,21 @@ from iscene_ros.lab.synthetic.family_sizes import (
     uniform,
     wall_thickness,
 )
-from iscene_ros.lab.synthetic.part_builders import (
-    arc_chain,
+from iscene_ros.lab.synthetic.primitives import (
     box,
     cylinder,
     ellipsoid,
     extrusion,
-    frustum,
     pose,
     revolution,
     smoothed,
     sweep,
-    torus,
     wall_profile,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
+
+CUT = Operation.SUBTRACT
+INTERSECT = Operation.INTERSECT
 
 
 def carton(rng: np.random.Generator) -> Solid:
@@ -47,7 +51,7 @@ def rounded_block(rng: np.random.Generator) -> Solid:
     size = rng.permutation(size)
     parts = [box(size, rounding=uniform(rng, 0.15, 0.95) * 0.5 * size.min())]
     if chance(rng, 0.3):
-        lens = ellipsoid(size * rng.uniform(0.55, 0.75, 3), operation=Operation.INTERSECT)
+        lens = ellipsoid(size * rng.uniform(0.55, 0.75, 3), operation=INTERSECT)
         parts.append(lens)
     return Solid(tuple(parts)).centred()
 
@@ -142,40 +146,6 @@ def vase(rng: np.random.Generator) -> Solid:
     return Solid((revolution([*line, (0, height)]),)).centred()
 
 
-def bowl(rng: np.random.Generator) -> Solid:
-    """Hollow bowl, round or oval, on a foot or not."""
-    width = longest_side(rng, 0.09, 0.26)
-    radius, depth = 0.5 * width, width * uniform(rng, 0.2, 0.55)
-    foot = radius * uniform(rng, 0.25, 0.7)
-    line = [(0, 0), (foot, 0), (radius * uniform(rng, 0.8, 1.0), depth * uniform(rng, 0.15, 0.5))]
-    line = smoothed([*line, (radius, depth)], 2)
-    core = (radius * uniform(rng, 0.1, 0.6), 0.0) if chance(rng, 0.25) else (0.0, 0.0)
-    profile = wall_profile(line, wall_thickness(rng, width))
-    return Solid((revolution(profile, core=core),)).centred()
-
-
-def plate(rng: np.random.Generator) -> Solid:
-    """Shallow plate or tray."""
-    width = longest_side(rng, 0.12, 0.3)
-    radius, depth = 0.5 * width, width * uniform(rng, 0.05, 0.14)
-    flat = uniform(rng, 0.5, 0.8) * radius
-    line = smoothed([(0, 0), (flat, 0), (flat * 1.1, 0.6 * depth), (radius, depth)])
-    core = tuple(radius * rng.uniform(0.1, 0.6, 2)) if chance(rng, 0.3) else (0.0, 0.0)
-    # A wall thicker than the plate is deep would fold over itself.
-    profile = wall_profile(line, min(wall_thickness(rng, width), 0.35 * depth))
-    return Solid((revolution(profile, core=core),)).centred()
-
-
-def tumbler(rng: np.random.Generator) -> Solid:
-    """Hollow cup or pot without a handle, straight or conical."""
-    height = longest_side(rng, 0.07, 0.18)
-    top = 0.5 * height * uniform(rng, 0.6, 1.3)
-    bottom = top * uniform(rng, 0.6, 1.05)
-    line = [(0, 0), (bottom, 0), (0.5 * (top + bottom) * uniform(rng, 0.95, 1.1), 0.5 * height)]
-    line = smoothed([(0, 0), (0.8 * bottom, 0), *line[1:], (top, height)])
-    return Solid((revolution(wall_profile(line, wall_thickness(rng, height))),)).centred()
-
-
 def open_bin(rng: np.random.Generator) -> Solid:
     """Hollow box without a lid."""
     length = longest_side(rng, 0.1, 0.35)
@@ -189,47 +159,54 @@ def open_bin(rng: np.random.Generator) -> Solid:
     return Solid((revolution(profile, core=core),)).centred()
 
 
-def frying_pan(rng: np.random.Generator) -> Solid:
-    """Shallow hollow pan with a straight handle."""
-    width = longest_side(rng, 0.1, 0.26)
-    radius, depth = 0.5 * width, width * uniform(rng, 0.12, 0.5)
-    line = smoothed([(0, 0), (0.8 * radius, 0), (radius, depth)])
-    wall = wall_thickness(rng, width)
-    thick = uniform(rng, 0.03, 0.06) * width
-    reach = radius + width * uniform(rng, 0.4, 0.9)
-    handle = [(radius - 0.3 * wall, 0, 0.8 * depth, thick), (reach, 0, 0.9 * depth, 1.2 * thick)]
-    return Solid((revolution(wall_profile(line, wall)), sweep(handle))).centred()
+def flap_carton(rng: np.random.Generator) -> Solid:
+    """Opened cardboard box: thin walls, flaps at any angle. No milk_carton: no roof, no fin."""
+    s = longest_side(rng, 0.1, 0.3)
+    size = s * np.array([1.0, *ratios(rng, 2, 0.4, 1.0)])
+    wall = uniform(rng, 0.0015, 0.004)
+    inside = box(size - (2 * wall, 2 * wall, 0), pose((0, 0, wall)), operation=CUT)
+    parts = [box(size), inside]
+    for turn in range(4):
+        if chance(rng, 0.25):
+            continue
+        long, reach = (size[1], size[0]) if turn % 2 == 0 else (size[0], size[1])
+        flap = min(long, reach) * log_uniform(rng, 0.3, 0.7)
+        # From folded halfway over the mouth (negative) to hanging down outside.
+        lean = uniform(rng, -0.9, 2.6)
+        hinge = pose(yaw=turn * np.pi / 2) @ pose((0.5 * reach - 0.5 * wall, 0, 0.5 * size[2]))
+        at = hinge @ pose(pitch=lean) @ pose((0, 0, 0.5 * flap - wall))
+        parts.append(box((wall, 0.98 * long, flap), at))
+    return Solid(tuple(parts)).centred()
 
 
-def mug(rng: np.random.Generator) -> Solid:
-    """Held out: hollow cup with a handle."""
-    height = longest_side(rng, 0.08, 0.13)
-    radius = 0.5 * height * uniform(rng, 0.7, 1.1)
-    line = smoothed([(0, 0), (radius, 0), (radius * uniform(rng, 0.9, 1.05), height)])
-    wall = wall_thickness(rng, height)
-    thick = uniform(rng, 0.035, 0.06) * height
-    loop = arc_chain(uniform(rng, 0.25, 0.36) * height, -np.pi / 2, np.pi / 2, [thick])
-    handle = sweep(loop, pose((0.97 * radius - 0.5 * wall, 0, 0.5 * height)))
-    body = revolution([*line, (0, height)])
-    inner = wall_profile(line, wall)[len(line) :][::-1]
-    cavity = [*inner, (inner[-1][0], 2 * height), (0, 2 * height)]
-    inside = revolution(cavity, operation=Operation.SUBTRACT)
-    return Solid((body, handle, inside)).centred()
+def squeeze_tube(rng: np.random.Generator) -> Solid:
+    """Round at the cap, flat and wide at the crimped end: toothpaste, creams, glue."""
+    s = longest_side(rng, 0.08, 0.2)
+    r, crimp = s * uniform(rng, 0.1, 0.18), uniform(rng, 0.0015, 0.004)
+    side = [(0, -0.5 * crimp), (0.05 * s, -0.5 * crimp), (0.9 * s, -r), (0.9 * s, r)]
+    side += [(0.05 * s, 0.5 * crimp), (0, 0.5 * crimp)]
+    # A cone that is wider at the crimp rounds the sides off towards the cap.
+    flat = r * uniform(rng, 1.3, 1.6)
+    body = extrusion(side, 3 * flat, pose(roll=np.pi / 2))
+    cone = revolution([(0, 0), (flat, 0), (r, 0.9 * s), (0, 0.9 * s)], pose(pitch=np.pi / 2))
+    cone = revolution(cone.outline, cone.object_from_part, operation=INTERSECT)
+    cap = r * uniform(rng, 0.5, 1.0)
+    top = cylinder(cap, 0.12 * s, pose((0.95 * s, 0, 0), pitch=np.pi / 2), rounding=0.1 * cap)
+    return Solid((body, cone, top)).centred()
 
 
-def teapot(rng: np.random.Generator) -> Solid:
-    """Held out: round body with lid, spout and handle."""
-    width = longest_side(rng, 0.12, 0.22)
-    r = 0.3 * width
-    body = ellipsoid((r, r, r * uniform(rng, 0.7, 1.0)))
-    foot = cylinder(0.6 * r, 0.3 * r, pose((0, 0, -0.75 * r)))
-    knob = ellipsoid((0.15 * r,) * 3, pose((0, 0, 1.05 * r)))
-    lid = frustum(0.5 * r, 0.1 * r, 0.25 * r, pose((0, 0, 0.75 * r)))
-    chain = [
-        (0.7 * r, 0, -0.3 * r, 0.3 * r),
-        (1.3 * r, 0, 0.0, 0.17 * r),
-        (1.7 * r, 0, 0.7 * r, 0.12 * r),
-    ]
-    spout = sweep(chain, operation=Operation.SMOOTH_UNION, blend=0.15 * r)
-    loop = torus(0.55 * r, 0.1 * r, pose((-1.05 * r, 0, 0.05 * r), roll=np.pi / 2))
-    return Solid((body, foot, lid, knob, spout, loop)).centred()
+def pillow_pack(rng: np.random.Generator) -> Solid:
+    """Soft bag with a thin crimped seam at both ends: crisps, refills, sachets."""
+    s = longest_side(rng, 0.07, 0.26)
+    wide, thick = s * uniform(rng, 0.4, 0.9), s * uniform(rng, 0.12, 0.35)
+    side = [(-0.42, 0.02), (-0.3, 0.38), (0, 0.5), (0.3, 0.38), (0.42, 0.02)]
+    upper = smoothed([(s * x, thick * y) for x, y in side], 2)
+    body = extrusion(
+        [*upper, *(upper * (1, -1))[::-1]], wide, pose(roll=np.pi / 2), rounding=0.25 * thick
+    )
+    lens = (0.62 * s, 0.62 * wide, 0.8 * thick)
+    parts = [body, ellipsoid(lens, operation=INTERSECT)]
+    seam = uniform(rng, 0.0015, 0.003)
+    across = wide * ratios(rng, 1, 0.8, 1.0)[0]
+    parts += [box((0.16 * s, across, seam), pose((side * 0.42 * s, 0, 0))) for side in (-1, 1)]
+    return Solid(tuple(parts)).centred()

@@ -1,4 +1,4 @@
-"""Further shape families, tools: blades, thin pairs, wires, bent sheets, teeth, threads.
+"""Shape families of tools: grips with shafts, crossed pairs, wires, sheets, teeth, threads.
 
 None is a held-out family under another name: no head across a handle (hammer), no U frame with a
 screw (u_clamp), no two heads on a grip (dumbbell), no foot and arm hinged at one end (stapler).
@@ -8,8 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.family_sizes import chance, longest_side, ratios, thin_wall, uniform
-from iscene_ros.lab.synthetic.part_builders import (
+from iscene_ros.lab.synthetic.families.sizes import (
+    chance,
+    log_uniform,
+    longest_side,
+    ratios,
+    thin_wall,
+    uniform,
+)
+from iscene_ros.lab.synthetic.primitives import (
     box,
     cylinder,
     ellipsoid,
@@ -23,6 +30,61 @@ from iscene_ros.lab.synthetic.part_builders import (
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 
 CUT = Operation.SUBTRACT
+SMOOTH = Operation.SMOOTH_UNION
+
+
+def screwdriver(rng: np.random.Generator) -> Solid:
+    """Thick profiled grip with a thin shaft, lying along x; also brushes and whisks."""
+    s = longest_side(rng, 0.1, 0.26)
+    grip = s * uniform(rng, 0.3, 0.55)
+    radius = s * uniform(rng, 0.05, 0.1)
+    waist = radius * uniform(rng, 0.6, 1.0)
+    line = smoothed(
+        [
+            (0, 0),
+            (radius, 0),
+            (radius, 0.4 * grip),
+            (waist, 0.8 * grip),
+            (radius, 0.9 * grip),
+            (0.5 * radius, grip),
+        ]
+    )
+    across = pose(pitch=np.pi / 2)
+    shaft = s * uniform(rng, 0.012, 0.03)
+    rod = cylinder(shaft, s - 0.9 * grip, pose((0.5 * (s + 0.9 * grip), 0, 0), pitch=np.pi / 2))
+    tip = box((0.06 * s, uniform(rng, 2, 5) * shaft, 1.2 * shaft), pose((s, 0, 0)))
+    return Solid((revolution([*line, (0, grip)], across), rod, tip)).centred()
+
+
+def power_tool(rng: np.random.Generator) -> Solid:
+    """Barrel on a grip with a battery: drills, hair dryers, spray guns, glue guns."""
+    s = longest_side(rng, 0.12, 0.26)
+    r = s * uniform(rng, 0.12, 0.18)
+    line = smoothed([(0, 0), (0.8 * r, 0), (r, 0.6 * s), (0.4 * r, 0.75 * s), (0.3 * r, s)])
+    barrel = revolution([*line, (0, s)], pose((-0.4 * s, 0, 0), pitch=np.pi / 2))
+    tilt, low = uniform(rng, -0.3, 0.3), s * uniform(rng, 0.5, 0.8)
+    grip = box(
+        (0.2 * s, 1.3 * r, low),
+        pose((-0.15 * s, 0, -0.5 * low), pitch=tilt),
+        rounding=0.3 * r,
+        operation=SMOOTH,
+        blend=0.05 * s,
+    )
+    parts = [barrel, grip]
+    if chance(rng, 0.6):
+        at = pose((-0.15 * s - 0.5 * low * np.sin(tilt), 0, -low))
+        parts.append(box((s * uniform(rng, 0.3, 0.5), 2 * r, 0.18 * s), at, rounding=0.2 * r))
+    return Solid(tuple(parts)).centred()
+
+
+def pen(rng: np.random.Generator) -> Solid:
+    """Thin rod with a tip: pens, candles, batteries, tubes of toothpaste."""
+    s = longest_side(rng, 0.08, 0.2)
+    r = 0.5 * s * log_uniform(rng, 0.05, 0.25)
+    line = [(0, 0), (r, 0), (r, uniform(rng, 0.6, 0.95) * s), (uniform(rng, 0.1, 0.9) * r, s)]
+    core = (r * uniform(rng, 0.3, 2.0), 0.0) if chance(rng, 0.25) else (0.0, 0.0)
+    part = revolution([*line, (0, s)], pose(pitch=np.pi / 2), core=core)
+    return Solid((part,)).centred()
 
 
 def scissors(rng: np.random.Generator) -> Solid:
@@ -91,23 +153,6 @@ def wrench(rng: np.random.Generator) -> Solid:
     return Solid((*parts, *cuts)).centred()
 
 
-def knife(rng: np.random.Generator) -> Solid:
-    """Thin blade with a straight back and a handle in line: knives, files, saws, palettes."""
-    s = longest_side(rng, 0.15, 0.32)
-    blade, wide = s * uniform(rng, 0.45, 0.7), s * uniform(rng, 0.05, 0.16)
-    belly = [(0, 0), (0, -wide), (0.7 * blade, -wide), (blade, -uniform(rng, 0.0, 0.8) * wide)]
-    outline = [*smoothed(belly)[1:], (blade, 0), (0, 0)]
-    if chance(rng, 0.3):
-        teeth = np.linspace(0.05, 0.95, 13)
-        outline = [(0, 0)]
-        outline += [(x * blade, -wide * (1 - 0.2 * (i % 2))) for i, x in enumerate(teeth)]
-        outline += [(blade, 0)]
-    grip = s - blade
-    size = (grip, uniform(rng, 0.5, 1.0) * min(wide, 0.3 * grip), s * uniform(rng, 0.03, 0.06))
-    handle = box(size, pose((-0.5 * grip + 0.004, -0.4 * wide, 0)), rounding=0.35 * size[2])
-    return Solid((extrusion(outline, uniform(rng, 0.0015, 0.003)), handle)).centred()
-
-
 def wire_form(rng: np.random.Generator) -> Solid:
     """One bent wire of 3 to 8 mm: hooks, hangers, coils, clips, tent pegs, cables."""
     s = longest_side(rng, 0.06, 0.28)
@@ -132,31 +177,6 @@ def wire_form(rng: np.random.Generator) -> Solid:
     return Solid((sweep(np.column_stack([line, np.full(len(line), radius)])),)).centred()
 
 
-def fork(rng: np.random.Generator) -> Solid:
-    """Flat teeth at the end of a handle, or a comb of many teeth without one.
-
-    No u_clamp: two bare prongs without a handle would be its frame, so combs have five or more.
-    """
-    s = longest_side(rng, 0.1, 0.28)
-    has_handle = chance(rng, 0.75)
-    count = int(rng.integers(2, 7)) if has_handle else int(rng.integers(5, 11))
-    thick, wide = uniform(rng, 0.0015, 0.005), s * uniform(rng, 0.1, 0.3)
-    deep = s * uniform(rng, 0.15, 0.35)
-    pitch = wide / (2 * count - 1)
-    outline = [(-0.04 * s, 0.5 * wide), (-0.04 * s, -0.5 * wide)]
-    for number in range(count):
-        low = -0.5 * wide + 2 * number * pitch
-        outline += [(0, low)] if number else []
-        outline += [(deep, low + 0.1 * pitch), (deep, low + 0.9 * pitch), (0, low + pitch)]
-    parts = [extrusion(outline, thick)]
-    if has_handle:
-        r = s * uniform(rng, 0.015, 0.03)
-        rise = s * uniform(rng, -0.05, 0.1)
-        parts.append(sweep([(-0.02 * s, 0, 0, 0.6 * r), (-0.2 * s, 0, rise, 0.6 * r)]))
-        parts.append(sweep([(-0.2 * s, 0, rise, 0.6 * r), (deep - s, 0, rise, r)]))
-    return Solid(tuple(parts)).centred()
-
-
 def brush(rng: np.random.Generator) -> Solid:
     """Long flat head in line with the handle, bristles below it. No hammer: nothing across."""
     s = longest_side(rng, 0.12, 0.28)
@@ -172,9 +192,7 @@ def brush(rng: np.random.Generator) -> Solid:
         (0.55 * head, 0, 0, 0.7 * r),
         (0.5 * head + 0.3 * s, 0, rise, r),
     ]
-    handle = sweep(
-        [*chain, (s - 0.5 * head, 0, rise, r)], operation=Operation.SMOOTH_UNION, blend=0.5 * r
-    )
+    handle = sweep([*chain, (s - 0.5 * head, 0, rise, r)], operation=SMOOTH, blend=0.5 * r)
     return Solid((plate, handle, bristles)).centred()
 
 

@@ -1,8 +1,7 @@
-"""Further shape families, vessels: handles, thin open walls, tubes and shells of other outlines.
+"""Shape families of the kitchen: bowls, cups, pots and pans, open vessels, cutlery.
 
-None is a held-out family under another name: the held-out vessels are a straight-walled cup with a
-round loop (mug), a closed ball with spout and lid (teapot), a flat canister with a grip cut through
-it (detergent_jug) and a gabled square column (milk_carton). Each docstring says what sets it apart.
+None is a held-out family under another name. The held-out vessels are a straight-walled cup with a
+round loop (mug) and a closed ball with spout and lid (teapot); docstrings state the difference.
 """
 
 from __future__ import annotations
@@ -11,19 +10,18 @@ from itertools import pairwise
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.family_sizes import (
+from iscene_ros.lab.synthetic.families.sizes import (
     chance,
-    log_uniform,
     longest_side,
-    ratios,
     thin_wall,
     uniform,
+    wall_thickness,
 )
-from iscene_ros.lab.synthetic.part_builders import (
+from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
-    cylinder,
     ellipsoid,
+    extrusion,
     hollowed,
     pose,
     revolution,
@@ -34,6 +32,53 @@ from iscene_ros.lab.synthetic.part_builders import (
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
 CUT = Operation.SUBTRACT
+SMOOTH = Operation.SMOOTH_UNION
+
+
+def bowl(rng: np.random.Generator) -> Solid:
+    """Hollow bowl, round or oval, on a foot or not."""
+    width = longest_side(rng, 0.09, 0.26)
+    radius, depth = 0.5 * width, width * uniform(rng, 0.2, 0.55)
+    foot = radius * uniform(rng, 0.25, 0.7)
+    line = [(0, 0), (foot, 0), (radius * uniform(rng, 0.8, 1.0), depth * uniform(rng, 0.15, 0.5))]
+    line = smoothed([*line, (radius, depth)], 2)
+    core = (radius * uniform(rng, 0.1, 0.6), 0.0) if chance(rng, 0.25) else (0.0, 0.0)
+    profile = wall_profile(line, wall_thickness(rng, width))
+    return Solid((revolution(profile, core=core),)).centred()
+
+
+def plate(rng: np.random.Generator) -> Solid:
+    """Shallow plate or tray."""
+    width = longest_side(rng, 0.12, 0.3)
+    radius, depth = 0.5 * width, width * uniform(rng, 0.05, 0.14)
+    flat = uniform(rng, 0.5, 0.8) * radius
+    line = smoothed([(0, 0), (flat, 0), (flat * 1.1, 0.6 * depth), (radius, depth)])
+    core = tuple(radius * rng.uniform(0.1, 0.6, 2)) if chance(rng, 0.3) else (0.0, 0.0)
+    # A wall thicker than the plate is deep would fold over itself.
+    profile = wall_profile(line, min(wall_thickness(rng, width), 0.35 * depth))
+    return Solid((revolution(profile, core=core),)).centred()
+
+
+def tumbler(rng: np.random.Generator) -> Solid:
+    """Hollow cup or pot without a handle, straight or conical."""
+    height = longest_side(rng, 0.07, 0.18)
+    top = 0.5 * height * uniform(rng, 0.6, 1.3)
+    bottom = top * uniform(rng, 0.6, 1.05)
+    line = [(0, 0), (bottom, 0), (0.5 * (top + bottom) * uniform(rng, 0.95, 1.1), 0.5 * height)]
+    line = smoothed([(0, 0), (0.8 * bottom, 0), *line[1:], (top, height)])
+    return Solid((revolution(wall_profile(line, wall_thickness(rng, height))),)).centred()
+
+
+def frying_pan(rng: np.random.Generator) -> Solid:
+    """Shallow hollow pan with a straight handle."""
+    width = longest_side(rng, 0.1, 0.26)
+    radius, depth = 0.5 * width, width * uniform(rng, 0.12, 0.5)
+    line = smoothed([(0, 0), (0.8 * radius, 0), (radius, depth)])
+    wall = wall_thickness(rng, width)
+    thick = uniform(rng, 0.03, 0.06) * width
+    reach = radius + width * uniform(rng, 0.4, 0.9)
+    handle = [(radius - 0.3 * wall, 0, 0.8 * depth, thick), (reach, 0, 0.9 * depth, 1.2 * thick)]
+    return Solid((revolution(wall_profile(line, wall)), sweep(handle))).centred()
 
 
 def pitcher(rng: np.random.Generator) -> Solid:
@@ -136,42 +181,6 @@ def basket(rng: np.random.Generator) -> Solid:
     return Solid((revolution(wall_profile(line, wall), core=core), *slots)).centred()
 
 
-def bent_tube(rng: np.random.Generator) -> Solid:
-    """Hollow pipe, bent, its radius changing along the way: elbows, horns, hoses, drain traps."""
-    s = longest_side(rng, 0.07, 0.26)
-    angle, wall = uniform(rng, 0.3, 2.6), thin_wall(rng)
-    radii = s * uniform(rng, 0.07, 0.16) * ratios(rng, 4, 0.6, 1.5)
-    bend = max(s / angle, 1.15 * radii.max())
-    arc = arc_chain(bend, 0.0, angle, radii, 10)
-    ends = []
-    for end, inner in ((arc[0], arc[1]), (arc[-1], arc[-2])):
-        ends.append(end + (end - inner) * (1, 1, 1, 0))
-    bore = np.stack([ends[0], *arc, ends[1]])
-    bore[:, 3] -= min(wall, 0.5 * radii.min())
-    parts = [sweep(arc)]
-    # Flat mouths: the round ends of the sweep are cut off across the tube.
-    for centre, outside in ((arc[0], ends[0]), (arc[-1], ends[1])):
-        along = (outside - centre)[:3] / np.linalg.norm((outside - centre)[:3])
-        deep = 2.5 * radii.max()
-        at = pose(centre[:3] + 0.5 * deep * along, pitch=np.arctan2(along[0], along[2]))
-        parts.append(cylinder(1.25 * radii.max(), deep, at, operation=CUT))
-    return Solid((*parts, sweep(bore, operation=CUT))).centred()
-
-
-def half_shell(rng: np.random.Generator) -> Solid:
-    """Part of a thin shell of revolution: gutters, visors, scoops, shards, half eggs."""
-    s = longest_side(rng, 0.07, 0.26)
-    r, wall = s * uniform(rng, 0.2, 0.5), thin_wall(rng)
-    radii = r * ratios(rng, 3, 0.5, 1.2)
-    outer = smoothed([(radii[0], 0), (radii[1], 0.5 * s), (radii[2], s)], 2)
-    profile = np.concatenate([outer, (outer - (wall, 0))[::-1]])
-    profile[:, 0] = np.maximum(profile[:, 0], 1e-3)
-    turn = pose(yaw=uniform(rng, -3, 3), pitch=uniform(rng, -0.4, 0.4))
-    at = turn @ pose((2 * s + uniform(rng, -0.5, 0.4) * r, 0, 0))
-    keep = box((4 * s, 4 * s, 4 * s), at, operation=Operation.INTERSECT)
-    return Solid((revolution(profile), keep)).centred()
-
-
 def ladle(rng: np.random.Generator) -> Solid:
     """Deep thin half ball at the end of a long bent rod."""
     s = longest_side(rng, 0.16, 0.32)
@@ -217,21 +226,78 @@ def divided_tray(rng: np.random.Generator) -> Solid:
     return Solid(tuple(parts)).centred()
 
 
-def flap_carton(rng: np.random.Generator) -> Solid:
-    """Opened cardboard box: thin walls, flaps at any angle. No milk_carton: no roof, no fin."""
-    s = longest_side(rng, 0.1, 0.3)
-    size = s * np.array([1.0, *ratios(rng, 2, 0.4, 1.0)])
-    wall = uniform(rng, 0.0015, 0.004)
-    inside = box(size - (2 * wall, 2 * wall, 0), pose((0, 0, wall)), operation=CUT)
-    parts = [box(size), inside]
-    for turn in range(4):
-        if chance(rng, 0.25):
-            continue
-        long, reach = (size[1], size[0]) if turn % 2 == 0 else (size[0], size[1])
-        flap = min(long, reach) * log_uniform(rng, 0.3, 0.7)
-        # From folded halfway over the mouth (negative) to hanging down outside.
-        lean = uniform(rng, -0.9, 2.6)
-        hinge = pose(yaw=turn * np.pi / 2) @ pose((0.5 * reach - 0.5 * wall, 0, 0.5 * size[2]))
-        at = hinge @ pose(pitch=lean) @ pose((0, 0, 0.5 * flap - wall))
-        parts.append(box((wall, 0.98 * long, flap), at))
+def spoon(rng: np.random.Generator) -> Solid:
+    """Handle with a hollowed spoon bowl, a spatula blade or a brush head."""
+    s = longest_side(rng, 0.14, 0.3)
+    thick = s * uniform(rng, 0.02, 0.045)
+    rise = s * uniform(rng, 0.0, 0.08)
+    handle = sweep(
+        [(-0.6 * s, 0, rise, thick), (-0.2 * s, 0, rise, 0.7 * thick), (0.1 * s, 0, 0, 0.7 * thick)]
+    )
+    width = s * uniform(rng, 0.08, 0.14)
+    long = s * uniform(rng, 0.12, 0.2)
+    at = pose((0.1 * s + 0.8 * long, 0, 0))
+    if chance(rng, 0.5):
+        deep = 0.5 * width
+        head = ellipsoid((long, width, deep), at, operation=SMOOTH, blend=thick)
+        scoop = ellipsoid(
+            (0.88 * long, 0.85 * width, deep),
+            pose((0.1 * s + 0.8 * long, 0, 0.35 * deep)),
+            operation=CUT,
+        )
+        lid = box(
+            (2 * s, s, s),
+            pose((0.1 * s + 0.8 * long + s - long, 0, 0.5 * s + 0.05 * deep)),
+            operation=CUT,
+        )
+        return Solid((head, scoop, lid, handle)).centred()
+    blade = box(
+        (2 * long, 2 * width, uniform(rng, 0.2, 1.5) * thick),
+        at,
+        rounding=0.3 * thick,
+        operation=SMOOTH,
+        blend=thick,
+    )
+    return Solid((handle, blade)).centred()
+
+
+def fork(rng: np.random.Generator) -> Solid:
+    """Flat teeth at the end of a handle, or a comb of many teeth without one.
+
+    No u_clamp: two bare prongs without a handle would be its frame, so combs have five or more.
+    """
+    s = longest_side(rng, 0.1, 0.28)
+    has_handle = chance(rng, 0.75)
+    count = int(rng.integers(2, 7)) if has_handle else int(rng.integers(5, 11))
+    thick, wide = uniform(rng, 0.0015, 0.005), s * uniform(rng, 0.1, 0.3)
+    deep = s * uniform(rng, 0.15, 0.35)
+    pitch = wide / (2 * count - 1)
+    outline = [(-0.04 * s, 0.5 * wide), (-0.04 * s, -0.5 * wide)]
+    for number in range(count):
+        low = -0.5 * wide + 2 * number * pitch
+        outline += [(0, low)] if number else []
+        outline += [(deep, low + 0.1 * pitch), (deep, low + 0.9 * pitch), (0, low + pitch)]
+    parts = [extrusion(outline, thick)]
+    if has_handle:
+        r = s * uniform(rng, 0.015, 0.03)
+        rise = s * uniform(rng, -0.05, 0.1)
+        parts.append(sweep([(-0.02 * s, 0, 0, 0.6 * r), (-0.2 * s, 0, rise, 0.6 * r)]))
+        parts.append(sweep([(-0.2 * s, 0, rise, 0.6 * r), (deep - s, 0, rise, r)]))
     return Solid(tuple(parts)).centred()
+
+
+def knife(rng: np.random.Generator) -> Solid:
+    """Thin blade with a straight back and a handle in line: knives, files, saws, palettes."""
+    s = longest_side(rng, 0.15, 0.32)
+    blade, wide = s * uniform(rng, 0.45, 0.7), s * uniform(rng, 0.05, 0.16)
+    belly = [(0, 0), (0, -wide), (0.7 * blade, -wide), (blade, -uniform(rng, 0.0, 0.8) * wide)]
+    outline = [*smoothed(belly)[1:], (blade, 0), (0, 0)]
+    if chance(rng, 0.3):
+        teeth = np.linspace(0.05, 0.95, 13)
+        outline = [(0, 0)]
+        outline += [(x * blade, -wide * (1 - 0.2 * (i % 2))) for i, x in enumerate(teeth)]
+        outline += [(blade, 0)]
+    grip = s - blade
+    size = (grip, uniform(rng, 0.5, 1.0) * min(wide, 0.3 * grip), s * uniform(rng, 0.03, 0.06))
+    handle = box(size, pose((-0.5 * grip + 0.004, -0.4 * wide, 0)), rounding=0.35 * size[2])
+    return Solid((extrusion(outline, uniform(rng, 0.0015, 0.003)), handle)).centred()

@@ -1,15 +1,15 @@
-"""Further shape families of a household: frames of thin rods, shells to wear, soft packages.
+"""Shape families of household objects: shoes, hats, books, frames of rods, small furniture.
 
-None is a held-out family under another name: no light bulb (bulb: a closed pear), no two horns on a
-slab (game_controller), no gabled column (milk_carton), no grip with two heads (dumbbell).
+None is a held-out family under another name: no closed pear (bulb), no two horns on a slab
+(game_controller), no grip between two heads (dumbbell).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.family_sizes import chance, longest_side, ratios, thin_wall, uniform
-from iscene_ros.lab.synthetic.part_builders import (
+from iscene_ros.lab.synthetic.families.sizes import chance, longest_side, thin_wall, uniform
+from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
     cylinder,
@@ -25,6 +25,58 @@ from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
 CUT = Operation.SUBTRACT
 SMOOTH = Operation.SMOOTH_UNION
+INTERSECT = Operation.INTERSECT
+
+
+def shoe(rng: np.random.Generator) -> Solid:
+    """Sole, toe and heel blended, with an opening cut from above."""
+    s = longest_side(rng, 0.15, 0.3)
+    width = s * uniform(rng, 0.28, 0.4)
+    height = s * uniform(rng, 0.25, 0.5)
+    toe = ellipsoid((0.3 * s, 0.48 * width, 0.55 * height), pose((0.2 * s, 0, 0.3 * height)))
+    blend = 0.1 * s
+    heel = ellipsoid(
+        (0.2 * s, 0.42 * width, 0.75 * height),
+        pose((-0.28 * s, 0, 0.45 * height)),
+        operation=SMOOTH,
+        blend=blend,
+    )
+    middle = ellipsoid(
+        (0.3 * s, 0.4 * width, 0.6 * height),
+        pose((-0.05 * s, 0, 0.35 * height)),
+        operation=SMOOTH,
+        blend=blend,
+    )
+    sole = box(
+        (s, width, 0.24 * height),
+        pose((0, 0, 0.06 * height)),
+        rounding=0.1 * height,
+        operation=SMOOTH,
+        blend=0.03 * s,
+    )
+    ground = box((2 * s, s, s), pose((0, 0, 0.5 * s - 0.05 * height)), operation=INTERSECT)
+    opening = ellipsoid(
+        (0.17 * s, 0.3 * width, 0.6 * height),
+        pose((-0.25 * s, 0, 1.1 * height), pitch=uniform(rng, -0.3, 0.3)),
+        operation=CUT,
+    )
+    return Solid((toe, middle, heel, sole, ground, opening)).centred()
+
+
+def book(rng: np.random.Generator) -> Solid:
+    """Flat slab with covers, or a phone or a remote control."""
+    s = longest_side(rng, 0.12, 0.28)
+    size = s * np.array([1.0, uniform(rng, 0.3, 0.8), uniform(rng, 0.05, 0.22)])
+    if chance(rng, 0.5):
+        return Solid((box(size, rounding=uniform(rng, 0, 0.5) * size[2]),)).centred()
+    pages = box(size * (0.96, 0.96, 0.85), pose((0, 0.01 * s, 0)))
+    cover = 0.09 * size[2] + 0.0008
+    plates = [
+        box((size[0], size[1], cover), pose((0, 0, side * (0.5 * size[2] - 0.5 * cover))))
+        for side in (-1, 1)
+    ]
+    spine = box((size[0], cover, size[2]), pose((0, -0.5 * size[1] + 0.5 * cover, 0)))
+    return Solid((pages, *plates, spine)).centred()
 
 
 def spectacles(rng: np.random.Generator) -> Solid:
@@ -123,22 +175,6 @@ def rack(rng: np.random.Generator) -> Solid:
     return Solid(tuple(parts)).centred()
 
 
-def squeeze_tube(rng: np.random.Generator) -> Solid:
-    """Round at the cap, flat and wide at the crimped end: toothpaste, creams, glue."""
-    s = longest_side(rng, 0.08, 0.2)
-    r, crimp = s * uniform(rng, 0.1, 0.18), uniform(rng, 0.0015, 0.004)
-    side = [(0, -0.5 * crimp), (0.05 * s, -0.5 * crimp), (0.9 * s, -r), (0.9 * s, r)]
-    side += [(0.05 * s, 0.5 * crimp), (0, 0.5 * crimp)]
-    # A cone that is wider at the crimp rounds the sides off towards the cap.
-    flat = r * uniform(rng, 1.3, 1.6)
-    body = extrusion(side, 3 * flat, pose(roll=np.pi / 2))
-    cone = revolution([(0, 0), (flat, 0), (r, 0.9 * s), (0, 0.9 * s)], pose(pitch=np.pi / 2))
-    cone = revolution(cone.outline, cone.object_from_part, operation=Operation.INTERSECT)
-    cap = r * uniform(rng, 0.5, 1.0)
-    top = cylinder(cap, 0.12 * s, pose((0.95 * s, 0, 0), pitch=np.pi / 2), rounding=0.1 * cap)
-    return Solid((body, cone, top)).centred()
-
-
 def boot(rng: np.random.Generator) -> Solid:
     """Shoe with a high, deep hollow shaft, with or without a heel."""
     s = longest_side(rng, 0.16, 0.32)
@@ -194,23 +230,6 @@ def hat(rng: np.random.Generator) -> Solid:
         at = pose((radii[0] + 0.1 * peak, 0, 0.5 * wall), pitch=uniform(rng, 0.0, 0.2))
         parts.append(extrusion(_peak(peak, 0.8 * radii[1]), wall, at))
     return Solid((*parts, inside)).centred()
-
-
-def pillow_pack(rng: np.random.Generator) -> Solid:
-    """Soft bag with a thin crimped seam at both ends: crisps, refills, sachets."""
-    s = longest_side(rng, 0.07, 0.26)
-    wide, thick = s * uniform(rng, 0.4, 0.9), s * uniform(rng, 0.12, 0.35)
-    side = [(-0.42, 0.02), (-0.3, 0.38), (0, 0.5), (0.3, 0.38), (0.42, 0.02)]
-    upper = smoothed([(s * x, thick * y) for x, y in side], 2)
-    body = extrusion(
-        [*upper, *(upper * (1, -1))[::-1]], wide, pose(roll=np.pi / 2), rounding=0.25 * thick
-    )
-    lens = (0.62 * s, 0.62 * wide, 0.8 * thick)
-    parts = [body, ellipsoid(lens, operation=Operation.INTERSECT)]
-    seam = uniform(rng, 0.0015, 0.003)
-    across = wide * ratios(rng, 1, 0.8, 1.0)[0]
-    parts += [box((0.16 * s, across, seam), pose((side * 0.42 * s, 0, 0))) for side in (-1, 1)]
-    return Solid(tuple(parts)).centred()
 
 
 def _peak(reach: float, half: float) -> np.ndarray:

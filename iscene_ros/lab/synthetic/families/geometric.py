@@ -1,18 +1,20 @@
-"""Shape families without a purpose: brackets, prisms, rings, lumps and random composites."""
+"""Shape families of geometric bodies: profiles, prisms, rings, tubes, shells, blobs, unions."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.family_sizes import (
+from iscene_ros.lab.synthetic.families.sizes import (
     chance,
     log_uniform,
     longest_side,
     ratios,
+    thin_wall,
     uniform,
     wall_thickness,
 )
-from iscene_ros.lab.synthetic.part_builders import (
+from iscene_ros.lab.synthetic.primitives import (
+    arc_chain,
     box,
     cylinder,
     ellipsoid,
@@ -20,12 +22,15 @@ from iscene_ros.lab.synthetic.part_builders import (
     frustum,
     pose,
     revolution,
+    smoothed,
     sweep,
     torus,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 
+CUT = Operation.SUBTRACT
 SMOOTH = Operation.SMOOTH_UNION
+INTERSECT = Operation.INTERSECT
 
 
 def bracket(rng: np.random.Generator) -> Solid:
@@ -83,6 +88,74 @@ def ring(rng: np.random.Generator) -> Solid:
     return Solid((revolution(profile),)).centred()
 
 
+def composite(rng: np.random.Generator) -> Solid:
+    """Random parts joined sharply or smoothly, sometimes with a cut."""
+    s = longest_side(rng)
+    base = random_part(rng, 0.8 * s, np.eye(4))
+    parts = [base]
+    square = chance(rng, 0.6)
+    for _ in range(int(rng.integers(1, 5))):
+        angles = rng.integers(0, 4, 3) * np.pi / 2 if square else rng.uniform(-np.pi, np.pi, 3)
+        at = pose(s * rng.normal(0, 0.2, 3), *angles)
+        smooth = chance(rng, 0.5)
+        kwargs = {"operation": SMOOTH if smooth else Operation.UNION, "blend": 0.08 * s * smooth}
+        parts.append(random_part(rng, s * uniform(rng, 0.25, 0.7), at, **kwargs))
+    if chance(rng, 0.25):
+        direction = rng.normal(size=3)
+        at = pose(0.45 * s * direction / np.linalg.norm(direction))
+        cut = random_part(rng, 0.4 * s, at, operation=CUT)
+        parts.append(cut)
+    return Solid(tuple(parts)).centred()
+
+
+def blob(rng: np.random.Generator) -> Solid:
+    """Smooth lump of ellipsoids: plush toys, potatoes, bags, soft packages."""
+    s = longest_side(rng)
+    parts = [ellipsoid(0.4 * s * ratios(rng, 3, 0.45, 1.0))]
+    for _ in range(int(rng.integers(1, 6))):
+        at = pose(s * rng.normal(0, 0.17, 3), *rng.uniform(-np.pi, np.pi, 3))
+        radii = s * uniform(rng, 0.12, 0.35) * ratios(rng, 3, 0.5, 1.0)
+        blend = s * uniform(rng, 0.03, 0.13)
+        parts.append(ellipsoid(radii, at, operation=SMOOTH, blend=blend))
+    return Solid(tuple(parts)).centred()
+
+
+def bent_tube(rng: np.random.Generator) -> Solid:
+    """Hollow pipe, bent, its radius changing along the way: elbows, horns, hoses, drain traps."""
+    s = longest_side(rng, 0.07, 0.26)
+    angle, wall = uniform(rng, 0.3, 2.6), thin_wall(rng)
+    radii = s * uniform(rng, 0.07, 0.16) * ratios(rng, 4, 0.6, 1.5)
+    bend = max(s / angle, 1.15 * radii.max())
+    arc = arc_chain(bend, 0.0, angle, radii, 10)
+    ends = []
+    for end, inner in ((arc[0], arc[1]), (arc[-1], arc[-2])):
+        ends.append(end + (end - inner) * (1, 1, 1, 0))
+    bore = np.stack([ends[0], *arc, ends[1]])
+    bore[:, 3] -= min(wall, 0.5 * radii.min())
+    parts = [sweep(arc)]
+    # Flat mouths: the round ends of the sweep are cut off across the tube.
+    for centre, outside in ((arc[0], ends[0]), (arc[-1], ends[1])):
+        along = (outside - centre)[:3] / np.linalg.norm((outside - centre)[:3])
+        deep = 2.5 * radii.max()
+        at = pose(centre[:3] + 0.5 * deep * along, pitch=np.arctan2(along[0], along[2]))
+        parts.append(cylinder(1.25 * radii.max(), deep, at, operation=CUT))
+    return Solid((*parts, sweep(bore, operation=CUT))).centred()
+
+
+def half_shell(rng: np.random.Generator) -> Solid:
+    """Part of a thin shell of revolution: gutters, visors, scoops, shards, half eggs."""
+    s = longest_side(rng, 0.07, 0.26)
+    r, wall = s * uniform(rng, 0.2, 0.5), thin_wall(rng)
+    radii = r * ratios(rng, 3, 0.5, 1.2)
+    outer = smoothed([(radii[0], 0), (radii[1], 0.5 * s), (radii[2], s)], 2)
+    profile = np.concatenate([outer, (outer - (wall, 0))[::-1]])
+    profile[:, 0] = np.maximum(profile[:, 0], 1e-3)
+    turn = pose(yaw=uniform(rng, -3, 3), pitch=uniform(rng, -0.4, 0.4))
+    at = turn @ pose((2 * s + uniform(rng, -0.5, 0.4) * r, 0, 0))
+    keep = box((4 * s, 4 * s, 4 * s), at, operation=INTERSECT)
+    return Solid((revolution(profile), keep)).centred()
+
+
 def random_part(rng: np.random.Generator, size: float, at: np.ndarray, **kwargs) -> Part:
     """Primitive with random proportions, about `size` long [m]."""
     sides = size * ratios(rng, 3, 0.3, 1.0)
@@ -99,35 +172,3 @@ def random_part(rng: np.random.Generator, size: float, at: np.ndarray, **kwargs)
         return frustum(0.5 * sides[0], top, sides[1], at, **kwargs)
     ends = [(-0.5 * sides[0], 0, 0, 0.25 * sides[1]), (0.5 * sides[0], 0, 0, 0.25 * sides[2])]
     return sweep(ends, at, **kwargs)
-
-
-def composite(rng: np.random.Generator) -> Solid:
-    """Random parts joined sharply or smoothly, sometimes with a cut."""
-    s = longest_side(rng)
-    base = random_part(rng, 0.8 * s, np.eye(4))
-    parts = [base]
-    square = chance(rng, 0.6)
-    for _ in range(int(rng.integers(1, 5))):
-        angles = rng.integers(0, 4, 3) * np.pi / 2 if square else rng.uniform(-np.pi, np.pi, 3)
-        at = pose(s * rng.normal(0, 0.2, 3), *angles)
-        smooth = chance(rng, 0.5)
-        kwargs = {"operation": SMOOTH if smooth else Operation.UNION, "blend": 0.08 * s * smooth}
-        parts.append(random_part(rng, s * uniform(rng, 0.25, 0.7), at, **kwargs))
-    if chance(rng, 0.25):
-        direction = rng.normal(size=3)
-        at = pose(0.45 * s * direction / np.linalg.norm(direction))
-        cut = random_part(rng, 0.4 * s, at, operation=Operation.SUBTRACT)
-        parts.append(cut)
-    return Solid(tuple(parts)).centred()
-
-
-def blob(rng: np.random.Generator) -> Solid:
-    """Smooth lump of ellipsoids: plush toys, potatoes, bags, soft packages."""
-    s = longest_side(rng)
-    parts = [ellipsoid(0.4 * s * ratios(rng, 3, 0.45, 1.0))]
-    for _ in range(int(rng.integers(1, 6))):
-        at = pose(s * rng.normal(0, 0.17, 3), *rng.uniform(-np.pi, np.pi, 3))
-        radii = s * uniform(rng, 0.12, 0.35) * ratios(rng, 3, 0.5, 1.0)
-        blend = s * uniform(rng, 0.03, 0.13)
-        parts.append(ellipsoid(radii, at, operation=SMOOTH, blend=blend))
-    return Solid(tuple(parts)).centred()

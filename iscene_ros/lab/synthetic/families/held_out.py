@@ -1,23 +1,96 @@
-"""Shape families made for evaluation only: everyday things that no training family is a case of."""
+"""Held-out shape families, for evaluation only: no training family is a case of them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.family_sizes import chance, longest_side, uniform
-from iscene_ros.lab.synthetic.part_builders import (
+from iscene_ros.lab.synthetic.families.sizes import chance, longest_side, uniform, wall_thickness
+from iscene_ros.lab.synthetic.primitives import (
+    arc_chain,
     box,
     cylinder,
     ellipsoid,
     extrusion,
+    frustum,
     pose,
     revolution,
     smoothed,
     sweep,
+    torus,
+    wall_profile,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
+CUT = Operation.SUBTRACT
 SMOOTH = Operation.SMOOTH_UNION
+
+
+def mug(rng: np.random.Generator) -> Solid:
+    """Hollow cup with a handle."""
+    height = longest_side(rng, 0.08, 0.13)
+    radius = 0.5 * height * uniform(rng, 0.7, 1.1)
+    line = smoothed([(0, 0), (radius, 0), (radius * uniform(rng, 0.9, 1.05), height)])
+    wall = wall_thickness(rng, height)
+    thick = uniform(rng, 0.035, 0.06) * height
+    loop = arc_chain(uniform(rng, 0.25, 0.36) * height, -np.pi / 2, np.pi / 2, [thick])
+    handle = sweep(loop, pose((0.97 * radius - 0.5 * wall, 0, 0.5 * height)))
+    body = revolution([*line, (0, height)])
+    inner = wall_profile(line, wall)[len(line) :][::-1]
+    cavity = [*inner, (inner[-1][0], 2 * height), (0, 2 * height)]
+    inside = revolution(cavity, operation=CUT)
+    return Solid((body, handle, inside)).centred()
+
+
+def teapot(rng: np.random.Generator) -> Solid:
+    """Round body with lid, spout and handle."""
+    width = longest_side(rng, 0.12, 0.22)
+    r = 0.3 * width
+    body = ellipsoid((r, r, r * uniform(rng, 0.7, 1.0)))
+    foot = cylinder(0.6 * r, 0.3 * r, pose((0, 0, -0.75 * r)))
+    knob = ellipsoid((0.15 * r,) * 3, pose((0, 0, 1.05 * r)))
+    lid = frustum(0.5 * r, 0.1 * r, 0.25 * r, pose((0, 0, 0.75 * r)))
+    chain = [
+        (0.7 * r, 0, -0.3 * r, 0.3 * r),
+        (1.3 * r, 0, 0.0, 0.17 * r),
+        (1.7 * r, 0, 0.7 * r, 0.12 * r),
+    ]
+    spout = sweep(chain, operation=SMOOTH, blend=0.15 * r)
+    loop = torus(0.55 * r, 0.1 * r, pose((-1.05 * r, 0, 0.05 * r), roll=np.pi / 2))
+    return Solid((body, foot, lid, knob, spout, loop)).centred()
+
+
+def hammer(rng: np.random.Generator) -> Solid:
+    """Long handle with a head across it."""
+    s = longest_side(rng, 0.18, 0.33)
+    thick = s * uniform(rng, 0.03, 0.05)
+    handle = sweep([(-0.5 * s, 0, 0, thick), (0.4 * s, 0, 0, 0.8 * thick)])
+    wide, head = s * uniform(rng, 0.05, 0.08), s * uniform(rng, 0.3, 0.45)
+    face = cylinder(
+        wide, 0.6 * head, pose((0.42 * s, 0.15 * head, 0), roll=np.pi / 2), rounding=0.1 * wide
+    )
+    wedge = [(-wide, 0), (wide, 0), (0.2 * wide, 0.6 * head)]
+    claw = extrusion(wedge, 1.5 * wide, pose((0.42 * s, -0.1 * head, 0), roll=np.pi))
+    return Solid((handle, face, claw)).centred()
+
+
+def u_clamp(rng: np.random.Generator) -> Solid:
+    """U-shaped frame with a screw through one arm."""
+    s = longest_side(rng, 0.08, 0.2)
+    deep, arm = s * uniform(rng, 0.5, 0.9), s * uniform(rng, 0.1, 0.18)
+    outline = [
+        (0, 0),
+        (s, 0),
+        (s, arm),
+        (arm, arm),
+        (arm, deep - arm),
+        (s, deep - arm),
+        (s, deep),
+        (0, deep),
+    ]
+    frame = extrusion(outline, arm * uniform(rng, 0.8, 1.6), rounding=0.05 * arm)
+    screw = cylinder(0.3 * arm, 0.7 * deep, pose((s - 0.6 * arm, 0.85 * deep, 0), roll=np.pi / 2))
+    bar = cylinder(0.2 * arm, 0.4 * s, pose((s - 0.6 * arm, 1.15 * deep, 0), pitch=np.pi / 2))
+    return Solid((frame, screw, bar)).centred()
 
 
 def dumbbell(rng: np.random.Generator) -> Solid:
@@ -57,7 +130,7 @@ def detergent_jug(rng: np.random.Generator) -> Solid:
         (0.2 * width, 2 * depth, 0.3 * height),
         pose((0.27 * width, 0, 0.17 * height), pitch=uniform(rng, -0.3, 0.1)),
         rounding=0.08 * width,
-        operation=Operation.SUBTRACT,
+        operation=CUT,
     )
     cap = cylinder(
         depth * uniform(rng, 0.25, 0.42), 0.2 * height, pose((-0.2 * width, 0, 0.48 * height))

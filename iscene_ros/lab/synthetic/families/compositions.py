@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from iscene_ros.lab.synthetic.family_sizes import (
+from iscene_ros.lab.synthetic.families.sizes import (
     chance,
     log_uniform,
     longest_side,
@@ -20,7 +20,7 @@ from iscene_ros.lab.synthetic.family_sizes import (
     uniform,
     wall_thickness,
 )
-from iscene_ros.lab.synthetic.part_builders import (
+from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
     cylinder,

@@ -1,0 +1,1 @@
+"""Families of random shapes: functions from a random generator to a solid."""
