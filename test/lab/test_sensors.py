@@ -13,7 +13,7 @@ from iscene_ros.lab.synthetic.random_cameras import (
     pinhole,
     random_camera,
 )
-from iscene_ros.lab.synthetic.random_fields import grains
+from iscene_ros.lab.synthetic.random_fields import random_blocks
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions, random_scene
 from iscene_ros.lab.synthetic.rendering import Rendering
 from iscene_ros.lab.synthetic.sensor import SensorOptions, observe
@@ -40,9 +40,9 @@ QUIET_LIGHT = StructuredLightOptions(
     baseline=(0.05, 0.05),
     noise=(0.0, 0.0),
     steps=(1e4, 1e4),
-    grain=(1.0, 1.0),
-    edge_grains=(0.0, 0.0),
-    speckle=(0.0, 0.0),
+    speckle_size=(1.0, 1.0),
+    edge_dropout=(0.0, 0.0),
+    random_dropout=(0.0, 0.0),
     dark_share=0.0,
     shiny_share=0.0,
     right_share=0.0,
@@ -202,8 +202,8 @@ def test_slopes_of_a_tilted_plane():
     assert down[60, 100].abs() < 1e-3
 
 
-def test_grains_come_in_squares():
-    mask = grains(np.random.default_rng(0), plane(1.0), 4, 0.5)
+def test_random_blocks_are_squares():
+    mask = random_blocks(np.random.default_rng(0), plane(1.0), 4, 0.5)
     assert mask.shape == (120, 200)
     blocks = mask.reshape(30, 4, 50, 4).float().mean((1, 3))
     assert set(blocks.unique().tolist()) == {0.0, 1.0}

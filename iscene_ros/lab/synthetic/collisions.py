@@ -1,4 +1,4 @@
-"""Solids at poses in the world, and how far one can move until it touches others [m]."""
+"""Solids at poses in the world: how far one can move until it touches others, overlaps [m]."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.synthetic.distances import ray_box_crossing
+from iscene_ros.lab.synthetic.primitive_distances import ray_box_crossing
 from iscene_ros.lab.synthetic.shapes import Solid
 
 CONTACT_GAP = 3e-4
@@ -20,7 +20,14 @@ _EDGE_REACH = 0.012
 
 @dataclass(frozen=True, eq=False)
 class PlacedSolid:
-    """A solid at a pose. An environment is only ever tested by the points of others."""
+    """A solid at a pose in the world.
+
+    Attributes:
+        solid: signed distance in the object's frame.
+        world_from_object: (4, 4) float64.
+        is_environment: a fixed environment, whose own surface points are not tested.
+        device: torch device that distances are computed on.
+    """
 
     solid: Solid
     world_from_object: np.ndarray
@@ -28,27 +35,27 @@ class PlacedSolid:
     device: str = "cpu"
 
     def distance(self, points_world: Tensor) -> Tensor:
-        """Signed distance (M,) of points (M,3) in the world."""
+        """Return the signed distance (M,) of points_world (M, 3)."""
         if self.is_environment:
             return self.solid.distance(points_world)
         return self.solid.distance((points_world - self._translation) @ self._rotation)
 
     @cached_property
     def points_world(self) -> Tensor:
-        """Cover of the surface (P,3) in the world."""
+        """Points (P, 3) that cover the surface, in the world."""
         points = self.solid.contact_points.to(self.device)
         return points @ self._rotation.T + self._translation
 
     @cached_property
     def box_world(self) -> tuple[Tensor, Tensor]:
-        """Lower and upper corner (3,) in the world."""
+        """Lower and upper corner (3,) of the bounding box in the world."""
         if self.is_environment:
             infinite = torch.full((3,), 1e3, device=self.device)
             return -infinite, infinite
         return self.points_world.amin(0), self.points_world.amax(0)
 
     def shifted(self, offset: Sequence[float]) -> PlacedSolid:
-        """The same solid moved by an offset (3,) in the world."""
+        """Return the same solid moved by an offset (3,) in the world."""
         pose = self.world_from_object.copy()
         pose[:3, 3] += np.asarray(offset, float)
         placed = PlacedSolid(self.solid, pose, device=self.device)
@@ -70,7 +77,7 @@ class PlacedSolid:
 def free_path(
     moving: PlacedSolid, obstacles: Sequence[PlacedSolid], direction: Sequence[float], limit: float
 ) -> float:
-    """Distance the solid can move along a unit direction (3,) before it touches; 0 if blocked.
+    """Return how far the solid can move along a unit direction (3,) before it touches others.
 
     Conservative advancement of every surface point on its own: each steps by its distance to the
     obstacle, so none can pass through; the points of the obstacle move the opposite way.
@@ -87,9 +94,9 @@ def free_path(
 def penetration(
     moving: PlacedSolid, obstacles: Sequence[PlacedSolid], rng: np.random.Generator
 ) -> float:
-    """Largest depth [m] by which surfaces overlap, measured densely around the contacts.
+    """Return the largest depth [m] of overlap, sampled densely around the contacts.
 
-    The cover of a surface is coarse, so that two edges may cross between its points.
+    The surface points are coarse, so that two edges may cross between them.
     """
     deepest = 0.0
     for obstacle in obstacles:
@@ -104,7 +111,7 @@ def penetration(
 def lift_out_of_overlap(
     item: PlacedSolid, obstacles: Sequence[PlacedSolid], rng: np.random.Generator
 ) -> PlacedSolid | None:
-    """Raises the object out of overlaps that the coarse points missed; None if they stay."""
+    """Raise the object out of overlaps that the coarse points missed; None if they remain."""
     for _ in range(4):
         depth = penetration(item, obstacles, rng)
         if depth < MAX_PENETRATION:
@@ -158,7 +165,7 @@ def _first_contact(points: Tensor, step: Tensor, target: PlacedSolid, limit: flo
 def _box_entry(
     points: Tensor, step: Tensor, target: PlacedSolid, limit: float
 ) -> tuple[Tensor, Tensor]:
-    """Travel (P',) to the box of the target for the points (mask (P,)) that enter it."""
+    """Return a mask (P,) of the points that enter the target's box, and their way (P',) to it."""
     low, high = target.box_world
     entry, leave = ray_box_crossing(points, step, low - 1e-3, high + 1e-3, min_slope=1e-6)
     entry = entry.clamp_min(0.0)

@@ -1,4 +1,4 @@
-"""What objects stand on and in: a ground, a bin or a shelf, made of boxes [m]."""
+"""Environments made of boxes: a table, a bin on it, a shelf [m]."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from iscene_ros.lab.synthetic.shapes import Part, Solid
 
 @dataclass(frozen=True)
 class Environment:
-    """Boxes in the world; objects are put onto `support_height` within `half_x`, `half_y`."""
+    """Boxes in the world, and the room that they leave for objects.
+
+    Attributes:
+        solid: the boxes.
+        support_height: of the surface that objects are put on.
+        half_x, half_y: half sizes of that surface.
+        height: of the walls or of the board above; infinite for an open table.
+    """
 
     solid: Solid
     support_height: float
     half_x: float
     half_y: float
-    height: float  # of the walls or of the board above; infinite in the open
+    height: float
 
 
 def open_ground(rng: np.random.Generator, reach: float) -> Environment:
-    """Table with its top at z = 0, at least `reach` from the centre to its border."""
+    """Draw a table with its top at z = 0, at least `reach` from the centre to its border."""
     half = reach * rng.uniform(1.05, 2.0, 2) + 0.1
     return Environment(Solid((_table(half),)), 0.0, reach, reach, np.inf)
 
 
 def bin_on_ground(rng: np.random.Generator, half_x: float, half_y: float) -> Environment:
-    """Bin with a floor and four walls around a free area of half sizes half_x, half_y."""
+    """Draw a bin with a floor and four walls around a free area of half sizes half_x, half_y."""
     wall, floor = rng.uniform(0.003, 0.02, 2)
     height = float(min(half_x, half_y) * rng.uniform(0.4, 1.0))
     middle = 0.5 * (floor + height)
@@ -45,7 +52,7 @@ def bin_on_ground(rng: np.random.Generator, half_x: float, half_y: float) -> Env
 
 
 def shelf(rng: np.random.Generator, half_x: float, half_y: float, height: float) -> Environment:
-    """Compartment that is open towards -y, with its board at z = 0 and another one above."""
+    """Draw a compartment open towards -y, with its board at z = 0 and another one above."""
     board = float(rng.uniform(0.01, 0.03))
     depth = 2 * half_y + board
     parts = [

@@ -1,7 +1,7 @@
-"""Shapes for physics: solids of the families, cut into convex pieces that a simulator can stack.
+"""Rigid shapes for the physics engine: solids decomposed into convex pieces.
 
-The pieces are the truth: the simulator collides them, the camera sees them, and relations of true
-meshes are asked of them. How well they approximate the family's solid does not matter.
+The pieces are the ground truth: they collide, they are rendered, and the relations of true meshes
+are computed from them. How well they approximate the family's solid does not matter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from iscene_ros.lab.synthetic.shapes import Solid
 
 RESOLUTION = 80
 FACES = 3000
-# A mesh that cannot be simplified to this many faces is not worth the time to decompose it.
+# Meshes with more faces after decimation take too long to decompose.
 MAX_FACES = 8000
 MAX_PIECES = 32
 CONCAVITY = 0.04
@@ -53,17 +53,17 @@ class PhysicsShape:
 
     @property
     def is_container(self) -> bool:
-        """Whether something can be put into it."""
+        """Whether objects can be put into it."""
         return self.family in CONTAINERS
 
     def scaled(self, factor: float) -> PhysicsShape:
-        """The same shape with all lengths multiplied."""
+        """Return the same shape with all lengths multiplied."""
         pieces = (Mesh(np.float32(factor) * p.vertices, p.faces) for p in self.pieces)
         return PhysicsShape(self.family, tuple(pieces))
 
 
 def joined(meshes: tuple[Mesh, ...]) -> Mesh:
-    """One mesh of many, nothing merged."""
+    """Concatenate meshes without merging vertices."""
     offsets = np.cumsum([0, *(len(m.vertices) for m in meshes[:-1])])
     faces = [m.faces + offset for m, offset in zip(meshes, offsets, strict=True)]
     return Mesh(
@@ -78,10 +78,10 @@ def shape_pool(
     cache: Path | None = None,
     report: Callable[[int], None] | None = None,
 ) -> list[PhysicsShape]:
-    """Random shapes, a third of them containers; made once and read from `cache` afterwards.
+    """Draw random shapes, a third of them containers; made once and read from `cache` later.
 
     Raises:
-        InputError: no decomposition is installed.
+        InputError: coacd is not installed.
     """
     if cache is not None and cache.is_file():
         return _read(cache)
@@ -102,7 +102,7 @@ def shape_pool(
 
 
 def physics_shape(family: str, solid: Solid) -> PhysicsShape | None:
-    """A solid in convex pieces; None where its mesh is too large."""
+    """Decompose a solid into convex pieces; None where its mesh has too many faces."""
     low, high = (corner.numpy().astype(np.float64) for corner in solid.bounds())
     cube = Cube(0.5 * (low + high), 1.06 * float((high - low).max()))
     points = torch.from_numpy(cube.voxel_centers_aligned(RESOLUTION).reshape(-1, 3)).float()
@@ -115,7 +115,7 @@ def physics_shape(family: str, solid: Solid) -> PhysicsShape | None:
 
 
 def convex_pieces(mesh: Mesh) -> tuple[Mesh, ...]:
-    """Approximate convex decomposition of a closed mesh by CoACD.
+    """Decompose a closed mesh into approximately convex pieces by CoACD (arXiv 2205.02961).
 
     Raises:
         InputError: coacd is not installed.
@@ -139,7 +139,7 @@ def convex_pieces(mesh: Mesh) -> tuple[Mesh, ...]:
 
 
 def convex_hull(points: np.ndarray) -> Mesh:
-    """The hull of (M, 3) points [m], faces counter-clockwise from outside."""
+    """Return the convex hull of points (M, 3) [m], faces counter-clockwise from outside."""
     hull = trimesh.convex.convex_hull(points)
     return Mesh(np.asarray(hull.vertices, np.float32), np.asarray(hull.faces, np.int32))
 

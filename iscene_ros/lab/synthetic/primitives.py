@@ -1,4 +1,4 @@
-"""Short constructors of parts, poses and profiles for the shape families [m, rad]."""
+"""Constructors of parts, poses and profiles for the shape families [m, rad]."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORIGIN = (0.0, 0.0, 0.0)
 def pose(
     position: Sequence[float] = ORIGIN, roll: float = 0.0, pitch: float = 0.0, yaw: float = 0.0
 ) -> np.ndarray:
-    """Transform (4,4) that rotates about x, then y, then z and moves to a position."""
+    """Return the transform (4, 4) that rotates about x, then y, then z, then translates."""
     cr, sr, cp, sp, cy, sy = (f(angle) for angle in (roll, pitch, yaw) for f in (np.cos, np.sin))
     about_x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
     about_y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])

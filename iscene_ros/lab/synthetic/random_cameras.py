@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.lab.synthetic.distances import ray_box_crossing
+from iscene_ros.lab.synthetic.primitive_distances import ray_box_crossing
 from iscene_ros.lab.synthetic.random_scenes import Layout, RandomScene
 from iscene_ros.lab.synthetic.shapes import Solid
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.arranging import Layout, arranged, landing_place
+from iscene_ros.lab.synthetic.arrangement import Layout, arrange, landing_offset
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
 from iscene_ros.lab.synthetic.dropping import drop, lift_above
 from iscene_ros.lab.synthetic.environments import (
@@ -16,18 +16,26 @@ from iscene_ros.lab.synthetic.environments import (
     open_ground,
     shelf,
 )
-from iscene_ros.lab.synthetic.resting_poses import resting_rotation
+from iscene_ros.lab.synthetic.primitives import pose
 from iscene_ros.lab.synthetic.shape_families import Family, ShapeOptions, random_shape
 from iscene_ros.lab.synthetic.shapes import Solid
 from iscene_ros.lab.synthetic.simulation import mujoco_is_installed
+
+# Share of the objects that lean or lie in an arbitrary orientation.
+TILTED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class SceneOptions:
     """Choices of the scene generator; shares are probabilities.
 
-    In `settled_share` of the scenes, but for shelves, the objects fall until they rest, where
-    mujoco is installed; elsewhere they are placed.
+    Attributes:
+        max_objects: in a scene.
+        single_share, sparse_share, clutter_share, stack_share, bin_share, shelf_share: of the
+            layouts, relative to their sum.
+        unsegmented_share: of objects without a mask, in scenes of several.
+        settled_share: of scenes, shelves excepted, whose objects are dropped by mujoco where it is
+            installed; in the others they are arranged without physics.
     """
 
     max_objects: int = 12
@@ -37,31 +45,38 @@ class SceneOptions:
     stack_share: float = 0.1
     bin_share: float = 0.12
     shelf_share: float = 0.08
-    tilted_share: float = 0.25
     unsegmented_share: float = 0.15
-    max_clutter_gap: float = 0.02
     settled_share: float = 0.0
 
     def shares(self) -> np.ndarray:
-        """Probabilities (6,) of the layouts in the order of `Layout`."""
+        """Return the probabilities (6,) of the layouts in the order of `Layout`."""
         values = np.array([getattr(self, f"{layout.value}_share") for layout in Layout])
         return values / values.sum()
 
 
 @dataclass(frozen=True, eq=False)
 class RandomScene:
-    """Objects at rest; the environment is a union of boxes in the world frame."""
+    """N objects at rest in the world frame, z up.
+
+    Attributes:
+        solids, families: of the objects.
+        world_from_object: (N, 4, 4) float64.
+        segmented: (N,) bool; the other objects count as environment.
+        environment: a union of boxes in the world frame.
+        support_height: of the surface that the objects were put on [m].
+        layout: how they are arranged.
+    """
 
     solids: list[Solid]
     families: list[str]
-    world_from_object: np.ndarray  # (N,4,4) float64
-    segmented: np.ndarray  # (N,) bool; the others count as environment
+    world_from_object: np.ndarray
+    segmented: np.ndarray
     environment: Solid
     support_height: float
     layout: Layout
 
     def placed(self) -> list[PlacedSolid]:
-        """The solids at their poses."""
+        """Return the solids at their poses."""
         poses = zip(self.solids, self.world_from_object, strict=True)
         return [PlacedSolid(solid, transform) for solid, transform in poses]
 
@@ -73,29 +88,29 @@ def random_scene(
     shapes: ShapeOptions | None = None,
     device: str = "cpu",
 ) -> RandomScene:
-    """Draws a layout and objects and drops or slides them into place one after the other.
+    """Draw a layout and objects and bring them to rest.
 
-    Signed distances are computed on a torch device.
+    Args:
+        rng: of all choices.
+        families: shape families by name.
+        options: of scenes.
+        shapes: of objects, default `ShapeOptions()`.
+        device: torch device that signed distances are computed on.
     """
     shapes = shapes or ShapeOptions()
     layout = list(Layout)[int(rng.choice(len(Layout), p=options.shares()))]
     count = _object_count(rng, layout, options)
     drawn = [random_shape(rng, families, shapes) for _ in range(count)]
-    turned = [
-        PlacedSolid(solid, resting_rotation(rng, options.tilted_share), device=device)
-        for _, solid in drawn
-    ]
+    turned = [PlacedSolid(solid, resting_rotation(rng), device=device) for _, solid in drawn]
     order = _order(rng, layout, turned)
     surroundings = _environment(rng, layout, turned)
     ground = PlacedSolid(surroundings.solid, np.eye(4), is_environment=True, device=device)
     names = [name for name, _ in drawn]
     kept: list[int] = []
-    if _falls(rng, layout, options):
-        kept, placed = _fallen(rng, layout, turned, order, ground, surroundings)
+    if _is_dropped(rng, layout, options):
+        kept, placed = _drop_all(rng, layout, turned, order, ground, surroundings)
     if not kept:
-        kept, placed = arranged(
-            rng, layout, turned, order, ground, surroundings, options.max_clutter_gap
-        )
+        kept, placed = arrange(rng, layout, turned, order, ground, surroundings)
     return RandomScene(
         solids=[item.solid for item in placed],
         families=[names[index] for index in kept],
@@ -107,12 +122,12 @@ def random_scene(
     )
 
 
-def _falls(rng: np.random.Generator, layout: Layout, options: SceneOptions) -> bool:
+def _is_dropped(rng: np.random.Generator, layout: Layout, options: SceneOptions) -> bool:
     wanted = options.settled_share > 0 and layout is not Layout.SHELF
     return wanted and rng.random() < options.settled_share and mujoco_is_installed()
 
 
-def _fallen(
+def _drop_all(
     rng: np.random.Generator,
     layout: Layout,
     turned: list[PlacedSolid],
@@ -120,10 +135,10 @@ def _fallen(
     ground: PlacedSolid,
     surroundings: Environment,
 ) -> tuple[list[int], list[PlacedSolid]]:
-    """Which of the objects come to rest after all have fallen, and where."""
+    """Drop all objects; return the indices of those that come to rest, and them at rest."""
     above: list[PlacedSolid] = []
     for index in order:
-        x, y = landing_place(rng, layout, turned[index], above, surroundings)
+        x, y = landing_offset(rng, layout, turned[index], above, surroundings)
         above.append(lift_above(turned[index].shifted((x, y, 0.0)), above, surroundings))
     kept, placed = drop(rng, above, ground, surroundings.support_height)
     return [int(order[number]) for number in kept], placed
@@ -174,3 +189,31 @@ def _segmented(
     segmented = rng.random(count) >= options.unsegmented_share
     segmented[int(rng.integers(count))] = True
     return segmented
+
+
+def resting_rotation(rng: np.random.Generator) -> np.ndarray:
+    """Draw a rotation (4, 4): upright, on a side, upside down, leaning or arbitrary; any yaw."""
+    yaw = rng.uniform(-np.pi, np.pi)
+    if rng.random() < TILTED_SHARE:
+        if rng.random() < 0.5:
+            lean = rng.normal(0, 0.35, 2)
+            return pose(yaw=yaw) @ pose(roll=lean[0], pitch=lean[1])
+        quaternion = rng.normal(size=4)
+        return _rotation(quaternion / np.linalg.norm(quaternion))
+    kind = rng.choice(3, p=(0.65, 0.25, 0.1))
+    if kind == 1:
+        spin = pose(yaw=rng.integers(4) * np.pi / 2 if rng.random() < 0.5 else rng.uniform(0, 6))
+        return pose(yaw=yaw) @ pose(roll=np.pi / 2) @ spin
+    return pose(yaw=yaw) @ pose(roll=np.pi * (kind == 2))
+
+
+def _rotation(quaternion: np.ndarray) -> np.ndarray:
+    """Return the rotation (4, 4) of a unit quaternion w, x, y, z."""
+    w, x, y, z = quaternion
+    transform = np.eye(4)
+    transform[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    return transform

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.lab.synthetic.distances import ray_box_crossing
+from iscene_ros.lab.synthetic.primitive_distances import ray_box_crossing
 from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera
 from iscene_ros.lab.synthetic.random_scenes import RandomScene
 from iscene_ros.lab.synthetic.shapes import Solid

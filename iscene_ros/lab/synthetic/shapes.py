@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.synthetic import distances
+from iscene_ros.lab.synthetic import primitive_distances
 
 
 class PartKind(str, Enum):
@@ -36,7 +36,14 @@ class Operation(str, Enum):
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A primitive at a pose; `parameters` and `outline` are lengths [m]."""
+    """A primitive at a pose.
+
+    Attributes:
+        kind: which primitive; it gives `parameters` and `outline`, in metres, their meaning.
+        object_from_part: (4, 4) float64.
+        operation: how the part is combined with the parts before it.
+        blend: radius of a smooth union [m].
+    """
 
     kind: PartKind
     parameters: tuple[float, ...] = ()
@@ -46,28 +53,28 @@ class Part:
     blend: float = 0.0
 
     def distance(self, points_object: Tensor) -> Tensor:
-        """Signed distance (M,) of points (M,3) in the object frame."""
+        """Return the signed distance (M,) [m] of points_object (M, 3)."""
         rotation, translation, outline = self._tensors(points_object.device)
         points = points_object - translation
         if not self._is_axis_aligned:
             points = points @ rotation
         sizes = self.parameters
         if self.kind is PartKind.BOX:
-            return distances.box_distance(points, points.new_tensor(sizes[:3]), sizes[3])
+            return primitive_distances.box_distance(points, points.new_tensor(sizes[:3]), sizes[3])
         if self.kind is PartKind.ELLIPSOID:
-            return distances.ellipsoid_distance(points, points.new_tensor(sizes))
+            return primitive_distances.ellipsoid_distance(points, points.new_tensor(sizes))
         if self.kind is PartKind.CYLINDER:
-            return distances.cylinder_distance(points, *sizes)
+            return primitive_distances.cylinder_distance(points, *sizes)
         if self.kind is PartKind.TORUS:
-            return distances.torus_distance(points, *sizes)
+            return primitive_distances.torus_distance(points, *sizes)
         if self.kind is PartKind.REVOLUTION:
-            return distances.revolution_distance(points, outline, *sizes)
+            return primitive_distances.revolution_distance(points, outline, *sizes)
         if self.kind is PartKind.EXTRUSION:
-            return distances.extrusion_distance(points, outline, *sizes)
-        return distances.sweep_distance(points, outline)
+            return primitive_distances.extrusion_distance(points, outline, *sizes)
+        return primitive_distances.sweep_distance(points, outline)
 
     def _tensors(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotation, translation and outline, copied to each device once."""
+        """Return rotation, translation and outline, copied to each device once."""
         if device.type == "cpu":
             return self._rotation, self._translation, self._outline
         copies = self.__dict__.setdefault("_copies", {})
@@ -77,11 +84,11 @@ class Part:
         return copies[device]
 
     def moved(self, object_from_old: np.ndarray) -> Part:
-        """The same part after the whole object was moved rigidly."""
+        """Return the part after the whole object was moved rigidly by a transform (4, 4)."""
         return replace(self, object_from_part=object_from_old @ self.object_from_part)
 
     def scaled(self, factor: float) -> Part:
-        """The same part with all lengths multiplied."""
+        """Return the part with all lengths multiplied."""
         pose = self.object_from_part.copy()
         pose[:3, 3] *= factor
         return replace(
@@ -93,7 +100,7 @@ class Part:
         )
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper corner (3,) of a box around the part, in the object frame."""
+        """Return lower and upper corner (3,) of a box around the part, in the object frame."""
         low, high = self._own_box()
         centre = self.object_from_part[:3, :3] @ (0.5 * (low + high)) + self.object_from_part[:3, 3]
         half = np.abs(self.object_from_part[:3, :3]) @ (0.5 * (high - low))
@@ -139,12 +146,12 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """Parts folded in order by their operations; the first one is the base."""
+    """Parts combined in order by their operations; the first one is the base."""
 
     parts: tuple[Part, ...]
 
     def distance(self, points_object: Tensor) -> Tensor:
-        """Signed distance (M,) of points (M,3) [m], negative inside."""
+        """Return the signed distance (M,) [m] of points (M, 3), negative inside."""
         result = self.parts[0].distance(points_object)
         for part in self.parts[1:]:
             other = part.distance(points_object)
@@ -159,14 +166,14 @@ class Solid:
         return result
 
     def gradient(self, points_object: Tensor, step: float = 4e-4) -> Tensor:
-        """Gradient (M,3) of the distance by tetrahedral finite differences."""
+        """Return the gradient (M, 3) of the distance by tetrahedral finite differences."""
         corners = points_object.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
         probes = points_object[None] + step * corners[:, None]
         values = self.distance(probes.reshape(-1, 3)).reshape(4, -1)
         return values.T @ corners / (4.0 * step)
 
     def _newton_step(self, points: Tensor, probe: float = 2e-4) -> Tensor:
-        """Points (M,3) moved onto the first-order surface; the probes' mean is the distance."""
+        """Move points (M, 3) to the surface to first order; the mean of the probes is the distance."""
         corners = points.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
         probes = (points[None] + probe * corners[:, None]).reshape(-1, 3)
         values = self.distance(probes).reshape(4, -1)
@@ -175,7 +182,7 @@ class Solid:
         return points - (values.mean(0) / length)[:, None] * gradient
 
     def projected(self, points_object: Tensor, steps: int = 3) -> Tensor:
-        """Those of the points (M,3), moved along the gradient, which reach the surface (P,3)."""
+        """Move points (M, 3) along the gradient; return the (P, 3) that reach the surface."""
         points = points_object
         for _ in range(steps):
             points = self._newton_step(points)
@@ -183,7 +190,7 @@ class Solid:
 
     @cached_property
     def contact_points(self) -> Tensor:
-        """Points (P,3) that cover the surface, sharp edges and corners included.
+        """Points (P, 3) that cover the surface, sharp edges and corners included.
 
         Grid points near the surface are moved to it; those outside an edge land on the edge.
         """
@@ -192,11 +199,11 @@ class Solid:
         return self.projected(grid[distance.abs() < 0.8 * spacing], 2)
 
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """Lower and upper corner (3,) of the solid in the object frame [m]."""
+        """Return lower and upper corner (3,) of the solid in the object frame [m]."""
         return self.contact_points.amin(0), self.contact_points.amax(0)
 
     def surface_points(self, count: int, rng: np.random.Generator) -> Tensor:
-        """Random points (count,3) on the surface."""
+        """Draw points (count, 3) on the surface."""
         anchors = self.contact_points
         spacing = float((anchors.amax(0) - anchors.amin(0)).max()) / 16.0
         gathered: list[Tensor] = []
@@ -209,13 +216,13 @@ class Solid:
         return torch.cat(gathered)[:count]
 
     def centred(self) -> Solid:
-        """The solid with the origin at the centre of its bounds."""
+        """Return the solid with the origin at the centre of its bounds."""
         low, high = self.bounds()
         old_from_new = 0.5 * (low + high)
         object_from_old = np.eye(4)
         object_from_old[:3, 3] = -old_from_new.numpy().astype(float)
         solid = Solid(tuple(part.moved(object_from_old) for part in self.parts))
-        # The cover of the surface moves along: no need to measure it twice.
+        # The surface points move along; computing them again would cost as much as before.
         solid.__dict__["contact_points"] = self.contact_points - old_from_new
         return solid
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from iscene_ros.lab.synthetic.random_fields import (
     blob_field,
-    grown,
-    happens,
+    dilated,
     normal_field,
+    random_pixels,
     smooth_field,
 )
 from iscene_ros.lab.synthetic.triangulation import (
@@ -26,26 +26,26 @@ from iscene_ros.lab.synthetic.triangulation import (
 
 @dataclass(frozen=True)
 class StereoOptions:
-    """Ranges drawn from once a frame; lengths in pixels of the sensor unless said otherwise.
+    """Ranges drawn from once a frame; lengths in sensor pixels unless noted.
 
     Attributes:
         baseline: between the cameras [m].
         noise: standard deviation of the disparity; depth errs by noise z^2 / (focal x baseline).
         steps: of the disparity per pixel.
-        block: half width of the matching window, by which near things may grow.
-        filled: share of what only one camera sees that is filled with the background.
-        largest_disparity: as a share of the image width; what is nearer is lost.
-        untextured_share: of the surfaces (objects, and everything else as one).
+        block: half width of the matching window, by which near surfaces may be dilated.
+        filled: share of the occlusion shadow that is filled with the background.
+        largest_disparity: as a share of the image width; nearer surfaces are lost.
+        untextured_share: of the surfaces (each object, and the rest as one surface).
         untextured_hole: share of such a surface that is lost.
         untextured_noise: factor of its noise.
         edge_dropout: share of the pixels at depth jumps.
         random_dropout: share of all pixels.
         grazing_slope: surfaces steeper than this (tangent) are lost.
-        island_share: of the frames with islands of wrong matches (repeated patterns, shine).
-        islands: how many of them there are then.
-        island_area: of one, in pixels of the sensor.
-        island_jump: by which share of the true disparity the matches of an island err, up or down.
-        right_share: of the frames whose second camera is on the left: shadows on the right.
+        island_share: of the frames with islands of wrong matches (repeated patterns, highlights).
+        islands: least and greatest number of islands in such a frame.
+        island_area: of one island [sensor pixels].
+        island_jump: relative error of the disparity in an island, up or down.
+        right_share: of the frames whose second camera is on the left, with shadows on the right.
     """
 
     baseline: tuple[float, float] = (0.05, 0.1)
@@ -70,7 +70,7 @@ class StereoOptions:
 def stereo_depth(
     ideal: Tensor, ids: Tensor, rng: np.random.Generator, baseline: Baseline, options: StereoOptions
 ) -> Tensor:
-    """Depth (H,W) [m] as measured, 0 = none, of ideal depth; ids (H,W) tell surfaces apart."""
+    """Return measured depth (H, W) [m], 0 = none, of ideal depth and object ids (H, W)."""
     baseline = replace(baseline, length=float(rng.uniform(*options.baseline)))
     flip = rng.random() < options.right_share
     if flip:
@@ -84,16 +84,16 @@ def _matched(
 ) -> Tensor:
     true = baseline.disparity(ideal)
     block = float(rng.uniform(*options.block))
-    # Ten pixels of a block are worth a jump of one: smaller steps are bridged, not overhung.
+    # Disparity steps of less than a sensor pixel are smoothed by the window, not dilated.
     overhang = fattened(true, baseline.pixels(block), 1.0 / baseline.pixel_scale)
-    somewhere = smooth_field(rng, ideal, max(3, baseline.pixels(4 * block)))
-    grows = (overhang > true) & (somewhere > rng.normal())
+    patches = smooth_field(rng, ideal, max(3, baseline.pixels(4 * block)))
+    grows = (overhang > true) & (patches > rng.normal())
     disparity = torch.where(grows, overhang, true)
     noise, holes = _texture(ids, rng, options)
     noise = noise * float(rng.uniform(*options.noise))
     disparity = _measured(disparity, noise, rng, baseline, block, options)
     lost = _lost(ideal, true, rng, baseline, options) & ~grows
-    lost |= holes | (ideal <= 0) | happens(rng, ideal, rng.uniform(*options.random_dropout))
+    lost |= holes | (ideal <= 0) | random_pixels(rng, ideal, rng.uniform(*options.random_dropout))
     if options.island_share > 0 and rng.random() < options.island_share:
         disparity = _with_islands(disparity, ids, rng, baseline, options)
     return torch.where(lost, torch.zeros_like(ideal), baseline.depth(disparity))
@@ -107,7 +107,7 @@ def _measured(
     block: float,
     options: StereoOptions,
 ) -> Tensor:
-    """Noisy and quantised disparity; errors within a block go together."""
+    """Return noisy, quantised disparity; errors are correlated within a block."""
     together = smooth_field(rng, disparity, max(2, baseline.pixels(1.5 * block)))
     error = noise * (0.4 * normal_field(rng, disparity) + 1.1 * together)
     steps = float(rng.uniform(*options.steps))
@@ -122,15 +122,15 @@ def _with_islands(
     baseline: Baseline,
     options: StereoOptions,
 ) -> Tensor:
-    """Disparity with ragged discs of wrong matches, on objects and around them."""
-    near_objects = grown(ids > 0, baseline.pixels(6))
-    places = near_objects.nonzero().cpu().numpy()
-    if not len(places):
+    """Return disparity with ragged discs of wrong matches on and around objects."""
+    near_objects = dilated(ids > 0, baseline.pixels(6))
+    centers = near_objects.nonzero().cpu().numpy()
+    if not len(centers):
         return disparity
     rows = torch.arange(ids.shape[0], device=ids.device)[:, None]
     columns = torch.arange(ids.shape[1], device=ids.device)
     for _ in range(int(rng.integers(options.islands[0], options.islands[1] + 1))):
-        row, column = places[rng.integers(len(places))]
+        row, column = centers[rng.integers(len(centers))]
         radius = (np.exp(rng.uniform(*np.log(options.island_area))) / np.pi) ** 0.5
         radius /= baseline.pixel_scale
         stretch = float(np.exp(rng.uniform(-0.7, 0.7)))
@@ -158,13 +158,13 @@ def _lost(
     across, down = slopes(ideal, baseline.focal)
     edges = depth_edges(ideal)
     lost |= (torch.hypot(across, down) > options.grazing_slope) & ~edges
-    return lost | (edges & happens(rng, ideal, rng.uniform(*options.edge_dropout)))
+    return lost | (edges & random_pixels(rng, ideal, rng.uniform(*options.edge_dropout)))
 
 
 def _texture(
     ids: Tensor, rng: np.random.Generator, options: StereoOptions
 ) -> tuple[Tensor, Tensor]:
-    """Factor (H,W) of the noise and mask (H,W) of the holes, surface by surface."""
+    """Return a noise factor (H, W) and a mask (H, W) of holes, drawn for each surface."""
     factor = torch.ones(ids.shape, device=ids.device)
     holes = torch.zeros_like(ids, dtype=torch.bool)
     for identifier in range(int(ids.max()) + 1):
@@ -174,7 +174,7 @@ def _texture(
         factor = torch.where(mask, rng.uniform(*options.untextured_noise), factor)
         field = blob_field(rng, mask)
         within = field[mask]
-        # A table keeps more of itself than an object does: there is more of it to match.
+        # The surroundings, large and mixed, lose less than an object does.
         share = float(rng.uniform(*options.untextured_hole)) * (1.0 if identifier else 0.3)
         level = torch.quantile(within[:: 1 + len(within) // 10000], share)
         holes |= mask & (field < level)

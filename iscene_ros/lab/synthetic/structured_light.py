@@ -8,7 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.synthetic.random_fields import grains, happens, normal_field, smooth_field
+from iscene_ros.lab.synthetic.random_fields import (
+    normal_field,
+    random_blocks,
+    random_pixels,
+    smooth_field,
+)
 from iscene_ros.lab.synthetic.triangulation import (
     Baseline,
     depth_edges,
@@ -20,27 +25,29 @@ from iscene_ros.lab.synthetic.triangulation import (
 
 @dataclass(frozen=True)
 class StructuredLightOptions:
-    """Ranges drawn from once a frame; lengths in pixels of the sensor unless said otherwise.
+    """Ranges drawn from once a frame; lengths in sensor pixels unless noted.
 
     Attributes:
         baseline: between projector and camera [m].
         noise: standard deviation of the disparity.
         steps: of the disparity per pixel.
-        grain: edge of the pattern's grains, in which readings come and go together.
-        edge_grains: share of the grains lost at depth jumps; makes outlines ragged.
-        speckle: share of the grains lost anywhere.
-        dark_share, dark_loss: objects that swallow the light, and the share of their grains lost.
-        shiny_share, shiny_spread: objects with a blinding highlight, and its size as a slope.
+        speckle_size: edge of the pattern's speckles, each of which is read or lost as a whole.
+        edge_dropout: share of the speckles lost at depth jumps, which makes outlines ragged.
+        random_dropout: share of the speckles lost anywhere.
+        dark_share, dark_loss: share of the objects that absorb the light, and the share of their
+            speckles that are lost.
+        shiny_share, shiny_spread: share of the objects with a saturated highlight, and its size as
+            a slope.
         grazing_slope: surfaces steeper than this (tangent) fail.
-        right_share: of the frames whose projector is on the left: shadows on the right.
+        right_share: of the frames whose projector is on the left, with shadows on the right.
     """
 
     baseline: tuple[float, float] = (0.06, 0.08)
     noise: tuple[float, float] = (0.03, 0.12)
     steps: tuple[float, float] = (4.0, 8.0)
-    grain: tuple[float, float] = (2.0, 5.0)
-    edge_grains: tuple[float, float] = (0.1, 0.7)
-    speckle: tuple[float, float] = (0.0, 0.04)
+    speckle_size: tuple[float, float] = (2.0, 5.0)
+    edge_dropout: tuple[float, float] = (0.1, 0.7)
+    random_dropout: tuple[float, float] = (0.0, 0.04)
     dark_share: float = 0.15
     dark_loss: tuple[float, float] = (0.2, 1.0)
     shiny_share: float = 0.25
@@ -56,44 +63,46 @@ def structured_light_depth(
     baseline: Baseline,
     options: StructuredLightOptions,
 ) -> Tensor:
-    """Depth (H,W) [m] as measured, 0 = none, of ideal depth; ids (H,W) tell surfaces apart."""
+    """Return measured depth (H, W) [m], 0 = none, of ideal depth and object ids (H, W)."""
     baseline = replace(baseline, length=float(rng.uniform(*options.baseline)))
     flip = rng.random() < options.right_share
     if flip:
         ideal, ids = ideal.flip(1), ids.flip(1)
     true = baseline.disparity(ideal)
-    grain = baseline.pixels(rng.uniform(*options.grain))
+    speckle_size = baseline.pixels(rng.uniform(*options.speckle_size))
     blurred = fattened(true, 1, 1.0 / baseline.pixel_scale)
-    mixed = torch.where(grains(rng, ideal, grain, 0.3), blurred, true)
+    mixed = torch.where(random_blocks(rng, ideal, speckle_size, 0.3), blurred, true)
     steps = float(rng.uniform(*options.steps)) * baseline.pixel_scale
     sigma = float(rng.uniform(*options.noise)) / baseline.pixel_scale
-    error = 0.5 * normal_field(rng, ideal) + smooth_field(rng, ideal, max(2, grain))
+    error = 0.5 * normal_field(rng, ideal) + smooth_field(rng, ideal, max(2, speckle_size))
     depth = baseline.depth(((mixed + sigma * error) * steps).round() / steps)
     lost = (ideal <= 0) | shadowed(true) | baseline.out_of_view(true)
-    lost |= depth_edges(ideal) & grains(rng, ideal, grain, rng.uniform(*options.edge_grains))
-    lost |= grains(rng, ideal, grain, rng.uniform(*options.speckle))
-    lost |= _absorbed(ideal, ids, rng, baseline, grain, options)
+    lost |= depth_edges(ideal) & random_blocks(
+        rng, ideal, speckle_size, rng.uniform(*options.edge_dropout)
+    )
+    lost |= random_blocks(rng, ideal, speckle_size, rng.uniform(*options.random_dropout))
+    lost |= _unreadable(ideal, ids, rng, baseline, speckle_size, options)
     depth = torch.where(lost, torch.zeros_like(ideal), depth)
     return depth.flip(1) if flip else depth
 
 
-def _absorbed(
+def _unreadable(
     ideal: Tensor,
     ids: Tensor,
     rng: np.random.Generator,
     baseline: Baseline,
-    grain: int,
+    speckle_size: int,
     options: StructuredLightOptions,
 ) -> Tensor:
-    """Mask (H,W) of what sends no light back, or too much."""
+    """Return a mask (H, W) of surfaces that reflect too little or too much light."""
     across, down = slopes(ideal, baseline.focal)
     lost = torch.hypot(across, down) > options.grazing_slope
-    lost = lost & happens(rng, ideal, 0.8)
+    lost = lost & random_pixels(rng, ideal, 0.8)
     for identifier in range(1, int(ids.max()) + 1):
         mask = ids == identifier
         dark, shiny = rng.random(2) < (options.dark_share, options.shiny_share)
         if dark:
-            lost |= mask & grains(rng, ideal, grain, rng.uniform(*options.dark_loss))
+            lost |= mask & random_blocks(rng, ideal, speckle_size, rng.uniform(*options.dark_loss))
         if shiny:
             facing, spread = rng.normal(0, 0.4, 2), rng.uniform(*options.shiny_spread)
             away = torch.hypot(across - float(facing[0]), down - float(facing[1]))

@@ -19,7 +19,7 @@ CUPS = frozenset("tumbler bowl goblet bucket basket pitcher saucepan vessel_asse
 
 
 def with_details(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
-    """The solid with one kind of detail, up to three times."""
+    """Return the solid with one to three details of one kind."""
     # Grooves and bores would cut thin things in two.
     kinds = _KINDS if family in COMPACT_FAMILIES else _ADDED
     kinds = kinds[:-1] if family in CUPS else kinds
@@ -29,7 +29,7 @@ def with_details(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
 
 
 def with_cut(rng: np.random.Generator, family: str, solid: Solid) -> Solid:
-    """The solid with a dent, a chip or a slice missing, if its family can bear it."""
+    """Return the solid with a dent, chip or slice cut off; families that are not compact stay."""
     if family not in COMPACT_FAMILIES:
         return solid
     return Solid((*solid.parts, _cut(rng, solid))).centred()
@@ -40,19 +40,19 @@ def _size(solid: Solid) -> float:
     return float((high - low).max())
 
 
-def random_spot(rng: np.random.Generator, solid: Solid) -> tuple[np.ndarray, np.ndarray]:
-    """A random point of the surface (3,) and a transform (4,4) whose z is its normal."""
+def random_surface_frame(rng: np.random.Generator, solid: Solid) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a surface point (3,); return it and a transform (4, 4) there whose z is the normal."""
     points = solid.contact_points
     point = points[int(rng.integers(len(points)))]
     normal = solid.gradient(point[None])[0].numpy().astype(float)
     normal /= max(float(np.linalg.norm(normal)), 1e-9)
-    position, turn = point.numpy().astype(float), _turned_to(normal)
+    position, turn = point.numpy().astype(float), _rotation_to(normal)
     spin = pose(yaw=uniform(rng, -np.pi, np.pi))
     return position, pose(position) @ turn @ spin
 
 
-def _turned_to(direction: np.ndarray) -> np.ndarray:
-    """Rotation (4,4) that turns z to a unit direction (3,)."""
+def _rotation_to(direction: np.ndarray) -> np.ndarray:
+    """Return a rotation (4, 4) that turns z to a unit direction (3,)."""
     tilt = np.arctan2(np.hypot(direction[0], direction[1]), direction[2])
     return pose(yaw=np.arctan2(direction[1], direction[0])) @ pose(pitch=tilt)
 
@@ -60,7 +60,7 @@ def _turned_to(direction: np.ndarray) -> np.ndarray:
 def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Button, stud, foot or peg, standing on the surface."""
     size = _size(solid)
-    _, at = random_spot(rng, solid)
+    _, at = random_surface_frame(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.08), 0.002)
     tall = r * uniform(rng, 0.6, 3.0)
     if chance(rng, 0.3):
@@ -71,8 +71,8 @@ def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
 
 
 def _line(rng: np.random.Generator, solid: Solid, radius: float) -> np.ndarray | None:
-    """Chain (K,4) that follows the surface for a while; None where it finds none."""
-    point, at = random_spot(rng, solid)
+    """Draw a chain (K, 4) along the surface; None where the surface is too irregular."""
+    point, at = random_surface_frame(rng, solid)
     reach = _size(solid) * uniform(rng, 0.15, 0.6)
     steps = torch.from_numpy(np.linspace(-0.5, 0.5, 9)[:, None] * reach * at[:3, 0] + point)
     line = solid.projected(steps.float(), 4).numpy().astype(float)
@@ -96,7 +96,7 @@ def _groove(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Hole along the normal, blind or through."""
     size = _size(solid)
-    _, at = random_spot(rng, solid)
+    _, at = random_surface_frame(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.07), 0.0015)
     return [cylinder(r, size * log_uniform(rng, 0.05, 0.8), at, operation=Operation.SUBTRACT)]
 
@@ -104,7 +104,7 @@ def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Small ring that sticks in the surface: eyelets, lugs, pull tabs."""
     r = max(_size(solid) * log_uniform(rng, 0.03, 0.1), 0.005)
-    _, at = random_spot(rng, solid)
+    _, at = random_surface_frame(rng, solid)
     wire = max(0.2 * r, 0.0015)
     return [torus(r, wire, at @ pose((0, 0, 0.6 * r), roll=np.pi / 2))]
 
@@ -112,7 +112,7 @@ def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _cut(rng: np.random.Generator, solid: Solid) -> Part:
     """Dent, chip off a corner, or a slice off one side."""
     size, kind = _size(solid), int(rng.integers(3))
-    point, at = random_spot(rng, solid)
+    point, at = random_surface_frame(rng, solid)
     if kind == 0:
         radii = size * rng.uniform(0.08, 0.25, 3) * (1, 1, 0.4)
         return ellipsoid(radii, at, operation=Operation.SUBTRACT)
@@ -121,7 +121,7 @@ def _cut(rng: np.random.Generator, solid: Solid) -> Part:
     along = solid.contact_points.numpy().astype(float) @ direction
     share = uniform(rng, 0.05, 0.12) if kind == 1 else uniform(rng, 0.12, 0.4)
     level = along.max() - share * np.ptp(along)
-    away = _turned_to(direction) @ pose((0, 0, level + 2 * size))
+    away = _rotation_to(direction) @ pose((0, 0, level + 2 * size))
     return box((4 * size, 4 * size, 4 * size), away, operation=Operation.SUBTRACT)
 
 

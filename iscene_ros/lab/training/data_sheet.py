@@ -1,4 +1,4 @@
-"""A picture of training data: random views, each as the true objects beside the sensed depth."""
+"""A contact sheet of training data: true objects beside the sensed depth of random views."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NOTHING = np.array([20, 20, 24], np.uint8)
 
 
 def data_sheet(sets: Sequence[tuple[int, SampleOptions]], seed: int = 0) -> Image.Image:
-    """Sheet of ROWS x COLUMNS views, row by row from each (seed, options) of `sets` in turn.
+    """Draw ROWS x COLUMNS views, the rows from each (seed, options) of `sets` in turn.
 
-    Left: objects as they are, those without a mask in grey. Right: the depth that the sensor gives,
-    near in warm colours, dark where it gives none, with the outlines of the masks.
+    Left: the true objects, those without a mask in grey. Right: the depth of the sensor, near in
+    warm colours, dark where there is none, with the outlines of the masks.
     """
     rows = []
     for row in range(ROWS):
@@ -48,7 +48,7 @@ def _drawn(seed: list[int], options: SampleOptions) -> DrawnScene:
 
 
 def _truth(drawn: DrawnScene) -> np.ndarray:
-    """(H, W, 3) uint8: objects lit from the camera and from above."""
+    """Return (H, W, 3) uint8: objects lit from the camera and from above."""
     depth, ids = drawn.rendering.depth, drawn.rendering.ids
     rows, columns = np.nonzero(ids > 0)
     pixels = np.column_stack([columns, rows, np.ones(len(rows))])
@@ -56,22 +56,22 @@ def _truth(drawn: DrawnScene) -> np.ndarray:
     picture = np.where(depth[..., None] > 0, GROUND, 255.0)
     up = -np.linalg.inv(drawn.camera.world_from_camera)[:3, 2]
     for index, placement in enumerate(drawn.placements()):
-        mine = ids[rows, columns] == index + 1
-        if not mine.any():
+        own = ids[rows, columns] == index + 1
+        if not own.any():
             continue
-        turn = placement.camera_from_object[:3, :3]
-        inside = (points[mine] - placement.camera_from_object[:3, 3]) @ turn
-        normals = placement.solid.gradient(torch.from_numpy(inside).float()).numpy() @ turn.T
+        rotation = placement.camera_from_object[:3, :3]
+        inside = (points[own] - placement.camera_from_object[:3, 3]) @ rotation
+        normals = placement.solid.gradient(torch.from_numpy(inside).float()).numpy() @ rotation.T
         normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-6)
         light = 0.35 + 0.35 * (-normals[:, 2]).clip(0, 1) + 0.3 * (0.5 - 0.5 * normals @ up)
         shown = drawn.scene.segmented[index]
         color = instance_color(index + 1) if shown else np.full(3, 170)
-        picture[rows[mine], columns[mine]] = 1.15 * light[:, None] * color
+        picture[rows[own], columns[own]] = 1.15 * light[:, None] * color
     return picture.clip(0, 255).astype(np.uint8)
 
 
 def _sensed(drawn: DrawnScene) -> np.ndarray:
-    """(H, W, 3) uint8: depth in colours, with the outlines of the masks."""
+    """Return (H, W, 3) uint8: depth in colours with the outlines of the masks."""
     depth, masks = drawn.frame.depth, drawn.frame.masks
     objects = drawn.rendering.depth[drawn.rendering.ids > 0]
     near, far = objects.min() - 0.02, objects.max() + 0.25 * np.ptp(objects) + 0.05
@@ -89,7 +89,7 @@ def _sensed(drawn: DrawnScene) -> np.ndarray:
 
 
 def _tile(picture: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 of the tile's size, with a margin where its proportions differ."""
+    """Return (H, W, 3) uint8 scaled to the size of a tile, with margins."""
     width, height = TILE
     scale = min(width / picture.shape[1], height / picture.shape[0])
     size = max(1, int(scale * picture.shape[1])), max(1, int(scale * picture.shape[0]))

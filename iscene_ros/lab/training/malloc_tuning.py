@@ -1,4 +1,4 @@
-"""How the C library treats memory that tensors leave behind."""
+"""Settings of glibc's memory allocator for training on a CPU."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ GROWTH_BYTES = 256 * 1024**2
 
 
 def tune_malloc() -> bool:
-    """Have glibc keep the blocks of freed tensors for the next ones; False where it is not glibc.
+    """Make glibc keep freed blocks for the next tensors; return False where it is not glibc.
 
-    By default every tensor of a megabyte or so is fetched from the system and given back, and the
-    system fills its pages with zeros each time.
+    By default every tensor above about a megabyte is mapped from the system and unmapped again,
+    and the system fills its pages with zeros each time.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT end a run after its step, with everything saved."""
+"""SIGTERM and SIGINT end a run after the current step, with its state saved."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopRequest:
-    """Within `with`, notes the first signal; a second SIGINT interrupts at once.
+    """In a `with` statement, records the first signal; a second SIGINT interrupts at once.
 
-    Outside the main thread, where Python allows no handlers, signals keep their meaning.
+    Outside the main thread, where Python allows no handlers, signals keep their effect.
 
     Attributes:
-        signal: the number of the signal that came, None = none yet.
+        signal: number of the recorded signal, None = none yet.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, object] = {}
+        self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._before = {s: signal.signal(s, self._note) for s in SIGNALS}
+            self._handlers = {s: signal.signal(s, self._record) for s in SIGNALS}
         return self
 
     def __exit__(
@@ -33,11 +33,11 @@ class StopRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._handlers = {}
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number

@@ -1,8 +1,8 @@
-"""Things that are nothing in particular: a trunk, and limbs on it, mirrored or in a ring.
+"""Random compositions: a trunk with limbs on it, mirrored or in a ring.
 
-Their parts and symmetries are those of made things, their composition is random. What would be a
-held-out family by construction is left out: no loops on open vessels (mugs), nothing at the ends of
-a bar (hammers, dumbbells). By chance one may come near a teapot or a jug.
+Parts and symmetries are those of artefacts, the composition is random. What would be a held-out
+family by construction is left out: no loops on open vessels (mugs), nothing at the ends of a bar
+(hammers, dumbbells). By chance one may resemble a teapot or a jug.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from iscene_ros.lab.synthetic.primitives import (
     sweep,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
-from iscene_ros.lab.synthetic.surface_detail import random_spot
+from iscene_ros.lab.synthetic.surface_detail import random_surface_frame
 
 MIRRORS = (np.diag([-1.0, 1, 1, 1]), np.diag([1.0, -1, 1, 1]))
 # Limbs are symmetric to their own x-z plane: this makes a mirrored pose a rotation again.
 OWN_MIRROR = np.diag([1.0, -1, 1, 1])
-STANDS_WITHIN_M = 1e-3
+TOUCHES_WITHIN_M = 1e-3
 Limb = Callable[[np.random.Generator, float, dict], Part]
 
 
@@ -78,7 +78,7 @@ def vessel_assembly(rng: np.random.Generator) -> Solid:
     line = smoothed([(0, 0), *_profile(rng, radius, height)], 2)
     core = tuple(radius * rng.uniform(0, 0.8, 2)) if chance(rng, 0.5) else (0.0, 0.0)
     full = Solid((revolution([*line, (0, height)], core=core),))
-    limbs = _limbs(rng, full, height, (_slab, _ball, _disc), _faces_no_sky)
+    limbs = _limbs(rng, full, height, (_slab, _ball, _disc), _faces_not_up)
     return Solid(hollowed(line, wall_thickness(rng, height), limbs, core)).centred()
 
 
@@ -89,30 +89,30 @@ def _limbs(
     kinds: Sequence[Limb],
     fits: Callable[[np.ndarray], bool] = lambda at: True,
 ) -> list[Part]:
-    """One to three kinds of limbs, and copies of them that stand on the trunk as well."""
+    """Draw one to three kinds of limbs and their copies, where these touch the trunk."""
     parts: list[Part] = []
     for _ in range(int(rng.integers(1, 4))):
-        _, at = random_spot(rng, trunk)
+        _, at = random_surface_frame(rng, trunk)
         kind = kinds[int(rng.integers(len(kinds)))]
         blend = 0.06 * size * chance(rng, 0.3)
         joined = {"operation": Operation.SMOOTH_UNION, "blend": blend} if blend else {}
         limb = kind(rng, size * log_uniform(rng, 0.12, 0.6), joined)
-        copies = [copy for copy in limb_copies(rng, at) if fits(copy) and _stands(trunk, copy)]
+        copies = [copy for copy in limb_copies(rng, at) if fits(copy) and _touches(trunk, copy)]
         parts += [limb.moved(copy) for copy in copies]
     return parts
 
 
-def _stands(trunk: Solid, at: np.ndarray) -> bool:
+def _touches(trunk: Solid, at: np.ndarray) -> bool:
     position = torch.from_numpy(at[None, :3, 3]).float()
-    return bool(trunk.distance(position) < STANDS_WITHIN_M)
+    return bool(trunk.distance(position) < TOUCHES_WITHIN_M)
 
 
-def _faces_no_sky(at: np.ndarray) -> bool:
+def _faces_not_up(at: np.ndarray) -> bool:
     return bool(at[2, 2] < 0.5)
 
 
 def limb_copies(rng: np.random.Generator, at: np.ndarray) -> list[np.ndarray]:
-    """The pose (4,4), alone, mirrored, or several times around z."""
+    """Return the pose (4, 4) alone, with its mirror image, or several times around z."""
     draw = rng.random()
     if draw < 0.35:
         return [at]

@@ -1,4 +1,4 @@
-"""Objects dropped or slid into place one after the other until they touch, without physics."""
+"""Objects arranged one after the other: moved straight until they touch, without physics."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from iscene_ros.lab.synthetic.collisions import (
 )
 from iscene_ros.lab.synthetic.environments import Environment
 
+# Objects that slide into clutter stop up to this far before they touch [m].
+MAX_CLUTTER_GAP = 0.02
+
 
 class Layout(str, Enum):
     """How the objects of a scene are arranged."""
@@ -26,48 +29,55 @@ class Layout(str, Enum):
     SHELF = "shelf"
 
 
-def arranged(
+def arrange(
     rng: np.random.Generator,
     layout: Layout,
     turned: list[PlacedSolid],
     order: np.ndarray,
     ground: PlacedSolid,
     surroundings: Environment,
-    max_gap: float,
 ) -> tuple[list[int], list[PlacedSolid]]:
-    """Which of the objects found room one after the other, and where.
+    """Arrange objects in order.
 
-    Cluttered objects stop up to `max_gap` [m] before they touch.
+    Args:
+        rng: of all choices.
+        layout: how they are arranged.
+        turned: objects at their orientation, at any position.
+        order: indices (N,) of `turned`.
+        ground: the environment.
+        surroundings: sizes of the environment.
+
+    Returns:
+        Indices of the objects that found room, and those objects at their poses.
     """
     kept: list[int] = []
     placed: list[PlacedSolid] = []
     for index in order:
-        result = _place(rng, layout, turned[index], placed, ground, surroundings, max_gap)
+        result = _arrange_one(rng, layout, turned[index], placed, ground, surroundings)
         if result is not None:
             kept.append(int(index))
             placed.append(result)
     return kept, placed
 
 
-def _place(
+def _arrange_one(
     rng: np.random.Generator,
     layout: Layout,
     item: PlacedSolid,
     placed: list[PlacedSolid],
     ground: PlacedSolid,
     surroundings: Environment,
-    max_gap: float,
 ) -> PlacedSolid | None:
-    """The object at rest without interpenetration; None when it finds no room."""
+    """Return the object in contact without overlap; None when it finds no room."""
     for _ in range(4):
         slides = layout is Layout.CLUTTER and rng.random() < 0.8
         if layout is Layout.SHELF or (slides and placed):
-            result = _slide(rng, layout, item, placed, ground, surroundings, max_gap)
+            result = _slide(rng, layout, item, placed, ground, surroundings)
         else:
             result = _drop(rng, layout, item, placed, ground, surroundings)
         if result is not None:
             return result
-    # The first object of a scene always finds room on the open ground.
+    # The first object of a scene always finds room on the support.
     return _on_support(item, surroundings) if not placed else None
 
 
@@ -84,8 +94,8 @@ def _drop(
     ground: PlacedSolid,
     surroundings: Environment,
 ) -> PlacedSolid | None:
-    """Falls straight down from above at a random place until it touches."""
-    x, y = landing_place(rng, layout, item, placed, surroundings)
+    """Move the object straight down at a random position until it touches."""
+    x, y = landing_offset(rng, layout, item, placed, surroundings)
     top = max([float(other.box_world[1][2]) for other in placed], default=0.0)
     if np.isfinite(surroundings.height):
         top = max(top, surroundings.height)
@@ -97,14 +107,14 @@ def _drop(
     return lift_out_of_overlap(result, [*placed, ground], rng)
 
 
-def landing_place(
+def landing_offset(
     rng: np.random.Generator,
     layout: Layout,
     item: PlacedSolid,
     placed: list[PlacedSolid],
     surroundings: Environment,
 ) -> tuple[float, float]:
-    """By how much (x, y) [m] to move an object, so that it comes down where the layout wants it."""
+    """Draw the offset (x, y) [m] that brings an object above where the layout puts it."""
     low, high = (corner.numpy() for corner in item.box_world)
     if layout is Layout.STACK and placed and rng.random() < 0.8:
         below_low, below_high = placed[-1].box_world
@@ -129,9 +139,8 @@ def _slide(
     placed: list[PlacedSolid],
     ground: PlacedSolid,
     surroundings: Environment,
-    max_gap: float,
 ) -> PlacedSolid | None:
-    """Moves on the support towards the others and stops at a small gap."""
+    """Move the object along the support towards the others until a small gap remains."""
     standing = _on_support(item, surroundings)
     if layout is Layout.SHELF:
         start, direction, limit = _shelf_start(rng, standing, surroundings)
@@ -144,7 +153,7 @@ def _slide(
         start = standing.shifted((*(aim - limit * direction[:2]), 0.0))
         obstacles = placed
     path = free_path(start, obstacles, direction, limit)
-    gap = rng.uniform(0.0, max_gap) if path < limit else 0.0
+    gap = rng.uniform(0.0, MAX_CLUTTER_GAP) if path < limit else 0.0
     if path < gap + CONTACT_GAP:
         return None
     result = start.shifted((path - gap - CONTACT_GAP) * direction)

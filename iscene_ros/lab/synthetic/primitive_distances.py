@@ -7,18 +7,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# So many points at once keep all edges' intermediate results in a CPU's cache.
+# For this many points at once, the intermediate results of all edges fit a CPU's cache.
 _PIECE = 4096
 
 
 def box_distance(points: Tensor, half_size: Tensor, rounding: float) -> Tensor:
-    """Distance (M,) to a box of half sizes (3,) whose edges are rounded by a radius [m]."""
+    """Return the distance (M,) to a box of half sizes (3,) with rounded edges."""
     q = points.abs() - (half_size - rounding)
     return _combine(q) - rounding
 
 
 def ellipsoid_distance(points: Tensor, radii: Tensor) -> Tensor:
-    """Distance (M,) to an ellipsoid, right to first order at its surface."""
+    """Return the distance (M,) to an ellipsoid, correct to first order at its surface."""
     scaled = points / radii
     k0 = scaled.norm(dim=1)
     k1 = (scaled / radii).norm(dim=1).clamp_min(1e-9)
@@ -27,14 +27,14 @@ def ellipsoid_distance(points: Tensor, radii: Tensor) -> Tensor:
 
 
 def cylinder_distance(points: Tensor, radius: float, half_height: float, rounding: float) -> Tensor:
-    """Distance (M,) to a cylinder along z with rounded rims."""
+    """Return the distance (M,) to a cylinder along z with rounded rims."""
     radial = points[:, :2].norm(dim=1) - (radius - rounding)
     axial = points[:, 2].abs() - (half_height - rounding)
     return _combine_two(radial, axial) - rounding
 
 
 def torus_distance(points: Tensor, ring_radius: float, tube_radius: float) -> Tensor:
-    """Distance (M,) to a torus around z."""
+    """Return the distance (M,) to a torus around z."""
     radial = points[:, :2].norm(dim=1) - ring_radius
     return torch.hypot(radial, points[:, 2]) - tube_radius
 
@@ -42,7 +42,7 @@ def torus_distance(points: Tensor, ring_radius: float, tube_radius: float) -> Te
 def revolution_distance(
     points: Tensor, outline: Tensor, core_x: float, core_y: float, rounding: float
 ) -> Tensor:
-    """Distance (M,) to a profile (K,2) of (r, z) swept around a rectangle.
+    """Return the distance (M,) to a profile (K,2) of (r, z) swept around a rectangle.
 
     With a core of size zero this is a surface of revolution. Otherwise r is the distance to the
     rectangle |x| <= core_x, |y| <= core_y: oval and rounded rectangular cross sections, isometric.
@@ -57,13 +57,13 @@ def revolution_distance(
 def extrusion_distance(
     points: Tensor, outline: Tensor, half_height: float, rounding: float
 ) -> Tensor:
-    """Distance (M,) to a polygon (K,2) extruded along z to +-half_height, grown by rounding."""
+    """Return the distance (M,) to a polygon (K, 2) extruded along z, grown by `rounding`."""
     planar = polygon_distance(points[:, 0], points[:, 1], outline, skip_axis=False)
     return _combine_two(planar, points[:, 2].abs() - half_height + rounding) - rounding
 
 
 def sweep_distance(points: Tensor, chain: Tensor) -> Tensor:
-    """Distance (M,) to a chain (K,4) of balls (x, y, z, radius) joined by tapered capsules."""
+    """Return the distance (M,) to a chain (K, 4) of balls (x, y, z, r) joined by tapered capsules."""
     return _in_pieces(lambda piece: _sweep_distance(piece, chain), points)
 
 
@@ -101,7 +101,7 @@ def ray_box_crossing(
 
 
 def polygon_distance(u: Tensor, v: Tensor, outline: Tensor, skip_axis: bool) -> Tensor:
-    """Signed distance (M,) of plane points (u, v) to a closed polygon (K,2).
+    """Return the signed distance (M,) of plane points (u, v) to a closed polygon (K,2).
 
     With skip_axis, edges on u = 0 are interior (axis of revolution) and have no distance.
     """
