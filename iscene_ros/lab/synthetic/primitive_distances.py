@@ -63,7 +63,7 @@ def extrusion_distance(
 
 
 def sweep_distance(points: Tensor, chain: Tensor) -> Tensor:
-    """Return the distance (M,) to a chain (K, 4) of balls (x, y, z, r) joined by tapered capsules."""
+    """Return the distance (M,) to balls (K, 4) of (x, y, z, r) joined by tapered capsules."""
     return _in_pieces(lambda piece: _sweep_distance(piece, chain), points)
 
 

@@ -90,7 +90,7 @@ FURTHER_FAMILIES: Mapping[str, Family] = {
         tools.scissors,
         tools.pliers,
         tools.wrench,
-        kitchen.knife,
+        tools.knife,
         tools.wire_form,
         kitchen.fork,
         tools.brush,

@@ -173,7 +173,7 @@ class Solid:
         return values.T @ corners / (4.0 * step)
 
     def _newton_step(self, points: Tensor, probe: float = 2e-4) -> Tensor:
-        """Move points (M, 3) to the surface to first order; the mean of the probes is the distance."""
+        """Move points (M, 3) by one Newton step; the mean of the probes is the distance."""
         corners = points.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
         probes = (points[None] + probe * corners[:, None]).reshape(-1, 3)
         values = self.distance(probes).reshape(4, -1)

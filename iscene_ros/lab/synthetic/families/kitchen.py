@@ -284,20 +284,3 @@ def fork(rng: np.random.Generator) -> Solid:
         parts.append(sweep([(-0.02 * s, 0, 0, 0.6 * r), (-0.2 * s, 0, rise, 0.6 * r)]))
         parts.append(sweep([(-0.2 * s, 0, rise, 0.6 * r), (deep - s, 0, rise, r)]))
     return Solid(tuple(parts)).centred()
-
-
-def knife(rng: np.random.Generator) -> Solid:
-    """Thin blade with a straight back and a handle in line: knives, files, saws, palettes."""
-    s = longest_side(rng, 0.15, 0.32)
-    blade, wide = s * uniform(rng, 0.45, 0.7), s * uniform(rng, 0.05, 0.16)
-    belly = [(0, 0), (0, -wide), (0.7 * blade, -wide), (blade, -uniform(rng, 0.0, 0.8) * wide)]
-    outline = [*smoothed(belly)[1:], (blade, 0), (0, 0)]
-    if chance(rng, 0.3):
-        teeth = np.linspace(0.05, 0.95, 13)
-        outline = [(0, 0)]
-        outline += [(x * blade, -wide * (1 - 0.2 * (i % 2))) for i, x in enumerate(teeth)]
-        outline += [(blade, 0)]
-    grip = s - blade
-    size = (grip, uniform(rng, 0.5, 1.0) * min(wide, 0.3 * grip), s * uniform(rng, 0.03, 0.06))
-    handle = box(size, pose((-0.5 * grip + 0.004, -0.4 * wide, 0)), rounding=0.35 * size[2])
-    return Solid((extrusion(outline, uniform(rng, 0.0015, 0.003)), handle)).centred()
