@@ -95,8 +95,8 @@ def soft_overlap(a: Tensor, b: Tensor, width: float) -> Tensor:
 
 def voxel_weights(batch: TrainingBatch, options: ObjectiveOptions) -> Tensor:
     """Return the weight (S, R, R, R) of every voxel in the loss."""
-    seen_free = batch.volume[:, 3]
-    weight = 1 - (1 - FREE_SPACE_WEIGHT) * seen_free
+    known_free = batch.volume[:, 3]
+    weight = 1 - (1 - FREE_SPACE_WEIGHT) * known_free
     weight = torch.where(batch.target.abs() < 0.5, options.surface_weight * weight, weight)
     weight[: batch.scene_count] *= SCENE_WEIGHT
     return weight
