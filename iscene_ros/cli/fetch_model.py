@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.dtype and not args.convert:
         raise InputError("--dtype: name the file to write, too: --convert FILE")
-    package = read_package(args.model, args.base, args.revision, report=print)
+    package = read_package(args.model, args.base, args.revision, log=print)
     for part, checksum in package.checksums().items():
         file = package.weights[part]
         size = file.path.stat().st_size / 1e6

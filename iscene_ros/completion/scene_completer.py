@@ -17,6 +17,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, Timings
 from iscene_ros.models.base import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release
+from iscene_ros.models.iscene.registration.result import RegistrationOptions
 from iscene_ros.models.iscene.shape_model import ReleaseOptions, ReleaseShapes
 from iscene_ros.models.mini.checkpoint import LoadedModel, ModelKind, load_model, model_kind
 from iscene_ros.models.mini.fast_network import FastNetwork
@@ -109,12 +110,8 @@ class SceneCompleter:
             InputError: an envelope that the model does not have.
         """
         options = options or CompletionOptions()
-        placement = replace(
-            options.release.placement,
-            camera_height=choice.camera_height,
-            support_height=choice.support_height,
-        )
-        release = replace(options.release, preset=choice.preset, placement=placement)
+        registration = RegistrationOptions(choice.camera_height, choice.support_height)
+        release = replace(options.release, preset=choice.preset, registration=registration)
         options = replace(
             options,
             release=release,

@@ -1,4 +1,4 @@
-"""What a model's files hold: kind, sizes and tensors, without loading their numbers."""
+"""Contents of a model's files: kind, sizes and tensors, without loading their values."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.models.checksums import checksum
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
 from iscene_ros.models.iscene.packages.package import read_package
 from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
-from iscene_ros.models.iscene.packages.weights import read_tensors
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 from iscene_ros.models.mini.checkpoint import ModelKind, model_kind
 from iscene_ros.models.mini.network import VolumeSceneFlow
-from iscene_ros.models.state_dicts import check_tensors
+from iscene_ros.models.weight_files import check_tensors, checksum, read_tensors
 
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """One tensor: its name within its part; a buffer is not trained."""
+    """One tensor, with its name within its part; a buffer is not trained."""
 
     name: str
     shape: tuple[int, ...]
@@ -35,7 +33,7 @@ class TensorEntry:
 
     @property
     def count(self) -> int:
-        """How many numbers."""
+        """Number of elements."""
         return torch.Size(self.shape).numel()
 
 
@@ -49,23 +47,23 @@ class PartContents:
 
     @property
     def parameters(self) -> int:
-        """Trained numbers."""
+        """Number of trained elements."""
         return sum(t.count for t in self.tensors if not t.is_buffer)
 
     @property
     def buffers(self) -> int:
-        """Other numbers."""
+        """Number of other elements."""
         return sum(t.count for t in self.tensors if t.is_buffer)
 
     @property
     def bytes(self) -> int:
-        """Of all tensors."""
+        """Size of all tensors [bytes]."""
         return sum(t.count * t.dtype.itemsize for t in self.tensors)
 
 
 @dataclass(frozen=True)
 class ModelContents:
-    """A model: which, its sizes, its parts; `checksum` is hex, or empty where there is no file."""
+    """Name, sizes and parts of a model; `checksum` is hex, or empty where there is no file."""
 
     kind: ModelKind
     name: str
@@ -77,7 +75,7 @@ class ModelContents:
 def inspect_model(
     name_or_path: str, base: str | None = None, revision: str | None = None
 ) -> ModelContents:
-    """Look into a file of either model, a package's folder or a hub id that is cached.
+    """Read the contents of a file of either model, a package's folder or a cached hub id.
 
     Raises:
         ModelError: there is no such model, or it cannot be read.
@@ -93,7 +91,7 @@ def inspect_model(
 
 
 def release_shape(config: ReleaseConfig | None = None) -> ModelContents:
-    """The published sizes and precision, without any file."""
+    """Return the published sizes and precision, without any file."""
     config = config or ReleaseConfig()
     parts = []
     for name in PARTS:
@@ -106,7 +104,7 @@ def release_shape(config: ReleaseConfig | None = None) -> ModelContents:
 
 
 def key_lines(parts: Iterable[PartContents], prefixed: bool) -> list[str]:
-    """One line a tensor: name, shape and dtype between tabs; the last line counts them."""
+    """Return tab-separated name, shape and dtype, a line for each tensor, and a line of totals."""
     parts = list(parts)
     lines = [
         "\t".join(

@@ -14,7 +14,6 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.lab.evaluation.rendered_scenes import MODEL, EvaluationOptions, evaluate_scenes
-from iscene_ros.models.iscene.sampling.progress import StoppedError
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +107,10 @@ def test_objects_meshed_beside_one_another_are_the_same(
 ):
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
     assert as_bytes(completer.complete(frame)) == as_bytes(scene)
+
+
+class StoppedError(Exception):
+    """Raised by a progress callback."""
 
 
 def test_who_stops_a_completion_does_not_wait_for_the_other_meshes(completer, frame, monkeypatch):

@@ -11,7 +11,7 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.rasteriser import render
-from iscene_ros.models.iscene.registration.result import PlacementShape, Similarity
+from iscene_ros.models.iscene.registration.result import CubeShape, Similarity
 
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]]))
 
@@ -22,7 +22,7 @@ class Seen:
 
     observation: Observation
     aligned_frame: GravityAlignedFrame
-    shapes: tuple[PlacementShape, ...]
+    shapes: tuple[CubeShape, ...]
     truth: Similarity
 
     def with_mesh(self, row, vertices):
@@ -95,7 +95,7 @@ def in_cube(meshes_aligned, filled, offset):
     scale = float((high - low).max()) / filled
     truth = Similarity(scale, 0.5 * (low + high) - scale * np.array(offset))
     shapes = [
-        PlacementShape(row, Mesh(truth.to_cube(m.vertices).astype(np.float32), m.faces))
+        CubeShape(row, Mesh(truth.to_cube(m.vertices).astype(np.float32), m.faces))
         for row, m in enumerate(meshes_aligned)
     ]
     return tuple(shapes), truth

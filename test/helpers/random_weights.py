@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from iscene_ros.models.iscene.packages.parts import torso_layers
+
 
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
     """The module in evaluation mode; matrices keep the size of what passes through them."""
@@ -14,3 +16,9 @@ def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
         is_gain = "gamma" in name or ("norm" in name and name.endswith("weight"))
         parameter.data.copy_(1 + values if is_gain else values)
     return module.eval().requires_grad_(False)
+
+
+def convert_torso(network: nn.Module, dtype: torch.dtype) -> None:
+    """Convert the linear and convolution layers of the torso, and nothing else."""
+    for layer in torso_layers(network):
+        layer.to(dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from iscene_ros.models.iscene.sparse.geometry import CellGeometry
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry
 
 
 def random_cells(lengths: tuple[int, ...], side: int, seed: int = 0) -> CellGeometry:

@@ -20,8 +20,8 @@ from iscene_ros.geometry.surface_distance import Surface, sample_surface
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.lab.evaluation.machine import this_machine
 from iscene_ros.lab.evaluation.report import csv_of, markdown_table, write_text
-from iscene_ros.models.iscene.condition_images import condition_pictures
-from iscene_ros.models.iscene.generation import CubeSurface, Generated, decoded, picture_tokens
+from iscene_ros.models.iscene.condition_images import condition_images
+from iscene_ros.models.iscene.generation import CubeSurface, Generated, decoded, image_tokens
 from iscene_ros.models.iscene.mesh_finishing import finished_mesh
 from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release
 from iscene_ros.models.iscene.packages.parts import DTYPES
@@ -81,7 +81,7 @@ def measure(
     model: ReleaseModel, pictures: np.ndarray, presets: Sequence[Preset], seed: int = 0
 ) -> Iterator[PresetResult]:
     """Complete a scene with each preset, after one short run to warm up."""
-    context = picture_tokens(model, pictures)
+    context = image_tokens(model, pictures)
     sample_scene_latents(model, context, _short(presets[0]), seed)
     for chosen in presets:
         _forget_peak(model.device)
@@ -138,7 +138,7 @@ def _mesh(shape: Generated):
 def _pictures(model: ReleaseModel, objects: int | None) -> np.ndarray:
     frame = resolve_mask_overlaps(arc2017_observation())
     side = model.config.vision.image_side
-    return condition_pictures(frame.rgb, frame.masks[:objects], side).pictures
+    return condition_images(frame.rgb, frame.masks[:objects], side).images
 
 
 def _short(chosen: Preset) -> Preset:

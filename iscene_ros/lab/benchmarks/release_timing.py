@@ -17,7 +17,7 @@ from iscene_ros.lab.benchmarks.release_schedule import (
     release_structure,
 )
 from iscene_ros.models.iscene.packages.loading import ReleaseModel
-from iscene_ros.models.iscene.sampling.noise import ReleaseNoise
+from iscene_ros.models.iscene.sampling.flow_sampler import ReleaseNoise
 from iscene_ros.models.iscene.sampling.presets import Preset
 from iscene_ros.models.iscene.sampling.scene_stages import decode_structure
 from iscene_ros.models.iscene.sampling.slat_stage import sample_slat

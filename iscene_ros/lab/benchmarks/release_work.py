@@ -18,11 +18,10 @@ from iscene_ros.lab.benchmarks.sparse_flops import (
 from iscene_ros.models.iscene.config import ReleaseConfig, VisionConfig
 from iscene_ros.models.iscene.networks.image_conditioner import ImageConditioner
 from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder
-from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
-from iscene_ros.models.iscene.sampling.noise import ReleaseNoise
+from iscene_ros.models.iscene.sampling.flow_sampler import ReleaseNoise, SamplerOptions
 from iscene_ros.models.iscene.sampling.presets import Preset
 from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
-from iscene_ros.models.iscene.sparse.geometry import CellGeometry
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iscene_ros.models.iscene.config import MeshDecoderConfig, SlatFlowConfig
-from iscene_ros.models.iscene.networks.scene_flow import TIME_FREQUENCIES
-from iscene_ros.models.iscene.sparse.geometry import CellGeometry
+from iscene_ros.models.iscene.networks.embeddings import TIME_FREQUENCIES
 from iscene_ros.models.iscene.sparse.neighbours import STEPS, half_steps
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry
 
 
 @dataclass(frozen=True)

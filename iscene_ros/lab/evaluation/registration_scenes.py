@@ -16,7 +16,7 @@ from iscene_ros.lab.evaluation.truth import true_body
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE, SensorOptions
 from iscene_ros.lab.training.samples import SampleOptions, TruePlacement, draw_view
-from iscene_ros.models.iscene.registration.result import PlacementShape, Similarity
+from iscene_ros.models.iscene.registration.result import CubeShape, Similarity
 from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 # Instances with fewer mask pixels are left out: nobody could say where a sliver belongs.
@@ -57,9 +57,9 @@ class PlacementCase:
 
     observation: Observation
     aligned_frame: GravityAlignedFrame
-    shapes: tuple[PlacementShape, ...]
+    shapes: tuple[CubeShape, ...]
     truth: Similarity
-    unspoilt: tuple[PlacementShape, ...]
+    unspoilt: tuple[CubeShape, ...]
     wrong: tuple[int, ...] = ()
 
 
@@ -105,7 +105,7 @@ def true_mesh_aligned(truth: TruePlacement, aligned_frame: GravityAlignedFrame) 
 
 def into_cube(
     meshes_aligned: list[Mesh], rng: np.random.Generator
-) -> tuple[tuple[PlacementShape, ...], Similarity]:
+) -> tuple[tuple[CubeShape, ...], Similarity]:
     """The meshes somewhere in the cube, not quite filling it, and the way back."""
     points = np.concatenate([mesh.vertices for mesh in meshes_aligned]).astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
@@ -114,14 +114,10 @@ def into_cube(
     room = np.maximum(0.5 - 0.5 * (high - low) / scale, 0)
     truth = Similarity(scale, 0.5 * (low + high) - scale * rng.uniform(-room, room))
     shapes = [
-        PlacementShape(row, Mesh(_to_cube(mesh.vertices, truth), mesh.faces))
+        CubeShape(row, Mesh(truth.to_cube(mesh.vertices).astype(np.float32), mesh.faces))
         for row, mesh in enumerate(meshes_aligned)
     ]
     return tuple(shapes), truth
-
-
-def _to_cube(points_aligned: np.ndarray, truth: Similarity) -> np.ndarray:
-    return ((points_aligned - truth.translation) @ truth.rotation / truth.scale).astype(np.float32)
 
 
 def _spoilt(
@@ -156,14 +152,14 @@ def _with_holes(observation: Observation, rng: np.random.Generator) -> Observati
     return replace(observation, depth=np.where(lost, 0, observation.depth))
 
 
-def _coarse(shape: PlacementShape) -> PlacementShape:
+def _coarse(shape: CubeShape) -> CubeShape:
     """Vertices on the release's voxels, few triangles."""
     mesh = decimated(shape.mesh, 300)
     vertices = (np.floor(mesh.vertices * VOXELS) + 0.5) / VOXELS
     return replace(shape, mesh=Mesh(vertices.astype(np.float32), mesh.faces))
 
 
-def _jittered(shape: PlacementShape, rng: np.random.Generator) -> PlacementShape:
+def _jittered(shape: CubeShape, rng: np.random.Generator) -> CubeShape:
     offset = rng.uniform(-0.5, 0.5, 3) / VOXELS
     return replace(shape, mesh=_shifted(shape.mesh, offset))
 
@@ -183,7 +179,7 @@ def _with_one_wrong(case: PlacementCase, rng: np.random.Generator) -> PlacementC
 def _foreign(case: PlacementCase, other: PlacementCase) -> PlacementCase:
     count = len(case.shapes)
     meshes = [other.shapes[row % len(other.shapes)].mesh for row in range(count)]
-    shapes = tuple(PlacementShape(row, mesh) for row, mesh in enumerate(meshes))
+    shapes = tuple(CubeShape(row, mesh) for row, mesh in enumerate(meshes))
     return replace(case, shapes=shapes, wrong=tuple(range(count)))
 
 

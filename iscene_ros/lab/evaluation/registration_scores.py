@@ -11,9 +11,8 @@ import numpy as np
 from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation.registration_scenes import PlacementCase, Spoiling, draw_case
 from iscene_ros.lab.evaluation.report import markdown_table
-from iscene_ros.models.iscene.registration.options import PlacementOptions
-from iscene_ros.models.iscene.registration.register import place_scene
-from iscene_ros.models.iscene.registration.result import ObjectPlacement, Placement
+from iscene_ros.models.iscene.registration.register import register_scene
+from iscene_ros.models.iscene.registration.result import RegisteredObject, Registration
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,18 @@ class PlacementScore:
     seconds: float
 
 
-def placement_scores(
-    scenes: int, seed: int, options: PlacementOptions | None = None
-) -> Iterator[PlacementScore | None]:
+def placement_scores(scenes: int, seed: int) -> Iterator[PlacementScore | None]:
     """Every scene, spoilt in every way; None where a view does not lend itself to it."""
     for number in range(scenes):
         for spoiling in Spoiling:
             case = draw_case(seed, number, spoiling)
-            yield None if case is None else score_case(case, spoiling, options)
+            yield None if case is None else score_case(case, spoiling)
 
 
-def score_case(
-    case: PlacementCase, spoiling: Spoiling, options: PlacementOptions | None = None
-) -> PlacementScore:
+def score_case(case: PlacementCase, spoiling: Spoiling) -> PlacementScore:
     """Place one scene and compare it with the truth."""
     started = time.process_time()
-    placement = place_scene(case.shapes, case.observation, case.aligned_frame, options)
+    placement = register_scene(case.shapes, case.observation, case.aligned_frame)
     seconds = time.process_time() - started
     rejected = {row for row, _ in placement.rejected}
     return PlacementScore(
@@ -107,15 +102,15 @@ def _line(spoiling: Spoiling, scores: list[PlacementScore]) -> list[str]:
     return [*cells, f"{np.mean([s.seconds for s in scores]):.2f}"]
 
 
-def _scale_error(placement: Placement, case: PlacementCase) -> float:
+def _scale_error(placement: Registration, case: PlacementCase) -> float:
     if placement.is_metric:
-        return placement.scale / case.truth.scale - 1
-    distance = np.linalg.norm(placement.translation) / placement.scale
+        return placement.similarity.scale / case.truth.scale - 1
+    distance = np.linalg.norm(placement.similarity.translation) / placement.similarity.scale
     return float(distance * case.truth.scale / np.linalg.norm(case.truth.translation) - 1)
 
 
-def _object_error(placed: ObjectPlacement, placement: Placement, case: PlacementCase) -> float:
-    factor = 1.0 if placement.is_metric else case.truth.scale / placement.scale
+def _object_error(placed: RegisteredObject, placement: Registration, case: PlacementCase) -> float:
+    factor = 1.0 if placement.is_metric else case.truth.scale / placement.similarity.scale
     shapes = {shape.row: shape.mesh for shape in case.shapes}
     true = {shape.row: shape.mesh for shape in case.unspoilt}
     found = factor * _middle(placed.similarity.to_aligned(shapes[placed.row].vertices))

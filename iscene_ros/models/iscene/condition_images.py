@@ -1,4 +1,4 @@
-"""From a frame and its masks to the pictures that the release looks at."""
+"""The images that condition the release: crops of the frame, multiplied by the masks."""
 
 from __future__ import annotations
 
@@ -10,38 +10,36 @@ import numpy as np
 
 from iscene_ros.core.errors import InputError, ModelError
 
-# Sides of the crop and of the box around all instances.
+# Side of the crop relative to the box around all instances, and side of an image [pixels].
 CROP_PER_BOX = 1.2
-PICTURE_SIDE = 518
+IMAGE_SIDE = 518
 
 Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class ConditionPictures:
-    """What the picture encoder is given.
+class ConditionImages:
+    """Input of the image conditioner.
 
     Attributes:
-        pictures: (1 + N, 3, side, side) float32 from 0 to 1, black where nothing is looked at: the
-            scene (all instances), then each instance. All show the same crop of the frame.
+        images: (1 + N, 3, side, side) float32 from 0 to 1, black outside of the masks: the scene
+            (all instances), then each instance. All show the same crop of the frame.
         box: (left, top, right, bottom) of that crop [pixels], right and bottom exclusive; it may
             reach beyond the frame.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     box: Box
 
 
-def condition_pictures(
-    rgb: np.ndarray, masks: np.ndarray, side: int = PICTURE_SIDE
-) -> ConditionPictures:
-    """The release's pictures of a frame, bit for bit with the same OpenCV.
+def condition_images(rgb: np.ndarray, masks: np.ndarray, side: int = IMAGE_SIDE) -> ConditionImages:
+    """Compute the release's images of a frame, bit for bit with the same OpenCV.
 
     Args:
         rgb: (H, W, 3) uint8.
-        masks: (N, H, W) bool, one instance each. An empty one gives a black picture: leave such
+        masks: (N, H, W) bool, one instance each. An empty one gives a black image: leave such
             instances out before.
-        side: of the pictures [pixels].
+        side: of the images [pixels].
 
     Raises:
         InputError: no rgb, sizes disagree, no instance, or all of them together are too small.
@@ -54,14 +52,14 @@ def condition_pictures(
     box = crop_box(union)
     scene = cropped(rgb, box).astype(np.float32) / 255.0 * cropped(union, box)[..., None]
     instances = (scene * cropped(mask, box)[..., None] for mask in masks)
-    pictures = np.empty((1 + len(masks), 3, side, side), np.float32)
-    for row, picture in zip(pictures, _resized(scene, instances, side), strict=True):
-        row[:] = picture.transpose(2, 0, 1)
-    return ConditionPictures(pictures, box)
+    images = np.empty((1 + len(masks), 3, side, side), np.float32)
+    for row, image in zip(images, _resized(scene, instances, side), strict=True):
+        row[:] = image.transpose(2, 0, 1)
+    return ConditionImages(images, box)
 
 
 def crop_box(mask: np.ndarray) -> Box:
-    """The release's square around a mask (H, W): (left, top, right, bottom) [pixels].
+    """Return the release's square around a mask (H, W): (left, top, right, bottom) [pixels].
 
     Raises:
         InputError: the mask is empty or so small that nothing is left of the square.
@@ -84,7 +82,7 @@ def crop_box(mask: np.ndarray) -> Box:
 
 
 def cropped(image: np.ndarray, box: Box) -> np.ndarray:
-    """The part of an image (H, W, ...) in a box; zero beyond the image."""
+    """Return the part of an image (H, W, ...) in a box, zero beyond the image."""
     left, top, right, bottom = box
     height, width = image.shape[:2]
     part = np.zeros((bottom - top, right - left, *image.shape[2:]), image.dtype)
@@ -95,10 +93,10 @@ def cropped(image: np.ndarray, box: Box) -> np.ndarray:
 
 
 def _resized(scene: np.ndarray, instances: Iterator[np.ndarray], side: int) -> Iterator[np.ndarray]:
-    """The pictures (side, side, 3), from 0 to 1: Lanczos overshoots at the masks' edges."""
+    """Yield images (side, side, 3), clipped to 0..1: Lanczos overshoots at the masks' edges."""
     cv2 = _opencv()
-    for picture in (scene, *instances):
-        resized = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LANCZOS4)
+    for image in (scene, *instances):
+        resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_LANCZOS4)
         yield np.clip(resized, 0, 1)
 
 
@@ -107,7 +105,7 @@ def _opencv() -> ModuleType:
         import cv2
     except ImportError as error:
         raise ModelError(
-            f"OpenCV: not to be imported ({error}); the released model resizes its pictures with "
+            f"OpenCV: not to be imported ({error}); the released model resizes its images with "
             'it: pip install "iscene_ros[release]"'
         ) from error
     return cv2

@@ -1,4 +1,4 @@
-"""The whole published model: pictures in, one surface an instance in the cube of the scene."""
+"""The whole published model: from images to one surface for each instance of a scene."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from iscene_ros.core.errors import ModelError
+from iscene_ros.models.base import Progress
 from iscene_ros.models.iscene.packages.loading import ReleaseModel
 from iscene_ros.models.iscene.sampling.presets import Preset
-from iscene_ros.models.iscene.sampling.progress import StageProgress
 from iscene_ros.models.iscene.sampling.scene_stages import SceneLatents, sample_scene_latents
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 from iscene_ros.models.iscene.surface.flexicubes import extract_mesh
@@ -20,7 +20,7 @@ from iscene_ros.models.iscene.surface.flexicubes import extract_mesh
 
 @dataclass(frozen=True)
 class CubeSurface:
-    """A surface in the cube [-0.5, 0.5]^3 of its scene, as the mesh decoder gives it.
+    """Output of the mesh decoder: a surface in the cube [-0.5, 0.5]^3 of its scene.
 
     Attributes:
         vertices: (V, 3) float32; faces: (F, 3) int64, counter-clockwise from outside.
@@ -34,7 +34,7 @@ class CubeSurface:
 
 @dataclass(frozen=True)
 class CubeOccupancy:
-    """Occupancy of the cube, where the second stage is left out.
+    """Occupancy of the cube, where the preset has no second stage.
 
     Attributes:
         logits: (R, R, R) float32 indexed x, y, z, positive where occupied.
@@ -48,49 +48,48 @@ Generated = CubeSurface | CubeOccupancy | None
 
 def generate(
     model: ReleaseModel,
-    pictures: np.ndarray,
+    images: np.ndarray,
     preset: Preset,
     seed: int = 0,
-    pictures_at_once: int = 4,
-    progress: StageProgress | None = None,
+    images_at_once: int = 4,
+    progress: Progress | None = None,
 ) -> list[Generated]:
-    """Generate the N instances of a scene; None where the model found nothing.
+    """Generate the N instances of a scene; None where the model predicts nothing.
 
     Args:
         model: the networks.
-        pictures: (1 + N, 3, side, side) float32 from 0 to 1, row 0 the scene's.
-        preset: how to sample.
+        images: (1 + N, 3, side, side) float32 from 0 to 1, row 0 the scene's.
+        preset: of the sampling.
         seed: same seed, same device: same result.
-        pictures_at_once: pictures encoded together; bounds memory.
-        progress: told after every call of a flow.
+        images_at_once: images encoded together, which bounds memory.
+        progress: is advanced after every call of a flow.
 
     Raises:
-        ModelError: a network returned what is no number.
-        StoppedError: `progress` said so.
+        ModelError: a network returned values that are not finite.
     """
-    context = picture_tokens(model, pictures, pictures_at_once)
+    context = image_tokens(model, images, images_at_once)
     latents = sample_scene_latents(model, context, preset, seed, progress)
     _check_finite(latents, model.name)
     return decoded(model, latents, preset)
 
 
 @torch.inference_mode()
-def picture_tokens(model: ReleaseModel, pictures: np.ndarray, at_once: int = 4) -> Tensor:
-    """(1 + N, M, C_cond) tokens of pictures (1 + N, 3, side, side) float32 from 0 to 1."""
-    on_device = torch.from_numpy(np.ascontiguousarray(pictures)).to(model.device)
+def image_tokens(model: ReleaseModel, images: np.ndarray, at_once: int = 4) -> Tensor:
+    """Encode images (1 + N, 3, side, side) float32 from 0 to 1 as (1 + N, M, C_cond) tokens."""
+    on_device = torch.from_numpy(np.ascontiguousarray(images)).to(model.device)
     return model.conditioner(on_device, at_once)
 
 
 @torch.inference_mode()
 def decoded(model: ReleaseModel, latents: SceneLatents, preset: Preset) -> list[Generated]:
-    """What both stages found, as surfaces or, without the second one, as occupancy."""
+    """Decode latents to surfaces or, without the second stage, to occupancy."""
     if preset.slat is None:
         return list(_occupancies(model, latents))
     return list(_surfaces(model, latents))
 
 
 def _surfaces(model: ReleaseModel, latents: SceneLatents) -> Iterator[Generated]:
-    """One instance after another: its million fine cells exist only in its turn."""
+    """Decode one instance after another, as each has a million fine cells."""
     for latent in latents.latents:
         yield None if latent is None else _surface(model, latent)
 

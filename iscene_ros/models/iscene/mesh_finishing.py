@@ -1,4 +1,4 @@
-"""From a decoder's raw surface to a mesh that a robot can use: whole bodies, closed, few faces."""
+"""Cleaning and decimation of a decoder's raw surface to closed meshes with few triangles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from iscene_ros.geometry.marching_cubes import (
 )
 from iscene_ros.geometry.nonmanifold_edges import separated
 
-# Refinement of occupancy before the surface is cut out.
+# Upsampling of occupancy before the surface is extracted.
 STRUCTURE_UPSAMPLE = 2
 
 
@@ -30,7 +30,7 @@ class FinishedMesh:
     Attributes:
         mesh: in the coordinates that the surface was given in.
         vertex_colors: (V, 3) uint8 RGB, or None.
-        is_closed: whether each edge has a triangle on either side.
+        is_closed: whether each edge has a triangle on both sides.
     """
 
     mesh: Mesh
@@ -43,9 +43,9 @@ def finished_mesh(
 ) -> FinishedMesh | None:
     """Keep the large bodies of a surface and simplify them.
 
-    Crumbs are dropped, cavities that nothing outside reaches are filled. A closed surface stays
-    closed; holes of an open one stay open. Each vertex takes the colour of the raw vertex next to
-    it. The same input gives the same bytes.
+    Floaters are dropped, enclosed cavities are filled. A closed surface stays closed; holes of an
+    open one stay open. Each vertex takes the colour of the nearest raw vertex. The same input gives
+    the same bytes.
 
     Args:
         vertices: (V, 3) float32, in any unit.
@@ -62,7 +62,7 @@ def finished_mesh(
     corners, triangles, used = large_bodies(np.asarray(vertices, np.float64), faces)
     if not len(triangles):
         return None
-    # Collapses leave crumbs of their own.
+    # Decimation leaves floaters of its own.
     fewer, fewer_triangles, _ = large_bodies(*_simplified(corners, triangles, budget))
     vertex_colors = None
     if colors is not None:
@@ -73,7 +73,7 @@ def finished_mesh(
 
 
 def structure_mesh(occupancy_logits: np.ndarray, budget: int) -> FinishedMesh | None:
-    """The surface between occupied and free voxels, without a mesh decoder.
+    """Return the surface between occupied and free voxels, without a mesh decoder.
 
     The published structure occupies the voxels that a surface passes through: the mesh lies about
     half a voxel outside of that surface, and a wall has a thickness.

@@ -16,15 +16,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.models.checksums import checksum
 from iscene_ros.models.iscene.packages import converted
+from iscene_ros.models.iscene.packages.hub import is_hub_id
 from iscene_ros.models.iscene.packages.package import BASE_FILE, RELEASE_FILE
-from iscene_ros.models.iscene.packages.source import is_hub_id
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 from iscene_ros.models.mini.confidence import Calibration
 from iscene_ros.models.mini.fast_network import FastNetwork
 from iscene_ros.models.mini.network import VolumeSceneFlow
-from iscene_ros.models.state_dicts import check_tensors
+from iscene_ros.models.weight_files import check_tensors, checksum
 
 FORMAT = "iscene-mini/1"
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.models.iscene.condition_images import condition_pictures, crop_box, cropped
+from iscene_ros.models.iscene.condition_images import condition_images, crop_box, cropped
 
 cv2 = pytest.importorskip("cv2")
 
@@ -41,10 +41,10 @@ def slow_picture(rgb: np.ndarray, masks: np.ndarray, mask: np.ndarray, side: int
 
 
 def assert_equals_slow(rgb: np.ndarray, masks: np.ndarray, side: int = 518) -> None:
-    made = condition_pictures(rgb, masks, side)
-    assert made.pictures.shape == (1 + len(masks), 3, side, side)
-    assert made.pictures.dtype == np.float32
-    for row, mask in zip(made.pictures, (masks.any(axis=0), *masks), strict=True):
+    made = condition_images(rgb, masks, side)
+    assert made.images.shape == (1 + len(masks), 3, side, side)
+    assert made.images.dtype == np.float32
+    for row, mask in zip(made.images, (masks.any(axis=0), *masks), strict=True):
         np.testing.assert_array_equal(row, slow_picture(rgb, masks, mask, side))
 
 
@@ -55,9 +55,9 @@ def test_a_real_frame_is_cropped_masked_and_resized_as_by_the_release() -> None:
 
 def test_pictures_are_black_outside_their_masks() -> None:
     observation = arc2017_observation()
-    made = condition_pictures(observation.rgb, observation.masks)
-    assert made.pictures.min() == 0 and made.pictures.max() <= 1
-    for row, mask in zip(made.pictures[1:], observation.masks, strict=True):
+    made = condition_images(observation.rgb, observation.masks)
+    assert made.images.min() == 0 and made.images.max() <= 1
+    for row, mask in zip(made.images[1:], observation.masks, strict=True):
         inside = cropped(mask, made.box)
         # Lanczos reaches 4 pixels of the crop, whatever the scale; picking the nearest adds one.
         near = cv2.dilate(inside.astype(np.uint8), np.ones((11, 11), np.uint8))
@@ -76,17 +76,17 @@ def test_an_instance_behind_another_takes_its_pixels_from_the_same_crop() -> Non
         ]
     )
     assert_equals_slow(rgb, masks)
-    made = condition_pictures(rgb, masks)
-    assert made.pictures[3].any() and not made.pictures[4].any()
+    made = condition_images(rgb, masks)
+    assert made.images[3].any() and not made.images[4].any()
 
 
 def test_a_crop_of_the_picture_s_own_side_keeps_the_pixels() -> None:
     rgb = colours(60, 60)
     mask = rectangle((60, 60), slice(10, 51), slice(10, 51))  # 40 between its outer pixels
-    made = condition_pictures(rgb, mask[None], side=48)
+    made = condition_images(rgb, mask[None], side=48)
     assert made.box == (6, 6, 54, 54)
     expected = (rgb * mask[..., None])[6:54, 6:54].astype(np.float32) / 255.0
-    np.testing.assert_array_equal(made.pictures[1], expected.transpose(2, 0, 1))
+    np.testing.assert_array_equal(made.images[1], expected.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize(
@@ -154,15 +154,15 @@ ONE = np.ones((1, 40, 60), bool)
 )
 def test_what_gives_no_picture_is_refused(rgb: object, masks: np.ndarray, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        condition_pictures(rgb, masks)
+        condition_images(rgb, masks)
 
 
 def test_a_picture_needs_a_side() -> None:
     with pytest.raises(InputError, match="side: 0"):
-        condition_pictures(colours(40, 60), ONE, side=0)
+        condition_images(colours(40, 60), ONE, side=0)
 
 
 def test_without_opencv_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ModelError, match='pip install "iscene_ros\\[release\\]"'):
-        condition_pictures(colours(40, 60), ONE)
+        condition_images(colours(40, 60), ONE)

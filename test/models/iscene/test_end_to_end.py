@@ -59,7 +59,7 @@ def test_what_only_iscene_mini_has_is_refused_and_not_ignored(
 def test_without_depth_the_result_says_that_lengths_are_no_metres(files, tmp_path, package, capsys):
     assert complete(files, tmp_path / "out", package, "--preset", "structure-only") == 0
     assert json.loads((tmp_path / "out/scene.json").read_text())["is_metric"] is False
-    assert "warning: placement: no depth" in capsys.readouterr().err
+    assert "warning: registration: no depth" in capsys.readouterr().err
 
 
 def test_a_partial_package_is_one_line(files, tmp_path, package, capsys):

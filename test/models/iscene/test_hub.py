@@ -9,10 +9,10 @@ from tiny_release import DENOISER, TinyPackage, write_tiny_package
 
 from iscene_ros.cli.main import main
 from iscene_ros.core.errors import ModelError
-from iscene_ros.models.checksums import checksum
 from iscene_ros.models.iscene.packages.loading import load_release
 from iscene_ros.models.iscene.packages.package import read_package
 from iscene_ros.models.iscene.packages.package_config import BASE_ID
+from iscene_ros.models.weight_files import checksum
 
 hub = pytest.importorskip("huggingface_hub")
 RELEASE = "LuLing/IScene"
@@ -51,7 +51,7 @@ def blobs(cache: Path) -> list[Path]:
 def test_fetches_what_is_needed_and_no_more(server: HubServer, cache: Path) -> None:
     (server.folders[BASE_ID] / "ckpts/slat_dec_gs_swin8_B_64l8gs32_fp16.safetensors").touch()
     lines: list[str] = []
-    found = read_package(RELEASE, report=lines.append)
+    found = read_package(RELEASE, log=lines.append)
     assert found.name == f"{RELEASE}@{server.commit(RELEASE)[:12]}"
     assert len(server.fetched()) == len(set(server.fetched())) == 4 + 1 + 3 * 2
     assert not any("slat_dec_gs" in name or "ss_flow" in name for name in server.fetched())

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from published_file import safetensors_size
+from random_weights import convert_torso
 from sparse_cells import (
     at_cells,
     attention,
@@ -18,9 +19,8 @@ from sparse_cells import (
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import MeshDecoderConfig, ReleaseConfig
+from iscene_ros.models.iscene.networks.embeddings import absolute_positions
 from iscene_ros.models.iscene.networks.mesh_decoder import MeshDecoder
-from iscene_ros.models.iscene.packages.precision import convert_torso
-from iscene_ros.models.iscene.sparse.positions import absolute_positions
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 
 # The second block's windows are shifted; a group norm of 32 groups needs 256 channels.

@@ -12,7 +12,6 @@ from iscene_ros.models import model_config
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions, sample
 from iscene_ros.models.iscene.sampling.presets import PRESETS, preset
-from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +56,11 @@ def test_commands_know_all_presets():
     assert set(PRESETS) == set(model_config.PRESETS)
 
 
-def test_a_preset_can_be_bounded_and_its_shortcuts_switched_off():
+def test_a_preset_can_be_bounded():
     for name in PRESETS:
         bounded = preset(name).within(10**9)
         assert bounded.structure.memory_budget == 10**9
         assert bounded.slat is None or bounded.slat.memory_budget == 10**9
-        plain = preset(name).with_shortcuts(Shortcuts.none())
-        assert plain.structure.shortcuts == Shortcuts.none()
 
 
 def curved(x, time, conditional):

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from placed_shapes import bodies, look_at, see
 
-from iscene_ros.models.iscene.registration.options import PlacementOptions
-from iscene_ros.models.iscene.registration.register import place_scene
+from iscene_ros.models.iscene.registration.register import register_scene
+from iscene_ros.models.iscene.registration.result import RegistrationOptions
 
 FEW = settings(
     max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -21,9 +21,9 @@ def without_depth(seen):
     return replace(seen, observation=observation)
 
 
-def place(seen, **options):
-    return place_scene(
-        seen.shapes, seen.observation, seen.aligned_frame, PlacementOptions(**options)
+def register(seen, **options):
+    return register_scene(
+        seen.shapes, seen.observation, seen.aligned_frame, RegistrationOptions(**options)
     )
 
 
@@ -37,37 +37,39 @@ def camera_height(seen):
 
 
 def test_a_stated_camera_height_makes_it_metric(table):
-    placement = place(table, camera_height=camera_height(table))
-    assert placement.method == "camera_height" and placement.is_metric
-    assert not placement.rejected and not placement.warnings
-    assert placement.scale == pytest.approx(table.truth.scale, rel=0.015)
-    np.testing.assert_allclose(placement.translation, table.truth.translation, atol=0.012)
+    registration = register(table, camera_height=camera_height(table))
+    assert registration.method == "camera_height" and registration.is_metric
+    assert not registration.rejected and not registration.warnings
+    assert registration.similarity.scale == pytest.approx(table.truth.scale, rel=0.015)
+    np.testing.assert_allclose(
+        registration.similarity.translation, table.truth.translation, atol=0.012
+    )
 
 
 def test_a_stated_support_height_makes_it_metric(table):
-    placement = place(table, support_height=0.0)
-    assert placement.method == "support_plane" and placement.is_metric
-    by_camera = place(table, camera_height=camera_height(table))
-    assert placement.scale == pytest.approx(by_camera.scale)
+    registration = register(table, support_height=0.0)
+    assert registration.method == "support_plane" and registration.is_metric
+    by_camera = register(table, camera_height=camera_height(table))
+    assert registration.similarity.scale == pytest.approx(by_camera.similarity.scale)
 
 
 def test_else_the_edge_of_the_cube_is_the_unit_and_that_is_said(table):
-    placement = place(table)
-    assert placement.method == "unit" and not placement.is_metric
-    assert placement.scale == 1.0
-    assert "the scale is unknown" in placement.warnings[0]
+    registration = register(table)
+    assert registration.method == "unit" and not registration.is_metric
+    assert registration.similarity.scale == 1.0
+    assert "the scale is unknown" in registration.warnings[0]
     expected = table.truth.translation / table.truth.scale
-    np.testing.assert_allclose(placement.translation, expected, atol=0.03)
-    assert len(placement.objects) == 6
-    assert all(np.isnan(placed.residual_m) for placed in placement.objects)
+    np.testing.assert_allclose(registration.similarity.translation, expected, atol=0.03)
+    assert len(registration.objects) == 6
+    assert all(np.isnan(found.residual_m) for found in registration.objects)
 
 
 @FEW
 @given(size=st.floats(0.3, 10.0))
 def test_a_world_of_another_size_scales_the_answer(size):
     seen = without_depth(see(bodies(), look_at(), size=size))
-    placement = place(seen, camera_height=camera_height(seen))
-    assert placement.scale == pytest.approx(seen.truth.scale, rel=0.015)
+    registration = register(seen, camera_height=camera_height(seen))
+    assert registration.similarity.scale == pytest.approx(seen.truth.scale, rel=0.015)
 
 
 @FEW
@@ -75,30 +77,32 @@ def test_a_world_of_another_size_scales_the_answer(size):
 def test_from_wherever_the_camera_looks(down, azimuth):
     seen = without_depth(see(bodies(), look_at(down, azimuth)))
     expected = seen.truth.translation / seen.truth.scale
-    error = np.linalg.norm(place(seen).translation - expected) / np.linalg.norm(expected)
+    error = np.linalg.norm(register(seen).similarity.translation - expected) / np.linalg.norm(
+        expected
+    )
     assert error < 0.02
 
 
 def test_a_support_height_without_a_pose_is_not_used(table):
     gravity = table.observation.gravity_camera
     unposed = replace(table.observation, world_from_camera=None, gravity_camera=gravity)
-    placement = place(replace(table, observation=unposed), support_height=0.0)
-    assert placement.method == "unit"
-    assert "world_from_camera" in placement.warnings[0]
+    registration = register(replace(table, observation=unposed), support_height=0.0)
+    assert registration.method == "unit"
+    assert "world_from_camera" in registration.warnings[0]
 
 
 def test_a_support_above_the_camera_is_not_used(table):
-    placement = place(table, support_height=3.0)
-    assert placement.method == "unit"
-    assert "the scale stays unknown" in placement.warnings[0]
+    registration = register(table, support_height=3.0)
+    assert registration.method == "unit"
+    assert "the scale stays unknown" in registration.warnings[0]
 
 
 def test_a_wrong_shape_is_refused_by_its_outline(table):
     vertices = table.shapes[3].mesh.vertices
     middle = vertices.mean(axis=0)
-    placement = place(table.with_mesh(3, 2 * (vertices - middle) + middle + (0.3, 0.0, 0.3)))
-    assert [row for row, _ in placement.rejected] == [3]
-    assert "does not fit the picture" in placement.rejected[0][1]
+    registration = register(table.with_mesh(3, 2 * (vertices - middle) + middle + (0.3, 0.0, 0.3)))
+    assert [row for row, _ in registration.rejected] == [3]
+    assert "does not fit the picture" in registration.rejected[0][1]
 
 
 def test_too_few_readings_count_as_none(table):
@@ -106,4 +110,4 @@ def test_too_few_readings_count_as_none(table):
     rows, columns = np.nonzero(table.observation.masks[0])
     depth[rows[:5], columns[:5]] = 0.7
     observation = replace(table.observation, depth=depth)
-    assert place(replace(table, observation=observation)).method == "unit"
+    assert register(replace(table, observation=observation)).method == "unit"

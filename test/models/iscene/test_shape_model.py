@@ -136,11 +136,6 @@ def test_a_stated_support_height_gives_the_scale_of_a_view_with_a_pose(
     np.testing.assert_allclose(centers(scene), expected, atol=0.1)
 
 
-def test_a_memory_budget_bounds_both_stages(package):
-    sampling = completer(package, memory_budget=1 << 20).shapes.sampling()
-    assert sampling.structure.memory_budget == sampling.slat.memory_budget == 1 << 20
-
-
 def test_random_weights_run_through_and_what_fits_nothing_is_refused(package, frame):
     seen = []
     scene = completer(package).complete(

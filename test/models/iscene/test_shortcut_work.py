@@ -14,7 +14,7 @@ from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.networks.mesh_decoder import MeshDecoder
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
-from iscene_ros.models.iscene.sampling.noise import ReleaseNoise
+from iscene_ros.models.iscene.sampling.flow_sampler import ReleaseNoise
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions, sample_structure
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 

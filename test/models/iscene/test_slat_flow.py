@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from published_file import safetensors_size
+from random_weights import convert_torso
 from sparse_cells import (
     at_cells,
     attention,
@@ -19,9 +20,8 @@ from sparse_cells import (
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import ReleaseConfig, SlatFlowConfig
+from iscene_ros.models.iscene.networks.embeddings import absolute_positions
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
-from iscene_ros.models.iscene.packages.precision import convert_torso
-from iscene_ros.models.iscene.sparse.positions import absolute_positions
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 
 TINY = replace(ReleaseConfig.tiny().slat_flow, resolution=8)

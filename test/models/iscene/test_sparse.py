@@ -17,15 +17,15 @@ from sparse_cells import (
 )
 from torch.testing import assert_close
 
+from iscene_ros.models.iscene.networks.embeddings import absolute_positions
+from iscene_ros.models.iscene.networks.norms import SparseGroupNorm
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
+from iscene_ros.models.iscene.sparse import convolution as sparse_convolution
 from iscene_ros.models.iscene.sparse.attention import SparseCrossAttention, SparseSelfAttention
 from iscene_ros.models.iscene.sparse.convolution import PointwiseConvolution, SubmanifoldConvolution
-from iscene_ros.models.iscene.sparse.geometry import CellGeometry
 from iscene_ros.models.iscene.sparse.neighbours import find_pairs
-from iscene_ros.models.iscene.sparse.norm import SparseGroupNorm
-from iscene_ros.models.iscene.sparse.positions import absolute_positions
-from iscene_ros.models.iscene.sparse.tensor import SparseTensor
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
 SIDE = 6
 LENGTHS = (40, 1, 23)
@@ -69,12 +69,12 @@ def test_convolution_is_the_dense_one_at_the_cells(geometry):
     assert_close(convolution(x, geometry.pairs), torch.cat(expected))
 
 
-def test_gathering_in_small_parts_changes_nothing():
+def test_gathering_in_small_parts_changes_nothing(monkeypatch):
     geometry = random_cells(LENGTHS, SIDE)
     x = features_of(geometry, 4)
     convolution = randomize(SubmanifoldConvolution(4, 5))
     whole = convolution(x, geometry.pairs)
-    convolution.gather_size = 7
+    monkeypatch.setattr(sparse_convolution, "GATHER_SIZE", 7)
     assert_close(convolution(x, geometry.pairs), whole)
 
 

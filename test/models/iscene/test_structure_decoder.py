@@ -4,12 +4,11 @@ import math
 
 import pytest
 import torch
-from random_weights import randomised
+from random_weights import convert_torso, randomised
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import ReleaseConfig, StructureDecoderConfig
 from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder, occupied_cells
-from iscene_ros.models.iscene.packages.precision import convert_torso
 
 TINY = StructureDecoderConfig(
     latent_channels=3, channels=(16, 8, 8), num_res_blocks=1, num_res_blocks_middle=1

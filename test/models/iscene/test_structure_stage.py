@@ -1,10 +1,11 @@
-"""The structure stage: equal to the release's schedule whatever shortcut is on."""
+"""The structure stage: equal to the release's schedule with less work."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
-from random_weights import randomised
+from call_counter import CallCounter
+from random_weights import convert_torso, randomised
 from slow_scene_flow import slow_scene_flow
 from torch.testing import assert_close
 
@@ -12,12 +13,11 @@ from iscene_ros.lab.benchmarks.release_schedule import paired, release_structure
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.networks.attention import SceneRows
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
-from iscene_ros.models.iscene.packages.precision import convert_torso
-from iscene_ros.models.iscene.sampling.compiled import compile_blocks
-from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
-from iscene_ros.models.iscene.sampling.noise import ReleaseNoise, StructureNoise
-from iscene_ros.models.iscene.sampling.progress import StageProgress, StoppedError
-from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
+from iscene_ros.models.iscene.sampling.flow_sampler import (
+    ReleaseNoise,
+    SamplerOptions,
+    StructureNoise,
+)
 from iscene_ros.models.iscene.sampling.slot_network import slots_within
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions, sample_structure
 
@@ -92,55 +92,32 @@ def test_the_default_equals_the_release(released):
     assert_relatively_close(single, released, 1e-5)
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Shortcuts)])
-@pytest.mark.parametrize("others", [True, False])
-def test_each_shortcut_leaves_the_result(released, name, others):
-    every = Shortcuts() if others else Shortcuts.none()
-    options = replace(OPTIONS, shortcuts=replace(every, **{name: not others}))
-    assert_relatively_close(sampled(tiny_flow(), tiny_context(3), options), released, 1e-9)
-
-
 @pytest.mark.parametrize("max_slots", [1, 2, 3, 5])
-@pytest.mark.parametrize("shortcuts", [Shortcuts(), Shortcuts.none()])
-def test_parts_of_a_batch_leave_the_result(released, max_slots, shortcuts):
-    options = replace(OPTIONS, max_slots=max_slots, shortcuts=shortcuts)
-    counts = []
-    latents = sampled(tiny_flow(), tiny_context(3), options, StageProgress(counts.append))
-    assert max(counts) <= max_slots
+def test_parts_of_a_batch_leave_the_result(released, max_slots):
+    calls = CallCounter()
+    options = replace(OPTIONS, max_slots=max_slots)
+    latents = sampled(tiny_flow(), tiny_context(3), options, calls)
+    assert max(calls.counts) <= max_slots
     assert_relatively_close(latents, released, 1e-9)
 
 
-def test_the_work_is_what_the_shortcuts_promise():
-    guided = sum(step.guided for step in SAMPLER.plan())
-    counts = []
-    for shortcuts in (Shortcuts.none(), Shortcuts(first_unconditional_once=False), Shortcuts()):
-        done = []
-        options = replace(OPTIONS, shortcuts=shortcuts)
-        sampled(tiny_flow(), tiny_context(3), options, StageProgress(done.append))
-        counts.append(sum(done))
-    calls = SAMPLER.steps + guided
-    assert counts == [2 * 3 * calls, (3 + 1) * calls, (3 + 1) * calls - 2]
+def test_scene_and_first_unconditional_pass_are_computed_once():
+    calls = CallCounter()
+    sampled(tiny_flow(), tiny_context(3), progress=calls)
+    passes = SAMPLER.steps + sum(step.guided for step in SAMPLER.plan())
+    assert sum(calls.counts) == (3 + 1) * passes - 2
 
 
 def test_a_memory_budget_bounds_the_slots(released):
     flow = tiny_flow()
     budget = 1_500_000
-    fitting = slots_within(budget, flow, pictures=4, tokens=7)
+    fitting = slots_within(budget, flow, images=4, tokens=7)
     assert 1 < fitting < 8
-    counts = []
-    options = replace(OPTIONS, memory_budget=budget)
-    latents = sampled(flow, tiny_context(3), options, StageProgress(counts.append))
-    assert max(counts) == fitting
+    calls = CallCounter()
+    latents = sampled(flow, tiny_context(3), replace(OPTIONS, memory_budget=budget), calls)
+    assert max(calls.counts) == fitting
     assert_relatively_close(latents, released, 1e-9)
-    assert slots_within(0, flow, pictures=4, tokens=7) == 1
-
-
-def test_it_stops_when_told():
-    done = []
-    progress = StageProgress(done.append, stop=lambda: len(done) == 2)
-    with pytest.raises(StoppedError):
-        sampled(tiny_flow(), tiny_context(1), progress=progress)
-    assert len(done) == 2
+    assert slots_within(0, flow, images=4, tokens=7) == 1
 
 
 def test_half_precision_stays_near(released):
@@ -169,18 +146,6 @@ def test_reuse_in_parts_equals_reuse_at_once():
     assert_close(sampled(flow, context, replace(options, max_slots=3)), at_once)
     assert not torch.allclose(at_once, sampled(flow, context), rtol=1e-3)
     assert (at_once - sampled(flow, context)).abs().max() < 0.5 * at_once.abs().max()
-
-
-def test_compiled_blocks_leave_the_result():
-    flow, context = tiny_flow(), tiny_context(1)
-    options = StructureOptions(replace(SAMPLER, steps=1))
-    expected = sampled(flow, context, options)
-    # Captured and run as it is: generating code takes minutes on a CPU.
-    compile_blocks(flow, "default", backend="eager")
-    compiled = sampled(flow, context, replace(options, compile_mode="default"))
-    assert_relatively_close(compiled, expected, 1e-9)
-    with pytest.raises(ValueError, match="compile_mode: 'quick'"):
-        sampled(flow, context, replace(options, compile_mode="quick"))
 
 
 def test_noise_is_what_the_release_draws():

@@ -9,21 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.models.iscene.networks.precision import at_least_float32
-
-
-class HeadRMSNorm(nn.Module):
-    """RMS norm over each head's channels with a learned gain a head and channel."""
-
-    def __init__(self, num_heads: int, head_channels: int) -> None:
-        super().__init__()
-        self.scale = head_channels**0.5
-        self.gamma = nn.Parameter(torch.ones(num_heads, head_channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x of shape (B, L, heads, channels)."""
-        unit = F.normalize(at_least_float32(x), dim=-1)
-        return (unit * self.gamma * self.scale).to(x.dtype)
+from iscene_ros.models.iscene.networks.norms import HeadRMSNorm
 
 
 @dataclass(frozen=True)

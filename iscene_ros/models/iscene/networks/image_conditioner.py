@@ -1,4 +1,7 @@
-"""From pictures to the tokens that both stages of the release look at."""
+"""Image tokens of both stages: DINOv2 ViT-L/14 with registers (arXiv 2304.07193, 2309.16588).
+
+The names of the modules are those of the published weights, which are DINOv2's of torch.hub.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,18 @@ from torch import Tensor, nn
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.models.iscene.config import VisionConfig
-from iscene_ros.models.iscene.networks.vision_transformer import COLOUR_CHANNELS, VisionTransformer
 
-# Mean and standard deviation of ImageNet's pictures, red, green, blue from 0 to 1.
+NORM_EPS = 1e-6
+COLOUR_CHANNELS = 3
+# Standard deviation of the initial tokens and positions, for random weights.
+INITIAL_STD = 0.02
+# Mean and standard deviation of ImageNet, RGB from 0 to 1.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ImageConditioner(nn.Module):
-    """DINOv2's tokens before its last norm, normed without learned gains.
+    """DINOv2's tokens before its last norm, normalised without learned gains.
 
     The unconditional tokens of the release are zeros of the same shape.
     """
@@ -26,48 +32,183 @@ class ImageConditioner(nn.Module):
         self.base_img_conditioner = VisionTransformer(config)
 
     @torch.no_grad()
-    def forward(self, pictures: Tensor, at_once: int = 4) -> Tensor:
-        """Encode pictures; frozen, so without gradients.
+    def forward(self, images: Tensor, at_once: int = 4) -> Tensor:
+        """Encode images, without gradients.
 
         Args:
-            pictures: (S, 3, H, W) floating point from 0 to 1, H and W multiples of a patch's side;
+            images: (S, 3, H, W) floating point from 0 to 1, H and W multiples of the patch size;
                 518 x 518 in the release.
-            at_once: how many pictures run together; it bounds the memory and does not change the
-                result beyond rounding.
+            at_once: number of images computed together, which bounds the memory and does not
+                change the result beyond rounding.
 
         Returns:
             (S, 1 + registers + patches, C): 1374 tokens of 1024 channels in the release; on the
             device and in the precision of the weights.
 
         Raises:
-            InputError: pictures of another shape or type, or `at_once` below 1.
+            InputError: wrong shape or type of the images, or `at_once` below 1.
         """
-        self._check(pictures)
+        self._check(images)
         if at_once < 1:
             raise InputError(f"at_once: {at_once}, expected at least 1")
-        parts = [self._encode(part) for part in pictures.split(at_once)]
+        parts = [self._encode(part) for part in images.split(at_once)]
         return torch.cat(parts)
 
-    def _encode(self, pictures: Tensor) -> Tensor:
+    def _encode(self, images: Tensor) -> Tensor:
         weight = self.base_img_conditioner.cls_token
-        pictures = normalised(pictures.to(weight.device)).to(weight.dtype)
-        tokens = self.base_img_conditioner(pictures)
+        images = normalised(images.to(weight.device)).to(weight.dtype)
+        tokens = self.base_img_conditioner(images)
         return F.layer_norm(tokens, tokens.shape[-1:])
 
-    def _check(self, pictures: Tensor) -> None:
-        config, shape = self.base_img_conditioner.config, tuple(pictures.shape)
-        if not pictures.is_floating_point():
-            raise InputError(f"pictures: {pictures.dtype}, expected floating point from 0 to 1")
+    def _check(self, images: Tensor) -> None:
+        config, shape = self.base_img_conditioner.config, tuple(images.shape)
+        if not images.is_floating_point():
+            raise InputError(f"images: {images.dtype}, expected floating point from 0 to 1")
         if len(shape) != 4 or shape[1] != COLOUR_CHANNELS or not shape[2] * shape[3]:
-            raise InputError(f"pictures: shape {shape}, expected (S, {COLOUR_CHANNELS}, H, W)")
+            raise InputError(f"images: shape {shape}, expected (S, {COLOUR_CHANNELS}, H, W)")
         if any(side % config.patch_size for side in shape[2:]):
             raise InputError(
-                f"pictures: {shape[3]} x {shape[2]} pixels, expected multiples of "
+                f"images: {shape[3]} x {shape[2]} pixels, expected multiples of "
                 f"{config.patch_size}: resize them to {config.image_side} x {config.image_side}"
             )
 
 
-def normalised(pictures: Tensor) -> Tensor:
-    """Pictures (S, 3, H, W) from 0 to 1, by ImageNet's mean and standard deviation."""
-    mean, std = (pictures.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return (pictures - mean) / std
+def normalised(images: Tensor) -> Tensor:
+    """Normalise images (S, 3, H, W) from 0 to 1 by ImageNet's mean and standard deviation."""
+    mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return (images - mean) / std
+
+
+class PatchEmbedding(nn.Module):
+    """One token for each patch, by a convolution as wide as its stride."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        side = config.patch_size
+        self.proj = nn.Conv2d(COLOUR_CHANNELS, config.channels, side, stride=side)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (S, 3, H, W) to tokens (S, H / patch * W / patch, C), row by row."""
+        return self.proj(images).flatten(2).transpose(1, 2)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of an image's tokens."""
+
+    def __init__(self, channels: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend within x (S, L, C)."""
+        images, length, channels = x.shape
+        shape = images, length, 3, self.num_heads, channels // self.num_heads
+        qkv = self.qkv(x).reshape(shape)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [S, heads, L, d]
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(attended.transpose(1, 2).reshape(images, length, channels))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a GELU (by the error function) between them."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (S, L, C) token by token."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class LayerScale(nn.Module):
+    """A learned gain for each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale x (S, L, C)."""
+        return x * self.gamma
+
+
+class VisionBlock(nn.Module):
+    """Attention and feed-forward on normalised tokens, each scaled and added."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        channels = config.channels
+        self.norm1 = nn.LayerNorm(channels, NORM_EPS)
+        self.attn = SelfAttention(channels, config.num_heads)
+        self.ls1 = LayerScale(channels)
+        self.norm2 = nn.LayerNorm(channels, NORM_EPS)
+        self.mlp = FeedForward(channels, int(config.mlp_ratio * channels))
+        self.ls2 = LayerScale(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Refine x (S, L, C)."""
+        x = x + self.ls1(self.attn(self.norm1(x)))
+        return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+class VisionTransformer(nn.Module):
+    """The transformer up to its last norm.
+
+    `mask_token` and `norm` take no part in the result; the published state dict contains them.
+    """
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels, side = config.channels, config.trained_side // config.patch_size
+        self.cls_token = _tokens(1, 1, channels)
+        self.pos_embed = _tokens(1, 1 + side**2, channels)
+        self.register_tokens = _tokens(1, config.registers, channels)
+        self.mask_token = _tokens(1, channels)
+        self.patch_embed = PatchEmbedding(config)
+        self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.num_blocks))
+        self.norm = nn.LayerNorm(channels, NORM_EPS)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the tokens before the last norm.
+
+        Args:
+            images: (S, 3, H, W), normalised; H and W are multiples of the patch's side.
+
+        Returns:
+            (S, 1 + registers + H / patch * W / patch, C): class token, registers, patches.
+        """
+        rows, columns = (side // self.config.patch_size for side in images.shape[2:])
+        patches = self.patch_embed(images)
+        count = len(patches)
+        x = torch.cat([self.cls_token.expand(count, -1, -1), patches], dim=1)
+        x = x + self.positions(rows, columns)
+        registers = self.register_tokens.expand(count, -1, -1)
+        x = torch.cat([x[:, :1], registers, x[:, 1:]], dim=1)  # registers have no position
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def positions(self, rows: int, columns: int) -> Tensor:
+        """Return embeddings (1, 1 + rows * columns, C) of the class token and a grid of patches.
+
+        A grid of another size than the trained one is resampled by an antialiased bicubic filter,
+        as in the models with registers of torch.hub.
+        """
+        side = self.config.trained_side // self.config.patch_size
+        if (rows, columns) == (side, side):
+            return self.pos_embed
+        # As in torch.hub's models: half precision is not enough to resample in.
+        embedding = self.pos_embed.to(torch.promote_types(self.pos_embed.dtype, torch.float32))
+        grid = embedding[:, 1:].reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", antialias=True)
+        resampled = grid.flatten(2).transpose(1, 2)
+        return torch.cat([embedding[:, :1], resampled], dim=1).to(self.pos_embed.dtype)
+
+
+def _tokens(*shape: int) -> nn.Parameter:
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(*shape), std=INITIAL_STD))

@@ -9,14 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iscene_ros.models.iscene.config import MeshDecoderConfig
-from iscene_ros.models.iscene.networks.precision import Float32LayerNorm
+from iscene_ros.models.iscene.networks.norms import Float32LayerNorm, SparseGroupNorm
 from iscene_ros.models.iscene.networks.scene_flow import FeedForward
-from iscene_ros.models.iscene.sparse.attention import SparseSelfAttention
+from iscene_ros.models.iscene.sparse.attention import Sequences, SparseSelfAttention
 from iscene_ros.models.iscene.sparse.convolution import PointwiseConvolution, SubmanifoldConvolution
-from iscene_ros.models.iscene.sparse.geometry import CellGeometry
-from iscene_ros.models.iscene.sparse.norm import SparseGroupNorm
-from iscene_ros.models.iscene.sparse.sequences import Sequences
-from iscene_ros.models.iscene.sparse.tensor import SparseTensor
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
 
 class MeshDecoder(nn.Module):

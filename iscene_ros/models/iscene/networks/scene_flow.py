@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,13 +15,14 @@ from iscene_ros.models.iscene.networks.attention import (
     SceneContextAttention,
     SceneRows,
 )
-from iscene_ros.models.iscene.networks.precision import Float32LayerNorm, at_least_float32
+from iscene_ros.models.iscene.networks.embeddings import (
+    TIME_SCALE,
+    ScenePositionEmbedder,
+    TimestepEmbedder,
+    grid_positions,
+)
+from iscene_ros.models.iscene.networks.norms import Float32LayerNorm, at_least_float32
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
-
-# The time embedding of TRELLIS: 256 sinusoids up to this period, on times scaled to 0..1000.
-TIME_FREQUENCIES = 256
-MAX_PERIOD = 10_000.0
-TIME_SCALE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class SceneFlowTransformer(nn.Module):
         self.t_embedder = TimestepEmbedder(channels)
         self.input_layer = nn.Linear(config.in_channels, channels)
         if config.absolute_positions:
-            grid = _grid_positions(config.tokens_per_side, channels)
+            grid = grid_positions(config.tokens_per_side, channels)
             self.register_buffer("pos_emb", grid)
         else:
             self.position_embedder = ScenePositionEmbedder(channels)
@@ -244,52 +244,3 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the shape of x."""
         return self.mlp(x)
-
-
-class TimestepEmbedder(nn.Module):
-    """Sinusoids of the time, then a small MLP."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Linear(TIME_FREQUENCIES, channels), nn.SiLU(), nn.Linear(channels, channels)
-        )
-
-    def forward(self, scaled_time: Tensor) -> Tensor:
-        """(S,) times in 0..1000 -> (S, C)."""
-        half = TIME_FREQUENCIES // 2
-        exponents = torch.arange(half, device=scaled_time.device, dtype=torch.float32) / half
-        angles = scaled_time.float()[:, None] * torch.exp(-math.log(MAX_PERIOD) * exponents)
-        sinusoids = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        return self.mlp(sinusoids.to(self.mlp[0].weight.dtype))
-
-
-class ScenePositionEmbedder(nn.Module):
-    """Where a token lies in the scene and how far its slot is zoomed in, as channels."""
-
-    FREQUENCIES = 6
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.projection = nn.Linear(4 * (1 + 2 * self.FREQUENCIES), channels)
-
-    def forward(self, positions: Tensor) -> Tensor:
-        """(S, L, 4) scene coordinates (about -0.5..0.5) and log zoom -> (S, L, C)."""
-        octaves = 2.0 ** torch.arange(self.FREQUENCIES, device=positions.device)
-        angles = (positions[..., None] * octaves * math.pi).flatten(-2)
-        features = torch.cat([positions, angles.sin(), angles.cos()], dim=-1)
-        return self.projection(features.to(self.projection.weight.dtype))
-
-
-def _grid_positions(side: int, channels: int) -> Tensor:
-    """The release's absolute positions: (side^3, channels) sin | cos of each axis in turn."""
-    if torch.empty(0).is_meta:
-        # Only the shape counts there, and arithmetic would load torch's compiler: a second.
-        return torch.empty(side**3, channels)
-    per_axis = channels // 3 // 2
-    frequencies = 1.0 / MAX_PERIOD ** (torch.arange(per_axis, dtype=torch.float32) / per_axis)
-    axis = torch.arange(side, dtype=torch.float32)
-    coordinates = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-    angles = coordinates[..., None] * frequencies
-    embedding = torch.cat([angles.sin(), angles.cos()], -1).flatten(1)
-    return F.pad(embedding, (0, channels - embedding.shape[1]))

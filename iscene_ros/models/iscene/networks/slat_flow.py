@@ -8,17 +8,12 @@ from torch import Tensor, nn
 
 from iscene_ros.models.iscene.config import SlatFlowConfig
 from iscene_ros.models.iscene.networks.attention import KeyValue
-from iscene_ros.models.iscene.networks.precision import Float32LayerNorm
-from iscene_ros.models.iscene.networks.scene_flow import (
-    TIME_SCALE,
-    CachedContext,
-    FeedForward,
-    TimestepEmbedder,
-)
+from iscene_ros.models.iscene.networks.embeddings import TIME_SCALE, TimestepEmbedder
+from iscene_ros.models.iscene.networks.norms import Float32LayerNorm
+from iscene_ros.models.iscene.networks.scene_flow import CachedContext, FeedForward
 from iscene_ros.models.iscene.sparse.attention import SparseCrossAttention, SparseSelfAttention
 from iscene_ros.models.iscene.sparse.convolution import SubmanifoldConvolution
-from iscene_ros.models.iscene.sparse.geometry import CellGeometry
-from iscene_ros.models.iscene.sparse.tensor import SparseTensor
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
 
 class SlatFlow(nn.Module):

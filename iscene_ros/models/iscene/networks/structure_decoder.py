@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iscene_ros.models.iscene.config import StructureDecoderConfig
-from iscene_ros.models.iscene.networks.precision import at_least_float32
+from iscene_ros.models.iscene.networks.norms import ChannelLayerNorm
 from iscene_ros.models.mini.grid_blocks import depth_to_space
 
 
@@ -82,15 +82,6 @@ class Upsampling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the finer grid."""
         return depth_to_space(self.conv(x))
-
-
-class ChannelLayerNorm(nn.LayerNorm):
-    """Layer norm over the channels of each voxel, at least in float32."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x of shape (N, C, D, H, W)."""
-        last = at_least_float32(x).movedim(1, -1)
-        return super().forward(last).movedim(-1, 1).to(x.dtype)
 
 
 def _convolution(in_channels: int, out_channels: int) -> nn.Conv3d:

@@ -1,30 +1,31 @@
-"""The published model as one safetensors file: sizes and samplers in its metadata, all tensors."""
+"""The published model as one safetensors file, with sizes and samplers in its metadata."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.package import ReleasePackage
 from iscene_ros.models.iscene.packages.parts import build_part, tensor_dtypes
-from iscene_ros.models.iscene.packages.safetensors_writer import TensorPlan, write_tensors
-from iscene_ros.models.iscene.packages.weights import read_tensors, readable
-from iscene_ros.models.state_dicts import check_tensors
+from iscene_ros.models.weight_files import check_tensors, read_tensors, readable
 
 FORMAT = "iscene-release/1"
 
 
 def convert(package: ReleasePackage, path: Path, dtype: torch.dtype) -> None:
-    """Write a package as one file.
+    """Write a package as one file; all of its tensors are in memory meanwhile.
 
     Args:
         package: its files may be of any precision.
@@ -32,23 +33,22 @@ def convert(package: ReleasePackage, path: Path, dtype: torch.dtype) -> None:
         dtype: of the torsos; everything else is float32.
 
     Raises:
-        ModelError: names or shapes differ from what the sizes say; the disk is full.
+        ModelError: names or shapes differ from the configured sizes; the disk is full.
     """
-    plans, tensors = {}, {}
+    tensors = {}
     for part, file in package.weights.items():
         network = build_part(part, package.config)
         found = read_tensors(file.path)
         check_tensors(network.state_dict(), found, str(file.path))
         for name, kept in tensor_dtypes(network, dtype).items():
-            plans[f"{part}.{name}"] = TensorPlan(tuple(found[name].shape), kept)
-            tensors[f"{part}.{name}"] = found[name]
+            tensors[f"{part}.{name}"] = found[name].to(kept).contiguous()
     metadata = {
         "format": FORMAT,
         "name": package.name,
         "checksum": package.checksum(),
         "config": json.dumps(asdict(package.config)),
     }
-    write_tensors(path, plans, tensors.__getitem__, metadata)
+    _save(tensors, path, metadata)
 
 
 class ConvertedFile:
@@ -58,6 +58,9 @@ class ConvertedFile:
         config: sizes and samplers.
         name: of the package.
         checksum: sha256 over the package's weight files, hex.
+
+    Raises:
+        ModelError: the file cannot be read, or has another format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,15 +86,35 @@ class ConvertedFile:
         self._stack.close()
 
     def tensors(self, part: str) -> dict[str, Tensor]:
-        """The tensors of one part: views of the file."""
+        """Return the tensors of one part, as views of the file."""
         prefix = f"{part}."
         names = [name for name in self._file.keys() if name.startswith(prefix)]
         with readable(self._path):
             return {name[len(prefix) :]: self._file.get_tensor(name) for name in names}
 
 
+def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    """Write to a temporary name, then rename, so that `path` is never half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(tensor.nbytes for tensor in tensors.values())
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise ModelError(
+            f"{path}: the disk is full ({needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free); "
+            "make room or choose another folder"
+        )
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        save_file(tensors, temporary, metadata)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _from_json(kind: type, numbers: dict[str, Any]) -> Any:
-    """The inverse of `asdict` and JSON, which knows no tuples."""
+    """Invert `asdict` followed by JSON, which has no tuples."""
     hints = get_type_hints(kind)
     return kind(**{name: _value(hints[name], value) for name, value in numbers.items()})
 

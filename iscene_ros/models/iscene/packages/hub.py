@@ -1,8 +1,8 @@
-"""Packages on the Hugging Face hub, by way of huggingface_hub's cache.
+"""Packages on the Hugging Face hub, in the cache of huggingface_hub.
 
-What is cached is used without asking the network. What is not is fetched at one commit, and the
-revision's name points to that commit only when every file is there: a fetch that ends early leaves
-the earlier state, and the next one takes up its complete files.
+Cached files are used without the network. Missing ones are fetched at one commit, and the revision
+points to that commit only when every file is there: an interrupted fetch leaves the earlier state,
+and the next one reuses its complete files.
 """
 
 from __future__ import annotations
@@ -10,21 +10,42 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.models.checksums import checksum
-from iscene_ros.models.iscene.packages.source import Report, check_relative
+from iscene_ros.models.weight_files import checksum
 
 DEFAULT_REVISION = "main"
+# owner/name, and optionally a branch, tag or commit: LuLing/IScene@main.
+_HUB_ID = re.compile(r"(\w[\w.-]*/\w[\w.-]*)(?:@([\w./-]+))?", re.ASCII)
+_FILE_ENDINGS = (".safetensors", ".pt", ".json", ".yml")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Of a library's own words in an error.
+# Of a library's error message that is quoted.
 _MOST_CHARACTERS = 120
-# Left on the disk beside a download.
+# Left free on the disk beside a download.
 _SPARE_BYTES = 64 << 20
+
+
+def is_hub_id(name: str) -> bool:
+    """Return whether a name reads as owner/name or owner/name@revision."""
+    return _HUB_ID.fullmatch(name) is not None and not name.endswith(_FILE_ENDINGS)
+
+
+def split_hub_id(name: str) -> tuple[str, str | None]:
+    """Return the repository and the revision of owner/name@revision.
+
+    Raises:
+        ModelError: the name has another form.
+    """
+    match = _HUB_ID.fullmatch(name)
+    if match is None or not is_hub_id(name):
+        raise ModelError(
+            f"model {name}: no such file or folder, and not a name on the hub as LuLing/IScene"
+        )
+    return match[1], match[2]
 
 
 class HubSource:
@@ -34,27 +55,25 @@ class HubSource:
         self,
         repo_id: str,
         revision: str | None,
-        report: Report | None = None,
+        log: Callable[[str], None] | None = None,
         cache_hint: str | None = None,
     ) -> None:
-        """`cache_hint`: use the cache alone, and where it lacks files say this; None = fetch."""
+        """With `cache_hint` only the cache is used, and the hint is given where it lacks files."""
         self.repo_id = repo_id
         self._cache_hint = cache_hint
         self.revision = revision or DEFAULT_REVISION
         self._commit: str | None = None
         self._fetched: str | None = None
-        self._report = report or (lambda line: None)
+        self._log = log or (lambda line: None)
         _import_hub()
 
     @property
     def name(self) -> str:
-        """owner/name, with the commit once it is known."""
+        """Name as owner/name, with the commit once it is known."""
         return f"{self.repo_id}@{self._commit[:12]}" if self._commit else self.repo_id
 
     def paths(self, files: Sequence[str]) -> list[Path]:
         """See `Source.paths`."""
-        for file in files:
-            check_relative(file, self.repo_id)
         missing = [file for file in files if self._cached(file) is None]
         if missing and self._cache_hint is not None:
             lacking = ", ".join(missing)
@@ -64,12 +83,12 @@ class HubSource:
         return [Path(self._cached(file)) for file in files]
 
     def checksum(self, file: str) -> str:
-        """See `Source.checksum`; of large files the cache's name for them, checked when fetched."""
+        """See `Source.checksum`; the cache names large files by theirs, checked when fetched."""
         path = Path(self._cached(file)).resolve()
         return path.name if _SHA256.fullmatch(path.name) else checksum(path)
 
     def finish(self) -> None:
-        """Let the revision's name point to this commit, so that it is found without a network."""
+        """Let the revision point to this commit, so that it is found without a network."""
         if self._fetched is None or self.revision == self._commit:
             return
         hub = _import_hub()
@@ -103,12 +122,12 @@ class HubSource:
         for file in files:
             with _explained(self, file):
                 path = hub.hf_hub_download(self.repo_id, file, revision=self._commit)
-            self._report(f"{self.name}: {file}: sha256 {_verified(path, metadata[file].etag)}")
+            self._log(f"{self.name}: {file}: sha256 {_verified(path, metadata[file].etag)}")
             self._fetched = file
 
 
 def _verified(path: str, etag: str | None) -> str:
-    """The file's sha256, compared with the hub's where it gives one; a wrong file is removed."""
+    """Return the file's sha256; remove the file where it differs from the hub's."""
     found = checksum(Path(path))
     if etag and _SHA256.fullmatch(etag) and found != etag:
         Path(path).resolve().unlink()
@@ -143,10 +162,10 @@ def _import_hub() -> Any:
 
 @contextmanager
 def _explained(source: HubSource, file: str = "") -> Iterator[None]:
-    """Turn what huggingface_hub raises into one line that says what to do.
+    """Turn errors of huggingface_hub into one line that says what to do.
 
-    Its errors of the network come from another library in each of its major versions, so whatever
-    is raised inside counts as a failed fetch.
+    Its network errors come from another library in each major version, so any exception counts as
+    a failed fetch.
     """
     try:
         yield

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
-from iscene_ros.models.iscene.packages.package import ReleasePackage, read_package
-from iscene_ros.models.iscene.packages.parts import PARTS, build_part, default_dtype
-from iscene_ros.models.iscene.packages.random_weights import random_tensor
-from iscene_ros.models.iscene.packages.source import Report
-from iscene_ros.models.iscene.packages.weights import load_weights, place, read_tensors
+from iscene_ros.models.iscene.packages.package import read_package
+from iscene_ros.models.iscene.packages.parts import (
+    PARTS,
+    build_part,
+    default_dtype,
+    tensor_dtypes,
+)
+from iscene_ros.models.iscene.sampling.flow_sampler import seeded_noise
+from iscene_ros.models.weight_files import check_tensors, read_tensors
+
+# Standard deviations of random biases, gains, and learned tokens and positions.
+BIAS_SPREAD = 0.1
+GAIN_SPREAD = 0.1
+TOKEN_SPREAD = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,9 +35,9 @@ class ReleaseModel:
 
     Attributes:
         config: sizes and samplers.
-        conditioner: pictures -> tokens.
+        conditioner: images to tokens.
         structure_flow, structure_decoder: the first stage, to occupied cells.
-        slat_flow, mesh_decoder: the second stage, to meshes' features.
+        slat_flow, mesh_decoder: the second stage, to features of meshes.
         name: of the package, with its revision where it has one.
         checksum: sha256 over all published weight files, hex; the same for a converted file.
         device: torch device name.
@@ -46,7 +56,7 @@ class ReleaseModel:
     dtype: torch.dtype
 
     def parts(self) -> Iterator[tuple[str, nn.Module]]:
-        """Names and networks, in the order of use."""
+        """Yield names and networks, in the order of use."""
         return ((name, getattr(self, name)) for name in PARTS)
 
 
@@ -55,20 +65,16 @@ def load_release(
     device: str = "cpu",
     dtype: torch.dtype | None = None,
     base: str | None = None,
-    revision: str | None = None,
-    report: Report | None = None,
 ) -> ReleaseModel:
-    """The published model of a folder, a hub id or a converted file.
+    """Load the published model from a folder, the hub or a converted file.
 
     Args:
-        source: "LuLing/IScene", perhaps with @revision; a folder laid out as that package; or a
+        source: "LuLing/IScene", optionally with @revision; a folder laid out as that package; or a
             file of `iscene fetch-model --convert`.
         device: torch device name.
         dtype: of the torsos; None = float16 on a GPU, float32 on a CPU.
         base: hub id or folder of microsoft/TRELLIS-image-large, where it is not beside or inside
             a folder `source`.
-        revision: branch, tag or commit of the release on the hub.
-        report: told what is fetched, a line a file.
 
     Raises:
         ModelError: missing, partial, malformed or of an unsupported variant; out of memory.
@@ -76,19 +82,19 @@ def load_release(
     dtype = dtype or default_dtype(device)
     path = Path(source).expanduser()
     if not path.is_file():
-        package = read_package(str(source), base, revision, report)
-        return _load_package(package, device, dtype)
-    if base is not None or revision is not None:
-        raise ModelError(f"{path}: a converted file has no base or revision; leave them out")
+        return _load_package(str(source), base, device, dtype)
+    if base is not None:
+        raise ModelError(f"{path}: a converted file has no base; leave it out")
     return _load_converted(path, device, dtype)
 
 
 def random_release(
     config: ReleaseConfig, seed: int = 0, device: str = "cpu", dtype: torch.dtype | None = None
 ) -> ReleaseModel:
-    """A model of the given sizes with random weights, the same for a seed on every machine.
+    """Return a model of the given sizes with random weights, for benchmarks and tests.
 
-    No tensor is zero or constant, so every layer takes part in the result.
+    The weights are the same for a seed on every machine. No tensor is zero or constant, so every
+    layer takes part in the result.
     """
     dtype = dtype or default_dtype(device)
     networks = {
@@ -98,24 +104,12 @@ def random_release(
     return ReleaseModel(config, **networks, name="random", checksum="", device=device, dtype=dtype)
 
 
-def _random_network(
-    name: str, config: ReleaseConfig, seed: int, device: str, dtype: torch.dtype
-) -> nn.Module:
-    network = build_part(name, config)
-    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
-
-    def tensor(key: str) -> torch.Tensor:
-        return random_tensor(key, shapes[key], seed)
-
-    return place(network, tensor, device, dtype, f"random {name}")
-
-
-def _load_package(package: ReleasePackage, device: str, dtype: torch.dtype) -> ReleaseModel:
-    networks = {}
-    for name, file in package.weights.items():
-        network = build_part(name, package.config)
-        tensors = read_tensors(file.path)
-        networks[name] = load_weights(network, tensors, device, dtype, str(file.path))
+def _load_package(name: str, base: str | None, device: str, dtype: torch.dtype) -> ReleaseModel:
+    package = read_package(name, base)
+    networks = {
+        part: _with_weights(part, package.config, read_tensors(f.path), device, dtype, str(f.path))
+        for part, f in package.weights.items()
+    }
     return ReleaseModel(
         config=package.config,
         **networks,
@@ -127,12 +121,13 @@ def _load_package(package: ReleasePackage, device: str, dtype: torch.dtype) -> R
 
 
 def _load_converted(path: Path, device: str, dtype: torch.dtype) -> ReleaseModel:
-    networks = {}
     with ConvertedFile(path) as file:
-        for name in PARTS:
-            network = build_part(name, file.config)
-            what = f"{path}: {name}"
-            networks[name] = load_weights(network, file.tensors(name), device, dtype, what)
+        networks = {
+            part: _with_weights(
+                part, file.config, file.tensors(part), device, dtype, f"{path}: {part}"
+            )
+            for part in PARTS
+        }
         return ReleaseModel(
             config=file.config,
             **networks,
@@ -141,3 +136,69 @@ def _load_converted(path: Path, device: str, dtype: torch.dtype) -> ReleaseModel
             device=device,
             dtype=dtype,
         )
+
+
+def _with_weights(
+    part: str,
+    config: ReleaseConfig,
+    tensors: dict[str, Tensor],
+    device: str,
+    dtype: torch.dtype,
+    what: str,  # names the file in errors
+) -> nn.Module:
+    """Build a network with the tensors of a file.
+
+    On a CPU, a tensor that has its dtype already stays a view of the file.
+    """
+    network = build_part(part, config)
+    check_tensors(network.state_dict(), tensors, what)
+    return _place(network, tensors.__getitem__, device, dtype, what)
+
+
+def _random_network(
+    name: str, config: ReleaseConfig, seed: int, device: str, dtype: torch.dtype
+) -> nn.Module:
+    network = build_part(name, config)
+    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+
+    def tensor(key: str) -> Tensor:
+        return _random_tensor(key, shapes[key], seed)
+
+    return _place(network, tensor, device, dtype, f"random {name}")
+
+
+def _random_tensor(name: str, shape: torch.Size, seed: int) -> Tensor:
+    """Return float32 numbers that depend on the name, the shape and the seed alone.
+
+    Weights preserve the scale of activations; gains are about 1, biases about 0.
+    """
+    noise = seeded_noise(tuple(shape), seed, zlib.crc32(name.encode()))
+    kind = name.rsplit(".", 1)[-1]
+    if kind == "weight" and len(shape) > 1:
+        return noise.mul_((noise.numel() / shape[0]) ** -0.5)
+    if kind in ("weight", "gamma"):
+        return noise.mul_(GAIN_SPREAD).add_(1)
+    return noise.mul_(BIAS_SPREAD if kind == "bias" else TOKEN_SPREAD)
+
+
+def _place(
+    network: nn.Module,  # on the meta device
+    tensor: Callable[[str], Tensor],  # by its name
+    device: str,
+    dtype: torch.dtype,  # of the torso
+    what: str,  # names the file in errors
+) -> nn.Module:
+    """Give a network its tensors one after the other, so that no second copy of all exists.
+
+    Raises:
+        ModelError: the device's memory is too small.
+    """
+    try:
+        dtypes = tensor_dtypes(network, dtype).items()
+        placed = {name: tensor(name).to(device).to(kept) for name, kept in dtypes}
+    except torch.cuda.OutOfMemoryError as error:
+        raise ModelError(
+            f"{what}: does not fit into the memory of {device}; free some, or use the CPU"
+        ) from error
+    network.load_state_dict(placed, assign=True)
+    return network.requires_grad_(False)

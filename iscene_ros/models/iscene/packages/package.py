@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.models.checksums import joint_checksum
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages import package_config as settings
 from iscene_ros.models.iscene.packages.section import Section, read_json, read_yaml
-from iscene_ros.models.iscene.packages.source import FolderSource, Report, Source
-from iscene_ros.models.iscene.packages.sources import open_source
+from iscene_ros.models.iscene.packages.sources import FolderSource, Source, open_source
 
 RELEASE_ID = "LuLing/IScene"
 RELEASE_FILE = "iscene_config.json"
 BASE_FILE = "pipeline.json"
 _HINT = f"fetch the whole of it with: iscene fetch-model {RELEASE_ID}"
-# The part of ours -> its name in pipeline.json; the Gaussians are not needed.
+# Name of each part in pipeline.json; the decoder of Gaussians is not needed.
 _BASE_MODELS = {
     "structure_decoder": "sparse_structure_decoder",
     "slat_flow": "slat_flow_model",
@@ -36,7 +36,7 @@ class WeightFile:
 
 @dataclass(frozen=True)
 class ReleasePackage:
-    """What is needed to build the published model.
+    """Configuration and files of the published model.
 
     Attributes:
         name: of the package, with its revision where it has one.
@@ -49,45 +49,46 @@ class ReleasePackage:
     weights: dict[str, WeightFile]
 
     def checksums(self) -> dict[str, str]:
-        """The sha256 of each part's weights, hex."""
+        """Return the sha256 of each part's weights, hex."""
         return {part: w.source.checksum(w.name) for part, w in self.weights.items()}
 
     def checksum(self) -> str:
-        """One sha256 for all weights, hex."""
-        return joint_checksum(self.checksums())
+        """Return one sha256 for all weights, hex, independent of the order of the parts."""
+        lines = "".join(f"{sha256}  {part}\n" for part, sha256 in sorted(self.checksums().items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def read_package(
     name_or_folder: str,
     base: str | None = None,
     revision: str | None = None,
-    report: Report | None = None,
+    log: Callable[[str], None] | None = None,
     fetch: bool = True,
 ) -> ReleasePackage:
-    """Find all files of the published model, fetching those that are on the hub alone.
+    """Find all files of the published model, and fetch those that are missing from the hub.
 
     Args:
         name_or_folder: a hub id (LuLing/IScene, or with @revision) or a folder.
         base: the same of the base; None = as the package says: the folder itself, a folder inside
             it of the base's name, or the hub.
         revision: of the release on the hub; the base's may follow its name: owner/name@revision.
-        report: told what is fetched.
+        log: gets one line for each file that is fetched.
         fetch: whether the network may be used; False = only what is cached.
 
     Raises:
         ModelError: a file is missing, malformed, or of a variant that is not supported.
     """
-    release = open_source(name_or_folder, revision, _HINT, report, fetch)
+    release = open_source(name_or_folder, revision, _HINT, log, fetch)
     package = read_json(release.paths([RELEASE_FILE])[0])
     named = package.text("base_model_id")
     checkpoints = {
-        "conditioner": package.text("image_conditioner_checkpoint"),
-        "structure_flow": package.text("denoiser_checkpoint"),
+        "conditioner": package.file("image_conditioner_checkpoint"),
+        "structure_flow": package.file("denoiser_checkpoint"),
     }
-    config_file = package.text("config_file")
+    config_file = package.file("config_file")
     config = read_yaml(release.paths([config_file])[0])
     base_name = base or _base_name(release, named, package.where)
-    base_source = open_source(base_name, None, _HINT, report, fetch)
+    base_source = open_source(base_name, None, _HINT, log, fetch)
     pipeline = read_json(base_source.paths([BASE_FILE])[0])
     settings.check_pipeline(pipeline)
     stems = {part: _stem(pipeline, key) for part, key in _BASE_MODELS.items()}
@@ -103,7 +104,7 @@ def read_package(
 
 
 def _base_name(release: Source, named: str, where: str) -> str:
-    """The folder or the hub id of the base that a package names."""
+    """Return the folder or the hub id of the base that a package names."""
     if isinstance(release, FolderSource):
         for folder in (release.folder, release.folder / named):
             if (folder / BASE_FILE).is_file():
@@ -116,8 +117,8 @@ def _base_name(release: Source, named: str, where: str) -> str:
 
 
 def _stem(pipeline: Section, key: str) -> str:
-    """The name of a base model's two files without their endings."""
-    return pipeline.section("args", "models").text(key)
+    """Return the name of a base model's two files without their endings."""
+    return pipeline.section("args", "models").file(key)
 
 
 def _release_config(

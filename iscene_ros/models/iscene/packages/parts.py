@@ -1,7 +1,8 @@
-"""The networks of the published model and the precision that each tensor is kept in."""
+"""The networks of the published model and the precision of each of their tensors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from iscene_ros.models.iscene.networks.mesh_decoder import MeshDecoder
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder
-from iscene_ros.models.iscene.packages.precision import torso_layers
+from iscene_ros.models.iscene.sparse.convolution import KernelWeights
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,12 @@ PARTS = {
 }
 # By the names that settings and commands use.
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+# Layers of a torso that may be in half precision; its norms and gains stay in float32.
+TORSO_LAYERS = (nn.Linear, nn.Conv2d, nn.Conv3d, KernelWeights)
 
 
 def build_part(name: str, config: ReleaseConfig) -> nn.Module:
-    """A network without weights: on the meta device, ready for `load_state_dict(assign=True)`."""
+    """Build a network without weights, on the meta device."""
     part = PARTS[name]
     with torch.device("meta"):
         network = part.network(getattr(config, part.sizes))
@@ -44,9 +47,9 @@ def build_part(name: str, config: ReleaseConfig) -> nn.Module:
 
 
 def tensor_dtypes(network: nn.Module, torso: torch.dtype) -> dict[str, torch.dtype]:
-    """The dtype of each tensor of the state dict: `torso` in the torso's layers, else float32.
+    """Return the dtype of each tensor of the state dict: `torso` in the torso, else float32.
 
-    A network that has no torso is computed in float32, as the release does its picture encoder.
+    A network without a torso is computed in float32, as the release does its image conditioner.
     """
     layers = torso_layers(network) if hasattr(network, "torso") else ()
     inner = {id(parameter) for layer in layers for parameter in layer.parameters()}
@@ -54,6 +57,14 @@ def tensor_dtypes(network: nn.Module, torso: torch.dtype) -> dict[str, torch.dty
     return {k: torso if id(t) in inner else torch.float32 for k, t in tensors.items()}
 
 
+def torso_layers(network: nn.Module) -> Iterator[nn.Module]:
+    """Yield each linear and convolution layer of the modules that `network.torso()` names."""
+    for part in network.torso():
+        for module in part.modules():
+            if isinstance(module, TORSO_LAYERS):
+                yield module
+
+
 def default_dtype(device: str) -> torch.dtype:
-    """The torso's dtype: float16 on a GPU, as published; float32 on a CPU."""
+    """Return the torso's dtype: float16 on a GPU, as published; float32 on a CPU."""
     return torch.float16 if torch.device(device).type == "cuda" else torch.float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
@@ -45,6 +45,14 @@ class Section:
     def text(self, key: str) -> str:
         """A string that is not empty."""
         return self._checked(key, lambda v: isinstance(v, str) and v.strip() != "", "a text")
+
+    def file(self, key: str) -> str:
+        """The name of a file inside the package."""
+        name = self.text(key)
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name:
+            raise ModelError(f"{self.where}: {key}: {name!r}, expected one inside the package")
+        return name
 
     def count(self, key: str, default: int | None = None) -> int:
         """A whole number from 1 to `LARGEST_COUNT`; `default` where it is missing."""

@@ -1,9 +1,9 @@
-"""Which shapes touch, and whether they still do after each has moved a little."""
+"""Contacts and gaps between the surfaces of a scene."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,23 +12,23 @@ from scipy.spatial import cKDTree
 
 from iscene_ros.core.scene import Mesh
 
-# Points that stand for a surface.
+# Points that a surface is sampled with.
 POINTS = 1500
-# So many of them, those closest to another point, say how far it is from the surface.
+# Nearest samples from which the distance of a point to a surface is estimated.
 NEIGHBOURS = 6
-# The closest points of two surfaces that make up a contact: nearer than the gap and this more.
+# Points belong to a contact if they are at most this share of the reach further apart than the gap.
 CONTACT_DEPTH = 1e-3
 
 
 @dataclass(frozen=True)
-class Shell:
-    """Points on a closed surface.
+class SampledSurface:
+    """Samples of a closed surface.
 
     Attributes:
         points: (M, 3) float64.
         normals: (M, 3) float64 outward unit normals.
-        spacing: distance from a point to its neighbours, about.
-        lowest: of the surface, along z.
+        spacing: approximate distance between neighbouring points.
+        lowest: smallest z of the surface.
     """
 
     points: np.ndarray
@@ -37,8 +37,8 @@ class Shell:
     lowest: float
 
     @classmethod
-    def of(cls, mesh: Mesh) -> Shell:
-        """Points spread over a mesh, in its own frame and unit."""
+    def of(cls, mesh: Mesh) -> SampledSurface:
+        """Sample a mesh uniformly, in its own frame and unit."""
         body = trimesh.Trimesh(mesh.vertices.astype(np.float64), mesh.faces, process=False)
         points, face = trimesh.sample.sample_surface(body, POINTS, seed=0)
         spacing = float(np.sqrt(body.area / POINTS))
@@ -46,26 +46,23 @@ class Shell:
 
     @cached_property
     def tree(self) -> cKDTree:
-        """Of the points."""
+        """Search tree of the points."""
         return cKDTree(self.points)
 
-    def moved(self, center: np.ndarray, growth: float, shift: np.ndarray) -> Shell:
-        """Grown by a share about a centre, then shifted."""
-        factor = 1 + growth
-        points = center + factor * (self.points - center) + shift
-        lowest = center[2] + factor * (self.lowest - center[2]) + shift[2]
-        return Shell(points, self.normals, factor * self.spacing, float(lowest))
+    def shifted(self, offset: np.ndarray) -> SampledSurface:
+        """Return the surface shifted by (3,)."""
+        return replace(self, points=self.points + offset, lowest=float(self.lowest + offset[2]))
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Two shells that are near each other.
+    """The distance of two surfaces that are near each other.
 
     Attributes:
-        one, other: their numbers.
-        length: distance of the surfaces, negative where they overlap.
-        point: (3,) where.
-        normal: (3,) unit direction from the other one to the one.
+        one, other: numbers of the surfaces.
+        length: their distance, negative where they overlap.
+        point: (3,) mean of the closest points.
+        normal: (3,) unit direction from `other` to `one`.
     """
 
     one: int
@@ -75,24 +72,24 @@ class Gap:
     normal: np.ndarray
 
 
-def gaps(shells: Sequence[Shell], reach: float) -> list[Gap]:
-    """The gaps of all pairs whose surfaces are not further apart than `reach`."""
+def gaps(surfaces: Sequence[SampledSurface], reach: float) -> list[Gap]:
+    """Return the gaps of all pairs of surfaces that are at most `reach` apart."""
     found = []
-    for one in range(len(shells)):
-        for other in range(one + 1, len(shells)):
-            gap = _gap(shells, one, other, reach)
+    for one in range(len(surfaces)):
+        for other in range(one + 1, len(surfaces)):
+            gap = _gap(surfaces, one, other, reach)
             if gap is not None:
                 found.append(gap)
     return found
 
 
-def _gap(shells: Sequence[Shell], one: int, other: int, reach: float) -> Gap | None:
+def _gap(surfaces: Sequence[SampledSurface], one: int, other: int, reach: float) -> Gap | None:
     lengths, points, normals = [], [], []
     for a, b, sign in ((one, other, 1.0), (other, one, -1.0)):
-        inside = _near_box(shells[a].points, shells[b], reach)
+        inside = _near_box(surfaces[a].points, surfaces[b], reach)
         if not len(inside):
             continue
-        length, direction = _signed_distance(inside, shells[b])
+        length, direction = _signed_distance(inside, surfaces[b])
         lengths.append(length)
         points.append(inside)
         normals.append(sign * direction)
@@ -109,22 +106,22 @@ def _gap(shells: Sequence[Shell], one: int, other: int, reach: float) -> Gap | N
     return Gap(one, other, float(length.min()), point, mean)
 
 
-def _signed_distance(points: np.ndarray, shell: Shell) -> tuple[np.ndarray, np.ndarray]:
-    """(M,) distance of (M, 3) points to a shell, negative inside, and its (M, 3) normals there."""
-    distance, nearest = shell.tree.query(points, k=NEIGHBOURS)
-    normals = shell.normals[nearest]
-    along = np.einsum("mki,mki->mk", points[:, None] - shell.points[nearest], normals)
-    # Where it bulges, a point is at least as far from a surface as from its tangent planes, and
-    # behind all of them when it is inside.
+def _signed_distance(points: np.ndarray, surface: SampledSurface) -> tuple[np.ndarray, np.ndarray]:
+    """Return signed distances (M,) of points (M, 3), negative inside, and normals there (M, 3)."""
+    distance, nearest = surface.tree.query(points, k=NEIGHBOURS)
+    normals = surface.normals[nearest]
+    along = np.einsum("mki,mki->mk", points[:, None] - surface.points[nearest], normals)
+    # A point is at least as far from a convex surface as from its tangent planes, and behind all
+    # of them when it is inside.
     planes = along.max(axis=1)
     # Beside the nearest point the surface goes on, as a plane, until the next one.
-    beside = np.sqrt(np.maximum(distance[:, 0] ** 2 - along[:, 0] ** 2, 0)) - shell.spacing
+    beside = np.sqrt(np.maximum(distance[:, 0] ** 2 - along[:, 0] ** 2, 0)) - surface.spacing
     beyond = np.maximum(planes, np.hypot(along[:, 0], beside))
     signed = np.where((planes < 0) | (beside <= 0), planes, beyond)
     return signed, normals[np.arange(len(points)), along.argmax(axis=1)]
 
 
-def _near_box(points: np.ndarray, shell: Shell, reach: float) -> np.ndarray:
-    room = reach + shell.spacing
-    low, high = shell.points.min(axis=0) - room, shell.points.max(axis=0) + room
+def _near_box(points: np.ndarray, surface: SampledSurface, reach: float) -> np.ndarray:
+    room = reach + surface.spacing
+    low, high = surface.points.min(axis=0) - room, surface.points.max(axis=0) + room
     return points[np.all((points >= low) & (points <= high), axis=1)]

@@ -1,4 +1,4 @@
-"""Linear equations of a small motion: readings lie on the surface, rims on the outlines."""
+"""Linear equations of a small motion: depth readings lie on the surface, rims on mask outlines."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.spatial import cKDTree
 
-from iscene_ros.models.iscene.registration.fit_view import FitView, Outline
-from iscene_ros.models.iscene.registration.options import PlacementOptions
-from iscene_ros.models.iscene.registration.rendered_shapes import SeenShape
+from iscene_ros.models.iscene.registration.fit_view import FitView, Outline, reading_noise
+from iscene_ros.models.iscene.registration.rendered_shapes import RenderedShape
 
-# Residuals beyond so many deviations lose most of their weight.
+# Residuals beyond this many standard deviations lose most of their weight.
 TOLERATED = 2.0
 # From the median of absolute values to the standard deviation.
 MAD = 1.4826
-# Surfaces seen under a flatter angle than this have no reliable readings.
+# Pixels of one object that take part in a step, at most.
+DEPTH_PIXELS, OUTLINE_PIXELS = 300, 150
+# Standard deviation of a mask's outline [pixels of the observation].
+OUTLINE_ERROR = 1.0
+# Surfaces seen at a flatter angle than this have no reliable readings.
 LEAST_COSINE = 0.15
 
 
 @dataclass(frozen=True)
 class Equations:
-    """M equations direction . motion(point) = residual, each in units of its deviation.
+    """M equations direction . motion(point) = residual, each in units of its standard deviation.
 
     Attributes:
-        directions: (M, 3) view space [1/m].
+        directions: (M, 3) in the gravity-aligned frame [1/m].
         points_aligned: (M, 3) points of the predicted surface [m].
         residuals: (M,).
         shapes: (M,) int64, number of the shape.
-        offset_column: (M,) derivative by a common offset of all outlines, in its deviations.
+        offset_column: (M,) derivative by a common offset of all outlines, in standard deviations.
     """
 
     directions: np.ndarray
@@ -39,22 +42,16 @@ class Equations:
     offset_column: np.ndarray
 
     def of_shape(self, number: int) -> Equations:
-        """Those of one shape."""
+        """Return the equations of one shape."""
         mine = self.shapes == number
         return Equations(*(getattr(self, field.name)[mine] for field in fields(self)))
 
-    def motion_columns(self, centers_aligned: np.ndarray) -> np.ndarray:
-        """(M, 4) derivatives by growth (relative) about (3,) or (M, 3) centres and by shift [m]."""
-        growth = np.einsum("mi,mi->m", self.directions, self.points_aligned - centers_aligned)
-        return np.column_stack([growth, self.directions])
-
-    def turn_column(self, axis_aligned: np.ndarray, center_aligned: np.ndarray) -> np.ndarray:
-        """(M,) derivative by a turn [rad] about an axis through a centre."""
-        moved = np.cross(axis_aligned, self.points_aligned - center_aligned)
-        return np.einsum("mi,mi->m", self.directions, moved)
+    def growth_column(self) -> np.ndarray:
+        """Return (M,) derivatives by relative growth about the camera's centre."""
+        return np.einsum("mi,mi->m", self.directions, self.points_aligned)
 
     def weights(self) -> np.ndarray:
-        """(M,) robust weights: what is typical of all equations is taken for their deviation."""
+        """Return (M,) robust weights, with the typical residual as standard deviation."""
         if not len(self.residuals):
             return np.zeros(0)
         typical = max(1.0, MAD * float(np.median(np.abs(self.residuals))))
@@ -62,23 +59,18 @@ class Equations:
         return (1 + relative**2) ** -2.0 / typical**2
 
 
-def depth_equations(
-    seen: Sequence[SeenShape], view: FitView, options: PlacementOptions
-) -> Equations:
-    """A reading lies on the plane of the surface that is predicted in its pixel."""
+def depth_equations(rendered: Sequence[RenderedShape], view: FitView) -> Equations:
+    """Return equations that put each reading on the plane of the surface predicted in its pixel."""
     readings, masks = view.depth.reshape(-1), view.masks.reshape(len(view.masks), -1)
     chosen = [
-        _spread(
-            np.flatnonzero(mask[shape.pixels] & (readings[shape.pixels] > 0)),
-            options.readings_per_object,
-        )
-        for shape, mask in zip(seen, masks, strict=True)
+        _spread(np.flatnonzero(mask[shape.pixels] & (readings[shape.pixels] > 0)), DEPTH_PIXELS)
+        for shape, mask in zip(rendered, masks, strict=True)
     ]
-    points = _gather([shape.points_aligned for shape in seen], chosen)
-    normals = _gather([shape.normals_aligned for shape in seen], chosen)
-    pixels = _gather([shape.pixels for shape in seen], chosen)
+    points = _gather([shape.points_aligned for shape in rendered], chosen)
+    normals = _gather([shape.normals_aligned for shape in rendered], chosen)
+    pixels = _gather([shape.pixels for shape in rendered], chosen)
     rays, depth = view.rays_aligned.reshape(-1, 3)[pixels], readings[pixels]
-    sigma = options.noise + options.noise_growth * depth**2
+    sigma = reading_noise(depth)
     residuals = np.einsum("mi,mi->m", normals, rays * depth[:, None] - points)
     cosine = np.abs(np.einsum("mi,mi->m", normals, rays)) / np.linalg.norm(rays, axis=1)
     kept = cosine > LEAST_COSINE
@@ -91,25 +83,23 @@ def depth_equations(
     )
 
 
-def outline_equations(
-    seen: Sequence[SeenShape], view: FitView, options: PlacementOptions
-) -> Equations:
-    """The rim of a shape lies on its mask's outline where that is its own, and the other way round.
+def outline_equations(rendered: Sequence[RenderedShape], view: FitView) -> Equations:
+    """Return equations that put rims on the masks' own outlines, and outlines on rims.
 
-    One way alone would be fulfilled by a shape that shrinks into a corner of its mask.
+    One direction alone would be fulfilled by a shape that shrinks into a corner of its mask.
     """
     pairs = [
-        _outline_pairs(shape, outline, view.camera.width, options.outline_per_object)
-        for shape, outline in zip(seen, view.outlines, strict=True)
+        _outline_pairs(shape, outline, view.camera.width)
+        for shape, outline in zip(rendered, view.outlines, strict=True)
     ]
     chosen, offsets, gradients = zip(*pairs, strict=True)
-    points = _gather([shape.points_aligned for shape in seen], chosen)
+    points = _gather([shape.points_aligned for shape in rendered], chosen)
     x, y, z = (points @ view.aligned_from_camera).T
-    # A motion of the point, seen as one of its pixel across the outline.
+    # Derivative of the pixel across the outline by a motion of the point.
     across = np.concatenate(gradients) @ view.camera.k[:2, :2]
     toward = -(across[:, 0] * x + across[:, 1] * y) / z
     directions_camera = np.column_stack([across, toward]) / z[:, None]
-    sigma = max(0.5, options.outline_error / view.stride)
+    sigma = max(0.5, OUTLINE_ERROR / view.stride)
     return Equations(
         directions_camera @ view.aligned_from_camera.T / sigma,
         points,
@@ -120,22 +110,22 @@ def outline_equations(
 
 
 def _outline_pairs(
-    shape: SeenShape, outline: Outline, width: int, count: int
+    shape: RenderedShape, outline: Outline, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of a shape's pixels, how far outward each should go [pixels], and where outward is.
+    """Return pixels of a shape, their distances outward to the outline [pixels], and directions.
 
     Returns:
-        (2 R,) int64 rows, (2 R,) offsets, (2 R, 2) outward unit directions by u and v; first the
-        shape's rim as seen from itself, then as seen from the mask's.
+        (2 R,) int64 rows of the shape's pixels, (2 R,) distances, (2 R, 2) outward unit directions
+        in u and v; first from the rim to the outline, then from the outline to the rim.
     """
     rim, gradient = np.flatnonzero(shape.is_rim), outline.gradient.reshape(2, -1).T
     if not len(rim):
         return np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 2))
     own = rim[outline.is_own.reshape(-1)[shape.pixels[rim]]]
-    own = _spread(own, count)
+    own = _spread(own, OUTLINE_PIXELS)
     mine = shape.pixels[own]
     forth = -(outline.distance.reshape(-1)[mine] + 0.5)
-    other = _spread(outline.rim, count)
+    other = _spread(outline.rim, OUTLINE_PIXELS)
     tree = cKDTree(np.column_stack(np.divmod(shape.pixels[rim], width)[::-1]))
     at = np.column_stack(np.divmod(other, width)[::-1])
     _, nearest = tree.query(at) if len(at) else (None, np.zeros(0, np.int64))
@@ -153,7 +143,7 @@ def _numbers(chosen: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    """At most so many of the rows, spread evenly."""
+    """Return at most `count` of the rows, evenly spaced."""
     if len(rows) <= count:
         return rows
     return rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]

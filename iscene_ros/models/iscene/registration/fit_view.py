@@ -1,9 +1,9 @@
-"""The view that shapes are fitted to: cut to the masks and thinned."""
+"""The view that shapes are fitted to: the observation, cropped to the masks and subsampled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -12,24 +12,30 @@ from iscene_ros.core.camera import Camera
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 
-# Around the masks, as a share of their box: room for predictions that are too large.
+# The view is subsampled to about this many pixels along its longer side.
+SIDE = 200
+
+# Margin around the masks, as a share of their box, for predictions that are too large.
 MARGIN = 0.2
 
-# An outline is the occluder's where the depth beyond it is nearer by this share.
+# Standard deviation of a depth reading at depth z: NOISE_M [m] + NOISE_GROWTH [1/m] z^2.
+NOISE_M, NOISE_GROWTH = 0.001, 0.002
+
+# An outline belongs to an occluder where the depth beyond it is nearer by this share.
 NEARER_SHARE = 0.015
 
 
 @dataclass(frozen=True)
 class Outline:
-    """The outline of one mask, as a field over the picture.
+    """The outline of one mask, as a field over the image.
 
     Attributes:
         distance: (h, w) float64 signed distance to it, negative inside; -0.5 on the mask's
             outermost pixels [pixels].
         gradient: (2, h, w) float64 its derivative by u and by v.
-        is_own: (h, w) bool, whether the nearest part of the outline is the object's own: not the
-            border of the picture, and not that of something in front of it.
-        rim: (R,) int64, the mask's outermost pixels where the outline is its own; flat indices.
+        is_own: (h, w) bool, whether the nearest part of the outline is the object's own: neither
+            the border of the image nor that of an occluder.
+        rim: (R,) int64 flat indices of the mask's outermost pixels with an outline of its own.
     """
 
     distance: np.ndarray
@@ -38,30 +44,30 @@ class Outline:
     rim: np.ndarray
 
     @classmethod
-    def of(cls, mask: np.ndarray, is_foreign: np.ndarray) -> Outline:
-        """Of an (h, w) mask; `is_foreign` (h, w) bool marks its pixels whose rim is not its own."""
+    def of(cls, mask: np.ndarray, is_cut: np.ndarray) -> Outline:
+        """Compute the outline of a mask (h, w); `is_cut` (h, w) bool marks rims not its own."""
         rim = mask & ~ndimage.binary_erosion(mask)
         distance, nearest = ndimage.distance_transform_edt(~rim, return_indices=True)
         signed = np.where(mask, -distance - 0.5, distance - 0.5)
         smooth = ndimage.gaussian_filter(signed, 1.0)
         v, u = np.gradient(smooth)
         gradient = np.stack([u, v]) / np.maximum(np.hypot(u, v), 1e-9)
-        own_rim = np.flatnonzero(rim & ~is_foreign)
-        return cls(signed, gradient, ~is_foreign[tuple(nearest)], own_rim)
+        own_rim = np.flatnonzero(rim & ~is_cut)
+        return cls(signed, gradient, ~is_cut[tuple(nearest)], own_rim)
 
 
 @dataclass(frozen=True)
 class FitView:
-    """A small picture of the masks and the depth in them.
+    """A small image of the masks and the depth in them.
 
     Attributes:
-        camera: of the small picture.
-        stride: pixels of the original from one of its pixels to the next.
+        camera: of the small image.
+        stride: pixels of the observation from one of its pixels to the next.
         aligned_from_camera: (3, 3) float64 rotation.
         rays_aligned: (h, w, 3) float64 viewing rays, 1 m long along the optical axis.
         depth: (h, w) float64 [m], 0 = no reading.
-        masks: (N, h, w) bool, one a shape.
-        outlines: one a shape.
+        masks: (N, h, w) bool, one for each shape.
+        outlines: one for each shape.
     """
 
     camera: Camera
@@ -78,19 +84,18 @@ class FitView:
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
         rows: Sequence[int],
-        side: int,
     ) -> FitView:
-        """The masks of some rows, about `side` pixels long; the observation is rectified."""
+        """Crop and subsample a rectified observation to the masks of some rows."""
         masks = observation.masks[list(rows)]
-        window, stride = _window(masks.any(axis=0), side)
+        window, stride = _window(masks.any(axis=0))
         small = observation.masks[(slice(None), *window)]
-        camera = _thinned(observation.camera, window, stride)
+        camera = _subsampled(observation.camera, window, stride)
         depth = observation.depth[window].astype(np.float64)
         v, u = np.mgrid[: camera.height, : camera.width].reshape(2, -1)
         rays = camera.unproject(np.column_stack([u, v]), np.ones(u.size))
         rays_aligned = aligned_frame.from_camera(rays).reshape(camera.height, camera.width, 3)
-        foreign = _foreign(small, depth, _picture_border(observation.camera, window))
-        outlines = [Outline.of(small[row], foreign[row]) for row in rows]
+        cut = _cut_rims(small, depth, _image_border(observation.camera, window))
+        outlines = [Outline.of(small[row], cut[row]) for row in rows]
         return cls(
             camera,
             stride,
@@ -102,29 +107,26 @@ class FitView:
         )
 
     def without_depth(self) -> FitView:
-        """The same view, its readings left out."""
-        return FitView(
-            self.camera,
-            self.stride,
-            self.aligned_from_camera,
-            self.rays_aligned,
-            np.zeros_like(self.depth),
-            self.masks,
-            self.outlines,
-        )
+        """Return the same view without its readings."""
+        return replace(self, depth=np.zeros_like(self.depth))
 
 
-def _window(mask: np.ndarray, side: int) -> tuple[tuple[slice, slice], int]:
+def reading_noise(depth: float | np.ndarray) -> float | np.ndarray:
+    """Return the standard deviation of a reading at a depth [m]."""
+    return NOISE_M + NOISE_GROWTH * depth**2
+
+
+def _window(mask: np.ndarray) -> tuple[tuple[slice, slice], int]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     low = np.array([rows[0], columns[0]])
     high = np.array([rows[-1], columns[-1]]) + 1
     pad = 8 + int(MARGIN * (high - low).max())
     low, high = np.maximum(low - pad, 0), np.minimum(high + pad, mask.shape)
-    stride = max(1, round(float((high - low).max()) / side))
+    stride = max(1, round(float((high - low).max()) / SIDE))
     return tuple(slice(a, b, stride) for a, b in zip(low, high, strict=True)), stride
 
 
-def _thinned(camera: Camera, window: tuple[slice, slice], stride: int) -> Camera:
+def _subsampled(camera: Camera, window: tuple[slice, slice], stride: int) -> Camera:
     height, width = (len(range(s.start, s.stop, s.step)) for s in window)
     k = camera.k.copy()
     k[:2, 2] -= (window[1].start, window[0].start)
@@ -132,8 +134,8 @@ def _thinned(camera: Camera, window: tuple[slice, slice], stride: int) -> Camera
     return Camera(width, height, k)
 
 
-def _picture_border(camera: Camera, window: tuple[slice, slice]) -> np.ndarray:
-    """(h, w) bool: the small picture's pixels within a few pixels of the whole picture's border."""
+def _image_border(camera: Camera, window: tuple[slice, slice]) -> np.ndarray:
+    """Return (h, w) bool: the pixels of the view at the border of the whole image."""
     v, u = np.meshgrid(
         np.arange(camera.height)[window[0]], np.arange(camera.width)[window[1]], indexing="ij"
     )
@@ -142,21 +144,21 @@ def _picture_border(camera: Camera, window: tuple[slice, slice]) -> np.ndarray:
     return at_side | (v < step) | (v >= camera.height - step)
 
 
-def _foreign(masks: np.ndarray, depth: np.ndarray, border: np.ndarray) -> np.ndarray:
-    """(N, h, w) bool: pixels of each mask next to which something in front of it begins.
+def _cut_rims(masks: np.ndarray, depth: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """Return (N, h, w) bool: pixels of each mask at the border of the image or next to an occluder.
 
-    The nearer one shows in the depth. Where there is none, the neighbour of another mask might be.
+    An occluder shows in the depth. Where there is none, a neighbouring mask might occlude.
     """
     known = np.where(depth > 0, depth, np.inf)
     nearest = ndimage.minimum_filter(known, 5)
     in_front = np.isfinite(nearest) & (depth > 0) & (nearest < (1 - NEARER_SHARE) * depth)
     owners = masks.sum(axis=0, dtype=np.int32)
-    foreign = np.empty(masks.shape, bool)
+    cut = np.empty(masks.shape, bool)
     for row, mask in enumerate(masks):
         other = ndimage.binary_dilation((owners - mask) > 0, iterations=2)
-        # Within a mask, a jump of depth is its own; only a nearer neighbour outside counts.
+        # A jump of depth within a mask is its own; only a nearer neighbour outside counts.
         outside = np.where(mask, np.inf, known)
         jump = in_front & (ndimage.minimum_filter(outside, 5) < (1 - NEARER_SHARE) * depth)
         unknown = other & ((depth == 0) | ~np.isfinite(ndimage.minimum_filter(outside, 5)))
-        foreign[row] = mask & (border | jump | unknown)
-    return foreign
+        cut[row] = mask & (border | jump | unknown)
+    return cut

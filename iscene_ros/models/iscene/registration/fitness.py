@@ -1,4 +1,4 @@
-"""How well each placed shape fits, and the reasons why one does not."""
+"""How well registered shapes fit a view, and why one is rejected."""
 
 from __future__ import annotations
 
@@ -9,19 +9,71 @@ import numpy as np
 
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.surface_distance import RESIDUAL_POINTS, Surface
-from iscene_ros.models.iscene.registration.agreement import OUTLINE_PIXELS, agreements, visible_size
-from iscene_ros.models.iscene.registration.fit_view import FitView
-from iscene_ros.models.iscene.registration.options import PlacementOptions
-from iscene_ros.models.iscene.registration.rendered_shapes import see
+from iscene_ros.models.iscene.registration.fit_view import FitView, reading_noise
+from iscene_ros.models.iscene.registration.rendered_shapes import RenderedShape, render_shapes
 from iscene_ros.models.iscene.registration.result import Similarity
 
-# Anchors of a surface; distances need not be better than the readings.
+# An object is rejected if a smaller share of its pixels agrees with the view.
+MIN_AGREEMENT = 0.4
+# An object with fewer readings is judged by its outline alone.
+MIN_READINGS = 12
+# A reading agrees within this share of the object's visible size, plus this many standard
+# deviations of a reading. An object is rejected if its median distance is larger.
+AGREEING_SHARE = 0.1
+AGREEING_NOISE = 3.0
+# Error of a mask's outline [pixels of the observation], at most this share of the mask's size.
+OUTLINE_PIXELS, OUTLINE_SHARE = 3.0, 0.15
+# Weight of pixels outside of the mask without a reading.
+UNREAD_WEIGHT = 0.5
+# Samples of a surface; distances need not be more precise than the readings.
 ANCHORS = 2000
+
+
+def visible_size(mask: np.ndarray, depth: float, view: FitView) -> float:
+    """Return the square root of the area of a mask (h, w) at a depth [m]."""
+    focal = np.sqrt(view.camera.k[0, 0] * view.camera.k[1, 1])
+    return float(np.sqrt(mask.sum()) * depth / focal)
+
+
+def agreements(rendered: Sequence[RenderedShape], view: FitView) -> np.ndarray:
+    """Return the share (N,) of each shape's pixels that agree, in [0, 1].
+
+    The pixels are those of its mask and of its rendering, except close to the mask's outline and
+    where something nearer or another object is in view. A pixel agrees where mask and rendering
+    both cover it and the reading does not contradict.
+    """
+    owners = view.masks.sum(axis=0)
+    return np.array([_agreement(s, number, owners, view) for number, s in enumerate(rendered)])
+
+
+def _agreement(shape: RenderedShape, number: int, owners: np.ndarray, view: FitView) -> float:
+    if not len(shape.pixels):
+        return 0.0
+    mask, distance = view.masks[number], view.outlines[number].distance
+    middle = float(np.median(shape.depth))
+    allowed = AGREEING_SHARE * visible_size(mask, middle, view)
+    allowed += AGREEING_NOISE * reading_noise(middle)
+    reading = view.depth.reshape(-1)[shape.pixels]
+    behind = np.where(reading > 0, reading - shape.depth, 0.0)
+    inside = mask.reshape(-1)[shape.pixels]
+    # A pixel of another object does not count unless the reading lies behind.
+    taken = (owners - mask).reshape(-1)[shape.pixels] > 0
+    hidden = (behind < -allowed) | (taken & (behind <= allowed))
+    strip = min(OUTLINE_PIXELS / view.stride, OUTLINE_SHARE * float(np.sqrt(mask.sum())))
+    outside = ~inside & ~hidden & (distance.reshape(-1)[shape.pixels] > strip)
+    # A pixel without reading might show an occluder, or the free space beside the shape.
+    open_weight = np.where((reading > 0) | ~view.depth.any(), 1.0, UNREAD_WEIGHT)
+    covered = np.zeros(mask.size, bool)
+    covered[shape.pixels] = True
+    missed = np.count_nonzero((mask & (distance < -strip)).reshape(-1) & ~covered)
+    agreeing = np.count_nonzero(inside & (np.abs(behind) <= allowed))
+    counted = np.count_nonzero(inside) + missed + float(open_weight[outside].sum())
+    return agreeing / counted if counted else 0.0
 
 
 @dataclass(frozen=True)
 class Readings:
-    """What was read of one object.
+    """The depth readings of one object.
 
     Attributes:
         points_aligned: (M, 3) float64 [m].
@@ -34,18 +86,18 @@ class Readings:
     size: float
 
     @classmethod
-    def of(cls, number: int, view: FitView, options: PlacementOptions) -> Readings:
-        """The readings in a mask, away from its outline where that leaves enough of them.
+    def of(cls, number: int, view: FitView) -> Readings:
+        """Return the readings in a mask, without those at its outline where enough are left.
 
-        None of them counts where there are too few.
+        There are none where fewer than `MIN_READINGS` are in the mask.
         """
         mask = view.masks[number]
         read = mask & (view.depth > 0)
         inner = read & (view.outlines[number].distance < -OUTLINE_PIXELS / view.stride)
         chosen = np.flatnonzero(inner)
-        if len(chosen) < options.min_readings:
+        if len(chosen) < MIN_READINGS:
             chosen = np.flatnonzero(read)
-        if len(chosen) < options.min_readings:
+        if len(chosen) < MIN_READINGS:
             return cls(np.zeros((0, 3)), float("nan"), float("nan"))
         depth = view.depth.reshape(-1)[chosen]
         middle = float(np.median(depth))
@@ -55,13 +107,12 @@ class Readings:
 
 
 class Fitness:
-    """Judges placements of one scene's shapes; their surfaces are indexed once.
+    """Judges registrations of one scene's shapes; their surfaces are indexed once.
 
     Args:
-        meshes_cube: whole shapes.
+        meshes_cube: the shapes.
         light_cube: the same with few triangles.
-        view: what was seen.
-        options: thresholds.
+        view: that they are compared with.
     """
 
     def __init__(
@@ -69,20 +120,19 @@ class Fitness:
         meshes_cube: Sequence[Mesh],
         light_cube: Sequence[Mesh],
         view: FitView,
-        options: PlacementOptions,
     ) -> None:
-        self._light, self._view, self._options = light_cube, view, options
+        self._light, self._view = light_cube, view
         numbers = range(len(view.masks))
-        self._readings = [Readings.of(number, view, options) for number in numbers]
+        self._readings = [Readings.of(number, view) for number in numbers]
         pairs = zip(meshes_cube, self._readings, strict=True)
         self._surfaces = [
             Surface(mesh, ANCHORS) if len(readings.points_aligned) else None
             for mesh, readings in pairs
         ]
 
-    def residuals(self, placed: Sequence[Similarity]) -> np.ndarray:
-        """(N,) median distances of the readings to the surfaces [m]; NaN without readings."""
-        triples = zip(self._surfaces, self._readings, placed, strict=True)
+    def residuals(self, similarities: Sequence[Similarity]) -> np.ndarray:
+        """Return median distances (N,) from readings to surfaces [m]; NaN without readings."""
+        triples = zip(self._surfaces, self._readings, similarities, strict=True)
         return np.array(
             [
                 np.nan if surface is None else _median_distance(surface, readings, similarity)
@@ -90,22 +140,21 @@ class Fitness:
             ]
         )
 
-    def agreements(self, placed: Sequence[Similarity]) -> np.ndarray:
-        """(N,) share of each object's pixels that agree."""
-        return agreements(see(self._light, placed, self._view), self._view, self._options)
+    def agreements(self, similarities: Sequence[Similarity]) -> np.ndarray:
+        """Return the share (N,) of each object's pixels that agree."""
+        return agreements(render_shapes(self._light, similarities, self._view), self._view)
 
     def misfit(self, number: int, residual: float, agreement: float) -> str | None:
-        """Why a shape is rejected; None where it fits."""
-        readings, options = self._readings[number], self._options
-        if agreement < options.min_agreement:
+        """Return why a shape is rejected; None where it fits."""
+        readings = self._readings[number]
+        if agreement < MIN_AGREEMENT:
             return (
                 f"its predicted shape does not fit the picture: {100 * agreement:.0f} % of its "
-                f"pixels agree, at least {100 * options.min_agreement:.0f} % expected"
+                f"pixels agree, at least {100 * MIN_AGREEMENT:.0f} % expected"
             )
         if not np.isfinite(residual):
             return None
-        allowed = options.max_residual_share * readings.size
-        allowed += options.max_residual_noise * options.reading_noise(readings.depth)
+        allowed = AGREEING_SHARE * readings.size + AGREEING_NOISE * reading_noise(readings.depth)
         if residual <= allowed:
             return None
         return (

@@ -1,4 +1,4 @@
-"""Where to begin: the masks' boxes say from where the cube is seen, readings how large it is."""
+"""Initial similarities: the direction from boxes of the masks, the scale from depth readings."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from scipy.optimize import least_squares
 
 from iscene_ros.core.scene import Mesh
 from iscene_ros.models.iscene.registration.fit_view import FitView
-from iscene_ros.models.iscene.registration.rendered_shapes import see_all
+from iscene_ros.models.iscene.registration.rendered_shapes import render_scene
 from iscene_ros.models.iscene.registration.result import Similarity
 
-# The cube's corners stay at least so far in front of the camera, in edges of the cube.
+# Smallest depth of the cube's points in front of the camera, in edges of the cube.
 LEAST_DEPTH = 0.05
-# Edges of boxes that disagree by more than this share of the masks' box count little.
+# Box edges that disagree by more than this share of the masks' joint box lose weight.
 DOUBTFUL_SHARE = 0.05
-# Besides at the box around everything, the search begins at so many of those of large masks.
+# Starts of the search from groups of large masks, besides the start from all masks.
 GUESSES = 6
-# Results of the search that differ by less than this share of the distance are one.
+# Results of the search that differ by less than this share of the distance are the same.
 SAME_SHARE = 0.05
-# Corners of a mesh that stand for it when only its box is asked.
+# Vertices of a mesh from which its box in the image is computed.
 CORNERS = 100
 
 
 def starts_from_boxes(
     meshes_cube: Sequence[Mesh], view: FitView, group: int = 1
 ) -> list[Similarity]:
-    """Of scale 1: the shapes' boxes in the picture are those of their masks, but for a few.
+    """Fit the shapes' boxes in the image to those of their masks, at scale 1.
 
-    Where shapes and masks contradict each other there are several ways; the likeliest comes first.
+    Where shapes and masks contradict each other there are several solutions; the best comes first.
 
     Args:
         meshes_cube: the shapes.
         view: with their masks.
-        group: the search begins at the box around all shapes, and at those around so many of them.
+        group: the search starts from the box around all shapes, and around groups of this size.
     """
     points = [
         _few(mesh.vertices).astype(np.float64) @ view.aligned_from_camera for mesh in meshes_cube
@@ -71,28 +71,28 @@ def starts_from_boxes(
 
 
 def scaled_to_depth(meshes_cube: Sequence[Mesh], view: FitView, start: Similarity) -> Similarity:
-    """The same picture as far away as the readings are; unchanged where none can be compared."""
+    """Scale about the camera to the depth of the readings; unchanged where none can be compared."""
     readings = view.depth.reshape(-1)
     ratios = []
-    for shape, mask in zip(see_all(meshes_cube, start, view), view.masks, strict=True):
+    for shape, mask in zip(render_scene(meshes_cube, start, view), view.masks, strict=True):
         both = mask.reshape(-1)[shape.pixels] & (readings[shape.pixels] > 0)
         if both.any():
             ratios.append(np.median(readings[shape.pixels][both] / shape.depth[both]))
-    return start.seen_from_camera_scaled(float(np.median(ratios))) if ratios else start
+    return start.scaled_about_camera(float(np.median(ratios))) if ratios else start
 
 
 def start_from_medians(
     meshes_cube: Sequence[Mesh], view: FitView, near: Similarity
 ) -> Similarity | None:
-    """The middles of the shapes' visible parts are those of the readings; None for less than two.
+    """Fit medians of the shapes' visible parts to those of the readings; None for less than two.
 
     Args:
         meshes_cube: the shapes.
         view: with depth.
-        near: tells roughly which side of the shapes is seen.
+        near: a similarity that shows roughly the visible side of the shapes.
     """
     predicted, observed = [], []
-    for shape, mask in zip(see_all(meshes_cube, near, view), view.masks, strict=True):
+    for shape, mask in zip(render_scene(meshes_cube, near, view), view.masks, strict=True):
         read = mask & (view.depth > 0)
         if len(shape.pixels) and read.any():
             predicted.append(np.median(shape.points_aligned, axis=0))
@@ -105,7 +105,7 @@ def start_from_medians(
 
 
 def _robust_similarity(points_cube: np.ndarray, points_aligned: np.ndarray) -> Similarity:
-    """Medians over all pairs of points, then over the points; none of them turned."""
+    """Return medians of the scale over pairs of points, and of the translation over points."""
     one, other = np.triu_indices(len(points_cube), 1)
     apart_cube = np.linalg.norm(points_cube[one] - points_cube[other], axis=1)
     apart_view = np.linalg.norm(points_aligned[one] - points_aligned[other], axis=1)
@@ -115,7 +115,7 @@ def _robust_similarity(points_cube: np.ndarray, points_aligned: np.ndarray) -> S
 
 
 def _guess(points: np.ndarray, masks: np.ndarray, view: FitView) -> np.ndarray:
-    """(3,) the cube's centre in the camera's axes, from the box around everything."""
+    """Estimate the cube's centre (3,) in the camera's axes from the joint box of some masks."""
     low, high = masks[:, :2].min(axis=0), masks[:, 2:].max(axis=0)
     k = view.camera.k
     extent = np.ptp(points[:, :2], axis=0) * (k[0, 0], k[1, 1])
@@ -131,13 +131,13 @@ def _mask_box(mask: np.ndarray) -> np.ndarray:
 
 
 def _trusted_edges(view: FitView) -> np.ndarray:
-    """(N, 4) how much of the outline near each edge of a mask's box is the object's own."""
+    """Return the share (N, 4) of the outline at each edge of a mask's box that is its own."""
     shares = np.empty((len(view.masks), 4))
     for number, (mask, outline) in enumerate(zip(view.masks, view.outlines, strict=True)):
         left, top, right, bottom = _mask_box(mask).astype(int)
         strips = (np.s_[:, left], np.s_[top, :], np.s_[:, right], np.s_[bottom, :])
         shares[number] = [outline.is_own[s][mask[s]].mean() for s in strips]
-    # Something has to hold the cube where every edge is doubtful.
+    # A small weight keeps the problem determined where every edge is doubtful.
     return np.maximum(shares, 0.05)
 
 

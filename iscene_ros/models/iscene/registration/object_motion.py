@@ -1,4 +1,4 @@
-"""Each object may move a little on its own, as long as what touched still touches."""
+"""Small shifts of single objects, as long as their contacts stay."""
 
 from __future__ import annotations
 
@@ -8,164 +8,136 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.models.iscene.registration.contacts import Gap, Shell, gaps
+from iscene_ros.models.iscene.registration.contacts import Gap, SampledSurface, gaps
 from iscene_ros.models.iscene.registration.equations import (
     Equations,
     depth_equations,
     outline_equations,
 )
 from iscene_ros.models.iscene.registration.fit_view import FitView
-from iscene_ros.models.iscene.registration.options import PlacementOptions
-from iscene_ros.models.iscene.registration.rendered_shapes import see
+from iscene_ros.models.iscene.registration.rendered_shapes import render_shapes
 from iscene_ros.models.iscene.registration.result import Similarity
 
 STEPS = 2
-# Deviation of a kept contact, as a share of what it may change by.
-CONTACT_SHARE = 0.1
-# An object that would move further than so many deviations is not trusted to.
-FARTHEST = 3.0
+# Standard deviation of an object's shift, as a share of the cube's edge: the release positions
+# objects on a grid of 64 cells.
+SHIFT_SHARE = 0.02
+# An object whose shift is larger than this many standard deviations stays in place.
+LARGEST_SHIFT = 3.0
+# Objects touch that are closer than this share of the cube's edge, or than this [m].
+TOUCH_SHARE, TOUCH_M = 1 / 128, 0.002
+# Largest change of a contact [m], and the standard deviation of a change as a share of it.
+CONTACT_TOLERANCE_M, CONTACT_SHARE = 0.002, 0.1
+# Standard deviation of the common offset of all outlines, in those of one outline.
 OFFSET_SIGMA = 2.0
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What the moves have to respect, at the scene's own placement; view space [m].
+class SceneContacts:
+    """Contacts of a scene's objects at the scene's similarity, in the aligned frame [m].
 
     Attributes:
-        shells: the surfaces.
-        centers: (N, 3) middles of the objects, about which they grow.
+        surfaces: of the N objects.
         near: gaps of the pairs that are near each other.
         touching: those of them that touch.
         support: numbers of the objects that stand lowest.
     """
 
-    shells: tuple[Shell, ...]
-    centers: np.ndarray
+    surfaces: tuple[SampledSurface, ...]
     near: tuple[Gap, ...]
     touching: tuple[Gap, ...]
     support: tuple[int, ...]
 
     @classmethod
-    def of(
-        cls, meshes_cube: Sequence[Mesh], scene: Similarity, options: PlacementOptions
-    ) -> Standing:
-        """Of shapes that share one placement."""
-        shells = [Shell.of(replace(m, vertices=scene.to_aligned(m.vertices))) for m in meshes_cube]
-        touch = max(options.touch, options.touch_share * scene.scale)
-        near = gaps(shells, touch + 2 * FARTHEST * options.move_share * scene.scale)
-        bottoms = np.array([shell.lowest for shell in shells])
+    def of(cls, meshes_cube: Sequence[Mesh], scene: Similarity) -> SceneContacts:
+        """Find the contacts of shapes that share one similarity."""
+        surfaces = [
+            SampledSurface.of(replace(m, vertices=scene.to_aligned(m.vertices)))
+            for m in meshes_cube
+        ]
+        touch = max(TOUCH_M, TOUCH_SHARE * scene.scale)
+        near = gaps(surfaces, touch + 2 * LARGEST_SHIFT * SHIFT_SHARE * scene.scale)
+        bottoms = np.array([surface.lowest for surface in surfaces])
         return cls(
-            tuple(shells),
-            np.array([0.5 * (s.points.min(axis=0) + s.points.max(axis=0)) for s in shells]),
+            tuple(surfaces),
             tuple(near),
             tuple(gap for gap in near if gap.length <= touch),
             tuple(int(i) for i in np.flatnonzero(bottoms <= bottoms.min() + touch)),
         )
 
-    def placed(self, scene: Similarity, moves: np.ndarray) -> list[Similarity]:
-        """The objects' placements after (N, 4) growths and shifts [m]."""
-        return [
-            replace(
-                scene,
-                scale=scene.scale * (1 + float(move[0])),
-                translation=center + (1 + move[0]) * (scene.translation - center) + move[1:],
-            )
-            for center, move in zip(self.centers, moves, strict=True)
-        ]
-
     def constraints(self) -> np.ndarray:
-        """(C, 4 N) rows whose product with the moves is a change of a contact [m]."""
-        count = len(self.shells)
-        rows = [
-            self._row(gap.one, gap.point, gap.normal) - self._row(gap.other, gap.point, gap.normal)
-            for gap in self.touching
-        ]
-        up, first = np.array([0.0, 0.0, 1.0]), self.support[0]
-        rows += [
-            self._row(i, self._bottom(i), up) - self._row(first, self._bottom(first), up)
-            for i in self.support[1:]
-        ]
-        return np.array(rows).reshape(len(rows), 4 * count)
+        """Return (C, 3 N) rows whose product with the shifts is the change of a contact [m]."""
+        count = len(self.surfaces)
+        rows = np.zeros((len(self.touching) + len(self.support) - 1, count, 3))
+        for row, gap in zip(rows, self.touching, strict=False):
+            row[gap.one], row[gap.other] = gap.normal, -gap.normal
+        for row, number in zip(rows[len(self.touching) :], self.support[1:], strict=True):
+            row[number, 2], row[self.support[0], 2] = 1.0, -1.0
+        return rows.reshape(len(rows), 3 * count)
 
-    def offenders(self, moves: np.ndarray, tolerance: float) -> set[int]:
-        """Objects in contacts that (N, 4) moves open or close by more than a tolerance [m]."""
-        triples = zip(self.shells, self.centers, moves, strict=True)
-        shells = [shell.moved(center, m[0], m[1:]) for shell, center, m in triples]
+    def violations(self, shifts: np.ndarray) -> set[int]:
+        """Return the shifted objects whose contacts open or close by more than the tolerance.
+
+        An object that sinks below the support by more than the tolerance counts, too.
+        """
+        pairs = zip(self.surfaces, shifts, strict=True)
+        surfaces = [surface.shifted(shift) for surface, shift in pairs]
         reach = max((gap.length for gap in self.near), default=0.0) + 1.0
         touching = {(gap.one, gap.other) for gap in self.touching}
         found: set[int] = set()
         for gap in self.near:
-            if not (moves[gap.one].any() or moves[gap.other].any()):
+            if not (shifts[gap.one].any() or shifts[gap.other].any()):
                 continue
-            pair = [shells[gap.one], shells[gap.other]]
+            pair = [surfaces[gap.one], surfaces[gap.other]]
             change = gaps(pair, reach)[0].length - gap.length
-            opens = (gap.one, gap.other) in touching and change > tolerance
-            if opens or gap.length + change < min(gap.length, 0.0) - tolerance:
+            opens = (gap.one, gap.other) in touching and change > CONTACT_TOLERANCE_M
+            if opens or gap.length + change < min(gap.length, 0.0) - CONTACT_TOLERANCE_M:
                 found |= {gap.one, gap.other}
-        floor = min(shells[i].lowest for i in self.support) - tolerance
-        sunk = {i for i, shell in enumerate(shells) if shell.lowest < floor}
-        return {i for i in found | sunk if moves[i].any()}
-
-    def _row(self, number: int, point: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        row = np.zeros(4 * len(self.shells))
-        arm = point - self.centers[number]
-        row[4 * number : 4 * number + 4] = [normal @ arm, *normal]
-        return row
-
-    def _bottom(self, number: int) -> np.ndarray:
-        return np.array([*self.centers[number][:2], self.shells[number].lowest])
+        floor = min(surfaces[i].lowest for i in self.support) - CONTACT_TOLERANCE_M
+        sunk = {i for i, surface in enumerate(surfaces) if surface.lowest < floor}
+        return {i for i in found | sunk if shifts[i].any()}
 
 
-def find_moves(
-    meshes_cube: Sequence[Mesh],
-    view: FitView,
-    scene: Similarity,
-    standing: Standing,
-    options: PlacementOptions,
+def find_shifts(
+    meshes_cube: Sequence[Mesh], view: FitView, scene: Similarity, contacts: SceneContacts
 ) -> np.ndarray:
-    """(N, 4) growth (relative) and shift [m] of each object, by least squares for all together."""
+    """Return the shift (N, 3) of each object [m], by least squares for all together."""
     count = len(meshes_cube)
-    moves = np.zeros(4 * count)
-    shift_sigma = options.move_share * scene.scale
-    prior = np.tile([options.scale_share**-2.0, *[shift_sigma**-2.0] * 3], count)
-    contact = standing.constraints() / (CONTACT_SHARE * options.contact_tolerance)
-    held = np.diag(prior) + contact.T @ contact
-    free = np.append(np.tile([options.refine_scale, True, True, True], count), True)
+    shifts = np.zeros(3 * count)
+    sigma = SHIFT_SHARE * scene.scale
+    contact = contacts.constraints() / (CONTACT_SHARE * CONTACT_TOLERANCE_M)
+    prior = np.eye(3 * count) * sigma**-2.0 + contact.T @ contact
     for _ in range(STEPS):
-        seen = see(meshes_cube, standing.placed(scene, moves.reshape(-1, 4)), view)
-        normal, right = np.zeros((4 * count + 1,) * 2), np.zeros(4 * count + 1)
-        normal[:-1, :-1], right[:-1] = held, -held @ moves
+        rendered = render_shapes(meshes_cube, shifted(scene, shifts.reshape(-1, 3)), view)
+        normal, right = np.zeros((3 * count + 1,) * 2), np.zeros(3 * count + 1)
+        normal[:-1, :-1], right[:-1] = prior, -prior @ shifts
         normal[-1, -1] = OFFSET_SIGMA**-2.0
-        for equations in (
-            depth_equations(seen, view, options),
-            outline_equations(seen, view, options),
-        ):
+        for equations in (depth_equations(rendered, view), outline_equations(rendered, view)):
             for number in range(count):
-                _add(normal, right, equations.of_shape(number), number, standing)
-        step = np.zeros(4 * count + 1)
-        step[free] = np.linalg.solve(normal[np.ix_(free, free)], right[free])
-        moves += step[:-1]
-    moves = moves.reshape(-1, 4)
-    too_far = np.linalg.norm(moves[:, 1:], axis=1) > FARTHEST * shift_sigma
-    moves[too_far | (np.abs(moves[:, 0]) > FARTHEST * options.scale_share)] = 0
-    return moves
+                _add(normal, right, equations.of_shape(number), number)
+        shifts += np.linalg.solve(normal, right)[:-1]
+    shifts = shifts.reshape(-1, 3)
+    shifts[np.linalg.norm(shifts, axis=1) > LARGEST_SHIFT * sigma] = 0
+    return shifts
 
 
-def keep_contacts(moves: np.ndarray, standing: Standing, options: PlacementOptions) -> np.ndarray:
-    """The (N, 4) moves without those that would change a contact; they become zero."""
-    moves = moves.copy()
-    while offenders := standing.offenders(moves, options.contact_tolerance):
-        moves[list(offenders)] = 0
-    return moves
+def keep_contacts(shifts: np.ndarray, contacts: SceneContacts) -> np.ndarray:
+    """Return the shifts (N, 3); those that would change a contact become zero."""
+    shifts = shifts.copy()
+    while violations := contacts.violations(shifts):
+        shifts[list(violations)] = 0
+    return shifts
 
 
-def _add(
-    normal: np.ndarray, right: np.ndarray, equations: Equations, number: int, standing: Standing
-) -> None:
+def shifted(scene: Similarity, shifts: np.ndarray) -> list[Similarity]:
+    """Return the similarity of each object after shifts (N, 3) [m]."""
+    return [scene.shifted(shift) for shift in shifts]
+
+
+def _add(normal: np.ndarray, right: np.ndarray, equations: Equations, number: int) -> None:
     """Add the equations of one object to the normal equations; the last unknown is the offset."""
-    columns = np.r_[4 * number : 4 * number + 4, len(right) - 1]
-    motion = equations.motion_columns(standing.centers[number])
-    jacobian = np.column_stack([motion, equations.offset_column])
+    columns = np.r_[3 * number : 3 * number + 3, len(right) - 1]
+    jacobian = np.column_stack([equations.directions, equations.offset_column])
     weighted = jacobian * equations.weights()[:, None]
     normal[np.ix_(columns, columns)] += weighted.T @ jacobian
     right[columns] += weighted.T @ equations.residuals

@@ -1,4 +1,4 @@
-"""Lay the shapes of a scene over the view that they were predicted from."""
+"""Registration of the shapes of a scene to the view that they were predicted from."""
 
 from __future__ import annotations
 
@@ -12,53 +12,61 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.models.iscene.registration.fit_view import FitView
-from iscene_ros.models.iscene.registration.fitness import Fitness
-from iscene_ros.models.iscene.registration.metric_scale import metric_scale
-from iscene_ros.models.iscene.registration.object_motion import Standing, find_moves, keep_contacts
-from iscene_ros.models.iscene.registration.options import PlacementOptions
+from iscene_ros.models.iscene.registration.fitness import MIN_READINGS, Fitness
+from iscene_ros.models.iscene.registration.object_motion import (
+    SceneContacts,
+    find_shifts,
+    keep_contacts,
+    shifted,
+)
 from iscene_ros.models.iscene.registration.rendered_shapes import light_mesh
 from iscene_ros.models.iscene.registration.result import (
-    ObjectPlacement,
-    Placement,
-    PlacementShape,
+    CubeShape,
+    RegisteredObject,
+    Registration,
+    RegistrationOptions,
     Similarity,
 )
 from iscene_ros.models.iscene.registration.similarity_fit import fit_scene
 
 NO_PIXEL = "no pixel of its mask is its own: empty, or covered by other masks"
 NO_SURFACE = "its predicted shape has no surface"
+# A scene is rejected if a smaller share of its objects fits.
+MIN_FITTING_SHARE = 0.4
+# Share of a mesh's vertices that are taken for outliers below its lowest point.
+OUTLIER_SHARE = 0.002
 
 
-def place_scene(
-    shapes: Sequence[PlacementShape],
+def register_scene(
+    shapes: Sequence[CubeShape],
     observation: Observation,
     aligned_frame: GravityAlignedFrame,
-    options: PlacementOptions | None = None,
-) -> Placement:
-    """Find the similarity from the shapes' cube to view space.
+    options: RegistrationOptions | None = None,
+) -> Registration:
+    """Find the similarity from the shapes' cube to the gravity-aligned frame.
 
-    With depth the answer is in metres. Without, it is where a height of the camera over the support
-    is stated; else the cube's edge is the unit (see `Placement.method`). What does not fit is
-    rejected with a reason; nothing is raised for it.
+    With depth the result is in metres. Without depth it is where the height of the camera above the
+    support is given; otherwise the cube's edge is the unit (see `Registration.method`). Shapes that
+    do not fit are rejected with a reason; nothing is raised for them.
 
     Args:
-        shapes: what a model predicted, in one cube.
-        observation: rectified, its masks made visible (`resolve_mask_overlaps`).
+        shapes: predicted by a model, in one cube.
+        observation: rectified, its masks without overlaps (`resolve_mask_overlaps`).
         aligned_frame: of the observation's gravity.
-        options: see there.
+        options: for views without depth.
 
     Raises:
-        InputError: a shape belongs to no mask, or two to the same one.
+        InputError: a shape belongs to no mask, or two shapes to the same one.
     """
     _check_rows([shape.row for shape in shapes], len(observation.masks))
-    options = options or PlacementOptions()
+    options = options or RegistrationOptions()
     reasons = {shape.row: _unusable(shape, observation) for shape in shapes}
     rejected = {row: reason for row, reason in reasons.items() if reason is not None}
     usable = [shape for shape in shapes if shape.row not in rejected]
     if not usable:
         return _nothing(rejected, shapes)
     scene = _Scene(usable, observation, aligned_frame, options)
-    return scene.placement(shapes, rejected)
+    return scene.register(shapes, rejected)
 
 
 class _Scene:
@@ -66,27 +74,28 @@ class _Scene:
 
     def __init__(
         self,
-        shapes: Sequence[PlacementShape],
+        shapes: Sequence[CubeShape],
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
-        options: PlacementOptions,
+        options: RegistrationOptions,
     ) -> None:
         self.options, self.observation = options, observation
         self.rows = [shape.row for shape in shapes]
         self.meshes = [shape.mesh for shape in shapes]
-        self.light = [light_mesh(mesh, options.fit_faces) for mesh in self.meshes]
-        view = FitView.of(observation, aligned_frame, self.rows, options.fit_side)
+        self.light = [light_mesh(mesh) for mesh in self.meshes]
+        view = FitView.of(observation, aligned_frame, self.rows)
         readings = np.count_nonzero(view.masks.any(axis=0) & (view.depth > 0))
-        self.has_depth = readings >= options.min_readings
+        self.has_depth = readings >= MIN_READINGS
         self.view = view if self.has_depth else view.without_depth()
-        self.fitness = Fitness(self.meshes, self.light, self.view, options)
+        self.fitness = Fitness(self.meshes, self.light, self.view)
 
-    def placement(self, shapes: Sequence[PlacementShape], rejected: dict[int, str]) -> Placement:
-        scene = fit_scene(self.light, self.view, self.options)
-        placed, fits, reasons = self._judged([scene] * len(self.rows))
-        enough = len(fits) >= max(1.0, self.options.min_fitting_share * len(self.rows))
-        if enough and self.has_depth and self.options.refine_objects:
-            placed, fits, reasons = self._judged(self._refined(scene, placed))
+    def register(self, shapes: Sequence[CubeShape], rejected: dict[int, str]) -> Registration:
+        """Register the scene; `rejected` maps rows to reasons of shapes that are left out."""
+        scene = fit_scene(self.light, self.view)
+        judged, fits, reasons = self._judged([scene] * len(self.rows))
+        enough = len(fits) >= max(1.0, MIN_FITTING_SHARE * len(self.rows))
+        if enough and self.has_depth:
+            judged, fits, reasons = self._judged(self._refined(scene, judged))
         rejected = {**rejected, **{self.rows[i]: reason for i, reason in reasons.items()}}
         if not enough:
             line = (
@@ -97,13 +106,13 @@ class _Scene:
         scale, method, warnings = 1.0, "depth", ()
         if not self.has_depth:
             meshes = [self.meshes[i] for i in fits] or self.meshes
-            scale, method, warnings = metric_scale(meshes, scene, self.observation, self.options)
+            scale, method, warnings = _metric_scale(meshes, scene, self.observation, self.options)
         objects = tuple(
-            replace(placed[i], similarity=placed[i].similarity.seen_from_camera_scaled(scale))
+            replace(judged[i], similarity=judged[i].similarity.scaled_about_camera(scale))
             for i in fits
         )
-        return Placement(
-            similarity=scene.seen_from_camera_scaled(scale),
+        return Registration(
+            similarity=scene.scaled_about_camera(scale),
             objects=objects,
             rejected=tuple((s.row, rejected[s.row]) for s in shapes if s.row in rejected),
             residual_m=_median([o.residual_m for o in objects]),
@@ -113,30 +122,81 @@ class _Scene:
 
     def _judged(
         self, similarities: Sequence[Similarity]
-    ) -> tuple[list[ObjectPlacement], list[int], dict[int, str]]:
-        """Every object with its figures, the numbers of those that fit, reasons of the others."""
+    ) -> tuple[list[RegisteredObject], list[int], dict[int, str]]:
+        """Return all objects, numbers of those that fit, and reasons why the others do not."""
         residuals = self.fitness.residuals(similarities)
         agreements = self.fitness.agreements(similarities)
-        placed, fits, reasons = [], [], {}
+        judged, fits, reasons = [], [], {}
         for number, (row, similarity) in enumerate(zip(self.rows, similarities, strict=True)):
             residual, agreement = float(residuals[number]), float(agreements[number])
-            placed.append(ObjectPlacement(row, similarity, residual, agreement))
+            judged.append(RegisteredObject(row, similarity, residual, agreement))
             reason = self.fitness.misfit(number, residual, agreement)
             if reason is None:
                 fits.append(number)
             else:
                 reasons[number] = reason
-        return placed, fits, reasons
+        return judged, fits, reasons
 
-    def _refined(self, scene: Similarity, placed: Sequence[ObjectPlacement]) -> list[Similarity]:
-        """Placements after moves that bring each object closer to its readings."""
-        standing = Standing.of(self.meshes, scene, self.options)
-        moves = find_moves(self.light, self.view, scene, standing, self.options)
-        before = np.array([one.residual_m for one in placed])
-        after = self.fitness.residuals(standing.placed(scene, moves))
-        moves[~(after < before)] = 0
-        moves = keep_contacts(moves, standing, self.options)
-        return standing.placed(scene, moves)
+    def _refined(self, scene: Similarity, judged: Sequence[RegisteredObject]) -> list[Similarity]:
+        """Return similarities after shifts that bring each object closer to its readings."""
+        contacts = SceneContacts.of(self.meshes, scene)
+        shifts = find_shifts(self.light, self.view, scene, contacts)
+        before = np.array([one.residual_m for one in judged])
+        after = self.fitness.residuals(shifted(scene, shifts))
+        shifts[~(after < before)] = 0
+        return shifted(scene, keep_contacts(shifts, contacts))
+
+
+def _metric_scale(
+    meshes_cube: Sequence[Mesh],
+    unit: Similarity,
+    observation: Observation,
+    options: RegistrationOptions,
+) -> tuple[float, str, tuple[str, ...]]:
+    """Return the cube's edge [m] of a view without depth, the origin of the scale, and warnings.
+
+    The lowest of the shapes stands on a support whose distance below the camera is known.
+
+    Args:
+        meshes_cube: shapes that fit.
+        unit: their similarity of scale 1.
+        observation: for its camera pose.
+        options: camera_height or support_height.
+    """
+    height, method, warnings = _camera_height(observation, options)
+    if height is None:
+        line = (
+            "registration: no depth, camera_height or support_height: the scale is unknown, "
+            "lengths are in edges of the cube"
+        )
+        return 1.0, "unit", (*warnings, line)
+    lowest = min(_lowest(unit.to_aligned(mesh.vertices)) for mesh in meshes_cube)
+    if lowest >= 0 or height <= 0:
+        line = (
+            f"registration: {method}: the support lies {height:.3g} m below the camera, but the "
+            f"scene's lowest point {-lowest:.3g} edges of the cube; the scale stays unknown"
+        )
+        return 1.0, "unit", (*warnings, line)
+    return height / -lowest, method, warnings
+
+
+def _camera_height(
+    observation: Observation, options: RegistrationOptions
+) -> tuple[float | None, str, tuple[str, ...]]:
+    if options.camera_height is not None:
+        return options.camera_height, "camera_height", ()
+    if options.support_height is None:
+        return None, "unit", ()
+    if observation.world_from_camera is None:
+        line = "registration: support_height needs world_from_camera, which is not given"
+        return None, "unit", (line,)
+    camera_z = float(observation.world_from_camera[2, 3])
+    return camera_z - options.support_height, "support_plane", ()
+
+
+def _lowest(points_aligned: np.ndarray) -> float:
+    """Return the height of the lowest point above the camera [edges of the cube], negative."""
+    return float(np.quantile(points_aligned[:, 2], OUTLIER_SHARE))
 
 
 def _check_rows(rows: Sequence[int], masks: int) -> None:
@@ -146,7 +206,7 @@ def _check_rows(rows: Sequence[int], masks: int) -> None:
         )
 
 
-def _unusable(shape: PlacementShape, observation: Observation) -> str | None:
+def _unusable(shape: CubeShape, observation: Observation) -> str | None:
     if not observation.masks[shape.row].any():
         return NO_PIXEL
     return None if _has_surface(shape.mesh) else NO_SURFACE
@@ -156,14 +216,14 @@ def _has_surface(mesh: Mesh) -> bool:
     return len(mesh.faces) > 0 and bool(np.all(np.isfinite(mesh.vertices)))
 
 
-def _nothing(rejected: dict[int, str], shapes: Sequence[PlacementShape]) -> Placement:
-    return Placement(
+def _nothing(rejected: dict[int, str], shapes: Sequence[CubeShape]) -> Registration:
+    return Registration(
         similarity=Similarity(1.0, np.zeros(3)),
         objects=(),
         rejected=tuple((shape.row, rejected[shape.row]) for shape in shapes),
         residual_m=float("nan"),
         method="unit",
-        warnings=("placement: no shape can be compared with the view",) if shapes else (),
+        warnings=("registration: no shape can be compared with the view",) if shapes else (),
     )
 
 

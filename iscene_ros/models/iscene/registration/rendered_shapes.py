@@ -1,7 +1,7 @@
-"""What the camera would see of shapes at a placement, each by itself.
+"""Renderings of registered shapes, each by itself.
 
-Shapes do not hide each other here: a wrong one must not make the others vanish. What is hidden in
-truth is not in the masks, and only what is in a shape's own mask is compared.
+Shapes do not occlude each other here, so that a wrong one does not hide the others. What is
+occluded in truth is not in the masks, and only the pixels of a shape's own mask are compared.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from iscene_ros.geometry.rasteriser import NEAR_M, render
 from iscene_ros.models.iscene.registration.fit_view import FitView
 from iscene_ros.models.iscene.registration.result import Similarity
 
+# Triangles of a shape while it is fitted, about.
+FACES = 500
+
 
 @dataclass(frozen=True)
-class SeenShape:
-    """The P pixels of a view that a placed shape covers.
+class RenderedShape:
+    """The P pixels of a view that a registered shape covers.
 
     Attributes:
-        pixels: (P,) int64 indices into the flattened picture.
+        pixels: (P,) int64 indices into the flattened image.
         depth: (P,) float64 along the optical axis [m].
         points_aligned: (P, 3) float64 [m].
         normals_aligned: (P, 3) float64 unit normals.
-        is_rim: (P,) bool, the outermost pixels, but for those at the border of the picture.
+        is_rim: (P,) bool, the outermost pixels, except at the border of the image.
     """
 
     pixels: np.ndarray
@@ -39,12 +42,12 @@ class SeenShape:
     is_rim: np.ndarray
 
 
-def light_mesh(mesh: Mesh, faces: int) -> Mesh:
-    """A mesh of about so many triangles, each with corners of its own: it is shaded flat.
+def light_mesh(mesh: Mesh) -> Mesh:
+    """Decimate a mesh to about `FACES` triangles, each with vertices of its own, for flat shading.
 
-    They are counter-clockwise from outside, also where those of the closed mesh were not.
+    They are counter-clockwise from outside, even where those of the closed mesh were not.
     """
-    fewer = decimated(mesh, faces)
+    fewer = decimated(mesh, FACES)
     corners = np.asarray(fewer.vertices, np.float32)[fewer.faces]
     a, b, c = np.moveaxis(corners - corners.mean(axis=(0, 1)), 1, 0)
     if np.einsum("fi,fi->", a, np.cross(b, c)) < 0:
@@ -53,20 +56,22 @@ def light_mesh(mesh: Mesh, faces: int) -> Mesh:
     return Mesh(corners, np.arange(len(corners), dtype=np.int32).reshape(-1, 3))
 
 
-def see(
+def render_shapes(
     meshes_cube: Sequence[Mesh], similarities: Sequence[Similarity], view: FitView
-) -> list[SeenShape]:
-    """Look at shapes, each at its own placement."""
-    placed = zip(meshes_cube, similarities, strict=True)
-    return [_see(mesh, similarity, view) for mesh, similarity in placed]
+) -> list[RenderedShape]:
+    """Render shapes, each with its own similarity."""
+    pairs = zip(meshes_cube, similarities, strict=True)
+    return [_render_shape(mesh, similarity, view) for mesh, similarity in pairs]
 
 
-def see_all(meshes_cube: Sequence[Mesh], similarity: Similarity, view: FitView) -> list[SeenShape]:
-    """Look at shapes that share one placement."""
-    return see(meshes_cube, [similarity] * len(meshes_cube), view)
+def render_scene(
+    meshes_cube: Sequence[Mesh], similarity: Similarity, view: FitView
+) -> list[RenderedShape]:
+    """Render shapes that share one similarity."""
+    return render_shapes(meshes_cube, [similarity] * len(meshes_cube), view)
 
 
-def _see(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> SeenShape:
+def _render_shape(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> RenderedShape:
     points_camera = _facing(similarity.to_aligned(mesh_cube.vertices) @ view.aligned_from_camera)
     left, top, camera = _window(points_camera, view.camera)
     faces = np.arange(len(points_camera)).reshape(-1, 3)
@@ -75,7 +80,7 @@ def _see(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> SeenShape:
     rows, columns = np.nonzero(covered)
     depth = rendering.depth[rows, columns].astype(np.float64)
     pixels = (rows + top) * view.camera.width + columns + left
-    return SeenShape(
+    return RenderedShape(
         pixels,
         depth,
         view.rays_aligned.reshape(-1, 3)[pixels] * depth[:, None],
@@ -85,20 +90,20 @@ def _see(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> SeenShape:
 
 
 def _facing(corners_camera: np.ndarray) -> np.ndarray:
-    """The (3 F, 3) corners of the triangles whose outside the camera sees."""
+    """Return the corners (3 F, 3) of the triangles that face the camera."""
     a, b, c = np.moveaxis(corners_camera.reshape(-1, 3, 3), 1, 0)
     faces_camera = np.einsum("fi,fi->f", a, np.cross(b - a, c - a)) < 0
     return corners_camera.reshape(-1, 3, 3)[faces_camera].reshape(-1, 3)
 
 
 def _window(points_camera: np.ndarray, camera: Camera) -> tuple[int, int, Camera]:
-    """Left and top pixel of the part of the picture around some points, and its camera."""
+    """Return left and top pixel of the part of the image around some points, and its camera."""
     in_front = points_camera[points_camera[:, 2] > NEAR_M]
     size = np.array([camera.width, camera.height])
     if not len(in_front):
         return 0, 0, Camera(1, 1, camera.k)
     pixels = camera.project(in_front)
-    # One pixel of room, so that rims are seen as such; none at the border of the picture.
+    # One pixel of margin, so that rims are found; none at the border of the image.
     low = np.clip(np.floor(pixels.min(axis=0)) - 1, 0, size - 1).astype(int)
     high = np.clip(np.ceil(pixels.max(axis=0)) + 2, low + 1, size).astype(int)
     k = camera.k.copy()
@@ -107,5 +112,5 @@ def _window(points_camera: np.ndarray, camera: Camera) -> tuple[int, int, Camera
 
 
 def _rim(covered: np.ndarray) -> np.ndarray:
-    """(h, w) bool; what the border of the window cuts off has no rim there."""
+    """Return the rim (h, w) bool of the covered pixels; the border of the window is none."""
     return covered & ~ndimage.binary_erosion(covered, border_value=1)

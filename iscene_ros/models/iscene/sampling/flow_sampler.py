@@ -1,4 +1,4 @@
-"""Flow-matching sampling: Euler steps from noise to data, with guidance in an interval of time."""
+"""Flow-matching sampling: the noise, and Euler steps from it to data with guidance."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
+
 # (noisy x_t, time t in [0, 1], conditional?) -> velocity dx/dt
 Velocity = Callable[[Tensor, float, bool], Tensor]
 
 
 @dataclass(frozen=True)
 class Step:
-    """From one time to the next.
+    """One step of the sampler, from one time to the next.
 
     Attributes:
         index: 0 for the first step.
-        time, next_time: from and to, 1 = noise, 0 = data.
+        time, next_time: start and end of the step; 1 = noise, 0 = data.
         guided: whether guidance applies.
-        fresh: whether a guided step runs the unconditional pass, else it uses the last one's.
+        fresh: whether a guided step runs the unconditional pass; otherwise it reuses the difference
+            between the conditional and the unconditional velocity of the last fresh step.
     """
 
     index: int
@@ -31,23 +34,25 @@ class Step:
 
     @property
     def length(self) -> float:
-        """How far it goes, positive."""
+        """Length of the step in time, positive."""
         return self.time - self.next_time
 
 
 @dataclass(frozen=True)
 class SamplerOptions:
-    """How to integrate dx/dt = v from t = 1 (noise) to t = 0 (data).
+    """Integration of dx/dt = v from t = 1 (noise) to t = 0 (data).
 
     Attributes:
         steps: Euler steps; for an x0-predicting network one step is the conditional mean.
         rescale: t' = r t / (1 + (r - 1) t); 1 = even steps. The release uses 3.
-        guidance: w of v = (1 + w) v_c - w v_u; 0 = no unconditional pass. The release uses 3.
-        guidance_interval: times in which guidance applies. The release uses (0.5, 1).
-        order: 1 = Euler as in the release; 2 = Adams-Bashforth, which also looks at the velocity
-            of the step before, at the same number of network calls.
-        guidance_every: every so many guided steps the unconditional pass runs; between them the
-            difference v_c - v_u of the last one is used again. The release uses 1.
+        guidance: w of classifier-free guidance, v = (1 + w) v_c - w v_u (arXiv 2207.12598);
+            0 = no unconditional pass. The release uses 3.
+        guidance_interval: times in which guidance applies (arXiv 2404.07724). The release uses
+            (0.5, 1).
+        order: 1 = Euler as in the release; 2 = Adams-Bashforth, which also uses the velocity of
+            the previous step, at the same number of network calls.
+        guidance_every: the unconditional pass runs in every n-th guided step; the others reuse the
+            difference v_c - v_u. The release uses 1.
     """
 
     steps: int = 1
@@ -59,7 +64,7 @@ class SamplerOptions:
 
     @classmethod
     def release(cls) -> SamplerOptions:
-        """The published I-Scene's sampler: 25 steps, 19 of them guided."""
+        """Return the sampler of the published I-Scene: 25 steps, 19 of them guided."""
         return cls(steps=25, rescale=3.0, guidance=3.0)
 
     def __post_init__(self) -> None:
@@ -71,12 +76,12 @@ class SamplerOptions:
             raise ValueError(f"guidance_every: {self.guidance_every}, expected at least 1")
 
     def times(self) -> list[float]:
-        """steps + 1 times from 1 to 0."""
+        """Return the steps + 1 times from 1 to 0."""
         even = [1 - i / self.steps for i in range(self.steps + 1)]
         return [self.rescale * t / (1 + (self.rescale - 1) * t) for t in even]
 
     def plan(self) -> list[Step]:
-        """All steps in turn."""
+        """Return all steps in order."""
         times = self.times()
         guided = [self.guided(time) for time in times[:-1]]
         return [
@@ -85,20 +90,20 @@ class SamplerOptions:
         ]
 
     def guided(self, time: float) -> bool:
-        """Whether a step that starts at `time` uses guidance."""
+        """Return whether a step that starts at `time` uses guidance."""
         low, high = self.guidance_interval
         return self.guidance > 0 and low <= time <= high
 
 
 class Guidance:
-    """v = (1 + w) v_c - w v_u in guided steps, v_c in the others."""
+    """Classifier-free guidance: v = (1 + w) v_c - w v_u in guided steps, v_c in the others."""
 
     def __init__(self, options: SamplerOptions) -> None:
         self.options = options
         self._difference: Tensor | None = None
 
     def __call__(self, step: Step, conditional: Tensor, unconditional: Tensor | None) -> Tensor:
-        """Combine the velocities of a step; the unconditional one is needed in fresh steps."""
+        """Combine the velocities of a step; the unconditional one is needed in fresh steps only."""
         weight = self.options.guidance
         if not step.guided:
             return conditional
@@ -112,7 +117,7 @@ class Guidance:
 def integrate(
     velocity: Callable[[Tensor, Step], Tensor], noise: Tensor, options: SamplerOptions
 ) -> Tensor:
-    """Follow dx/dt = velocity from `noise`; returns a tensor of its shape."""
+    """Integrate dx/dt = velocity from `noise`; return a tensor of its shape."""
     x, before = noise, None
     for step in options.plan():
         v = velocity(x, step)
@@ -122,9 +127,9 @@ def integrate(
 
 
 def _extrapolated(v: Tensor, step: Step, before: tuple[Step, Tensor] | None, order: int) -> Tensor:
-    """The velocity in the middle of the step, as far as known.
+    """Estimate the velocity in the middle of the step.
 
-    Where guidance ends the velocity jumps, so nothing is extrapolated across.
+    The velocity jumps where guidance ends, so it is not extrapolated across that time.
     """
     if order == 1 or before is None or before[0].guided != step.guided:
         return v
@@ -133,7 +138,7 @@ def _extrapolated(v: Tensor, step: Step, before: tuple[Step, Tensor] | None, ord
 
 
 def sample(velocity: Velocity, noise: Tensor, options: SamplerOptions) -> Tensor:
-    """Integrate from `noise`; returns a tensor of its shape."""
+    """Integrate a guided velocity from `noise`; return a tensor of its shape."""
     guidance = Guidance(options)
 
     def guided(x: Tensor, step: Step) -> Tensor:
@@ -144,7 +149,57 @@ def sample(velocity: Velocity, noise: Tensor, options: SamplerOptions) -> Tensor
     return integrate(guided, noise, options)
 
 
+@dataclass(frozen=True)
+class StructureNoise:
+    """The noise that the slots of a scene start from.
+
+    Attributes:
+        instance: (C, T, T, T) float32, the same for every instance.
+        scene: (C, T, T, T) float32.
+    """
+
+    instance: Tensor
+    scene: Tensor
+
+
+class ReleaseNoise:
+    """Draws the noise that the release draws after `torch.manual_seed(seed)`, in its order."""
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def structure(self, config: SceneFlowConfig) -> StructureNoise:
+        """Return the first draw, on the CPU."""
+        side = config.tokens_per_side
+        shape = (2, config.in_channels, side, side, side)
+        return StructureNoise(*torch.randn(shape, generator=self._generator))
+
+    def slat(
+        self,
+        instance_cells: tuple[int, ...],  # occupied cells of each of N instances
+        scene_cells: int,
+        channels: int,
+    ) -> list[Tensor]:
+        """Return the second draw: the rows (M_i, C) of each instance.
+
+        The release draws instance 0, scene, instance 1, scene, ... at once; the rows of scene slots
+        are dropped here.
+        """
+        total = sum(instance_cells) + len(instance_cells) * scene_cells
+        drawn = torch.randn(total, channels, generator=self._generator)
+        slots = drawn.split([n for cells in instance_cells for n in (cells, scene_cells)])
+        return list(slots[::2])
+
+
+def slat_noise_of(instance_cells: tuple[int, ...], channels: int, seed: int) -> list[Tensor]:
+    """Return noise (M_i, C) of each instance that depends on the seed and its number alone."""
+    return [
+        seeded_noise((cells, channels), seed, number)
+        for number, cells in enumerate(instance_cells, start=1)
+    ]
+
+
 def seeded_noise(shape: tuple[int, ...], seed: int, number: int) -> Tensor:
-    """Normal float32 noise on the CPU that depends on (seed, number) alone, not on the batch."""
+    """Return normal float32 noise on the CPU that depends on (seed, number), not on the batch."""
     generator = torch.Generator().manual_seed((seed * 1_000_003 + number) % (1 << 63))
     return torch.randn(shape, generator=generator)

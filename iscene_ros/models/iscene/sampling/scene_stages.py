@@ -1,4 +1,4 @@
-"""Both stages of a scene, one after the other: from picture tokens to structured latents."""
+"""Both stages of a scene, one after the other: from image tokens to structured latents."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from iscene_ros.models.base import Progress
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder, occupied_cells
-from iscene_ros.models.iscene.sampling.noise import ReleaseNoise, slat_noise_of
+from iscene_ros.models.iscene.sampling.flow_sampler import ReleaseNoise, slat_noise_of
 from iscene_ros.models.iscene.sampling.presets import Preset
-from iscene_ros.models.iscene.sampling.progress import StageProgress
 from iscene_ros.models.iscene.sampling.slat_stage import sample_slat
 from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 
 
 class StageNetworks(Protocol):
-    """What of a `ReleaseModel` the stages need."""
+    """The fields of a `ReleaseModel` that the stages use."""
 
     config: ReleaseConfig
     structure_flow: SceneFlowTransformer
@@ -32,30 +32,25 @@ class StageNetworks(Protocol):
 
 @dataclass(frozen=True)
 class SceneStructure:
-    """What the first stage found.
+    """Result of the first stage.
 
     Attributes:
         latents: (1 + N, C, T, T, T), row 0 the scene's.
         cells: occupied cells x, y, z (M_i, 3) int64 of each instance; M_i may be 0.
-        scene_cells: how many the scene slot has; None where it was not decoded.
+        scene_cells: number of occupied cells of the scene slot; None where it was not decoded.
     """
 
     latents: Tensor
     cells: tuple[Tensor, ...]
     scene_cells: int | None
 
-    @property
-    def empty(self) -> tuple[int, ...]:
-        """Numbers from 0 of the instances without any cell: nothing was predicted of them."""
-        return tuple(i for i, cells in enumerate(self.cells) if len(cells) == 0)
-
 
 @dataclass(frozen=True)
 class SceneLatents:
-    """What both stages found.
+    """Result of both stages.
 
     Attributes:
-        structure: of the first stage.
+        structure: result of the first stage.
         latents: of each instance for the mesh decoder; None for an instance without cells, and for
             all where the preset has no second stage.
     """
@@ -67,16 +62,12 @@ class SceneLatents:
 @torch.inference_mode()
 def sample_scene_latents(
     networks: StageNetworks,
-    context: Tensor,  # [1 + N, M, C_cond] picture tokens, row 0 the scene's
+    context: Tensor,  # [1 + N, M, C_cond] image tokens, row 0 the scene's
     preset: Preset,
     seed: int = 0,
-    progress: StageProgress | None = None,
+    progress: Progress | None = None,
 ) -> SceneLatents:
-    """Sample the latents of all N instances of a scene; the same seed gives the same result.
-
-    Raises:
-        StoppedError: `progress` said so.
-    """
+    """Sample the latents of all N instances of a scene; the same seed gives the same result."""
     noise, config = ReleaseNoise(seed), networks.config
     latents = sample_structure(
         networks.structure_flow,
@@ -115,7 +106,7 @@ def decode_structure(
     latents: Tensor,  # [1 + N, C, T, T, T]
     with_scene: bool = False,
 ) -> SceneStructure:
-    """Occupied cells of each instance, one after another; of the scene slot only if asked for."""
+    """Decode the occupied cells of the instances, and of the scene slot with `with_scene`."""
     cells = _cells(decoder, latents[1:])
     scene_cells = len(_cells(decoder, latents[:1])[0]) if with_scene else None
     return SceneStructure(latents, cells, scene_cells)

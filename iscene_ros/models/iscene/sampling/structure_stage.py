@@ -1,4 +1,4 @@
-"""The first stage: the structure latents of all instances of a scene, step by step together."""
+"""The first stage: the structure latents of all instances of a scene, sampled together."""
 
 from __future__ import annotations
 
@@ -7,41 +7,38 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from iscene_ros.models.base import Progress
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
-from iscene_ros.models.iscene.sampling.compiled import compile_blocks
-from iscene_ros.models.iscene.sampling.flow_sampler import Guidance, SamplerOptions, Step, integrate
-from iscene_ros.models.iscene.sampling.noise import StructureNoise
-from iscene_ros.models.iscene.sampling.progress import StageProgress
-from iscene_ros.models.iscene.sampling.shortcuts import Shortcuts
-from iscene_ros.models.iscene.sampling.slot_network import (
-    SlotNetwork,
-    SlotNetworkOptions,
-    slots_within,
+from iscene_ros.models.iscene.sampling.flow_sampler import (
+    Guidance,
+    SamplerOptions,
+    Step,
+    StructureNoise,
+    integrate,
 )
-from iscene_ros.models.iscene.sampling.slot_rows import Row, Slots, rows_of
+from iscene_ros.models.iscene.sampling.slot_network import Row, SlotNetwork, rows_of, slots_within
 
 
 @dataclass(frozen=True)
 class StructureOptions:
-    """How the structure of a scene is sampled.
+    """Sampling of the structure of a scene.
 
     Attributes:
         sampler: the integrator and its guidance.
-        shortcuts: what is computed once.
-        max_slots: slots in one call of the network, those with and without picture counted each.
-        memory_budget: bytes for tokens and cached contexts beside the weights; bounds the slots
-            further, by the estimate of `slots_within`.
-        deep_every: the middle half of the blocks runs at every so many steps; between them what it
-            changed the last time is added again. 1 = always, exact.
-        compile_mode: compile the blocks first, see `compile_blocks`; None = leave them.
+        max_slots: slots in one call of the network; conditional and unconditional ones count each.
+        memory_budget: bytes for tokens and cached contexts beside the weights, which bounds the
+            slots further by the estimate of `slots_within`; None = no bound.
+        deep_every: the middle half of the blocks runs in every n-th step; the other steps add its
+            last change again. 1 = in every step, exact.
+
+    Raises:
+        ValueError: max_slots or deep_every below 1.
     """
 
     sampler: SamplerOptions = SamplerOptions.release()
-    shortcuts: Shortcuts = Shortcuts()
     max_slots: int = 64
     memory_budget: int | None = None
     deep_every: int = 1
-    compile_mode: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_slots < 1:
@@ -53,31 +50,26 @@ class StructureOptions:
 @torch.inference_mode()
 def sample_structure(
     flow: SceneFlowTransformer,
-    context: Tensor,  # [1 + N, M, C_cond] picture tokens, row 0 the scene's
+    context: Tensor,  # [1 + N, M, C_cond] image tokens, row 0 the scene's
     noise: StructureNoise,
     options: StructureOptions = StructureOptions(),
-    progress: StageProgress | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """Sample the structure latents (1 + N, C, T, T, T) of a scene; row 0 is the scene slot's.
 
-    On the device of `context`, in the dtype of the flow's outer layers.
+    The result is on the device of `context`, in the dtype of the flow's outer layers. `progress`
+    is advanced by the slots of each call of the network.
 
     Raises:
-        ValueError: no instance.
-        StoppedError: `progress` said so.
+        ValueError: there is no instance.
     """
-    instances = len(context) - 1
-    if instances < 1:
+    if len(context) < 2:
         raise ValueError(f"context: {len(context)} rows, expected the scene's and an instance's")
-    if options.compile_mode is not None:
-        compile_blocks(flow, options.compile_mode)
-    slots = Slots(1 if options.shortcuts.scene_once else instances, instances)
-    start = torch.stack([noise.scene] * slots.scenes + [noise.instance] * instances)
+    start = torch.stack([noise.scene, *[noise.instance] * (len(context) - 1)])
     start = start.to(context.device, flow.out_layer.weight.dtype)
-    sampler = _StructureSampler(flow, context, slots, options, progress or StageProgress())
+    sampler = _StructureSampler(flow, context, options, progress or Progress(None))
     tokens = integrate(sampler.velocity, start.flatten(2).transpose(1, 2), options.sampler)
-    latents = tokens.transpose(1, 2).unflatten(2, start.shape[2:])
-    return torch.cat([latents[:1], latents[slots.scenes :]])
+    return tokens.transpose(1, 2).unflatten(2, start.shape[2:])
 
 
 class _StructureSampler:
@@ -87,48 +79,36 @@ class _StructureSampler:
         self,
         flow: SceneFlowTransformer,
         context: Tensor,
-        slots: Slots,
         options: StructureOptions,
-        progress: StageProgress,
+        progress: Progress,
     ) -> None:
         max_slots = options.max_slots
         if options.memory_budget is not None:
             fitting = slots_within(options.memory_budget, flow, *context.shape[:2])
             max_slots = min(max_slots, fitting)
-        network = SlotNetworkOptions(options.shortcuts, max_slots, options.deep_every > 1)
-        self.network = SlotNetwork(flow, context, slots, network, progress)
-        self.slots, self.options = slots, options
+        self.network = SlotNetwork(flow, context, max_slots, options.deep_every > 1, progress)
+        self.slots, self.deep_every = len(context), options.deep_every
         self.guidance = Guidance(options.sampler)
 
     def velocity(self, x: Tensor, step: Step) -> Tensor:
-        """(slots, L, C) of all slots at a step."""
-        conditional = rows_of(range(len(self.slots)), conditional=True)
+        """Return the velocity (1 + N, L, C) of all slots at a step, from x of the same shape."""
+        conditional = rows_of(range(self.slots), conditional=True)
         unconditional = self._unconditional_rows(step)
-        if self.options.shortcuts.one_batch:
-            both = self._network(x, step, conditional + unconditional)
-            v, v_u = both.split([len(conditional), len(unconditional)])
-        else:
-            v = self._network(x, step, conditional)
-            v_u = self._network(x, step, unconditional) if unconditional else None
+        reuse = step.index % self.deep_every != 0
+        both = self.network.velocities(x, step.time, conditional + unconditional, reuse)
+        v, v_u = both.split([len(conditional), len(unconditional)])
         if step.fresh and len(v_u) < len(v):
             v_u = self._shared_by_instances(v_u)
         return self.guidance(step, v, v_u)
 
     def _unconditional_rows(self, step: Step) -> list[Row]:
-        """All slots; in the first step only one of the instances, which are all the same noise."""
+        """Return all slots; in the first step one instance, as all start from the same noise."""
         if not step.fresh:
             return []
-        one = step.index == 0 and self.options.shortcuts.first_unconditional_once
-        count = self.slots.scenes + 1 if one else len(self.slots)
-        return rows_of(range(count), conditional=False)
-
-    def _network(self, x: Tensor, step: Step, rows: list[Row]) -> Tensor:
-        reuse = step.index % self.options.deep_every != 0
-        return self.network.velocities(x, step.time, rows, reuse)
+        return rows_of(range(2 if step.index == 0 else self.slots), conditional=False)
 
     def _shared_by_instances(self, v_u: Tensor) -> Tensor:
-        """The last row, the first instance's, for every instance."""
-        scenes, instances = self.slots.scenes, self.slots.instances
-        others = rows_of(range(scenes + 1, len(self.slots)), conditional=False)
-        self.network.repeat(Row(scenes, False), others)
-        return torch.cat([v_u[:scenes], v_u[scenes:].expand(instances, -1, -1)])
+        """Repeat the last row, the first instance's, for every instance."""
+        others = rows_of(range(2, self.slots), conditional=False)
+        self.network.copy_change(Row(1, False), others)
+        return torch.cat([v_u[:1], v_u[1:].expand(self.slots - 1, -1, -1)])

@@ -1,13 +1,89 @@
-"""Attention among cells, and of cells to picture tokens."""
+"""Attention among the cells of an item or a window, and of cells to image tokens."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.models.iscene.networks.attention import CrossAttention, HeadRMSNorm, KeyValue
-from iscene_ros.models.iscene.sparse.sequences import Sequences
+from iscene_ros.models.iscene.networks.attention import CrossAttention, KeyValue
+from iscene_ros.models.iscene.networks.norms import HeadRMSNorm
+
+# Windows are padded to a power of two, at least to this length: few batches, little waste.
+SHORTEST_BATCH = 8
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """B sequences padded to L cells.
+
+    Attributes:
+        rows: (B, L) int64 cells; the padding repeats the last one.
+        mask: (B, 1, 1, L) bool, False at the padding; None where there is none.
+    """
+
+    rows: Tensor
+    mask: Tensor | None
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """A partition of M cells into sequences that attend within themselves.
+
+    Attributes:
+        batches: the sequences, grouped by padded length.
+        places: (M,) int64 position of each cell in the concatenated batches.
+    """
+
+    batches: tuple[SequenceBatch, ...]
+    places: Tensor
+
+
+def item_sequences(lengths: tuple[int, ...], device: torch.device) -> Sequences:
+    """Return one sequence an item, without padding: only items of equal length share a batch.
+
+    So no mask is needed, and long sequences use the fastest kernels.
+    """
+    counts = torch.tensor(lengths, device=device)
+    return _batched(torch.arange(sum(lengths), device=device), counts, counts)
+
+
+def window_sequences(
+    coords: Tensor,  # [M, 3] int64
+    items: Tensor,  # [M] int64
+    size: int,
+    shift: int,
+) -> Sequences:
+    """Return one sequence for each cube of `size` cells of an item, shifted back by `shift`."""
+    windows = (coords + shift).div(size, rounding_mode="floor")
+    labelled = torch.cat([items[:, None], windows], dim=1)
+    _, window, counts = labelled.unique(dim=0, return_inverse=True, return_counts=True)
+    padded = 2 ** counts.double().log2().ceil().long()
+    return _batched(window.argsort(stable=True), counts, padded.clamp(min=SHORTEST_BATCH))
+
+
+def _batched(
+    order: Tensor,  # [M] int64 cells, sequence by sequence
+    counts: Tensor,  # [N] int64 cells of each sequence
+    padded: Tensor,  # [N] int64 length that each is padded to
+) -> Sequences:
+    """Put the sequences of one padded length into one batch."""
+    starts = counts.cumsum(0) - counts
+    places = torch.empty_like(order)
+    batches = []
+    begin = 0
+    for length in padded.unique().tolist():
+        chosen = (padded == length).nonzero()  # [B, 1]
+        steps = torch.arange(length, device=order.device)
+        valid = steps < counts[chosen]  # [B, L]
+        rows = order[starts[chosen] + steps.minimum(counts[chosen] - 1)]
+        places[rows[valid]] = begin + valid.flatten().nonzero()[:, 0]
+        mask = None if bool(valid.all()) else valid[:, None, None]
+        batches.append(SequenceBatch(rows, mask))
+        begin += rows.numel()
+    return Sequences(tuple(batches), places)
 
 
 def attend_within(
@@ -16,11 +92,11 @@ def attend_within(
     v: Tensor,  # [M, heads, d]
     sequences: Sequences,
 ) -> Tensor:
-    """(M, heads, d): each cell attends to the cells of its sequence.
+    """Let each cell attend to the cells of its sequence; return (M, heads, d).
 
-    One call of scaled_dot_product_attention a batch of like length. Long sequences come alone and
-    without a mask: they fill a GPU by themselves, and a call each costs less than the padding or
-    the masked kernel that one call for all would need.
+    There is one call of scaled_dot_product_attention for each batch of equal length. Long sequences
+    come alone and without a mask: they fill a GPU by themselves, and a call each costs less than
+    the padding or the masked kernel that one call for all would need.
     """
     attended = []
     for batch in sequences.batches:
@@ -44,7 +120,7 @@ class SparseSelfAttention(nn.Module):
             self.k_rms_norm = HeadRMSNorm(num_heads, channels // num_heads)
 
     def forward(self, x: Tensor, sequences: Sequences) -> Tensor:
-        """(M, C) -> (M, C)."""
+        """Attend within the sequences, from x (M, C) to (M, C)."""
         q, k, v = self.to_qkv(x).view(len(x), 3, self.num_heads, -1).unbind(1)
         if self.q_rms_norm is not None:
             q, k = self.q_rms_norm(q), self.k_rms_norm(k)
@@ -52,15 +128,15 @@ class SparseSelfAttention(nn.Module):
 
 
 class SparseCrossAttention(CrossAttention):
-    """Attention of each item's cells to that item's picture tokens."""
+    """Attention of each item's cells to the image tokens of that item."""
 
     def forward(
         self,
         x: Tensor,  # [M, C]
         lengths: tuple[int, ...],  # cells of each item
-        context: KeyValue | None,  # of the first items; those beyond it see zeros
+        context: KeyValue | None,  # of the first items; the others get tokens of zeros
     ) -> Tensor:
-        """(M, C), or (1, C) for all where no item has context."""
+        """Return (M, C), or (1, C) for all cells where no item has context."""
         constant = self.without_context()[None]
         if context is None:
             return constant

@@ -1,4 +1,4 @@
-"""Submanifold convolution: outputs where inputs are, by pairs of neighbours."""
+"""Submanifold sparse convolution (arXiv 1711.10275): the outputs are on the cells of the inputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.models.iscene.networks.precision import at_least_float32
+from iscene_ros.models.iscene.networks.norms import at_least_float32
 from iscene_ros.models.iscene.sparse.neighbours import (
     STAY,
     STEPS,
@@ -17,12 +17,12 @@ from iscene_ros.models.iscene.sparse.neighbours import (
     half_steps,
 )
 
-# Numbers gathered at once, unless a layer is told otherwise: 64 MiB in float32.
+# Numbers gathered at once, which bounds the memory beside input and output: 64 MiB in float32.
 GATHER_SIZE = 2**24
 
 
 class KernelWeights(nn.Module):
-    """Weights (C_out, k, k, k, C_in), x first, and bias, as spconv 2 keeps them."""
+    """Weights (C_out, k, k, k, C_in), x first, and bias, in the layout of spconv 2."""
 
     def __init__(self, in_channels: int, out_channels: int, side: int) -> None:
         super().__init__()
@@ -33,11 +33,10 @@ class KernelWeights(nn.Module):
 
 
 class PointwiseConvolution(nn.Module):
-    """A kernel of one cell, with its weights read as spconv 2 reads them.
+    """A kernel of one cell, whose weights are read as spconv 2 reads them.
 
-    spconv keeps them as (C_out, 1, 1, 1, C_in) but multiplies by the same numbers laid out as
-    (C_in, C_out): no transpose (spconv issue 450, all of 2.1 to 2.3.8). Published weights were
-    trained so.
+    spconv stores them as (C_out, 1, 1, 1, C_in) but multiplies by the same memory as (C_in, C_out),
+    without a transpose (spconv issue 450, versions 2.1 to 2.3.8); published weights need that.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -45,27 +44,23 @@ class PointwiseConvolution(nn.Module):
         self.conv = KernelWeights(in_channels, out_channels, side=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(M, C_in) -> (M, C_out)."""
+        """Map x (M, C_in) to (M, C_out)."""
         return torch.addmm(self.conv.bias, x, self.conv.weight.view(x.shape[1], -1))
 
 
 class SubmanifoldConvolution(nn.Module):
     """A kernel of 3^3 cells.
 
-    For each step of the kernel the cells that have a neighbour there gather it, multiply it and
-    add it to their sum: on a surface only about 10 of 27 do. Sums are in float32 at least.
-
-    Attributes:
-        gather_size: numbers gathered at once; it bounds the memory beside input and output.
+    For each step of the kernel, the cells that have a neighbour there gather it, multiply it and
+    add it to their sum: on a surface only about 10 of 27 do. Sums are at least float32.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, gather_size: int = GATHER_SIZE) -> None:
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = KernelWeights(in_channels, out_channels, side=3)
-        self.gather_size = gather_size
 
     def forward(self, x: Tensor, pairs: KernelPairs) -> Tensor:
-        """(M, C_in) -> (M, C_out)."""
+        """Convolve x (M, C_in) to (M, C_out)."""
         weight = self.conv.weight.flatten(1, 3)  # [C_out, 27, C_in]
         out = at_least_float32(F.linear(x, weight[:, STAY], self.conv.bias))
         for step, step_pairs in pairs.around():
@@ -92,17 +87,17 @@ class SubmanifoldConvolution(nn.Module):
         return out.to(x.dtype)
 
     def forward_subdivided(self, x: Tensor, pairs: KernelPairs) -> Tensor:
-        """Convolve on all eight halves of the cells, each of which has its cell's features.
+        """Convolve on all eight subcells of the cells, each of which has its cell's features.
 
-        The 27 neighbours of a half lie in only 8 cells. Weights that meet the same features are
-        added first: 8 / 27 of the products, and no copy of x for each half.
+        The 27 neighbours of a subcell lie in only 8 cells. Weights that meet the same features are
+        added first: 8 / 27 of the products, and no copy of x for each subcell.
 
         Args:
             x: (M, C_in).
-            pairs: those of the M cells.
+            pairs: neighbours of the M cells.
 
         Returns:
-            (8 M, C_out); the halves of row i are rows 8 i to 8 i + 7.
+            (8 M, C_out); the subcells of row i are rows 8 i to 8 i + 7.
         """
         weight = self.conv.weight.flatten(1, 3)  # [C_out, 27, C_in]
         out = at_least_float32(self.conv.bias).repeat(len(x), 8, 1)  # [M, 8, C_out]
@@ -116,13 +111,13 @@ class SubmanifoldConvolution(nn.Module):
     def _add(
         self,
         out: Tensor,  # [M, H, C_out], added to
-        halves: list[int],  # of H, those that get something
+        halves: list[int],  # those of the H columns that are added to
         x: Tensor,  # [M, C_in]
         pairs: StepPairs,
         matrix: Tensor,  # [len(halves) C_out, C_in]
     ) -> None:
-        """Add products with neighbours, so many pairs at a time that `gather_size` holds."""
-        at_once = max(1, self.gather_size // x.shape[1])
+        """Add products with neighbours, as many pairs at a time as `GATHER_SIZE` allows."""
+        at_once = max(1, GATHER_SIZE // x.shape[1])
         for cells, neighbours in zip(
             pairs.cells.split(at_once), pairs.neighbours.split(at_once), strict=True
         ):
@@ -135,6 +130,6 @@ def _sum_where(
     weight: Tensor,  # [C_out, 27, C_in]
     chosen: Tensor,  # [27] bool
 ) -> Tensor:
-    """(C_out, C_in) sum over the chosen steps, added in float32 at least."""
+    """Return the (C_out, C_in) sum over the chosen steps, added in float32 at least."""
     steps = chosen.nonzero()[:, 0].to(weight.device)
     return at_least_float32(weight[:, steps]).sum(1).to(weight.dtype)

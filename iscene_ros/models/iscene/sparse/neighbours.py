@@ -1,7 +1,7 @@
-"""Which cells lie around which, by search in sorted integer keys.
+"""The neighbours of each occupied cell, found by search in sorted integer keys.
 
-The 27 steps of a kernel of 3^3 are numbered as its weights are: x slowest, each axis -1, 0, 1. So
-step 13 stays, and step 26 - s undoes step s.
+The 27 steps of a 3^3 kernel are numbered as its weights are: x slowest, each axis -1, 0, 1. So
+step 13 is the centre, and step 26 - s is the opposite of step s.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ STAY = 13
 
 @dataclass(frozen=True)
 class StepPairs:
-    """Rows of P cells, and of the cells one step from them: each (P,) int32, no row twice."""
+    """Rows of P cells and of their neighbours in one direction: each (P,) int32, no row twice."""
 
     cells: Tensor
     neighbours: Tensor
 
     def reversed(self) -> StepPairs:
-        """Those of the opposite step."""
+        """Return the pairs of the opposite step."""
         return StepPairs(self.neighbours, self.cells)
 
 
 @dataclass(frozen=True)
 class KernelPairs:
-    """Cells and their neighbours for each step of a kernel.
+    """Cells and their neighbours for each step of a 3^3 kernel.
 
     Attributes:
         stay: each cell with itself.
-        before: the pairs of steps 0 to 12.
+        before: the pairs of steps 0 to 12; the others are their opposites.
     """
 
     stay: StepPairs
     before: tuple[StepPairs, ...]
 
     def at(self, step: int) -> StepPairs:
-        """The pairs of one of the 27 steps."""
+        """Return the pairs of one of the 27 steps."""
         if step == STAY:
             return self.stay
         return self.before[step] if step < STAY else self.before[STEPS - 1 - step].reversed()
 
     def around(self) -> Iterator[tuple[int, StepPairs]]:
-        """Yield each step but the one that stays, with its pairs."""
+        """Yield each step but the centre, with its pairs."""
         for step in range(STEPS):
             if step != STAY:
                 yield step, self.at(step)
@@ -57,10 +57,10 @@ def find_pairs(
     coords: Tensor,  # [M, 3] int64
     items: Tensor,  # [M] int64
 ) -> KernelPairs:
-    """Look up the cells around each cell within its item.
+    """Find the neighbours of each cell within its item.
 
     Raises:
-        ValueError: an item has a cell twice.
+        ValueError: an item contains a cell twice.
     """
     low = coords.amin(0) - 1
     sides = (coords.amax(0) + 2 - low).tolist()
@@ -80,7 +80,7 @@ def find_pairs(
 
 
 def subdivide_pairs(pairs: KernelPairs) -> KernelPairs:
-    """The pairs of all eight halves of each cell, without another search."""
+    """Return the pairs of all eight subcells of each cell, without another search."""
     cells = len(pairs.stay.cells)
     parents, halves = half_steps()
     before = []
@@ -96,19 +96,19 @@ def subdivide_pairs(pairs: KernelPairs) -> KernelPairs:
 
 
 def kernel_steps() -> Tensor:
-    """(27, 3) int64 steps in x, y, z."""
+    """Return the (27, 3) int64 steps in x, y, z."""
     steps = torch.arange(-1, 2)
     return torch.cartesian_prod(steps, steps, steps)
 
 
 def half_steps() -> tuple[Tensor, Tensor]:
-    """Where each of the 27 steps leads from each of the 8 halves of a cell.
+    """Return where each of the 27 steps leads from each of the 8 subcells of a cell.
 
-    From the half at 0 or 1 a step of -1, 0 or 1 leads to -1, 0, 1 or 2: that is the cell before,
-    the same cell or the one after, and there again the half at 0 or 1.
+    Along an axis, a step of -1, 0 or 1 from subcell 0 or 1 leads to -1, 0, 1 or 2: that is the
+    previous cell, the same cell or the next one, and there again subcell 0 or 1.
 
     Returns:
-        (8, 27) int64 the step from the cell to the other cell, and (8, 27) int64 its half.
+        (8, 27) int64 the step from the cell to the other cell, and (8, 27) int64 its subcell.
     """
     bits = torch.arange(2)
     places = torch.cartesian_prod(bits, bits, bits)[:, None] + kernel_steps()
@@ -117,7 +117,7 @@ def half_steps() -> tuple[Tensor, Tensor]:
 
 
 def _keys(coords: Tensor, items: Tensor, sides: list[int]) -> Tensor:
-    """One integer a cell, in the order of item, x, y, z."""
+    """Return one integer for each cell, ordered by item, x, y, z."""
     x, y, z = coords.unbind(-1)
     return ((items * sides[0] + x) * sides[1] + y) * sides[2] + z
 
