@@ -113,7 +113,7 @@ def _opencv() -> ModuleType:
 
 def _checked(rgb: np.ndarray | None, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if rgb is None:
-        raise InputError("rgb: none; the released model looks at colours: give the colour image")
+        raise InputError("rgb: none; the released model reads colours: give the colour image")
     rgb, masks = np.asarray(rgb), np.asarray(masks)
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise InputError(f"rgb: {rgb.dtype} of shape {rgb.shape}, expected uint8 (H, W, 3)")

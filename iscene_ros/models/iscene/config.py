@@ -1,4 +1,4 @@
-"""The sizes of the published model: what config.yml and pipeline.json of its packages say."""
+"""The sizes of the published model, as in config.yml and pipeline.json of its packages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """The picture encoder: DINOv2 ViT-L/14 with registers.
+    """The image conditioner: DINOv2 ViT-L/14 with registers.
 
     Attributes:
         channels, num_blocks, num_heads, mlp_ratio: of the transformer.
         patch_size: side of a patch [pixels].
         registers: tokens that belong to no patch, besides the class token.
-        trained_side: side of the pictures its positions were trained for [pixels].
-        image_side: side of the pictures that it is given [pixels].
+        trained_side: side of the images that its positions were trained for [pixels].
+        image_side: side of its input images [pixels].
     """
 
     channels: int = 1024
@@ -32,7 +32,7 @@ class VisionConfig:
 
 @dataclass(frozen=True)
 class StructureDecoderConfig:
-    """From a structure latent of 16^3 to occupancy logits of 64^3."""
+    """The decoder of structure latents of 16^3 to occupancy logits of 64^3."""
 
     latent_channels: int = 8
     out_channels: int = 1
@@ -49,7 +49,7 @@ class SlatFlowConfig:
         resolution: cells along a side.
         in_channels, out_channels: of one cell's latent.
         model_channels, num_blocks, num_heads, mlp_ratio: of the transformer.
-        cond_channels: of the picture's tokens.
+        cond_channels: of the image tokens.
         patch_size: cells along a side of a token.
         num_io_res_blocks, io_block_channels: of the convolutions before and after it.
     """
@@ -69,7 +69,7 @@ class SlatFlowConfig:
 
 @dataclass(frozen=True)
 class MeshDecoderConfig:
-    """From structured latents to the features that FlexiCubes reads, on 4 times finer cells.
+    """The decoder of structured latents to features of FlexiCubes, on 4 times finer cells.
 
     Attributes:
         resolution: cells of the latents along a side.
@@ -90,7 +90,7 @@ class MeshDecoderConfig:
 
     @property
     def out_channels(self) -> int:
-        """8 corners' distance, 8 x 3 deformation, 21 weights, 8 x 6 colour and normal."""
+        """Channels: 8 distances, 8 x 3 deformation, 21 weights, 8 x 6 colour and normal."""
         return 8 + 24 + 21 + (48 if self.use_color else 0)
 
     @property
@@ -101,14 +101,14 @@ class MeshDecoderConfig:
 
 @dataclass(frozen=True)
 class SlatNormalization:
-    """What a sampled latent is multiplied by and shifted by, a number a channel."""
+    """Standard deviation and mean of latents, by which samples are scaled and shifted."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     @classmethod
     def release(cls) -> SlatNormalization:
-        """pipeline.json of microsoft/TRELLIS-image-large."""
+        """Return the values in pipeline.json of microsoft/TRELLIS-image-large."""
         return cls(
             mean=(
                 -2.1687545776367188,
@@ -148,7 +148,7 @@ class ReleaseConfig:
 
     @classmethod
     def tiny(cls) -> ReleaseConfig:
-        """The same architecture with small numbers, for tests and for measuring work."""
+        """Return small sizes of the same architecture, for tests and benchmarks."""
         return cls(
             vision=VisionConfig(
                 channels=48, num_blocks=2, num_heads=3, trained_side=56, image_side=56

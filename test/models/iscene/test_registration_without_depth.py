@@ -102,7 +102,7 @@ def test_a_wrong_shape_is_refused_by_its_outline(table):
     middle = vertices.mean(axis=0)
     registration = register(table.with_mesh(3, 2 * (vertices - middle) + middle + (0.3, 0.0, 0.3)))
     assert [row for row, _ in registration.rejected] == [3]
-    assert "does not fit the picture" in registration.rejected[0][1]
+    assert "does not fit the image" in registration.rejected[0][1]
 
 
 def test_too_few_readings_count_as_none(table):

@@ -20,20 +20,20 @@ class KeyValue:
     values: Tensor
 
     def rows(self, index: Tensor | slice) -> KeyValue:
-        """Those of the slots `index`: (N,) int64, or a slice, which copies nothing."""
+        """Return those of the slots `index`: (N,) int64, or a slice, which copies nothing."""
         return KeyValue(self.keys[index], self.values[index])
 
     def detached(self) -> KeyValue:
-        """The same, in memory that holds nothing else: values lie among queries otherwise."""
+        """Return contiguous copies, which do not keep the memory of the queries alive."""
         return KeyValue(self.keys.contiguous(), self.values.contiguous())
 
     @classmethod
     def joined(cls, parts: Sequence[KeyValue]) -> KeyValue:
-        """Those of all slots, part after part."""
+        """Concatenate the slots of all parts."""
         return cls(torch.cat([p.keys for p in parts]), torch.cat([p.values for p in parts]))
 
     def with_scene(self, scene: KeyValue) -> KeyValue:
-        """These followed by those of each slot's scene."""
+        """Return these followed by those of each slot's scene."""
         keys = torch.cat([self.keys, scene.keys], dim=2)
         return KeyValue(keys, torch.cat([self.values, scene.values], dim=2))
 
@@ -43,9 +43,9 @@ class SceneRows:
     """Scenes and their instances as rows of one batch.
 
     Attributes:
-        scenes: (G,) int64 rows that are scene slots.
-        instances: (I,) int64 the other rows.
-        scene_of: (I,) int64 the row of each instance's scene.
+        scenes: (G,) int64 rows of scene slots.
+        instances: (I,) int64 rows of instance slots.
+        scene_of: (I,) int64 row of the scene of each instance.
     """
 
     scenes: Tensor
@@ -54,7 +54,7 @@ class SceneRows:
 
 
 class SceneContextAttention(nn.Module):
-    """Self-attention of slots; an instance slot may also look at its scene's slot.
+    """Self-attention of slots; an instance slot may also attend to its scene's slot.
 
     instance: softmax(Q_i [K_i; K_s]^T / sqrt(d)) [V_i; V_s]; the scene slot attends only to itself,
     instances never see each other (arXiv 2512.13683). The same weights serve both.
@@ -71,7 +71,7 @@ class SceneContextAttention(nn.Module):
     def forward(
         self, x: Tensor, scene: KeyValue | SceneRows | None = None
     ) -> tuple[Tensor, KeyValue]:
-        """Attend within slots and, where given, to their scenes.
+        """Attend within slots and to their scenes, if given.
 
         Args:
             x: (S, L, C) tokens.
@@ -113,22 +113,22 @@ class CrossAttention(nn.Module):
         return self.to_out(attended.transpose(1, 2).reshape(slots, length, channels))
 
     def keys_values(self, context: Tensor) -> KeyValue:
-        """Those of context (S, M, C_context): they depend neither on time nor on the slots."""
+        """Return those of context (S, M, C_context), which depend neither on time nor on slots."""
         kv = self.to_kv(context).reshape(*context.shape[:2], 2, self.num_heads, -1)
         return KeyValue(*(t.transpose(1, 2) for t in kv.unbind(2)))
 
     def without_context(self) -> Tensor:
-        """(C,) what any token reads from context tokens that are all zero: a constant."""
+        """Return the output (C,) for context tokens of zeros, which is the same for every token."""
         return self.to_out(self.to_kv.bias.chunk(2)[1])
 
 
 def attend(queries: Tensor, context: KeyValue) -> Tensor:
-    """softmax(Q K^T / sqrt(d)) V, (S, heads, L, d)."""
+    """Return softmax(Q K^T / sqrt(d)) V, (S, heads, L, d)."""
     return F.scaled_dot_product_attention(queries, context.keys, context.values)
 
 
 def _attend_in_batch(queries: Tensor, own: KeyValue, rows: SceneRows) -> Tensor:
-    """Scenes to themselves, instances to themselves and their scene."""
+    """Let scenes attend to themselves, and instances to themselves and their scene."""
     attended = torch.empty_like(queries)
     attended[rows.scenes] = attend(queries[rows.scenes], own.rows(rows.scenes))
     context = own.rows(rows.instances).with_scene(own.rows(rows.scene_of))

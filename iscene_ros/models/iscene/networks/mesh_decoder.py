@@ -1,4 +1,4 @@
-"""From structured latents to what FlexiCubes reads: TRELLIS's sparse mesh decoder."""
+"""TRELLIS's sparse mesh decoder: from structured latents to the features of FlexiCubes."""
 
 from __future__ import annotations
 
@@ -34,28 +34,25 @@ class MeshDecoder(nn.Module):
         self.out_layer = nn.Linear(channels // 8, config.out_channels)
 
     def torso(self) -> list[nn.Module]:
-        """What may be in half precision."""
+        """Return the modules that may be in half precision."""
         return [self.blocks, self.upsample]
 
     @property
     def torso_dtype(self) -> torch.dtype:
-        """Type in which the torso computes."""
+        """Dtype in which the torso computes."""
         return self.blocks[0].attn.to_qkv.weight.dtype
 
     def forward(self, latents: SparseTensor) -> SparseTensor:
-        """(M, C) latents -> (64 M, out_channels) features on cells of a quarter of the side."""
+        """Decode latents (M, C) to features (64 M, out_channels) on cells of a quarter side."""
         return SparseTensor.joined(list(self.decode_each(latents)))
 
     def decode_each(self, latents: SparseTensor) -> Iterator[SparseTensor]:
-        """Yield the features of one item after another, so that one need be held at a time.
-
-        The many fine cells, the tables and the features of an item exist only in its turn.
-        """
+        """Yield the features of one item after another, so that only one is in memory at a time."""
         for item in self.transform(latents).items():
             yield self._subdivide(item)
 
     def transform(self, latents: SparseTensor) -> SparseTensor:
-        """Run the transformer on all items at once: (M, C) -> (M, model_channels)."""
+        """Run the transformer on all items, from (M, C) to (M, model_channels)."""
         geometry = latents.geometry
         h = self.input_layer(latents.features.to(self.input_layer.weight.dtype))
         h = (h + geometry.positions(h.shape[1]).to(h.dtype)).to(self.torso_dtype)
@@ -83,13 +80,13 @@ class MeshDecoderBlock(nn.Module):
         self.mlp = FeedForward(channels, config.mlp_ratio)
 
     def forward(self, x: Tensor, windows: Sequences) -> Tensor:
-        """(M, C) -> (M, C)."""
+        """Refine x (M, C)."""
         x = x + self.attn(self.norm1(x), windows)
         return x + self.mlp(self.norm2(x))
 
 
 class SubdivideBlock(nn.Module):
-    """A residual block on the eight halves of each cell."""
+    """A residual block on the eight subcells of each cell."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -106,7 +103,7 @@ class SubdivideBlock(nn.Module):
         self.skip_connection = PointwiseConvolution(channels, out_channels)
 
     def forward(self, x: Tensor, geometry: CellGeometry) -> Tensor:
-        """(M, C) on cells -> (8 M, C_out) on `geometry.subdivided`."""
+        """Map x (M, C) on cells to (8 M, C_out) on `geometry.subdivided`."""
         finer = geometry.subdivided
         first, norm, _, second = self.out_layers
         h = F.silu(self.act_layers[0](x, geometry.lengths))

@@ -27,9 +27,9 @@ from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
 @dataclass(frozen=True)
 class SceneMemory:
-    """What the scene-context blocks keep of scene slots, in the order of the blocks.
+    """Keys and values of scene slots in the scene-context blocks, in the order of the blocks.
 
-    Instances look at it, so a scene slot is computed once however many instances follow.
+    Instances attend to them, so a scene slot is computed once for any number of instances.
 
     Attributes:
         blocks: keys and values of the scene slots.
@@ -40,17 +40,17 @@ class SceneMemory:
     index: Tensor | None = None
 
     def rows(self, index: Tensor) -> SceneMemory:
-        """The memory of the scenes `index` (N,) int64, one for each of N slots."""
+        """Return the memory of the scenes `index` (N,) int64, one for each of N slots."""
         return SceneMemory(self.blocks, index if self.index is None else self.index[index])
 
     def of_block(self, number: int) -> KeyValue:
-        """Of each slot's scene in one of the scene-context blocks; only this is copied at once."""
+        """Return keys and values of each slot's scene in one of the scene-context blocks."""
         block = self.blocks[number]
         return block if self.index is None else block.rows(self.index)
 
     @classmethod
     def joined(cls, parts: Sequence[SceneMemory]) -> SceneMemory:
-        """The memory of all slots, part after part."""
+        """Concatenate the memory of all parts."""
         if len(parts) == 1:
             return parts[0]
         blocks = zip(*(part.blocks for part in parts), strict=True)
@@ -59,17 +59,17 @@ class SceneMemory:
 
 @dataclass(frozen=True)
 class CachedContext:
-    """Keys and values of the context in every block: they serve all steps."""
+    """Keys and values of the context in every block, which serve all steps."""
 
     blocks: tuple[KeyValue, ...]
 
     def rows(self, index: Tensor | slice) -> CachedContext:
-        """Those of the slots `index`."""
+        """Return those of the slots `index`."""
         return CachedContext(tuple(block.rows(index) for block in self.blocks))
 
 
 class SceneFlowTransformer(nn.Module):
-    """Tokens of scene and instance slots in, tokens of the same grid out.
+    """Transformer on tokens of scene and instance slots.
 
     With `SceneFlowConfig.release()` its state dict has the names and shapes of the published
     denoiser.
@@ -93,7 +93,7 @@ class SceneFlowTransformer(nn.Module):
         self.out_layer = nn.Linear(channels, config.out_channels)
 
     def torso(self) -> list[nn.Module]:
-        """The parts whose linear layers the release keeps in half precision."""
+        """Return the modules whose linear layers the release keeps in half precision."""
         return [self.blocks]
 
     def forward(
@@ -104,23 +104,23 @@ class SceneFlowTransformer(nn.Module):
         scene: SceneMemory | SceneRows | None = None,  # of or with the scene of each of the S slots
         context: Tensor | CachedContext | None = None,  # [<= S, M, C_cond]
     ) -> tuple[Tensor, SceneMemory]:
-        """Return (S, L, C_out) and what other slots may remember of these.
+        """Return (S, L, C_out), and the memory of the slots for others to attend to.
 
-        Context belongs to the first slots; those beyond it, or all for None, see what they would
-        see in tokens of zeros (the unconditional pass), which takes no attention.
+        Context belongs to the first slots. The others, or all for None, get the result of tokens
+        of zeros (the unconditional pass), which takes no attention.
         """
         x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
         x, memory = self.run(range(len(self.blocks)), x, time_embedding, scene, context)
         return self.project(x), memory
 
     def remember(self, tokens: Tensor, time: Tensor, positions: Tensor | None) -> SceneMemory:
-        """What `forward` remembers of slots that have no scene, without the blocks behind it."""
+        """Return the memory of slots that have no scene, without the blocks after the last SCA."""
         blocks = range(self.config.scene_context_range.stop)
         x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
         return self.run(blocks, x, time_embedding, None, None)[1]
 
     def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
-        """(S, L, C_in) -> (S, L, C), what the first block gets."""
+        """Embed tokens (S, L, C_in) as the input (S, L, C) of the first block."""
         x = self.input_layer(tokens.to(self.input_layer.weight.dtype))
         if self.config.absolute_positions:
             x = x + self.pos_emb
@@ -129,7 +129,7 @@ class SceneFlowTransformer(nn.Module):
         return self._into_torso(x)
 
     def embed_time(self, time: Tensor) -> Tensor:
-        """(S,) in 0..1 -> (S, C)."""
+        """Embed times (S,) in 0..1 as (S, C)."""
         return self._into_torso(self.t_embedder(time * TIME_SCALE))
 
     def run(
@@ -140,9 +140,9 @@ class SceneFlowTransformer(nn.Module):
         scene: SceneMemory | SceneRows | None,
         context: Tensor | CachedContext | None,
     ) -> tuple[Tensor, SceneMemory]:
-        """Send x through the blocks of these numbers; return it and what they remember.
+        """Run x through the blocks of these numbers; return it and its memory.
 
-        Slots that have a scene, or are in one batch with it, need not be remembered.
+        There is no memory of slots that have a scene, or are in one batch with it.
         """
         if isinstance(context, Tensor):
             context = self._into_torso(context)
@@ -159,17 +159,17 @@ class SceneFlowTransformer(nn.Module):
         return x, SceneMemory(tuple(memory))
 
     def project(self, x: Tensor) -> Tensor:
-        """(S, L, C) from the last block -> (S, L, C_out)."""
+        """Project the output (S, L, C) of the last block to (S, L, C_out)."""
         normed = F.layer_norm(at_least_float32(x), x.shape[-1:])
         return self.out_layer(normed.to(self.out_layer.weight.dtype))
 
     def cached_context(self, context: Tensor) -> CachedContext:
-        """What all blocks read from context (S, M, C_cond), for any number of calls."""
+        """Return keys and values of context (S, M, C_cond) in all blocks, for all steps."""
         context = self._into_torso(context)
         return CachedContext(tuple(b.cross_attn.keys_values(context) for b in self.blocks))
 
     def _into_torso(self, x: Tensor) -> Tensor:
-        """x as the blocks want it; under autocast, x is what autocast made it."""
+        """Convert x to the dtype of the blocks; under autocast it stays."""
         outer, torso = self.input_layer.weight.dtype, self.blocks[0].mlp.mlp[0].weight.dtype
         return x.to(torso) if x.dtype == outer else x
 
@@ -194,7 +194,7 @@ class SceneFlowBlock(nn.Module):
         self._start_unmodulated()
 
     def _start_unmodulated(self) -> None:
-        """Begin as a plain pre-norm block: no shift, no scale, open gates, whatever the time."""
+        """Initialise as a plain pre-norm block: no shift, no scale, open gates at every time."""
         modulation = self.adaLN_modulation[1]
         nn.init.zeros_(modulation.weight)
         nn.init.zeros_(modulation.bias)
@@ -220,7 +220,7 @@ class SceneFlowBlock(nn.Module):
         return x + self.mlp(h) * gate_mlp, own
 
     def _read(self, x: Tensor, context: Tensor | KeyValue | None) -> Tensor:
-        """What the first slots read from their context, and a constant for those beyond it."""
+        """Cross-attend from the first slots to their context; the others get a constant."""
         if context is None:
             return self.cross_attn.without_context()
         count = len(context.keys if isinstance(context, KeyValue) else context)
@@ -242,5 +242,5 @@ class FeedForward(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the shape of x."""
+        """Map x token by token; the shape stays."""
         return self.mlp(x)

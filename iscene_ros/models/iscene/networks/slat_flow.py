@@ -17,7 +17,7 @@ from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
 
 class SlatFlow(nn.Module):
-    """Noisy latents on occupied cells in, their velocity out.
+    """Velocity of noisy latents on occupied cells.
 
     Convolutions bring the cells to cells of `patch_size` times the side, where the transformer
     works, and back. With the release's configuration the state dict has the names and shapes of
@@ -41,16 +41,16 @@ class SlatFlow(nn.Module):
         self.out_layer = nn.Linear(config.io_block_channels[0], config.out_channels)
 
     def torso(self) -> list[nn.Module]:
-        """What may be in half precision."""
+        """Return the modules that may be in half precision."""
         return [self.input_blocks, self.blocks, self.out_blocks]
 
     @property
     def torso_dtype(self) -> torch.dtype:
-        """Type in which the torso computes."""
+        """Dtype in which the torso computes."""
         return self.blocks[0].self_attn.to_qkv.weight.dtype
 
     def cached_context(self, context: Tensor) -> CachedContext:
-        """Keys and values of picture tokens (S, T, C_cond), to be used at every step."""
+        """Return keys and values of image tokens (S, T, C_cond), which serve every step."""
         context = context.to(self.torso_dtype)
         return CachedContext(tuple(block.cross_attn.keys_values(context) for block in self.blocks))
 
@@ -62,8 +62,8 @@ class SlatFlow(nn.Module):
     ) -> Tensor:
         """Return the velocity (M, C_out).
 
-        Context belongs to the first items; those beyond it, or all for None, see what they would
-        see in tokens of zeros (the unconditional pass), which takes no attention.
+        Context belongs to the first items. The others, or all for None, get the result of tokens of
+        zeros (the unconditional pass), which takes no attention.
 
         Raises:
             ValueError: times of another number of items, or context for more.
@@ -122,7 +122,7 @@ class SlatFlowBlock(nn.Module):
         x: Tensor,  # [K, C]
         geometry: CellGeometry,
         time_embedding: Tensor,  # [S, C] or [1, C]
-        context: KeyValue | None,  # of the first items; those beyond it see zeros
+        context: KeyValue | None,  # of the first items; those beyond it get zeros
     ) -> Tensor:
         """Return (K, C)."""
         modulation = self.adaLN_modulation(time_embedding).chunk(6, dim=1)
@@ -150,11 +150,11 @@ class SlatResBlock(nn.Module):
         self.skip_connection = nn.Identity() if same else nn.Linear(channels, out_channels)
 
     def activated(self, x: Tensor) -> Tensor:
-        """What the first convolution gets."""
+        """Return the input of the first convolution."""
         return F.silu(self.norm1(x))
 
     def modulated(self, h: Tensor, geometry: CellGeometry, time_embedding: Tensor) -> Tensor:
-        """From the first convolution's output (M, C_out) to the second's."""
+        """Map the first convolution's output (M, C_out) to the second's."""
         scale, shift = (
             geometry.spread(part) for part in self.emb_layers(time_embedding).chunk(2, dim=1)
         )
@@ -162,7 +162,7 @@ class SlatResBlock(nn.Module):
 
 
 class SlatInputBlock(SlatResBlock):
-    """A residual block that may first go to cells of twice the side."""
+    """A residual block that may first pool to cells of twice the side."""
 
     def __init__(self, *channels: int, down: bool) -> None:
         super().__init__(*channels)
@@ -179,7 +179,7 @@ class SlatInputBlock(SlatResBlock):
 
 
 class SlatOutBlock(SlatResBlock):
-    """A residual block that may first go back to the cells of half the side.
+    """A residual block that may first copy to the cells of half the side.
 
     Norm, activation and skip treat each cell by itself, so they are done before cells are copied.
     """
@@ -198,7 +198,7 @@ class SlatOutBlock(SlatResBlock):
 
 
 def _input_blocks(config: SlatFlowConfig) -> nn.ModuleList:
-    """For each halving of the resolution: blocks on the cells, the last of them coarser."""
+    """Return the blocks before the transformer; the last of each resolution pools."""
     channels = (*config.io_block_channels, config.model_channels)
     blocks = nn.ModuleList()
     for own, coarser in zip(channels[:-1], channels[1:], strict=True):
@@ -209,7 +209,7 @@ def _input_blocks(config: SlatFlowConfig) -> nn.ModuleList:
 
 
 def _out_blocks(config: SlatFlowConfig) -> nn.ModuleList:
-    """The way back; each block also sees what its counterpart gave."""
+    """Return the blocks after the transformer; each also gets the output of its counterpart."""
     channels = (*config.io_block_channels, config.model_channels)[::-1]
     blocks = nn.ModuleList()
     for coarser, own in zip(channels[:-1], channels[1:], strict=True):
@@ -220,7 +220,7 @@ def _out_blocks(config: SlatFlowConfig) -> nn.ModuleList:
 
 
 def _check_items(x: SparseTensor, time: Tensor, context: CachedContext | None) -> None:
-    """Refuse times or tokens for another number of items."""
+    """Reject times or tokens for another number of items."""
     items = len(x.lengths)
     if time.shape not in ((items,), (1,)):
         raise ValueError(f"time must be ({items},) or (1,), it is {tuple(time.shape)}")

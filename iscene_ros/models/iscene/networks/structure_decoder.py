@@ -1,4 +1,4 @@
-"""From a structure latent to occupancy logits on a 4 times finer grid: TRELLIS's decoder."""
+"""TRELLIS's structure decoder: from a latent to occupancy logits on a 4 times finer grid."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StructureDecoder(nn.Module):
         )
 
     def torso(self) -> list[nn.Module]:
-        """The parts whose convolutions the release keeps in half precision."""
+        """Return the modules whose convolutions the release keeps in half precision."""
         return [self.middle_block, self.blocks]
 
     def forward(
@@ -73,7 +73,7 @@ class ChannelResidualBlock(nn.Module):
 
 
 class Upsampling(nn.Module):
-    """(N, C_in, D, D, D) -> (N, C_out, 2D, 2D, 2D): channels become voxels."""
+    """Pixel shuffle in 3D, from (N, C_in, D, D, D) to (N, C_out, 2D, 2D, 2D)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -93,5 +93,5 @@ def _residual_blocks(channels: int, count: int) -> Iterator[ChannelResidualBlock
 
 
 def occupied_cells(logits: Tensor) -> list[Tensor]:
-    """Sorted cells x, y, z (M, 3) int64 where each of N logits (N, 1, R, R, R) is positive."""
+    """Return the sorted cells x, y, z (M, 3) int64 where each of N logits (N, 1, R, R, R) > 0."""
     return [torch.nonzero(one[0] > 0) for one in logits]

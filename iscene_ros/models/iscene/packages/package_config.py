@@ -21,7 +21,7 @@ from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 BASE_ID = "microsoft/TRELLIS-image-large"
 BASE_PIPELINE = "TrellisImageTo3DPipeline"
 # By the names that torch.hub gives DINOv2's networks; "tiny" is for tests and for measuring work.
-PICTURE_ENCODERS = {"dinov2_vitl14_reg": VisionConfig(), "tiny": ReleaseConfig.tiny().vision}
+IMAGE_ENCODERS = {"dinov2_vitl14_reg": VisionConfig(), "tiny": ReleaseConfig.tiny().vision}
 # The release samples with these in place of the base's own (its inferencer sets them in code).
 RELEASE_STEPS = 25
 RELEASE_GUIDANCE = 3.0
@@ -36,21 +36,21 @@ _TRAINING_ARGUMENTS = ("use_fp16", "use_checkpoint", "pretrained_base", "learnin
 
 
 def read_vision(config: Section) -> VisionConfig:
-    """The picture encoder of config.yml."""
+    """Read the image conditioner of config.yml."""
     section = config.section("models", "img_conditioner", "args")
     name = section.text("image_cond_model")
-    if name not in PICTURE_ENCODERS:
+    if name not in IMAGE_ENCODERS:
         raise ModelError(
             f"{section.where}: image_cond_model: {name!r} is not supported, only dinov2_vitl14_reg"
         )
     section.expect("cond_in_channels", 3)
     section.ignore("use_fp16")
     section.finish()
-    return PICTURE_ENCODERS[name]
+    return IMAGE_ENCODERS[name]
 
 
 def read_structure_flow(config: Section) -> SceneFlowConfig:
-    """The scene-context denoiser of config.yml."""
+    """Read the scene-context denoiser of config.yml."""
     denoiser = config.section("models", "denoiser")
     denoiser.expect("name", "SparseStructureSceneContextFlowModel")
     section = denoiser.section("args")
@@ -80,7 +80,7 @@ def read_structure_flow(config: Section) -> SceneFlowConfig:
 
 
 def read_structure_decoder(model: Section) -> StructureDecoderConfig:
-    """The .json beside the structure decoder's weights."""
+    """Read the .json beside the structure decoder's weights."""
     model.expect("name", "SparseStructureDecoder")
     section = model.section("args")
     section.expect("norm_type", "layer", default="layer")
@@ -97,7 +97,7 @@ def read_structure_decoder(model: Section) -> StructureDecoderConfig:
 
 
 def read_slat_flow(model: Section) -> SlatFlowConfig:
-    """The .json beside the SLAT flow's weights."""
+    """Read the .json beside the SLAT flow's weights."""
     model.expect("name", "SLatFlowModel", "ElasticSLatFlowModel")
     section = model.section("args")
     _check_attention(section)
@@ -121,7 +121,7 @@ def read_slat_flow(model: Section) -> SlatFlowConfig:
 
 
 def read_mesh_decoder(model: Section) -> MeshDecoderConfig:
-    """The .json beside the mesh decoder's weights."""
+    """Read the .json beside the mesh decoder's weights."""
     model.expect("name", "SLatMeshDecoder", "ElasticSLatMeshDecoder")
     section = model.section("args")
     section.expect("attn_mode", "swin", default="swin")
@@ -144,7 +144,7 @@ def read_mesh_decoder(model: Section) -> MeshDecoderConfig:
 
 
 def read_sampler(pipeline: Section, name: str) -> SamplerOptions:
-    """The release's steps and guidance; the rescaling and the interval of pipeline.json."""
+    """Read rescaling and interval of pipeline.json; steps and guidance are the release's."""
     sampler = pipeline.section("args", name)
     sampler.expect("name", "FlowEulerGuidanceIntervalSampler")
     section = sampler.section("params")
@@ -163,7 +163,7 @@ def read_sampler(pipeline: Section, name: str) -> SamplerOptions:
 
 
 def read_normalization(pipeline: Section, channels: int) -> SlatNormalization:
-    """The latents' mean and standard deviation, a number a channel."""
+    """Read the latents' mean and standard deviation, one number for each channel."""
     section = pipeline.section("args", "slat_normalization")
     mean, std = section.numbers("mean", channels), section.numbers("std", channels)
     if min(std) <= 0:
@@ -172,7 +172,7 @@ def read_normalization(pipeline: Section, channels: int) -> SlatNormalization:
 
 
 def check_pipeline(pipeline: Section) -> None:
-    """Refuse TRELLIS's other pipelines: of text, or of a later version."""
+    """Reject TRELLIS's other pipelines: of text, or of a later version."""
     name = pipeline.text("name")
     if name != BASE_PIPELINE:
         raise ModelError(
@@ -211,7 +211,7 @@ def check_fit(config: ReleaseConfig, where: str) -> None:
 
 
 def _check_slots(config: Section, denoiser: Section) -> None:
-    """Two slots, the instance's and the scene's: `local` would add a third, canonical one."""
+    """Check that there are two slots, as `local` would add a third, canonical one."""
     places = [denoiser] if "exp_setting" in denoiser else []
     if "dataset" in config and "exp_setting" in config.section("dataset", "args"):
         places.append(config.section("dataset", "args"))
@@ -233,7 +233,7 @@ def _check_attention(section: Section) -> None:
 
 
 def _heads(section: Section) -> int:
-    """TRELLIS may name the heads' number or their width."""
+    """Read the number of heads; TRELLIS may give their number or their width."""
     channels = section.count("model_channels")
     width = section.count("num_head_channels", HEAD_CHANNELS)
     heads = section.count("num_heads", max(channels // width, 1))

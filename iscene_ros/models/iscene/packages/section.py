@@ -1,4 +1,4 @@
-"""One section of a model's settings file, read key by key; a fault names the file and the key."""
+"""A section of a model's settings file, read key by key; errors name the file and the key."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class Section:
         return key in self._values
 
     def section(self, *keys: str) -> Section:
-        """The section below `keys`."""
+        """Return the section below `keys`."""
         inner = self
         for key in keys:
             inner = Section(inner._value(key), f"{inner.where}: {key}", inner._root)
         return inner
 
     def text(self, key: str) -> str:
-        """A string that is not empty."""
+        """Return a string that is not empty."""
         return self._checked(key, lambda v: isinstance(v, str) and v.strip() != "", "a text")
 
     def file(self, key: str) -> str:
-        """The name of a file inside the package."""
+        """Return the name of a file inside the package."""
         name = self.text(key)
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name:
@@ -55,13 +55,13 @@ class Section:
         return name
 
     def count(self, key: str, default: int | None = None) -> int:
-        """A whole number from 1 to `LARGEST_COUNT`; `default` where it is missing."""
+        """Return a whole number from 1 to `LARGEST_COUNT`; `default` where it is missing."""
         if default is not None and self.optional(key) is None:
             return default
         return self._checked(key, _is_count, f"a whole number from 1 to {LARGEST_COUNT}")
 
     def number(self, key: str, default: float | None = None) -> float:
-        """A number above 0, up to `LARGEST_COUNT`; `default` where it is missing."""
+        """Return a number above 0, up to `LARGEST_COUNT`; `default` where it is missing."""
         if default is not None and self.optional(key) is None:
             return default
         return float(
@@ -73,13 +73,13 @@ class Section:
         )
 
     def flag(self, key: str, default: bool) -> bool:
-        """True or false."""
+        """Return true or false."""
         if key not in self._values:
             return default
         return self._checked(key, lambda v: isinstance(v, bool), "true or false")
 
     def counts(self, key: str) -> tuple[int, ...]:
-        """A list of such whole numbers, not empty and not long."""
+        """Return a short list of such whole numbers, not empty."""
         value = self._checked(
             key,
             lambda v: isinstance(v, list) and 0 < len(v) <= LONGEST_LIST and all(map(_is_count, v)),
@@ -88,7 +88,7 @@ class Section:
         return tuple(value)
 
     def numbers(self, key: str, length: int) -> tuple[float, ...]:
-        """A list of `length` finite numbers."""
+        """Return a list of `length` finite numbers."""
         value = self._checked(
             key,
             lambda v: isinstance(v, list) and len(v) == length and all(map(_is_finite, v)),
@@ -97,7 +97,7 @@ class Section:
         return tuple(float(n) for n in value)
 
     def optional(self, key: str) -> Any:
-        """The value as it is, None where it is missing."""
+        """Return the value as it is, or None where it is missing."""
         return self._value(key) if key in self._values else None
 
     def expect(self, key: str, *expected: Any, default: Any = None) -> None:
@@ -110,7 +110,7 @@ class Section:
             )
 
     def ignore(self, *keys: str) -> None:
-        """Say that these do not change the network's results."""
+        """Mark keys that do not change the network's results as read."""
         self._read.update(keys)
 
     def finish(self) -> None:
@@ -148,12 +148,12 @@ class Section:
 
 
 def read_json(path: Path) -> Section:
-    """The whole of a JSON file."""
+    """Read a whole JSON file."""
     return _read(path, json.loads, "JSON")
 
 
 def read_yaml(path: Path) -> Section:
-    """The whole of a YAML file."""
+    """Read a whole YAML file."""
     return _read(path, yaml.safe_load, "YAML")
 
 

@@ -149,7 +149,7 @@ class Fitness:
         readings = self._readings[number]
         if agreement < MIN_AGREEMENT:
             return (
-                f"its predicted shape does not fit the picture: {100 * agreement:.0f} % of its "
+                f"its predicted shape does not fit the image: {100 * agreement:.0f} % of its "
                 f"pixels agree, at least {100 * MIN_AGREEMENT:.0f} % expected"
             )
         if not np.isfinite(residual):

@@ -31,38 +31,38 @@ class CubeGrid:
         return self.resolution + 3
 
     def keys(self, positions: Tensor) -> Tensor:  # [..., 3] int64 -> [...]
-        """Keys, in the order of x, then y, then z."""
+        """Return keys, ordered by x, then y, then z."""
         x, y, z = (positions + 1).unbind(-1)
         return (x * self._side + y) * self._side + z
 
     def steps(self, offsets: Tensor) -> Tensor:  # [..., 3] int64 -> [...]
-        """What a move by an offset adds to a key."""
+        """Return the difference of keys for an offset."""
         x, y, z = offsets.unbind(-1)
         return (x * self._side + y) * self._side + z
 
     def positions(self, keys: Tensor) -> Tensor:  # [...] -> [..., 3]
-        """The positions of keys."""
+        """Return the positions of keys."""
         z, rest = keys % self._side, keys // self._side
         return torch.stack([rest // self._side, rest % self._side, z], -1) - 1
 
     def has_cell(self, keys: Tensor) -> Tensor:  # [...] -> [...] bool
-        """Whether keys are those of cells of the grid, or of its margin."""
+        """Return whether keys are those of cells of the grid, or of its margin."""
         return self._has(keys, self.resolution - 1)
 
     def has_corner(self, keys: Tensor) -> Tensor:  # [...] -> [...] bool
-        """Whether keys are those of corners of the grid, or of its margin."""
+        """Return whether keys are those of corners of the grid, or of its margin."""
         return self._has(keys, self.resolution)
 
     def corners_of(self, cells: Tensor) -> Tensor:  # [N] -> [N, 8]
-        """Keys of the cells' corners."""
+        """Return keys of the cells' corners."""
         return cells[:, None] + self.corner_steps(cells.device)
 
     def axis_steps(self, device: torch.device) -> Tensor:  # [3]
-        """From a position to the next one along x, y and z."""
+        """Return the differences of keys along x, y and z."""
         return self.steps(torch.eye(3, dtype=torch.int64, device=device))
 
     def corner_steps(self, device: torch.device) -> Tensor:  # [8]
-        """From a cell to its corners."""
+        """Return the differences of keys from a cell to its corners."""
         return self.steps(torch.tensor(CORNERS, device=device))
 
     def _has(self, keys: Tensor, last: int) -> Tensor:
@@ -72,7 +72,7 @@ class CubeGrid:
 
 @dataclass(frozen=True)
 class ActiveCells:
-    """The cells for which there are features.
+    """Cells with features.
 
     Attributes:
         grid: where they lie.
@@ -86,7 +86,7 @@ class ActiveCells:
 
     @classmethod
     def of(cls, coords: Tensor, grid: CubeGrid) -> ActiveCells:  # [M, 3] int64
-        """Sort cells.
+        """Sort and check cells.
 
         Raises:
             ValueError: no cell, a cell outside the grid, or one given twice.
@@ -104,16 +104,16 @@ class ActiveCells:
         return cls(grid, keys, order)
 
     def rows(self, cells: Tensor) -> Tensor:  # [...] -> [...]
-        """Rows of the features of cells; -1 where a cell is not active."""
+        """Return rows of the features of cells; -1 where a cell is not active."""
         index, found = find(self.keys, cells)
         return torch.where(found, self.order[index], -1)
 
     def mean_at(self, corners: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
-        """Means over the active cells that meet at corners.
+        """Return means over the active cells that meet at corners.
 
         Args:
             corners: (P,) keys.
-            values: each (M, 8, C), what the cells say of their corners.
+            values: each (M, 8, C), values of the cells at their corners.
 
         Returns:
             (P,) int64 how many cells meet, and for each of the values (P, C) float32 means: zeros
@@ -131,12 +131,12 @@ class ActiveCells:
         return count, *(total / count.clamp(min=1)[:, None] for total in totals)
 
     def values_of(self, cells: Tensor, values: Tensor) -> Tensor:  # [N], [M, C] -> [N, C]
-        """Float32 values of cells; zeros where a cell is not active."""
+        """Return float32 values of cells; zeros where a cell is not active."""
         return _rows_or_zero(values, self.rows(cells))
 
 
 def find(keys: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the `wanted` (...) are in ascending `keys` (N,), and whether they are there at all."""
+    """Return the index of `wanted` (...) in ascending `keys` (N,), and whether they are found."""
     if not len(keys):
         return torch.full_like(wanted, -1), torch.zeros_like(wanted, dtype=torch.bool)
     index = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)

@@ -62,7 +62,7 @@ class DualCases:
 
 @lru_cache(maxsize=8)
 def dual_cases(device: torch.device) -> DualCases:
-    """The table on a device."""
+    """Return the table on a device."""
     if device != CPU:
         return DualCases(*(getattr(dual_cases(CPU), f.name).to(device) for f in fields(DualCases)))
     ring_count = torch.zeros(CASES, dtype=torch.int64)
@@ -81,7 +81,7 @@ def dual_cases(device: torch.device) -> DualCases:
 
 
 def rings_of_case(case: int) -> list[tuple[int, ...]]:
-    """The rings of a case as ascending edge numbers, sorted by their first edge."""
+    """Return the rings of a case as ascending edge numbers, sorted by their first edge."""
     ring_of = {edge: {edge} for edge in range(len(EDGES)) if _has_point(case, edge)}
     for face in cell_faces():
         for first, second in segments(case, face):
@@ -91,7 +91,7 @@ def rings_of_case(case: int) -> list[tuple[int, ...]]:
 
 
 def pinched_faces(case: int) -> list[CellFace]:
-    """Ambiguous faces of which both segments belong to one ring.
+    """Return ambiguous faces of which both segments belong to one ring.
 
     Two neighbours that are pinched at the face they share would meet in four quadrilaterals at one
     edge, which no surface does. Joining the inside corners there, instead of cutting them off, ends
@@ -108,7 +108,7 @@ def pinched_faces(case: int) -> list[CellFace]:
 
 
 def segments(case: int, face: CellFace) -> list[tuple[int, int]]:
-    """Pairs of edges between which the surface leaves the cell through a face."""
+    """Return pairs of edges between which the surface leaves the cell through a face."""
     edges = [e for e in range(len(EDGES)) if set(EDGES[e]) <= set(face.corners)]
     crossed = [edge for edge in edges if _has_point(case, edge)]
     if len(crossed) < 4:
@@ -122,7 +122,7 @@ def segments(case: int, face: CellFace) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=1)
 def cell_faces() -> tuple[CellFace, ...]:
-    """The six faces of a cell."""
+    """Return the six faces of a cell."""
     faces = []
     for axis in range(3):
         for side in (0, 1):

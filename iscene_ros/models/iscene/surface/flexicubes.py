@@ -1,4 +1,4 @@
-"""The mesh in the features of a mesh decoder: FlexiCubes (arXiv 2308.05371) on active cells only.
+"""FlexiCubes (arXiv 2308.05371) on active cells only: from a decoder's features to a mesh.
 
 The published code lays the features into a dense grid, in which a corner that no active cell
 touches is outside and a cell that is not active has neutral weights. Here such corners and cells
@@ -65,7 +65,7 @@ def extract_mesh(
     resolution: int = 256,
     close_at_grid: bool = True,
 ) -> ExtractedMesh:
-    """The surface between corners of negative distance and the others.
+    """Extract the surface between corners of negative distance and the others.
 
     The same input gives the same bytes, whatever the order of the cells.
 
@@ -96,7 +96,7 @@ def extract_mesh(
 
 
 def _inside_corners(active: ActiveCells, features: CellFeatures) -> Tensor:
-    """(P,) ascending keys of the corners whose mean distance is negative."""
+    """Return ascending keys (P,) of the corners whose mean distance is negative."""
     distance = features.distance()
     # A mean is negative only where some cell's distance is.
     negative = distance[active.order, :, 0] < 0
@@ -108,7 +108,7 @@ def _inside_corners(active: ActiveCells, features: CellFeatures) -> Tensor:
 def _end_values(
     active: ActiveCells, features: CellFeatures, edges: SurfaceEdges
 ) -> tuple[Tensor, Tensor]:
-    """(E, 2, 1) distances at both ends of edges, (E, 2, C) positions and colours there."""
+    """Return distances (E, 2, 1) at both ends of edges, and positions and colours (E, 2, C)."""
     grid = active.grid
     upper = edges.start + grid.axis_steps(edges.start.device)[edges.axis]
     corners, ends = torch.unique(torch.stack([edges.start, upper], 1), return_inverse=True)
@@ -132,7 +132,7 @@ def _dual_values(
     distance: Tensor,  # [E, 2, 1]
     values: Tensor,  # [E, 2, C]
 ) -> Tensor:
-    """(V, C) values at the dual vertices: weighted means over the edges of their rings."""
+    """Return values (V, C) at the dual vertices: weighted means over the edges of their rings."""
     device = weights.device
     table = dual_cases(device)
     count = table.ring_count[cells.cases]
@@ -155,13 +155,13 @@ def _dual_values(
 
 
 def _at_zero(distance: Tensor, values: Tensor) -> Tensor:  # [N, 2, 1], [N, 2, C] -> [N, C]
-    """Linear interpolation to where the distance is zero."""
+    """Interpolate linearly to where the distance is zero."""
     low, high = distance.unbind(1)
     return (values[:, 0] * high - values[:, 1] * low) / (high - low)
 
 
 def _faces(cells: SurfaceCells, weights: Tensor, edges: SurfaceEdges) -> Tensor:
-    """(F, 3) two triangles for each edge that four cells of the grid surround."""
+    """Return (F, 3): two triangles for each edge that four cells of the grid surround."""
     device = weights.device
     whole = (cells.around >= 0).all(1)
     around, numbers = cells.around[whole], cells.numbers[whole]
@@ -207,35 +207,35 @@ class CellFeatures:
             )
 
     def distance(self) -> Tensor:
-        """(M, 8, 1) float32 of the corners, negative inside."""
+        """Return distances (M, 8, 1) float32 of the corners, negative inside."""
         # The published decoders were trained with this bias.
         return (self.channels[:, DISTANCE].float() - 1 / self.resolution)[..., None]
 
     def deformation(self) -> Tensor:
-        """(M, 8, 3) of the corners, before the hyperbolic tangent."""
+        """Return deformations (M, 8, 3) of the corners, before the hyperbolic tangent."""
         return self.channels[:, DEFORMATION].unflatten(1, (len(CORNERS), 3))
 
     def color(self) -> Tensor | None:
-        """(M, 8, 3) RGB of the corners before the sigmoid; the three normal channels are unused."""
+        """Return RGB (M, 8, 3) of the corners before the sigmoid; normals are not used."""
         if self.channels.shape[1] < COLOR.stop:
             return None
         return self.channels[:, COLOR].unflatten(1, (len(CORNERS), 6))[..., :3]
 
     def weights(self) -> Tensor:
-        """(M, 21) as decoded; zeros are the neutral weights."""
+        """Return weights (M, 21) as decoded; zeros are neutral."""
         return self.channels[:, WEIGHTS]
 
 
 def edge_weights(weights: Tensor) -> Tensor:  # [S, 21] -> [S, 12]
-    """How much each edge of a cell pulls at a dual vertex, in 0.01..1.99."""
+    """Return the weight of each edge of a cell in its dual vertices, in 0.01..1.99."""
     return torch.tanh(weights[:, : len(EDGES)]) * WEIGHT_SCALE + 1
 
 
 def corner_weights(weights: Tensor) -> Tensor:  # [S, 21] -> [S, 8]
-    """By what the distance of each corner is scaled within a cell, in 0.01..1.99."""
+    """Return the factor of the distance of each corner within a cell, in 0.01..1.99."""
     return torch.tanh(weights[:, len(EDGES) : -1]) * WEIGHT_SCALE + 1
 
 
 def split_weight(weights: Tensor) -> Tensor:  # [S, 21] -> [S]
-    """How much a cell's vertices attract the diagonals of quadrilaterals, in 0.005..0.995."""
+    """Return the weight of a cell's vertices for diagonals of quadrilaterals, in 0.005..0.995."""
     return torch.sigmoid(weights[:, -1]) * WEIGHT_SCALE + (1 - WEIGHT_SCALE) / 2

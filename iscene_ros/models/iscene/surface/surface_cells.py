@@ -55,7 +55,7 @@ class SurfaceCells:
 
 
 def surface_edges(grid: CubeGrid, inside: Tensor) -> SurfaceEdges:
-    """The surface edges of `inside` (P,), ascending keys of the inside corners."""
+    """Return the surface edges of `inside` (P,), ascending keys of the inside corners."""
     starts, axes, senses = [], [], []
     for axis, step in enumerate(grid.axis_steps(torch.device("cpu")).tolist()):
         for starts_inside in (True, False):
@@ -69,7 +69,7 @@ def surface_edges(grid: CubeGrid, inside: Tensor) -> SurfaceEdges:
 
 
 def surface_cells(grid: CubeGrid, inside: Tensor, edges: SurfaceEdges) -> SurfaceCells:
-    """The cells around surface edges, whether they are active or not."""
+    """Return the cells around surface edges, whether they are active or not."""
     device = inside.device
     offsets = torch.tensor(CELLS_AROUND, device=device)
     touching = edges.start[:, None] + grid.steps(offsets)[edges.axis]
@@ -86,7 +86,7 @@ def surface_cells(grid: CubeGrid, inside: Tensor, edges: SurfaceEdges) -> Surfac
 
 
 def _edge_numbers() -> list[list[int]]:
-    """For each axis and cell of `CELLS_AROUND` the number of the edge in that cell."""
+    """Return the number of the edge in each cell of `CELLS_AROUND`, for each axis."""
     number_of = {edge: number for number, edge in enumerate(EDGES)}
     corner_at = {offset: corner for corner, offset in enumerate(CORNERS)}
     numbers = []
@@ -97,7 +97,7 @@ def _edge_numbers() -> list[list[int]]:
 
 
 def _cases(grid: CubeGrid, cells: Tensor, inside: Tensor) -> Tensor:
-    """(S,) cases of cells; of neighbours that pinch each other the complementary ones."""
+    """Return cases (S,) of cells; the complementary ones of neighbours that pinch each other."""
     bits = 2 ** torch.arange(len(CORNERS), device=cells.device)
     cases = (find(inside, grid.corners_of(cells))[1] * bits).sum(1)
     towards = dual_cases(cells.device).pinched_towards[cases]
