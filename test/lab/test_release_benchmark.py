@@ -33,7 +33,7 @@ def rows_of(path):
 
 
 def test_time_and_work_of_the_release_and_of_each_preset_are_written(monkeypatch, tmp_path):
-    assert run(monkeypatch, "--out", str(tmp_path), "--budget-gib", "0.001") == 0
+    assert run(monkeypatch, "--out", str(tmp_path)) == 0
     work, times = rows_of(tmp_path / "release-work.csv"), rows_of(tmp_path / "release-time.csv")
     schedules = ["release", "exact", "balanced", "fast", "structure-only"]
     assert [r["schedule"] for r in work] == [r["schedule"] for r in times] == 2 * schedules
@@ -59,7 +59,6 @@ def test_counting_runs_nothing(monkeypatch, capsys):
         (["--objects", "0"], "--objects"),
         (["--cells", "0"], "--cells"),
         (["--cells", "9999"], "do not fit into a grid of 16"),
-        (["--budget-gib", "0"], "--budget-gib"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(monkeypatch, arguments, message):

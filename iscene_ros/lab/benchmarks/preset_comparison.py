@@ -31,7 +31,6 @@ from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions
 from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 EXACT = "exact"
-GIBIBYTE = 1 << 30
 # Of the meshes that are compared.
 FACES, SAMPLES = 20_000, 5_000
 HEADINGS = ("preset", "time [s]", "faster", "same cells [%]", "surfaces apart [% of the cube]")
@@ -64,9 +63,8 @@ def run(args: argparse.Namespace) -> int:
     model = load_release(args.model, device, dtype, args.base or None)
     print(f"{this_machine()}, device {device}, model {model.name}", file=sys.stderr)
     pictures = _pictures(model, max(args.objects) if args.objects else None)
-    budget = None if args.budget_gib is None else int(args.budget_gib * GIBIBYTE)
     names = [EXACT, *(name for name in args.presets if name != EXACT)]
-    presets = [preset(name, model.config).within(budget) for name in names]
+    presets = [preset(name, model.config) for name in names]
     results = list(measure(model, pictures, presets))
     table = [HEADINGS, *rows(results)]
     text = markdown_table(table, text_columns=1)

@@ -26,12 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--dtype", choices=DTYPES, help="(default: float16 on a GPU, else float32)")
     group.add_argument(
-        "--budget-gib",
-        type=float,
-        metavar="GIB",
-        help="of memory for tokens beside the weights, in the presets (default: no bound)",
-    )
-    group.add_argument(
         "--count-only", action="store_true", help="print the operations and run nothing"
     )
 
@@ -50,5 +44,3 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--objects: {args.objects}, expected positive numbers")
     if args.cells is not None and args.cells < 1:
         raise InputError(f"--cells: {args.cells}, expected at least 1")
-    if args.budget_gib is not None and args.budget_gib <= 0:
-        raise InputError(f"--budget-gib: {args.budget_gib}, expected a positive number")

@@ -81,9 +81,7 @@ class WorkCounter:
     def _structure(self, preset: Preset, instances: int) -> int:
         before = self._flow.flops
         noise = ReleaseNoise(0).structure(self.config.structure_flow)
-        # A bound on memory changes which slots run together, not the work.
-        options = replace(preset.structure, memory_budget=None)
-        sample_structure(self._flow, self._context(1 + instances), noise, options)
+        sample_structure(self._flow, self._context(1 + instances), noise, preset.structure)
         return self._flow.flops - before
 
     def _release_structure(self, instances: int) -> int:

@@ -56,13 +56,6 @@ def test_commands_know_all_presets():
     assert set(PRESETS) == set(model_config.PRESETS)
 
 
-def test_a_preset_can_be_bounded():
-    for name in PRESETS:
-        bounded = preset(name).within(10**9)
-        assert bounded.structure.memory_budget == 10**9
-        assert bounded.slat is None or bounded.slat.memory_budget == 10**9
-
-
 def curved(x, time, conditional):
     """dx/dt whose solution from x(1) is x(1) exp((t^2 - 1) / 2)."""
     return x * time

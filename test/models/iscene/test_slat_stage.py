@@ -17,7 +17,7 @@ from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
 from iscene_ros.models.iscene.sampling.presets import exact, preset
 from iscene_ros.models.iscene.sampling.scene_stages import sample_scene_latents
-from iscene_ros.models.iscene.sampling.slat_stage import SlatOptions, cells_within, sample_slat
+from iscene_ros.models.iscene.sampling.slat_stage import SlatOptions, sample_slat
 
 CONFIG = ReleaseConfig.tiny()
 SAMPLER = SamplerOptions(steps=3, rescale=3.0, guidance=3.0)
@@ -114,15 +114,6 @@ def test_groups_of_instances_leave_the_result(released, max_cells):
     assert_relatively_close(latents, released, 1e-9)
     # Both passes of: each instance alone; the last two together; the first two together.
     assert max(calls.counts) == {1: 2, 70: 4, 90: 4}[max_cells]
-
-
-def test_a_memory_budget_bounds_the_cells(released):
-    flow, calls = tiny_networks().slat_flow, CallCounter()
-    budget = 300_000
-    assert 24 <= cells_within(budget, flow, 3, 7) < 2 * sum(COUNTS)
-    latents = sampled(flow, replace(OPTIONS, memory_budget=budget), calls)
-    assert max(calls.counts) < 6
-    assert_relatively_close(latents, released, 1e-9)
 
 
 def test_instances_without_cells_are_refused():

@@ -18,7 +18,6 @@ from iscene_ros.models.iscene.sampling.flow_sampler import (
     SamplerOptions,
     StructureNoise,
 )
-from iscene_ros.models.iscene.sampling.slot_network import slots_within
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions, sample_structure
 
 CONFIG = ReleaseConfig.tiny().structure_flow
@@ -106,18 +105,6 @@ def test_scene_and_first_unconditional_pass_are_computed_once():
     sampled(tiny_flow(), tiny_context(3), progress=calls)
     passes = SAMPLER.steps + sum(step.guided for step in SAMPLER.plan())
     assert sum(calls.counts) == (3 + 1) * passes - 2
-
-
-def test_a_memory_budget_bounds_the_slots(released):
-    flow = tiny_flow()
-    budget = 1_500_000
-    fitting = slots_within(budget, flow, images=4, tokens=7)
-    assert 1 < fitting < 8
-    calls = CallCounter()
-    latents = sampled(flow, tiny_context(3), replace(OPTIONS, memory_budget=budget), calls)
-    assert max(calls.counts) == fitting
-    assert_relatively_close(latents, released, 1e-9)
-    assert slots_within(0, flow, images=4, tokens=7) == 1
 
 
 def test_half_precision_stays_near(released):

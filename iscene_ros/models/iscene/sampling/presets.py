@@ -29,12 +29,6 @@ class Preset:
     slat: SlatOptions | None
     release_noise: bool = False
 
-    def within(self, memory_budget: int | None) -> Preset:
-        """Return the preset with parts that fit into so many bytes beside the weights."""
-        structure = replace(self.structure, memory_budget=memory_budget)
-        slat = self.slat and replace(self.slat, memory_budget=memory_budget)
-        return replace(self, structure=structure, slat=slat)
-
 
 def exact(config: ReleaseConfig) -> Preset:
     """Return the published sampling: its 25 Euler steps and its noise, equal up to rounding."""

@@ -14,11 +14,6 @@ from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.sampling.flow_sampler import Guidance, SamplerOptions, Step, integrate
 from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
-# Tensors as wide as the coarse tokens that are alive at once within a block.
-LIVE_TENSORS = 24
-# Coarse tokens a cell: about 0.25 on a smooth surface, more where cells are scattered.
-TOKENS_PER_CELL = 0.5
-
 
 @dataclass(frozen=True)
 class SlatOptions:
@@ -28,8 +23,6 @@ class SlatOptions:
         sampler: the integrator and its guidance.
         max_cells: cells in one call of the network; those of the conditional and the unconditional
             pass count each. An instance that has more is computed alone.
-        memory_budget: bytes for tokens and cached contexts beside the weights, which bounds the
-            cells further by the estimate of `cells_within`; None = no bound.
 
     Raises:
         ValueError: max_cells below 1.
@@ -37,7 +30,6 @@ class SlatOptions:
 
     sampler: SamplerOptions = SamplerOptions.release()
     max_cells: int = 200_000
-    memory_budget: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_cells < 1:
@@ -63,12 +55,9 @@ def sample_slat(
         ValueError: an instance without cells, or arguments of different lengths.
     """
     _check(cells, context, noise)
-    limit = options.max_cells
-    if options.memory_budget is not None:
-        limit = min(limit, cells_within(options.memory_budget, flow, *context.shape[:2]))
     passes = 2 if options.sampler.guidance > 0 else 1
     latents = []
-    for group in _groups([len(c) for c in cells], limit // passes):
+    for group in _groups([len(c) for c in cells], options.max_cells // passes):
         start = torch.cat([noise[i] for i in group]).to(context.device, flow.out_layer.weight.dtype)
         own = [cells[i] for i in group]
         sampler = _SlatSampler(flow, own, context[group], options, progress or Progress(None))
@@ -116,18 +105,6 @@ class _SlatSampler:
         velocity = self.flow(SparseTensor.on(geometry, x), time, self.context)
         self.progress.network(len(geometry.lengths))
         return velocity
-
-
-def cells_within(budget: int, flow: SlatFlow, images: int, tokens: int) -> int:
-    """Estimate how many cells fit into `budget` bytes beside the weights; at least 1.
-
-    The keys and values of `images` images of `tokens` tokens each are subtracted first; a coarse
-    token takes `LIVE_TENSORS` tensors.
-    """
-    config, size = flow.config, flow.torso_dtype.itemsize
-    contexts = 2 * config.num_blocks * images * tokens * config.model_channels * size
-    cell = LIVE_TENSORS * TOKENS_PER_CELL * config.model_channels * size
-    return max(1, int((budget - contexts) / cell))
 
 
 def _groups(counts: Sequence[int], limit: int) -> Iterator[list[int]]:

@@ -22,10 +22,6 @@ from iscene_ros.models.iscene.networks.scene_flow import (
 )
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
-# Tensors as wide as the tokens that are alive at once within a block, counted in half precision at
-# the published size: 21 with all slots in one call, 28 where scene slots are kept for later calls.
-LIVE_TENSORS = 28
-
 
 @dataclass(frozen=True)
 class Row:
@@ -164,18 +160,6 @@ def block_thirds(config: SceneFlowConfig) -> tuple[range, range, range]:
     start = min(quarter, scene.start)
     stop = max(config.num_blocks - quarter, scene.stop)
     return range(start), range(start, stop), range(stop, config.num_blocks)
-
-
-def slots_within(budget: int, flow: SceneFlowTransformer, images: int, tokens: int) -> int:
-    """Estimate how many slots fit into `budget` bytes beside the weights; at least 1.
-
-    The keys and values of `images` images of `tokens` tokens each are subtracted first; a slot
-    takes `LIVE_TENSORS` tensors.
-    """
-    config, size = flow.config, flow.blocks[0].mlp.mlp[0].weight.element_size()
-    contexts = 2 * config.num_blocks * images * tokens * config.model_channels * size
-    slot = LIVE_TENSORS * config.tokens_per_side**3 * config.model_channels * size
-    return max(1, (budget - contexts) // slot)
 
 
 def _scene_rows(rows: Sequence[Row], device: torch.device) -> SceneRows:

@@ -16,7 +16,7 @@ from iscene_ros.models.iscene.sampling.flow_sampler import (
     StructureNoise,
     integrate,
 )
-from iscene_ros.models.iscene.sampling.slot_network import Row, SlotNetwork, rows_of, slots_within
+from iscene_ros.models.iscene.sampling.slot_network import Row, SlotNetwork, rows_of
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,6 @@ class StructureOptions:
     Attributes:
         sampler: the integrator and its guidance.
         max_slots: slots in one call of the network; conditional and unconditional ones count each.
-        memory_budget: bytes for tokens and cached contexts beside the weights, which bounds the
-            slots further by the estimate of `slots_within`; None = no bound.
         deep_every: the middle half of the blocks runs in every n-th step; the other steps add its
             last change again. 1 = in every step, exact.
 
@@ -37,7 +35,6 @@ class StructureOptions:
 
     sampler: SamplerOptions = SamplerOptions.release()
     max_slots: int = 64
-    memory_budget: int | None = None
     deep_every: int = 1
 
     def __post_init__(self) -> None:
@@ -82,11 +79,8 @@ class _StructureSampler:
         options: StructureOptions,
         progress: Progress,
     ) -> None:
-        max_slots = options.max_slots
-        if options.memory_budget is not None:
-            fitting = slots_within(options.memory_budget, flow, *context.shape[:2])
-            max_slots = min(max_slots, fitting)
-        self.network = SlotNetwork(flow, context, max_slots, options.deep_every > 1, progress)
+        keep_changes = options.deep_every > 1
+        self.network = SlotNetwork(flow, context, options.max_slots, keep_changes, progress)
         self.slots, self.deep_every = len(context), options.deep_every
         self.guidance = Guidance(options.sampler)
 
