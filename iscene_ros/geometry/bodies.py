@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from iscene_ros.core.scene import Scene, SceneObject
-from iscene_ros.geometry.marching_cubes import signed_volume
+from iscene_ros.geometry.mesh_measures import volume_and_center
 from iscene_ros.geometry.object_frame import upright_axes
 
 # The object's cube is longer than the object, and has this many voxels along its edge: for scenes
@@ -84,7 +84,7 @@ class Body:
         if not len(faces):
             return None
         used = _used(vertices, faces)
-        volume, center = _volume_and_center(vertices, faces)
+        volume, center = volume_and_center(vertices, faces)
         return cls(
             body_id,
             vertices,
@@ -163,17 +163,3 @@ def _used(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     used = np.zeros(len(vertices), bool)
     used[faces] = True
     return vertices[used]
-
-
-def _volume_and_center(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, np.ndarray]:
-    """Of the solid; where the mesh is open or flat, of its box."""
-    used = _used(vertices, faces)
-    low, high = used.min(axis=0), used.max(axis=0)
-    middle = 0.5 * (low + high)
-    parts = signed_volume(vertices - middle, faces)
-    volume = float(parts.sum())
-    if volume <= 1e-6 * float(np.prod(np.maximum(high - low, 1e-9))):
-        return float(np.prod(high - low)), used.mean(axis=0)
-    corners = (vertices - middle)[faces].sum(axis=1) / 4.0
-    center = middle + parts @ corners / volume
-    return volume, np.clip(center, low, high)

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from skimage.measure import marching_cubes
 
 from iscene_ros.core.frames import Cube
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import decimate
+from iscene_ros.geometry.decimation import decimate_closed
+from iscene_ros.geometry.mesh_measures import LEAST_SHARE, without_floaters
 
 # Samples closer to the surface than this share of a voxel are moved away, so that no triangle
 # degenerates where the surface runs through a sample.
 SNAP = 0.01
 
-# Collapsing edges of thin parts may pinch the surface; then it is tried in other orders, and with
-# as many faces as these factors allow.
-AGGRESSIVENESS = (7.0, 5.0, 9.0)
-RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
-
-Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-
 # A surface that needs more than MOST_OVER times its budget has tunnels that so few triangles cannot
 # hold; it may be cut again from a field that is smoother by these standard deviations [voxels].
 MOST_OVER = 2.0
 SMOOTHINGS = (0.5, 1.0)
-
-# Bodies of less than this share of the largest one's volume are crumbs.
-LEAST_SHARE = 0.02
-
-# Doubled area of the smallest triangle that counts, in squared voxels.
-SMALLEST_TRIANGLE = 1e-6
 
 
 def mesh_from_distance(
@@ -48,9 +33,9 @@ def mesh_from_distance(
 ) -> Mesh | None:
     """The large bodies of a signed distance field as a closed mesh.
 
-    An object that was seen on both sides of what hides its middle may have several. Crumbs are
-    dropped, cavities that nothing outside reaches are filled, and a body that leaves the cube is
-    closed at the cube's faces. The same input gives the same bytes.
+    An object that was seen on both sides of what hides its middle may have several. Floaters
+    are dropped, cavities that nothing outside reaches are filled, and a body that leaves the cube
+    is closed at the cube's faces. The same input gives the same bytes.
 
     Args:
         distance: (R, R, R) float32 at the voxel centres of `cube`, indexed x, y, z, negative
@@ -64,7 +49,7 @@ def mesh_from_distance(
             surface takes more than twice the budget.
 
     Returns:
-        The mesh in view space [m], or None where nothing is inside.
+        The mesh in the gravity-aligned frame [m], or None where nothing is inside.
     """
     closed = _closed_surface(distance, faces, upsample, least_share, smoothings)
     if closed is None:
@@ -88,8 +73,8 @@ def _closed_surface(
         surface = zero_surface(smooth, upsample)
         if surface is None:
             break
-        corners, triangles, _ = large_bodies(*surface, least_share)
-        found = simplified(corners, triangles, faces)
+        corners, triangles, _ = without_floaters(*surface, least_share)
+        found = decimate_closed(corners, triangles, faces)
         if best is None or len(found[1]) < len(best[1]):
             best = found
         if len(best[1]) <= MOST_OVER * faces:
@@ -118,74 +103,6 @@ def cube_points(corners: np.ndarray, resolution: int, upsample: int) -> np.ndarr
     """Cube coordinates in [-0.5, 0.5] of (V, 3) corners of `zero_surface`."""
     # Index i of the refined grid lies (i + 0.5) / upsample voxels from the border of the padding.
     return ((corners + 0.5) / upsample - 1.0) / resolution - 0.5
-
-
-def is_watertight(triangles: np.ndarray, vertex_count: int) -> bool:
-    """Whether each edge of the (F, 3) triangles is used exactly once in each direction."""
-    start, end = triangles, np.roll(triangles, -1, axis=1)
-    edges = np.sort((start.astype(np.int64) * vertex_count + end).ravel())
-    opposite = np.sort((end.astype(np.int64) * vertex_count + start).ravel())
-    return bool(np.array_equal(edges, opposite) and np.all(edges[1:] > edges[:-1]))
-
-
-def signed_volume(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(F,) volume between each triangle and the origin; their sum is the volume of the body."""
-    a, b, c = np.moveaxis(vertices[triangles], 1, 0)
-    return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
-
-
-def bodies(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(F,) number of the connected surface of each triangle, and (B,) the volumes in them.
-
-    Surfaces of cavities have a negative volume.
-    """
-    start, end = triangles[:, :2].ravel(), triangles[:, 1:].ravel()
-    links = coo_array((np.ones(len(start), bool), (start, end)), shape=(len(corners),) * 2)
-    _, body_of_corner = connected_components(links, directed=False)
-    body = body_of_corner[triangles[:, 0]]
-    return body, np.bincount(body, weights=signed_volume(corners, triangles))
-
-
-def used_corners(
-    corners: np.ndarray, triangles: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The corners that triangles use, the triangles among these, and the rows of the corners."""
-    used, renumbered = np.unique(triangles, return_inverse=True)
-    return corners[used], renumbered.reshape(-1, 3), used
-
-
-def large_bodies(
-    corners: np.ndarray, triangles: np.ndarray, least_share: float = LEAST_SHARE
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `used_corners`, of the bodies that are no crumbs and no cavities."""
-    body, volumes = bodies(corners, triangles)
-    is_large = (volumes > 0) & (volumes >= least_share * volumes.max())
-    return used_corners(corners, triangles[is_large[body]])
-
-
-def simplified(
-    corners: np.ndarray, triangles: np.ndarray, faces: int, repair: Repair | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """At most `faces` triangles where edge collapses keep the surface closed, else a few more.
-
-    Args:
-        corners: (V, 3) float64 [cells of the grid that the surface was cut from].
-        triangles: (F, 3), closed.
-        faces: triangle budget.
-        repair: applied to the outcome of collapses, before it is judged.
-    """
-    for factor in RELAXED_BUDGETS:
-        budget = int(factor * faces)
-        if budget >= len(triangles):
-            break
-        for aggressiveness in AGGRESSIVENESS:
-            fewer = decimate(corners, triangles, budget, aggressiveness)
-            if len(fewer[1]) > RELAXED_BUDGETS[1] * budget:
-                continue
-            fewer = fewer if repair is None else repair(*fewer)
-            if _is_sound(*fewer):
-                return fewer
-    return corners, triangles
 
 
 def _outside_at_border(distance: np.ndarray) -> np.ndarray:
@@ -228,12 +145,3 @@ def _step_at_surface(distance: np.ndarray) -> float:
         crosses = (ahead[1:] < 0) != (ahead[:-1] < 0)
         steps.append(np.abs(ahead[1:][crosses] - ahead[:-1][crosses]))
     return float(np.median(np.concatenate(steps)))
-
-
-def _is_sound(corners: np.ndarray, triangles: np.ndarray) -> bool:
-    if len(triangles) < 4 or not is_watertight(triangles, len(corners)):
-        return False
-    a, b, c = np.moveaxis(corners[triangles], 1, 0)
-    doubled_area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    volume = signed_volume(corners, triangles).sum()
-    return bool(doubled_area.min() > SMALLEST_TRIANGLE and volume > 0)

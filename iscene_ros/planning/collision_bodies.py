@@ -13,7 +13,7 @@ from scipy.spatial import QhullError
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.geometry.decimation import decimated
-from iscene_ros.geometry.marching_cubes import signed_volume
+from iscene_ros.geometry.mesh_measures import signed_volume
 from iscene_ros.geometry.object_frame import object_frame
 from iscene_ros.geometry.planes import Plane
 

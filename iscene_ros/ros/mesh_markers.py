@@ -8,7 +8,7 @@ import numpy as np
 
 from iscene_ros.core.scene import Mesh, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.geometry.triangle_areas import triangle_areas
+from iscene_ros.geometry.mesh_measures import triangle_areas
 
 MARKERS_TYPE = "visualization_msgs/msg/MarkerArray"
 # visualization_msgs/Marker: types and actions.

@@ -6,7 +6,7 @@ import numpy as np
 
 from iscene_ros.core.scene import Mesh, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate, SurfaceCloud
-from iscene_ros.geometry.triangle_areas import triangle_areas
+from iscene_ros.geometry.mesh_measures import triangle_areas
 
 SEED = 0
 

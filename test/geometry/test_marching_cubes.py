@@ -9,14 +9,13 @@ from scipy.ndimage import gaussian_filter
 
 from iscene_ros.core.frames import Cube
 from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.decimation import decimate_closed
 from iscene_ros.geometry.marching_cubes import (
     SMOOTHINGS,
-    is_watertight,
     mesh_from_distance,
-    signed_volume,
-    simplified,
     zero_surface,
 )
+from iscene_ros.geometry.mesh_measures import is_watertight, signed_volume
 from iscene_ros.geometry.object_frame import object_frame, tightest_yaw
 from iscene_ros.geometry.surface_distance import (
     Surface,
@@ -75,7 +74,7 @@ def test_an_object_seen_in_two_parts_keeps_both():
     assert volume(mesh) == pytest.approx(4 / 3 * np.pi * (0.04**3 + 0.03**3), rel=0.02)
 
 
-def test_crumbs_are_dropped_and_cavities_filled():
+def test_floaters_are_dropped_and_cavities_filled():
     shell = np.maximum(sphere(0.06), -sphere(0.03))
     mesh = mesh_from_distance(np.minimum(shell, sphere(0.01, (0.085, 0.085, 0.085))), CUBE)
     assert_closed(mesh)
@@ -141,7 +140,7 @@ def test_a_torn_sheet_keeps_its_budget():
     noise = gaussian_filter(np.random.default_rng(3).normal(size=(RESOLUTION,) * 3), 0.7)
     sheet = box(np.array([0.08, 0.08, 0.6 * VOXEL]))
     torn = (sheet + (0.5 * noise / noise.std() + 0.55) * VOXEL).astype(np.float32)
-    _, as_it_is = simplified(*zero_surface(torn, 2), 400)
+    _, as_it_is = decimate_closed(*zero_surface(torn, 2), 400)
     assert len(as_it_is) > 2 * 400  # so many tunnels it has
     mesh = mesh_from_distance(torn, CUBE, 400, smoothings=SMOOTHINGS)
     assert_closed(mesh, bodies=None)

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.marching_cubes import is_watertight, signed_volume
+from iscene_ros.geometry.mesh_measures import is_watertight, signed_volume
 from iscene_ros.lab.evaluation.baselines import (
     BASELINES,
     extruded,

@@ -4,7 +4,7 @@ import scene_updates
 
 from iscene_ros.core.scene import Mesh, Relation
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
-from iscene_ros.geometry.triangle_areas import triangle_areas
+from iscene_ros.geometry.mesh_measures import triangle_areas
 from iscene_ros.ros.encode_markers import encode_meshes, encode_relation_markers
 from iscene_ros.ros.mesh_markers import MARKERS_TYPE, drawable_faces
 from iscene_ros.ros.messages import RosbagsTypes

@@ -9,14 +9,9 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import decimate
-from iscene_ros.geometry.marching_cubes import (
-    cube_points,
-    is_watertight,
-    large_bodies,
-    simplified,
-    zero_surface,
-)
+from iscene_ros.geometry.decimation import decimate, decimate_closed
+from iscene_ros.geometry.marching_cubes import cube_points, zero_surface
+from iscene_ros.geometry.mesh_measures import is_watertight, without_floaters
 from iscene_ros.geometry.nonmanifold_edges import separated
 
 # Upsampling of occupancy before the surface is extracted.
@@ -59,11 +54,11 @@ def finished_mesh(
     """
     if not len(faces):
         return None
-    corners, triangles, used = large_bodies(np.asarray(vertices, np.float64), faces)
+    corners, triangles, used = without_floaters(np.asarray(vertices, np.float64), faces)
     if not len(triangles):
         return None
     # Decimation leaves floaters of its own.
-    fewer, fewer_triangles, _ = large_bodies(*_simplified(corners, triangles, budget))
+    fewer, fewer_triangles, _ = without_floaters(*_simplified(corners, triangles, budget))
     vertex_colors = None
     if colors is not None:
         nearest = used[cKDTree(corners).query(fewer)[1]]
@@ -104,5 +99,5 @@ def _simplified(
     starts, ends = corners[triangles[:, 0]], corners[triangles[:, 1]]
     cell = np.median(np.linalg.norm(starts - ends, axis=1))
     # Thin parts may touch after collapses, which costs the surface its two sides at an edge.
-    corners, triangles = simplified(corners / cell, triangles, budget, repair=separated)
+    corners, triangles = decimate_closed(corners / cell, triangles, budget, repair=separated)
     return cell * corners, triangles

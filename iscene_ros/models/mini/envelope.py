@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from iscene_ros.geometry.marching_cubes import LEAST_SHARE
+from iscene_ros.geometry.mesh_measures import LEAST_SHARE
 from iscene_ros.models.model_config import Envelope
 
 # The distance says nothing any more near its truncation: surfaces move no further.

@@ -10,7 +10,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.marching_cubes import LEAST_SHARE, SMOOTHINGS, mesh_from_distance
+from iscene_ros.geometry.marching_cubes import SMOOTHINGS, mesh_from_distance
+from iscene_ros.geometry.mesh_measures import LEAST_SHARE
 from iscene_ros.models.base import ShapeMesh
 from iscene_ros.models.mini.confidence import (
     Calibration,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.geometry.marching_cubes import is_watertight, signed_volume
+from iscene_ros.geometry.mesh_measures import is_watertight, signed_volume
 from iscene_ros.models.iscene.surface.flexicubes import extract_mesh
 
 RESOLUTION = 32

@@ -6,7 +6,7 @@ import pytest
 import torch
 import trimesh
 
-from iscene_ros.geometry.marching_cubes import signed_volume
+from iscene_ros.geometry.mesh_measures import signed_volume
 from iscene_ros.models.iscene.mesh_finishing import finished_mesh, structure_mesh
 from iscene_ros.models.iscene.surface.flexicubes import extract_mesh
 
