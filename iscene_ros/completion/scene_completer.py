@@ -15,6 +15,7 @@ from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, Timings
+from iscene_ros.geometry.planes import find_planes
 from iscene_ros.models.base import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release
 from iscene_ros.models.iscene.registration.result import RegistrationOptions
@@ -160,6 +161,7 @@ class SceneCompleter:
         seconds = (predicted - started) / max(1, len(prediction.shapes))
         threads = torch.get_num_threads()
         objects, skipped = maker.make_all(prediction, seconds, told, threads)
+        planes = find_planes(prediction.observation, maker.frame_from_camera)
         finished = time.perf_counter()
         scene = Scene(
             frame_id=maker.frame_id,
@@ -180,6 +182,7 @@ class SceneCompleter:
             stamp=observation.stamp,
             warnings=(*observation.warnings, *warnings, *prediction.warnings),
             is_metric=prediction.is_metric,
+            planes=planes,
         )
         return self._related(scene, prediction.observation) if self.options.relations else scene
 

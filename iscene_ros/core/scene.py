@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,44 @@ class SkippedObject:
 
 
 @dataclass(frozen=True)
+class Plane:
+    """A plane of the surroundings, such as a table: normal . p + offset = 0.
+
+    Attributes:
+        normal: (3,) float64 unit direction on the camera's side.
+        offset: [m].
+        sigma: standard deviation of the depth readings from the plane [m].
+        axes: (2, 3) float64 orthogonal unit directions in the plane.
+        outline: (K, 3) half planes a, b, c of the seen part: a u + b v + c <= 0 within, where u, v
+            are coordinates along the axes [m].
+        corners: (K, 3) float64 corners of the seen part [m].
+        margin: how far the plane may extend beyond the seen part [m].
+        share: of the depth readings, in [0, 1].
+    """
+
+    normal: np.ndarray
+    offset: float
+    sigma: float
+    axes: np.ndarray
+    outline: np.ndarray
+    corners: np.ndarray
+    margin: float
+    share: float
+
+    def rotated(self, rotation: np.ndarray) -> Plane:
+        """Return the plane rotated by a (3, 3) rotation about the origin."""
+        normal, axes, corners = (
+            part @ rotation.T for part in (self.normal, self.axes, self.corners)
+        )
+        return replace(self, normal=normal, axes=axes, corners=corners)
+
+    def reaches(self, points: np.ndarray) -> np.ndarray:
+        """Return (M,) bool: which points (M, 3) of the plane lie in the seen part or its margin."""
+        flat = points @ self.axes.T
+        return np.all(flat @ self.outline[:, :2].T + self.outline[:, 2] <= self.margin, axis=1)
+
+
+@dataclass(frozen=True)
 class RelationEvidence:
     """What an edge of the scene graph was read from; None where it does not apply.
 
@@ -145,6 +183,8 @@ class Scene:
         stamp: of the observation [s].
         warnings: one line each.
         is_metric: False where nothing told the scale: then lengths are not metres.
+        planes: of the surroundings, in the scene's frame; None where they were not looked for, as
+            after reading a scene from files.
     """
 
     frame_id: str
@@ -161,6 +201,7 @@ class Scene:
     relations: tuple[Relation, ...] = ()
     warnings: tuple[str, ...] = field(default=())
     is_metric: bool = True
+    planes: tuple[Plane, ...] | None = None
 
     @cached_property
     def graph(self) -> SceneGraph:

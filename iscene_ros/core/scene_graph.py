@@ -151,6 +151,13 @@ class SceneGraph:
         ]
         return tuple((obj, gap) for gap, obj in sorted(found)[:k])
 
+    def shape_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Return the ids of objects of the same shape, two or more a group, the largest first."""
+        alike = nx.Graph()
+        alike.add_edges_from((s, o) for s, _, o in self.edges(Predicate.SAME_SHAPE))
+        groups = (tuple(sorted(group)) for group in nx.connected_components(alike))
+        return tuple(sorted(groups, key=lambda group: (-len(group), group)))
+
     def _blocking(self, above: int, below: int) -> float:
         found = self.nx.get_edge_data(above, below) or {}
         return max((data["confidence"] for data in found.values()), default=0.0)

@@ -1,4 +1,7 @@
-"""Completed objects as bodies in an upright frame, with how far their surfaces may be off."""
+"""Completed objects as bodies in the upright frame, with the uncertainty of their surfaces.
+
+The upright frame has its z axis against gravity and the origin of the scene's frame.
+"""
 
 from __future__ import annotations
 
@@ -8,59 +11,72 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import ndimage
 
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.geometry.mesh_measures import volume_and_center
 from iscene_ros.geometry.object_frame import upright_axes
 
-# The object's cube is longer than the object, and has this many voxels along its edge: for scenes
-# that were read from files and no longer know their voxels.
-USUAL_RESOLUTION = 32
-USUAL_ROOM = 1.4
+# Standard deviation of a surface that is known exactly, such as a CAD model's [m].
+EXACT_SIGMA_M = 2e-4
 
-# Standard deviation of a surface from the grid behind it, as a share of a voxel; and of a normal
-# distribution from the median of its absolute values.
-SIGMA_OF_VOXEL = 0.25
-SIGMA_OF_MEDIAN = 1.4826
+# Standard deviation of a completed surface due to the grid that it was cut from, as a share of the
+# object's longest edge: a quarter of a voxel, where 32 voxels are 1.4 times that edge.
+GRID_SHARE = 0.25 * 1.4 / 32
 
 # An unseen surface is off by this share of the object's size where nothing was recognised.
 UNSEEN_SHARE = 0.05
 
+# Standard deviation of a normal distribution from the median of its absolute values.
+SIGMA_OF_MEDIAN = 1.4826
+
+# At most so many observed points of an object are used.
+MAX_OBSERVED_POINTS = 400
+
+# Pixels so close to the border of a mask are left out [pixels of an image 640 wide].
+MASK_BORDER = 4.0
+
+# This share of the observed points is left out at either end of each axis.
+TRIM = 0.01
+
 
 @dataclass(frozen=True)
 class Body:
-    """One object in the upright frame: z against gravity, the origin that of the scene's frame.
+    """One object in the upright frame.
 
     Attributes:
         id: of the object, positive.
-        vertices: (V, 3) float64 [m]; faces: (F, 3) int, counter-clockwise from outside.
-        sigma: standard deviation by which a part of the surface may be off [m].
-        confidence: expected overlap with the true object, in [0, 1].
-        volume: [m^3]; center_of_mass: (3,) float64 [m], for uniform density.
+        vertices: (V, 3) float64 [m].
+        faces: (F, 3) int, counter-clockwise from outside.
+        sigma: standard deviation of the surface [m].
+        is_exact: whether the surface is known, such as that of a CAD model, and not completed.
+        volume: [m^3].
+        center_of_mass: (3,) float64, for uniform density [m].
         low, high: (3,) float64 corners of the axis-aligned box [m].
-        seen: (M, 3) float64 observed points [m].
+        observed: (M, 3) float64 observed points [m].
     """
 
     id: int
     vertices: np.ndarray
     faces: np.ndarray
     sigma: float
-    confidence: float
+    is_exact: bool
     volume: float
     center_of_mass: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    seen: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    observed: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
 
     @cached_property
     def points(self) -> np.ndarray:
         """(P, 3) vertices that some face uses [m]."""
-        return _used(self.vertices, self.faces)
+        return self.vertices[np.unique(self.faces)]
 
     @property
-    def reach(self) -> tuple[np.ndarray, np.ndarray]:
+    def observed_box(self) -> tuple[np.ndarray, np.ndarray]:
         """Corners (3,) of the box around the surface and the observed points [m]."""
-        points = np.concatenate([self.seen, [self.low, self.high]])
+        points = np.concatenate([self.observed, [self.low, self.high]])
         return points.min(axis=0), points.max(axis=0)
 
     @property
@@ -74,32 +90,23 @@ class Body:
         body_id: int,
         vertices: np.ndarray,
         faces: np.ndarray,
-        sigma: float = 2e-4,
-        confidence: float = 1.0,
+        sigma: float = EXACT_SIGMA_M,
+        is_exact: bool = True,
     ) -> Body | None:
-        """A body from a mesh in the upright frame; None without a single finite triangle."""
+        """Make a body from a mesh in the upright frame; None without a single finite triangle."""
         vertices = np.asarray(vertices, np.float64).reshape(-1, 3)
         faces = np.asarray(faces, np.int64).reshape(-1, 3)
         faces = faces[np.all(np.isfinite(vertices[faces]).all(axis=2), axis=1)]
         if not len(faces):
             return None
-        used = _used(vertices, faces)
+        used = vertices[np.unique(faces)]
         volume, center = volume_and_center(vertices, faces)
-        return cls(
-            body_id,
-            vertices,
-            faces,
-            float(sigma),
-            float(confidence),
-            volume,
-            center,
-            used.min(axis=0),
-            used.max(axis=0),
-        )
+        low, high = used.min(axis=0), used.max(axis=0)
+        return cls(body_id, vertices, faces, float(sigma), is_exact, volume, center, low, high)
 
 
 def up_in_frame(scene: Scene) -> np.ndarray | None:
-    """(3,) unit direction against gravity in the scene's frame; None where gravity is unknown."""
+    """Return the unit direction (3,) against gravity in the scene's frame; None if unknown."""
     gravity = np.asarray(scene.gravity_camera, np.float64)
     length = np.linalg.norm(gravity)
     if gravity.shape != (3,) or not np.isfinite(length) or length < 1e-9:
@@ -108,58 +115,80 @@ def up_in_frame(scene: Scene) -> np.ndarray | None:
 
 
 def upright_from_frame(up: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation into the upright frame; the identity where `up` is the frame's z."""
+    """Return the rotation (3, 3) into the upright frame; the identity where `up` is z."""
     return upright_axes(up).T
 
 
 def bodies_of(
-    scene: Scene, upright: np.ndarray, seen: Mapping[int, np.ndarray] | None = None
+    scene: Scene, upright: np.ndarray, observed: Mapping[int, np.ndarray] | None = None
 ) -> tuple[Body, ...]:
-    """The objects of a scene as bodies; meshes without a finite triangle are left out.
+    """Return the objects of a scene as bodies; meshes without a finite triangle are left out.
 
     Args:
         scene: completed.
         upright: (3, 3) rotation of the scene's frame into the upright one.
-        seen: observed points (M, 3) by object id in the upright frame [m].
+        observed: observed points (M, 3) by object id in the upright frame [m].
     """
-    seen = seen or {}
-    found = (_body(item, upright) for item in scene.objects)
+    observed = observed or {}
+    bodies = (_body(item, upright) for item in scene.objects)
     return tuple(
-        replace(body, seen=seen[body.id]) if body.id in seen else body
-        for body in found
+        replace(body, observed=observed[body.id]) if body.id in observed else body
+        for body in bodies
         if body is not None
     )
 
 
-def surface_sigma(item: SceneObject) -> float:
-    """Standard deviation [m] by which a part of the object's surface may be off.
+def observed_points(
+    observation: Observation, upright_from_camera: np.ndarray
+) -> dict[int, np.ndarray]:
+    """Return the observed points (M, 3) of each instance id in the upright frame [m].
 
-    From the depth residual (what was seen), the voxels of the grid behind the mesh, and, for what
-    was not seen, the confidence of the completion.
+    The borders of the masks, where masks and depth are unsure, are left out; instances of which
+    less than four points are left have no entry.
+
+    Args:
+        observation: rectified, with masks that do not overlap.
+        upright_from_camera: (4, 4) rigid transform.
     """
-    residual = item.depth_residual if math.isfinite(item.depth_residual) else 0.0
-    seen = SIGMA_OF_MEDIAN * residual
-    voxel = voxel_size(item)
-    unseen = UNSEEN_SHARE * (1.0 - item.confidence) * float(np.median(item.size))
-    return float(np.sqrt(seen**2 + (SIGMA_OF_VOXEL * voxel) ** 2 + unseen**2))
-
-
-def voxel_size(item: SceneObject) -> float:
-    """Edge of a voxel of the grid behind the mesh [m]; estimated where the object does not know."""
-    known = getattr(item, "voxel_size", None)
-    if known is not None:
-        return float(known)
-    return USUAL_ROOM * float(np.max(item.size)) / USUAL_RESOLUTION
+    border = MASK_BORDER * observation.camera.width / 640
+    found = {}
+    for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
+        if not mask.any():
+            continue
+        window = ndimage.find_objects(mask.astype(np.int8))[0]
+        inner = ndimage.distance_transform_edt(np.pad(mask[window], 1))[1:-1, 1:-1] > border
+        rows, columns = np.nonzero(inner & (observation.depth[window] > 0))
+        rows, columns = rows + window[0].start, columns + window[1].start
+        if len(rows) < 4:
+            continue
+        step = max(1, len(rows) // MAX_OBSERVED_POINTS)
+        rows, columns = rows[::step], columns[::step]
+        pixels = np.column_stack([columns, rows])
+        points = observation.camera.unproject(pixels, observation.depth[rows, columns])
+        points = points @ upright_from_camera[:3, :3].T + upright_from_camera[:3, 3]
+        low, high = np.quantile(points, [TRIM, 1 - TRIM], axis=0)
+        found[instance_id] = points[np.all((points >= low) & (points <= high), axis=1)]
+    return found
 
 
 def _body(item: SceneObject, upright: np.ndarray) -> Body | None:
     rotation = upright @ item.frame_from_object[:3, :3]
     vertices = item.mesh.vertices.astype(np.float64) @ rotation.T
     vertices += upright @ item.frame_from_object[:3, 3]
-    return Body.of(item.id, vertices, item.mesh.faces, surface_sigma(item), item.confidence)
+    is_exact = item.uncertainty == 0.0
+    return Body.of(item.id, vertices, item.mesh.faces, _surface_sigma(item), is_exact)
 
 
-def _used(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    used = np.zeros(len(vertices), bool)
-    used[faces] = True
-    return vertices[used]
+def _surface_sigma(item: SceneObject) -> float:
+    """Return the standard deviation [m] of the object's surface.
+
+    It combines the depth residual (what was observed), the grid that a completed mesh was cut from
+    and, for what was not observed, the confidence of the completion.
+    """
+    residual = item.depth_residual if math.isfinite(item.depth_residual) else 0.0
+    observed = SIGMA_OF_MEDIAN * residual
+    if item.uncertainty == 0.0:
+        return max(observed, EXACT_SIGMA_M)
+    grid = GRID_SHARE * float(np.max(item.size))
+    unseen = UNSEEN_SHARE * (1.0 - item.confidence) * float(np.median(item.size))
+    return math.sqrt(observed**2 + grid**2 + unseen**2)

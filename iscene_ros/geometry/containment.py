@@ -1,58 +1,113 @@
-"""How much of a body lies in the hollow of another one."""
+"""How much of a body lies in the cavity of another one."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.geometry.overlaps import Spans
+from iscene_ros.geometry.ray_columns import BITS, HALF, OFFSET, Intervals
 from iscene_ros.geometry.scene_geometry import SceneGeometry
 
-# A surface counts as known, not completed, from this confidence on.
-KNOWN = 0.99
+# Points inside a body at which is tested whether another one encloses it.
+ENCLOSED_POINTS = 250
 
 
-class Containment:
-    """Shares of bodies in the hollows of others, each asked once.
+def containment_shares(geometry: SceneGeometry) -> dict[tuple[int, int], float]:
+    """Return the share of a body's volume that lies in the cavity of another one, in [0, 1].
 
-    Of known bodies a hollow is what they enclose along two of three axes. Completed walls have
-    gaps; there it is the convex hull of the completed surface and of all that was seen of it.
+    The cavity of an exact mesh is what it encloses along two of three axes. Walls of completed
+    meshes have gaps; their cavity is the convex hull of the surface and of the observed points.
+
+    Returns:
+        Shares by (contained, container) of all bodies whose boxes overlap.
     """
+    spans = Spans(geometry)
+    hulls: dict[int, np.ndarray] = {}
+    shares = {}
+    for contained, container in _overlapping_boxes(geometry):
+        body = geometry.bodies[container]
+        if body.is_exact:
+            shares[contained, container] = spans.enclosed_share(contained, container)
+            continue
+        if container not in hulls:
+            points = np.concatenate([body.points, body.observed])
+            hulls[container] = np.max(points @ DIRECTIONS.T, axis=0)
+        points = spans.points(contained)
+        inside = np.all(points @ DIRECTIONS.T <= hulls[container], axis=1)
+        shares[contained, container] = float(inside.mean()) if len(points) else 0.0
+    return shares
+
+
+def _overlapping_boxes(geometry: SceneGeometry) -> list[tuple[int, int]]:
+    """Return the ordered pairs of objects whose boxes, with their observed points, overlap."""
+    boxes = np.array([body.observed_box for body in geometry.bodies]).reshape(-1, 2, 3)
+    low, high = boxes[:, 0], boxes[:, 1]
+    overlaps = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
+    np.fill_diagonal(overlaps, False)
+    return [(int(i), int(j)) for i, j in np.argwhere(overlaps)]
+
+
+class Spans:
+    """Where the columns of each body begin and end, along each axis."""
 
     def __init__(self, geometry: SceneGeometry) -> None:
         self._geometry = geometry
-        self._spans = Spans(geometry)
-        self._hulls: dict[int, np.ndarray] = {}
-        self._shares: dict[tuple[int, int], float] = {}
+        self._spans = [_spans(i, len(geometry.sigmas)) for i in geometry.intervals]
+        self._points: dict[int, np.ndarray] = {}
 
-    def share(self, contained: int, container: int) -> float:
-        """Share of a body's volume in the hollow of another one, in [0, 1]."""
-        pair = contained, container
-        if pair not in self._shares:
-            known = self._geometry.bodies[container].confidence >= KNOWN
-            found = self._spans.enclosed_share(*pair) if known else self._hull_share(*pair)
-            self._shares[pair] = found
-        return self._shares[pair]
-
-    def box_pairs(self) -> list[tuple[int, int]]:
-        """Ordered pairs of objects of which one may reach into the other one's hollow."""
-        bodies = self._geometry.bodies
-        reach = [body.reach for body in bodies]
-        low = np.array([r[0] for r in reach]).reshape(-1, 3)
-        high = np.array([r[1] for r in reach]).reshape(-1, 3)
-        meets = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
-        np.fill_diagonal(meets, False)
-        return [(int(i), int(j)) for i, j in np.argwhere(meets)]
-
-    def _hull_share(self, contained: int, container: int) -> float:
-        if container not in self._hulls:
-            body = self._geometry.bodies[container]
-            points = np.concatenate([body.points, body.seen])
-            self._hulls[container] = np.max(points @ DIRECTIONS.T, axis=0)
-        points = self._spans.points(contained)
+    def enclosed_share(self, contained: int, container: int) -> float:
+        """Share of a body's volume that another one encloses along two of three axes at least."""
+        points = self._lattice(contained)
         if not len(points):
             return 0.0
-        inside = np.all(points @ DIRECTIONS.T <= self._hulls[container], axis=1)
-        return float(inside.mean())
+        enclosed = np.zeros(len(points), np.int64)
+        for axis in range(3):
+            cells, low, high = self._spans[axis][container]
+            if not len(cells):
+                continue
+            u, v = points[:, (axis + 1) % 3], points[:, (axis + 2) % 3]
+            code = ((u + HALF) << BITS) | (v + HALF)
+            row = np.minimum(np.searchsorted(cells, code), len(cells) - 1)
+            along = (points[:, axis] + OFFSET[axis]) * self._geometry.spacing
+            enclosed += (cells[row] == code) & (low[row] < along) & (along < high[row])
+        return float(np.mean(enclosed >= 2))
+
+    def points(self, body: int) -> np.ndarray:
+        """(M, 3) points spread evenly over a body's volume [m]."""
+        return (self._lattice(body) + OFFSET) * self._geometry.spacing
+
+    def _lattice(self, body: int) -> np.ndarray:
+        """(M, 3) int64 lattice points of all axes' columns inside of a body, evenly thinned."""
+        if body not in self._points:
+            intervals = self._geometry.intervals[2]
+            rows = np.flatnonzero(intervals.body == body)
+            spacing = self._geometry.spacing
+            first = np.ceil(intervals.low[rows] / spacing - OFFSET[2]).astype(np.int64)
+            last = np.floor(intervals.high[rows] / spacing - OFFSET[2]).astype(np.int64)
+            count = np.maximum(last - first + 1, 0)
+            total = int(count.sum())
+            chosen = np.linspace(0, total - 1, min(total, ENCLOSED_POINTS)).astype(np.int64)
+            ends = np.cumsum(count)
+            row = np.searchsorted(ends, chosen, side="right")
+            height = first[row] + chosen - (ends[row] - count[row])
+            cell = intervals.cell[rows][row]
+            u, v = (cell >> BITS) - HALF, (cell & ((1 << BITS) - 1)) - HALF
+            self._points[body] = np.column_stack([u, v, height])
+        return self._points[body]
+
+
+def _spans(intervals: Intervals, bodies: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    order = np.lexsort((intervals.low, intervals.cell, intervals.body))
+    body, cell = intervals.body[order], intervals.cell[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (body[1:] != body[:-1]) | (cell[1:] != cell[:-1])
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(order)) - 1
+    low, high = intervals.low[order][first], intervals.high[order][last[: len(first)]]
+    borders = np.searchsorted(body[first], np.arange(bodies + 1))
+    cells = cell[first]
+    return [
+        (cells[a:b], low[a:b], high[a:b]) for a, b in zip(borders[:-1], borders[1:], strict=True)
+    ]
 
 
 def _sphere(count: int) -> np.ndarray:

@@ -13,10 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.geometry.planes import Plane
+from iscene_ros.core.scene import Plane
 from iscene_ros.geometry.ray_columns import ColumnGrid, Intervals
-
-ENVIRONMENT = 0
 
 # A plane is the surface of something at least this thick [m]: thicker than what overlaps it.
 THICKNESS_M = 0.3
@@ -42,17 +40,6 @@ class Environment(Protocol):
 
 
 @dataclass(frozen=True)
-class NoEnvironment:
-    """Nothing is known of the surroundings."""
-
-    sigma: float = 0.0
-
-    def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
-        """None."""
-        return _intervals(cells[:0], np.zeros(0), np.zeros(0), np.zeros((0, 3)), body)
-
-
-@dataclass(frozen=True)
 class BoxEnvironment:
     """Surroundings that are known exactly: axis-aligned boxes in the upright frame.
 
@@ -75,7 +62,7 @@ class BoxEnvironment:
             up = np.tile(np.eye(3)[grid.axis], (count, 1))
             bounds = np.full(count, low[grid.axis]), np.full(count, high[grid.axis])
             parts.append(_intervals(cells[hit], *bounds, up, body))
-        return Intervals.joined(parts or [NoEnvironment().intervals(grid, cells, body)])
+        return Intervals.joined(parts)
 
 
 @dataclass(frozen=True)
@@ -101,7 +88,7 @@ class SeenPlanes:
 
     def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
         """See `Environment.intervals`."""
-        parts = [NoEnvironment().intervals(grid, cells, body)]
+        parts = []
         for plane in self.planes:
             along = plane.normal[grid.axis]
             if abs(along) < MIN_ALONG:

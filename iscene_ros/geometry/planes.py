@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Plane, Scene
 
 MAX_POINTS = 6000
 HYPOTHESES = 150
@@ -30,41 +29,26 @@ INLIER = 3.0
 MARGIN_SHARE = 0.15
 
 
-@dataclass(frozen=True)
-class Plane:
-    """The plane normal . p + offset = 0, its normal on the camera's side.
+def scene_planes(scene: Scene, observation: Observation) -> tuple[Plane, ...]:
+    """Return the planes of a scene; they are looked for in the depth image if the scene has none.
 
-    Attributes:
-        normal: (3,) unit; offset: [m].
-        sigma: standard deviation of the readings from it [m].
-        axes: (2, 3) directions in the plane.
-        outline: (K, 3) half planes a, b, c: a u + b v + c <= 0 within, (u, v) along the axes [m].
-        corners: (K, 3) float64 corners of that outline [m].
-        margin: how far it may go on outside of the outline [m].
-        share: of the readings, in [0, 1].
+    Args:
+        scene: with the planes that were found at its completion, or None.
+        observation: from which the scene was completed.
     """
-
-    normal: np.ndarray
-    offset: float
-    sigma: float
-    axes: np.ndarray
-    outline: np.ndarray
-    corners: np.ndarray
-    margin: float
-    share: float
-
-    def reaches(self, points: np.ndarray) -> np.ndarray:
-        """(M,) bool, whether points (M, 3) of the plane lie within its outline or its margin."""
-        flat = points @ self.axes.T
-        return np.all(flat @ self.outline[:, :2].T + self.outline[:, 2] <= self.margin, axis=1)
+    if scene.planes is not None:
+        return scene.planes
+    return find_planes(observation.rectified(), scene.frame_from_camera)
 
 
-def find_planes(
-    observation: Observation, upright_from_camera: np.ndarray, seed: int = 0
-) -> tuple[Plane, ...]:
-    """The strongest planes outside of all masks of a rectified view, in the upright frame.
+def find_planes(observation: Observation, frame_from_camera: np.ndarray) -> tuple[Plane, ...]:
+    """Find the strongest planes outside of all masks by guesses in small windows and refinement.
 
-    The same view and seed give the same planes.
+    The same view gives the same planes.
+
+    Args:
+        observation: rectified.
+        frame_from_camera: (4, 4) rigid transform into the frame of the planes.
     """
     camera = observation.camera
     masked = observation.masks.any(axis=0)
@@ -73,9 +57,9 @@ def find_planes(
     rows, columns = np.nonzero(free)
     if len(rows) < MIN_POINTS:
         return ()
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     points_camera = camera.unproject(np.column_stack([columns, rows]), observation.depth[free])
-    rotation, origin = upright_from_camera[:3, :3], upright_from_camera[:3, 3]
+    rotation, origin = frame_from_camera[:3, :3], frame_from_camera[:3, 3]
     points = points_camera @ rotation.T + origin
     guesses, noise = _guesses(points, rows, columns, free, rng)
     if not len(guesses):

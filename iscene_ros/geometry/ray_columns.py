@@ -47,9 +47,20 @@ class Intervals:
 
     @classmethod
     def joined(cls, parts: Sequence[Intervals]) -> Intervals:
-        """All of them."""
+        """Return all intervals of the parts together."""
         names = ("body", "cell", "low", "high", "normal_low", "normal_high")
+        parts = [_NO_INTERVALS, *parts]
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+_NO_INTERVALS = Intervals(
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros(0),
+    np.zeros(0),
+    np.zeros((0, 3), np.float32),
+    np.zeros((0, 3), np.float32),
+)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from iscene_ros.geometry.bodies import Body
-from iscene_ros.geometry.contact_patches import Patch, bearing_patches, sideways_patches
+from iscene_ros.geometry.contacts import (
+    Facings,
+    Patch,
+    bearing_patches,
+    facings,
+    sideways_patches,
+)
 from iscene_ros.geometry.environment import Environment
-from iscene_ros.geometry.facing_areas import Facings, facings
 from iscene_ros.geometry.ray_columns import ColumnGrid, Intervals, Triangles
 
 # Columns of all bodies along all axes together; they lie closer in small scenes.
@@ -56,13 +61,22 @@ class SceneGeometry:
         """Patches at the sides of bodies."""
         return sideways_patches(self.facings[:2], self.sigmas)
 
-    def name(self, index: int) -> int:
-        """The id of a body, 0 for the environment."""
+    def is_exact(self, index: int) -> bool:
+        """Return whether a body's surface is known; the environment counts as known."""
+        return index == self.environment or self.bodies[index].is_exact
+
+    def object_id(self, index: int) -> int:
+        """Return the object's id of a body, 0 for the environment."""
         return 0 if index == self.environment else self.bodies[index].id
 
 
-def measure(bodies: Sequence[Body], environment: Environment) -> SceneGeometry:
-    """Cut bodies and surroundings into columns along all three axes."""
+def measure(bodies: Sequence[Body], environment: Environment | None) -> SceneGeometry:
+    """Cut bodies and surroundings into columns along all three axes.
+
+    Args:
+        bodies: in the upright frame.
+        environment: of the same frame; None where nothing is known of it.
+    """
     sizes = np.array([body.size for body in bodies]).reshape(-1, 3)
     area = float((sizes * np.roll(sizes, 1, axis=1)).sum())
     spacing = max(float(np.sqrt(area / COLUMN_BUDGET)), CLOSEST_COLUMNS_M)
@@ -72,7 +86,8 @@ def measure(bodies: Sequence[Body], environment: Environment) -> SceneGeometry:
         grid = ColumnGrid(axis, spacing)
         own = grid.intervals(triangles)
         cells = np.unique(own.cell)
-        around = environment.intervals(grid, cells, len(bodies))
-        found.append(Intervals.joined([own, around]))
-    sigmas = np.array([*(body.sigma for body in bodies), environment.sigma])
+        around = [] if environment is None else [environment.intervals(grid, cells, len(bodies))]
+        found.append(Intervals.joined([own, *around]))
+    environment_sigma = 0.0 if environment is None else environment.sigma
+    sigmas = np.array([*(body.sigma for body in bodies), environment_sigma])
     return SceneGeometry(tuple(bodies), spacing, sigmas, tuple(found))

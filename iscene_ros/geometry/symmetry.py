@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.geometry.shape_samples import PROBES, ShapeSample
+from iscene_ros.geometry.shape_alignment import EQUAL_EXTENTS, PROBES, ShapeSample
 
 # Error [m] of a direction, or of a direction and a number of probes.
 Error = Callable[..., float]
@@ -19,9 +19,6 @@ ORDERS = (2, 3, 4, 5, 6, 8)
 ANY_ANGLE = 0
 # Angles that no order above shares.
 ODD_ANGLES = 2 * np.pi / np.array([7.0, 11.0, 4.7])
-
-# Principal extents closer than this share are taken for equal: then the axes are undetermined.
-EQUAL = 0.06
 
 # Directions that are tried in an undetermined plane, and on an undetermined sphere.
 IN_PLANE = 24
@@ -188,7 +185,7 @@ def _directions(sample: ShapeSample, up: np.ndarray | None) -> list[np.ndarray]:
     """Where symmetry may lie: principal axes, and all around where these are undetermined."""
     axes, spread = sample.axes, sample.spread
     directions = list(axes) + ([] if up is None else [np.asarray(up, np.float64)])
-    close = [spread[i] - spread[i + 1] < EQUAL * max(spread[0], 1e-12) for i in range(2)]
+    close = [spread[i] - spread[i + 1] < EQUAL_EXTENTS * max(spread[0], 1e-12) for i in range(2)]
     if all(close):
         return directions + list(_sphere(ON_SPHERE))
     for i, pair in enumerate(((0, 1), (1, 2))):

@@ -11,11 +11,10 @@ import trimesh
 from scipy.spatial import QhullError
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.scene import Mesh, Scene, SceneObject
+from iscene_ros.core.scene import Mesh, Plane, Scene, SceneObject
 from iscene_ros.geometry.decimation import decimated
 from iscene_ros.geometry.mesh_measures import signed_volume
 from iscene_ros.geometry.object_frame import object_frame
-from iscene_ros.geometry.planes import Plane
 
 MAX_FACES = 5000
 MAX_PARTS = 16
@@ -140,24 +139,20 @@ def subframes(item: SceneObject) -> tuple[Subframe, ...]:
     return tuple(frames)
 
 
-def support_boxes(
-    planes: Sequence[Plane], frame_from_upright: np.ndarray
-) -> tuple[SupportBox, ...]:
+def support_boxes(planes: Sequence[Plane], up: np.ndarray) -> tuple[SupportBox, ...]:
     """Boxes whose tops are the level planes of the surroundings, as far as these were seen.
 
     Args:
-        planes: in the upright frame.
-        frame_from_upright: (3, 3) rotation into the scene's frame.
+        planes: in the scene's frame.
+        up: (3,) unit direction against gravity in that frame.
     """
     boxes = []
     for plane in planes:
-        if plane.normal[2] < LEVEL:
+        if plane.normal @ up < LEVEL:
             continue
         below = plane.corners - SUPPORT_THICKNESS_M * plane.normal
         corners = Mesh(np.concatenate([plane.corners, below]), np.zeros((0, 3), np.int32))
-        turn = np.eye(4)
-        turn[:3, :3] = frame_from_upright
-        placed = object_frame(corners, turn, frame_from_upright @ plane.normal)
+        placed = object_frame(corners, np.eye(4), plane.normal)
         boxes.append(SupportBox(placed.frame_from_object, placed.size))
     return tuple(boxes)
 

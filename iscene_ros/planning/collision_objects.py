@@ -10,8 +10,8 @@ from scipy.spatial import cKDTree
 
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.geometry.bodies import up_in_frame, upright_from_frame
-from iscene_ros.geometry.planes import find_planes
+from iscene_ros.geometry.bodies import up_in_frame
+from iscene_ros.geometry.planes import scene_planes
 from iscene_ros.planning.collision_bodies import (
     CollisionBody,
     CollisionShape,
@@ -124,12 +124,8 @@ def _alike(one: Mesh, other: Mesh, tolerance: float) -> bool:
 
 
 def seen_supports(update: SceneUpdate) -> tuple[SupportBox, ...]:
-    """Boxes below the level planes that the newest frame shows; none of an emptied world."""
+    """Return boxes below the level planes that the newest frame shows; none of an emptied map."""
     up = up_in_frame(update.scene)
     if up is None or not update.objects:
         return ()
-    upright_from_frame_ = np.eye(4)
-    upright_from_frame_[:3, :3] = upright_from_frame(up)
-    upright_from_camera = upright_from_frame_ @ update.scene.frame_from_camera
-    planes = find_planes(update.observation.rectified(), upright_from_camera)
-    return support_boxes(planes, upright_from_frame_[:3, :3].T)
+    return support_boxes(scene_planes(update.scene, update.observation), up)

@@ -1,64 +1,43 @@
-"""Edges that contradict each other: the less certain one goes."""
+"""How rules decide where edges could contradict each other: the less certain edge goes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import networkx as nx
 
 from iscene_ros.core.predicate import Predicate
-from iscene_ros.core.scene import RelationEvidence
-from iscene_ros.relations.candidates import EdgeCandidate
+from iscene_ros.relations.rule import (
+    LIKELY,
+    Edge,
+    EdgesOf,
+    Measurements,
+    Scored,
+    likely,
+)
 
-# An edge is kept from this probability on.
-LIKELY = 0.5
-
-# Everything at rest stands on something: without a likely supporter the most probable one counts
-# from this probability on.
-LEAST_SUPPORT = 0.2
-
-
-@dataclass(frozen=True)
-class Edge:
-    """An edge between bodies by index, with its probability."""
-
-    subject: int
-    predicate: Predicate
-    object: int
-    probability: float
-    evidence: RelationEvidence
-
-    @classmethod
-    def of(cls, candidate: EdgeCandidate, probability: float) -> Edge:
-        """The candidate as an edge."""
-        return cls(
-            candidate.subject,
-            candidate.predicate,
-            candidate.object,
-            probability,
-            candidate.evidence,
-        )
+# Everything at rest is supported: without a likely supporter the most probable one counts from
+# this probability on.
+MIN_SUPPORT = 0.2
 
 
-def supports_without_cycles(
-    scored: list[tuple[EdgeCandidate, float]], inside: list[Edge]
+def supported_without_cycles(
+    scored: Scored, measurements: Measurements, edges_of: EdgesOf
 ) -> list[Edge]:
-    """Likely supporters: nothing carries, however indirectly, what carries or contains it.
+    """Return the likely supporters: nothing carries, however indirectly, what carries it.
 
-    Args:
-        scored: candidates for support and their probabilities.
-        inside: likely containments.
+    What contains an object does not rest on it.
     """
-    contained = {(edge.subject, edge.object) for edge in inside}
+    contained = {(edge.subject, edge.object) for edge in edges_of(Predicate.INSIDE)}
     best: dict[int, float] = {}
     for candidate, p in scored:
         best[candidate.subject] = max(best.get(candidate.subject, 0.0), p)
     kept: list[Edge] = []
     graph = nx.DiGraph()
     for candidate, p in sorted(scored, key=lambda pair: -pair[1]):
-        needed = p == best[candidate.subject] and p >= LEAST_SUPPORT
+        is_needed = p == best[candidate.subject] and p >= MIN_SUPPORT
         one, other = candidate.subject, candidate.object
-        if (p < LIKELY and not needed) or (other, one) in contained:
+        if (p < LIKELY and not is_needed) or (other, one) in contained:
             continue
         if graph.has_node(one) and graph.has_node(other) and nx.has_path(graph, other, one):
             continue
@@ -67,45 +46,37 @@ def supports_without_cycles(
     return kept
 
 
-def likely(scored: list[tuple[EdgeCandidate, float]]) -> list[Edge]:
-    """Edges that are more probable than not."""
-    return [Edge.of(candidate, p) for candidate, p in scored if p >= LIKELY]
+def one_way(scored: Scored, measurements: Measurements, edges_of: EdgesOf) -> list[Edge]:
+    """Return the likely edges without those whose opposite is more probable."""
+    edges = likely(scored, measurements, edges_of)
+    strength = {(e.subject, e.object): e.probability for e in edges}
 
+    def is_stronger(edge: Edge) -> bool:
+        opposite = strength.get((edge.object, edge.subject), -1.0)
+        is_first = edge.subject < edge.object
+        return edge.probability > opposite or (edge.probability == opposite and is_first)
 
-def one_way(edges: list[Edge]) -> list[Edge]:
-    """Edges without those whose opposite is more probable."""
-    strength = {(e.subject, e.predicate, e.object): e.probability for e in edges}
-    return [
-        e
-        for e in edges
-        if e.probability > strength.get((e.object, e.predicate, e.subject), -1.0)
-        or (
-            e.probability == strength.get((e.object, e.predicate, e.subject))
-            and e.subject < e.object
-        )
-    ]
+    return [edge for edge in edges if is_stronger(edge)]
 
 
 def touching_with_support(
-    scored: list[tuple[EdgeCandidate, float]], carried: list[Edge]
+    scored: Scored, measurements: Measurements, edges_of: EdgesOf
 ) -> list[Edge]:
-    """Contacts, no less certain than what follows from them."""
+    """Return the contacts, no less certain than the support and leaning that need them."""
     least: dict[frozenset[int], float] = {}
-    for edge in carried:
-        pair = frozenset((edge.subject, edge.object))
-        least[pair] = max(least.get(pair, 0.0), edge.probability)
-    edges = [Edge.of(candidate, p) for candidate, p in scored]
+    for edge in (*edges_of(Predicate.SUPPORTED_BY), *edges_of(Predicate.LEANING_ON)):
+        least[edge.pair] = max(least.get(edge.pair, 0.0), edge.probability)
     edges = [
-        replace(e, probability=max(e.probability, least.get(frozenset((e.subject, e.object)), 0.0)))
-        for e in edges
+        replace(edge, probability=max(edge.probability, least.get(edge.pair, 0.0)))
+        for edge in (Edge.of(candidate, p) for candidate, p in scored)
     ]
-    pairs = {frozenset((e.subject, e.object)) for e in carried}
-    return [
-        e for e in edges if e.probability >= LIKELY or frozenset((e.subject, e.object)) in pairs
-    ]
+    return [edge for edge in edges if edge.probability >= LIKELY or edge.pair in least]
 
 
-def apart(edges: list[Edge], touching: list[Edge]) -> list[Edge]:
-    """Edges between bodies that do not touch each other."""
-    contact = {frozenset((edge.subject, edge.object)) for edge in touching}
-    return [edge for edge in edges if frozenset((edge.subject, edge.object)) not in contact]
+def above_without_contact(
+    scored: Scored, measurements: Measurements, edges_of: EdgesOf
+) -> list[Edge]:
+    """Return the likely edges, in one direction, between bodies that do not touch."""
+    touching = {edge.pair for edge in edges_of(Predicate.TOUCHING)}
+    edges = one_way(scored, measurements, edges_of)
+    return [edge for edge in edges if edge.pair not in touching]

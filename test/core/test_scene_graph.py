@@ -18,7 +18,6 @@ from iscene_ros.core.scene import Relation, RelationEvidence, Scene
 from iscene_ros.core.scene_graph import SceneGraph
 from iscene_ros.io.graph_files import to_dot, to_graphml, to_json, write_graph
 from iscene_ros.relations.build import relate, with_relations
-from iscene_ros.relations.shape_groups import scene_arrangements, shape_groups
 from iscene_ros.viz.graph_over_scene import draw_graph_over_scene
 from iscene_ros.viz.graph_picture import COLORS, draw_graph
 
@@ -154,15 +153,13 @@ def test_every_predicate_has_a_number_on_the_wire() -> None:
     assert {p.value for p in Predicate} == set(PREDICATES)
 
 
-def test_rows_of_equal_objects() -> None:
+def test_equal_objects_are_a_group() -> None:
     scene = scene_of(
         *(scene_object(i, box((0.03, 0.05, 0.08), (0.1 * i, 0.0))) for i in (1, 2, 3, 4)),
         scene_object(5, box((0.2, 0.05, 0.02), (0.0, 0.5))),
     )
     scene = with_relations(scene)
-    assert shape_groups(scene.graph) == ((1, 2, 3, 4),)
-    (row,) = scene_arrangements(scene)
-    assert row.kind == "row" and set(row.members) == {1, 2, 3, 4}
+    assert scene.graph.shape_groups() == ((1, 2, 3, 4),)
 
 
 def test_graph_is_drawn_over_the_scene() -> None:

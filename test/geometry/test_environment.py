@@ -13,7 +13,7 @@ from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.environment import BoxEnvironment, SeenPlanes
 from iscene_ros.geometry.rasteriser import render
 from iscene_ros.geometry.ray_columns import ColumnGrid, Triangles
-from iscene_ros.relations.build import relate, surveyed
+from iscene_ros.relations.build import relate, scene_bodies
 
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]]))
 
@@ -61,7 +61,7 @@ WALL = slab((-0.4, 0.3, 0.0), (0.4, 0.32, 0.4))
 
 def test_planes_of_table_and_wall_are_found_in_noise() -> None:
     scene, observation = seen([scene_object(1, box((0.1, 0.1, 0.1)))], [TABLE, WALL], 0.001)
-    _, environment, _ = surveyed(scene, observation)
+    _, environment, _ = scene_bodies(scene, observation)
     planes = sorted(environment.planes, key=lambda p: -p.share)[:2]
     normals = sorted(tuple(np.round(p.normal, 1) + 0.0) for p in planes)
     assert normals == [(0.0, -1.0, 0.0), (0.0, 0.0, 1.0)]
@@ -91,7 +91,7 @@ def test_table_ends_where_the_camera_sees_past_it() -> None:
     pose = pose_from((0.45, -0.6, 0.6), (0.25, 0.0, 0.0))
     item = scene_object(1, box((0.05, 0.05, 0.05), (0.0, 0.0)))
     scene, observation = seen([item], [TABLE, floor], 0.0, pose)
-    _, environment, _ = surveyed(scene, observation)
+    _, environment, _ = scene_bodies(scene, observation)
     assert isinstance(environment, SeenPlanes)
     grid = ColumnGrid(2, 0.01)
     places = np.array([[0.2, 0.05], [0.5, 0.05]])
@@ -115,8 +115,8 @@ def test_columns_of_boxes() -> None:
 def test_view_of_nothing_but_objects_has_no_environment() -> None:
     item = scene_object(1, box((0.1, 0.1, 0.1)))
     scene, observation = seen([item], [])
-    _, environment, _ = surveyed(scene, observation)
-    assert len(environment.intervals(ColumnGrid(2, 0.01), np.arange(5), 1).cell) == 0
+    _, environment, _ = scene_bodies(scene, observation)
+    assert environment is None
     assert relate(scene, observation) == ()
 
 

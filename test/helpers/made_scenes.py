@@ -70,9 +70,9 @@ def noisy(mesh, amplitude, seed=0):
     return trimesh.Trimesh(mesh.vertices + offset, mesh.faces, process=False)
 
 
-def bodies(*meshes, sigma=2e-4, confidence=1.0):
+def bodies(*meshes, sigma=2e-4, is_exact=True):
     """Bodies with the ids 1, 2, 3..."""
     return [
-        Body.of(number, mesh.vertices, mesh.faces, sigma, confidence)
+        Body.of(number, mesh.vertices, mesh.faces, sigma, is_exact)
         for number, mesh in enumerate(meshes, 1)
     ]

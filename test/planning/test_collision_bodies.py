@@ -11,8 +11,7 @@ from made_objects import scene_object, scene_of
 from made_scenes import box, cup, joined, moved
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.planes import Plane
+from iscene_ros.core.scene import Mesh, Plane
 from iscene_ros.planning.collision_bodies import collision_bodies, subframes, support_boxes
 from iscene_ros.planning.scene_diff import Change, Operation, scene_changes
 
@@ -85,7 +84,7 @@ def test_support_plane_becomes_a_box_below_it() -> None:
     axes, outline = np.eye(3)[:2], np.zeros((0, 3))
     level = Plane(np.array([0, 0, 1.0]), -0.7, 1e-3, axes, outline, corners, 0.1, 0.5)
     wall = replace(level, normal=np.array([1.0, 0, 0]))
-    (found,) = support_boxes([level, wall], np.eye(3))
+    (found,) = support_boxes([level, wall], np.array([0, 0, 1.0]))
     assert sorted(found.size) == pytest.approx([0.02, 0.5, 1.0], abs=1e-6)
     assert found.frame_from_box[:3, 3] == pytest.approx((0.5, 0.25, 0.69), abs=1e-6)
 

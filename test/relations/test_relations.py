@@ -24,7 +24,6 @@ from made_scenes import (
 
 from iscene_ros.core.predicate import INVERSE, Predicate
 from iscene_ros.geometry.bodies import Body
-from iscene_ros.geometry.environment import NoEnvironment
 from iscene_ros.relations.build import relate_bodies
 
 
@@ -161,7 +160,7 @@ def test_object_that_hangs_over_the_edge_of_the_table() -> None:
 def test_interpenetrating_noisy_meshes(seed) -> None:
     below = noisy(box((0.12, 0.12, 0.06)), 0.002, seed)
     above = noisy(box((0.08, 0.08, 0.06), bottom=0.057), 0.002, seed + 10)
-    found = related(below, above, sigma=0.002, confidence=0.7)
+    found = related(below, above, sigma=0.002, is_exact=False)
     assert supports_of(found) == {(1, 0), (2, 1)}
     assert not edges(found, "inside")
 
@@ -170,9 +169,9 @@ def test_five_millimetres_of_air_count_where_the_surface_is_known() -> None:
     floating = box((0.08, 0.08, 0.06), bottom=0.005)
     exact = relate_bodies(bodies(floating), table())
     assert not edges(exact, "touching")
-    unsure = related(floating, sigma=0.003, confidence=0.6)
+    unsure = related(floating, sigma=0.003, is_exact=False)
     assert supports_of(unsure) == {(1, 0)}
-    resting = related(box((0.08, 0.08, 0.06)), sigma=0.003, confidence=0.6)
+    resting = related(box((0.08, 0.08, 0.06)), sigma=0.003, is_exact=False)
     confidence = [
         next(r.confidence for r in found if r.predicate == "supported_by")
         for found in (unsure, resting)
@@ -201,7 +200,7 @@ def test_nothing_gives_nothing() -> None:
 
 
 def test_one_object_without_surroundings_has_no_edges() -> None:
-    assert relate_bodies(bodies(box((0.1, 0.1, 0.1))), NoEnvironment()) == ()
+    assert relate_bodies(bodies(box((0.1, 0.1, 0.1))), None) == ()
 
 
 def test_open_and_degenerate_meshes_are_no_accident() -> None:
@@ -232,10 +231,10 @@ def heaps(draw):
     ]
 
 
-@given(heap=heaps(), known=st.booleans())
+@given(heap=heaps(), is_exact=st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_graph_is_consistent(heap, known) -> None:
-    surface = {"sigma": 2e-4 if known else 3e-3, "confidence": 1.0 if known else 0.6}
+def test_graph_is_consistent(heap, is_exact) -> None:
+    surface = {"sigma": 2e-4 if is_exact else 3e-3, "is_exact": is_exact}
     pose = look_from((0.1, -1.0, 0.5))
     found = relate_bodies(bodies(*heap, **surface), table(), pose)
     all_edges = edges(found)

@@ -245,9 +245,7 @@ def test_the_support_is_told_once_and_stays_while_out_of_view() -> None:
     )
     planner.tell(update)
     assert planner.model.operations == []
-    dark = np.zeros_like(update.observation.depth)
-    dark[0, 0] = 1.0
-    dark = replace(update, observation=replace(update.observation, depth=dark))
+    dark = replace(update, scene=replace(update.scene, planes=()))
     assert seen_supports(dark) == ()
     planner.tell(dark)
     assert planner.model.operations == [] and "support" in planner.model.world

@@ -25,7 +25,7 @@ from iscene_ros.relations.build import (
     decide,
     find_candidates,
     named_edges,
-    surveyed,
+    scene_bodies,
 )
 
 TRUE_MESHES, COMPLETED_MESHES = "true meshes", "completed meshes"
@@ -122,7 +122,7 @@ def _evaluate_completed(
     truth: set[Edge],
 ) -> None:
     completed = completer.complete(observation, options.steps)
-    bodies, environment, pose = surveyed(completed, observation)
+    bodies, environment, pose = scene_bodies(completed, observation)
     if not bodies:
         return
     candidates = find_candidates(measure(bodies, environment), pose, shapes=True)

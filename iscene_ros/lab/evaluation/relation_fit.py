@@ -11,8 +11,7 @@ from scipy.optimize import minimize
 
 from iscene_ros.core.predicate import SYMMETRIC, Predicate
 from iscene_ros.relations import coefficients as certainty_table
-from iscene_ros.relations.build import Candidates
-from iscene_ros.relations.probability import COMPLETED, KNOWN
+from iscene_ros.relations.rule import COMPLETED, KNOWN, Measurements
 
 # Weight of the penalty that keeps coefficients small where there are few examples.
 PENALTY = 0.3
@@ -29,12 +28,12 @@ class Examples:
 
     rows: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
 
-    def add(self, candidates: Candidates, truth: Iterable[tuple[int, Predicate, int]]) -> None:
+    def add(self, candidates: Measurements, truth: Iterable[tuple[int, Predicate, int]]) -> None:
         """Candidates of one scene with its true edges by object id."""
         edges = {(subject, predicate.value, obj) for subject, predicate, obj in truth}
-        name = candidates.geometry.name
-        for predicate, scored in candidates.by_predicate.items():
-            kinds = {KNOWN if c.is_known else COMPLETED for c, _ in scored}
+        name = candidates.geometry.object_id
+        for predicate, scored in candidates.scored.items():
+            kinds = {KNOWN if c.is_exact else COMPLETED for c, _ in scored}
             if predicate in DEFINED and KNOWN in kinds:
                 continue  # the truth of completed meshes comes from these
             if predicate in UNFITTED:
@@ -44,7 +43,7 @@ class Examples:
                 holds = (pair[0], predicate.value, pair[1]) in edges
                 if predicate in SYMMETRIC:
                     holds |= (pair[1], predicate.value, pair[0]) in edges
-                kind = KNOWN if candidate.is_known else COMPLETED
+                kind = KNOWN if candidate.is_exact else COMPLETED
                 self.rows.setdefault((kind, predicate.value), []).append(
                     (candidate.features, holds)
                 )

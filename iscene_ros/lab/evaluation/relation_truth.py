@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.core.predicate import Predicate
-from iscene_ros.geometry.support_polygon import margin_inside
+from iscene_ros.geometry.stability import margin_inside
 from iscene_ros.lab.evaluation.convex_columns import Columns, ConvexBody, enclosed_share, unpacked
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
 from iscene_ros.lab.synthetic.simulation import PhysicsContact

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.bodies import Body
-from iscene_ros.geometry.shape_samples import ShapeSample
+from iscene_ros.geometry.shape_alignment import ShapeSample, shape_matches
 from iscene_ros.geometry.symmetry import ANY_ANGLE, symmetry_axes, symmetry_planes
 from iscene_ros.lab.evaluation.report import markdown_table
 from iscene_ros.lab.evaluation.truth import true_body
@@ -24,8 +24,8 @@ from iscene_ros.lab.synthetic.primitives import (
     revolution,
 )
 from iscene_ros.lab.synthetic.shapes import Part, Solid
-from iscene_ros.relations.probability import probability
-from iscene_ros.relations.same_shape import same_shape_candidates
+from iscene_ros.relations.rule import probability
+from iscene_ros.relations.shape_rules import shape_candidate
 
 # A direction within this angle of the true one is right.
 RIGHT = np.cos(np.deg2rad(5.0))
@@ -137,7 +137,7 @@ def _found_pairs(shapes: list[KnownShape], rng: np.random.Generator) -> np.ndarr
     }
     found = {
         (c.subject, c.object, c.predicate)
-        for c in same_shape_candidates(samples, [True] * len(samples))
+        for c in (shape_candidate(match, is_exact=True) for match in shape_matches(samples))
         if probability(c) >= 0.5
     }
     return np.array([len(found & wanted), len(found), len(wanted)], float)

@@ -1,0 +1,179 @@
+"""Free space between bodies: the gaps of near pairs, and what lies over what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from iscene_ros.geometry.contacts import DEEPEST
+from iscene_ros.geometry.ray_columns import BITS, ColumnGrid
+from iscene_ros.geometry.scene_geometry import SceneGeometry
+
+# Points of a surface among which the closest ones of two bodies are looked for.
+POINTS = 400
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Two bodies that are near each other.
+
+    Attributes:
+        one, other: bodies, one < other.
+        length: distance of their surfaces, 0 where they touch or overlap [m].
+        limit: up to which they count as near [m].
+        point: (3,) in the middle of the gap [m].
+    """
+
+    one: int
+    other: int
+    length: float
+    limit: float
+    point: np.ndarray
+
+
+@dataclass(frozen=True)
+class Overhang:
+    """One body over another one.
+
+    Attributes:
+        lower, upper: bodies.
+        area: over which the upper one lies above the lower one [m^2].
+        share: of the lower one's outline seen from above, in [0, 1].
+        reach: half of the overlap's width where it is widest: about how far the bodies would have
+            to move sideways to pass each other [m].
+        gap: smallest free height between them [m].
+        sigma: standard deviation of the surfaces [m].
+    """
+
+    lower: int
+    upper: int
+    area: float
+    share: float
+    reach: float
+    gap: float
+    sigma: float
+
+
+def near_gaps(geometry: SceneGeometry) -> list[Gap]:
+    """All pairs of objects that are closer than half of the size of the smaller one.
+
+    Candidates come from the boxes; those pairs that touch already are not measured again.
+    """
+    touching = {}
+    for patch in (*geometry.bearing, *geometry.sideways):
+        if geometry.environment in (patch.lower, patch.upper):
+            continue
+        pair = (min(patch.lower, patch.upper), max(patch.lower, patch.upper))
+        if pair not in touching or patch.gap < touching[pair].gap:
+            touching[pair] = patch
+    found = []
+    trees: dict[int, cKDTree] = {}
+    for one, other in near_boxes(geometry):
+        limit = near_limit(geometry, one, other)
+        known = touching.get((one, other))
+        if known is not None:
+            found.append(Gap(one, other, max(known.gap, 0.0), limit, known.point))
+            continue
+        for body in (one, other):
+            if body not in trees:
+                trees[body] = cKDTree(_surface_points(geometry, body))
+        small, large = sorted((one, other), key=lambda b: trees[b].n)
+        distance, row = trees[large].query(trees[small].data, distance_upper_bound=limit)
+        best = int(np.argmin(distance))
+        if np.isfinite(distance[best]):
+            ends = trees[small].data[best], trees[large].data[row[best]]
+            found.append(Gap(one, other, float(distance[best]), limit, np.mean(ends, axis=0)))
+    return found
+
+
+def overhangs(geometry: SceneGeometry) -> list[Overhang]:
+    """Every pair of bodies of which one lies above the other somewhere."""
+    f = geometry.facings[2]
+    sigma = np.hypot(geometry.sigmas[f.lower], geometry.sigmas[f.upper])
+    above = -f.gap <= np.maximum(DEEPEST * sigma, 0.5 * f.room)
+    above &= f.lower != geometry.environment
+    f, sigma = f.chosen(above), sigma[above]
+    footprint = footprint_cells(geometry)
+    found = []
+    for rows, lower, upper in _groups(f.lower, f.upper, len(geometry.sigmas)):
+        cells = np.unique(f.cell[rows])
+        found.append(
+            Overhang(
+                lower,
+                upper,
+                len(cells) * geometry.spacing**2,
+                len(cells) / max(int(footprint[lower]), 1),
+                geometry.spacing * _half_width(cells),
+                float(f.gap[rows].min()),
+                float(sigma[rows[0]]),
+            )
+        )
+    return found
+
+
+def footprint_cells(geometry: SceneGeometry) -> np.ndarray:
+    """(B + 1,) number of vertical columns through each body."""
+    intervals = geometry.intervals[2]
+    pairs = np.unique((intervals.body << (2 * BITS)) | intervals.cell)
+    return np.bincount(pairs >> (2 * BITS), minlength=len(geometry.sigmas))
+
+
+def near_boxes(geometry: SceneGeometry) -> list[tuple[int, int]]:
+    """Pairs of objects whose boxes are closer than their limit, in the order of their x."""
+    bodies = geometry.bodies
+    order = np.argsort([body.low[0] for body in bodies], kind="stable")
+    pairs = []
+    for one, other in combinations(order, 2):
+        limit = near_limit(geometry, one, other)
+        apart = np.maximum(bodies[one].low, bodies[other].low)
+        apart = apart - np.minimum(bodies[one].high, bodies[other].high)
+        if np.linalg.norm(np.maximum(apart, 0.0)) <= limit:
+            pairs.append((int(min(one, other)), int(max(one, other))))
+    return pairs
+
+
+def near_limit(geometry: SceneGeometry, one: int, other: int) -> float:
+    """Half of the diagonal of the smaller box [m]."""
+    sizes = (float(np.linalg.norm(geometry.bodies[b].size)) for b in (one, other))
+    return 0.5 * min(sizes)
+
+
+def _surface_points(geometry: SceneGeometry, body: int) -> np.ndarray:
+    """(M, 3) where columns along all axes enter and leave the body, thinned."""
+    points = []
+    for axis, intervals in enumerate(geometry.intervals):
+        grid = ColumnGrid(axis, geometry.spacing)
+        rows = np.flatnonzero(intervals.body == body)
+        rows = rows[:: max(1, len(rows) // (POINTS // 6))]
+        points += [
+            grid.points(intervals.cell[rows], along[rows])
+            for along in (intervals.low, intervals.high)
+        ]
+    joined = np.concatenate(points)
+    return joined if len(joined) else geometry.bodies[body].center_of_mass[None]
+
+
+def _groups(
+    lower: np.ndarray, upper: np.ndarray, bodies: int
+) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Rows of each pair, and the pair."""
+    code = lower * bodies + upper
+    order = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
+    for rows in np.split(order, starts[1:]):
+        if len(rows):
+            yield rows, *(int(part) for part in divmod(code[rows[0]], bodies))
+
+
+def _half_width(cells: np.ndarray) -> float:
+    """Largest distance of one of the columns to a column that is not one of them, in columns."""
+    index = np.column_stack([cells >> BITS, cells & ((1 << BITS) - 1)])
+    index = index - index.min(axis=0) + 1
+    mask = np.zeros(index.max(axis=0) + 2, bool)
+    mask[tuple(index.T)] = True
+    return float(ndimage.distance_transform_edt(mask).max())
