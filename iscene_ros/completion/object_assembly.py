@@ -13,6 +13,7 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import SceneObject, SkippedObject
 from iscene_ros.geometry.object_frame import object_frame
+from iscene_ros.geometry.stability import object_properties
 from iscene_ros.geometry.surface_distance import (
     depth_residual,
     observed_fraction,
@@ -86,6 +87,7 @@ class ObjectMaker:
             vertex_colors=made.vertex_colors,
             vertex_sigma=made.vertex_sigma,
             uncertainty=_uncertainty(made.vertex_sigma, vertex_observed),
+            properties=object_properties(placed.mesh),
         )
 
     def _skip(self, row: int, reason: str) -> SkippedObject:

@@ -31,6 +31,22 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class ObjectProperties:
+    """Physical properties of an object of uniform density, in the object's own frame.
+
+    Attributes:
+        volume: of the closed mesh [m^3].
+        center_of_mass: (3,) float64 [m].
+        upright_axis: (3,) float64 unit direction that points up when the object stands on its most
+            stable face, or on the face that it stands on now; None where no face is stable.
+    """
+
+    volume: float
+    center_of_mass: np.ndarray
+    upright_axis: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class SceneObject:
     """One completed object.
 
@@ -50,7 +66,9 @@ class SceneObject:
         vertex_colors: (V, 3) uint8 RGB that the model gave the mesh's vertices, or None.
         vertex_sigma: (V,) float32 standard deviation of the surface along its normal at the mesh's
             vertices [m]; None where that is not known, as after reading a scene from files.
-        uncertainty: median of it over the vertices that the camera did not see [m], or None.
+        uncertainty: median of it over the vertices that the camera did not see [m], or None; 0
+            where the mesh is known exactly, as that of a CAD model.
+        properties: of the mesh; None where there is no finite triangle, or not computed.
     """
 
     id: int
@@ -68,6 +86,7 @@ class SceneObject:
     vertex_colors: np.ndarray | None = None
     vertex_sigma: np.ndarray | None = None
     uncertainty: float | None = None
+    properties: ObjectProperties | None = None
 
 
 @dataclass(frozen=True)

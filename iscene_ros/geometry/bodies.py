@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
-from iscene_ros.geometry.mesh_measures import volume_and_center
+from iscene_ros.geometry.mesh_measures import used_vertices, volume_and_center
 from iscene_ros.geometry.object_frame import upright_axes
 
 # Standard deviation of a surface that is known exactly, such as a CAD model's [m].
@@ -71,7 +71,7 @@ class Body:
     @cached_property
     def points(self) -> np.ndarray:
         """(P, 3) vertices that some face uses [m]."""
-        return self.vertices[np.unique(self.faces)]
+        return used_vertices(self.vertices, self.faces)
 
     @property
     def observed_box(self) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +99,7 @@ class Body:
         faces = faces[np.all(np.isfinite(vertices[faces]).all(axis=2), axis=1)]
         if not len(faces):
             return None
-        used = vertices[np.unique(faces)]
+        used = used_vertices(vertices, faces)
         volume, center = volume_and_center(vertices, faces)
         low, high = used.min(axis=0), used.max(axis=0)
         return cls(body_id, vertices, faces, float(sigma), is_exact, volume, center, low, high)
@@ -176,10 +176,10 @@ def _body(item: SceneObject, upright: np.ndarray) -> Body | None:
     vertices = item.mesh.vertices.astype(np.float64) @ rotation.T
     vertices += upright @ item.frame_from_object[:3, 3]
     is_exact = item.uncertainty == 0.0
-    return Body.of(item.id, vertices, item.mesh.faces, _surface_sigma(item), is_exact)
+    return Body.of(item.id, vertices, item.mesh.faces, surface_sigma(item), is_exact)
 
 
-def _surface_sigma(item: SceneObject) -> float:
+def surface_sigma(item: SceneObject) -> float:
     """Return the standard deviation [m] of the object's surface.
 
     It combines the depth residual (what was observed), the grid that a completed mesh was cut from

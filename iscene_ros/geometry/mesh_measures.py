@@ -28,6 +28,13 @@ def signed_volume(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
 
 
+def used_vertices(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the vertices (U, 3) that some face uses."""
+    is_used = np.zeros(len(vertices), bool)
+    is_used[faces] = True
+    return vertices[is_used]
+
+
 def volume_and_center(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the volume [m^3] and the centre of mass (3,) [m] of a solid of uniform density.
 
@@ -37,7 +44,7 @@ def volume_and_center(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, n
         vertices: (V, 3) float64 [m].
         faces: (F, 3) with at least one triangle, counter-clockwise from outside.
     """
-    used, _, _ = used_corners(vertices, faces)
+    used = used_vertices(vertices, faces)
     low, high = used.min(axis=0), used.max(axis=0)
     middle = 0.5 * (low + high)
     parts = signed_volume(vertices - middle, faces)

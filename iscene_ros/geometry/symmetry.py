@@ -9,6 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
+from iscene_ros.core.scene import SceneObject
+from iscene_ros.geometry.bodies import Body, surface_sigma
 from iscene_ros.geometry.shape_alignment import EQUAL_EXTENTS, PROBES, ShapeSample
 
 # Error [m] of a direction, or of a direction and a number of probes.
@@ -43,7 +45,7 @@ class SymmetryPlane:
     """A mirror plane through the centre of mass.
 
     Attributes:
-        normal: (3,) unit direction in the frame of the object's properties.
+        normal: (3,) unit direction in the frame of the body.
         error_m: root mean square distance of the mirrored surface to the surface [m].
     """
 
@@ -56,7 +58,7 @@ class SymmetryAxis:
     """An axis of rotation through the centre of mass.
 
     Attributes:
-        direction: (3,) unit direction in the frame of the object's properties.
+        direction: (3,) unit direction in the frame of the body.
         order: the surface returns so many times a turn; 0 = at any angle.
         error_m: root mean square distance of the turned surface to the surface [m].
     """
@@ -64,6 +66,20 @@ class SymmetryAxis:
     direction: np.ndarray
     order: int
     error_m: float
+
+
+def object_symmetry(
+    item: SceneObject,
+) -> tuple[tuple[SymmetryPlane, ...], tuple[SymmetryAxis, ...]]:
+    """Return the mirror planes and the axes of rotation of an object in its own frame.
+
+    This takes about 0.1 s for a completed mesh, so it is computed only on request.
+    """
+    body = Body.of(item.id, item.mesh.vertices, item.mesh.faces, surface_sigma(item))
+    if body is None:
+        return (), ()
+    sample, up = ShapeSample.of(body), np.array([0.0, 0.0, 1.0])
+    return symmetry_planes(sample, up), symmetry_axes(sample, up)
 
 
 def symmetry_planes(sample: ShapeSample, up: np.ndarray | None = None) -> tuple[SymmetryPlane, ...]:
@@ -130,7 +146,7 @@ def _plane_axes(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _order(sample: ShapeSample, direction: np.ndarray) -> tuple[int, float]:
     """The highest order about a direction and its error; 1 where there is none."""
-    odd = max(_turned(sample, direction, angle) for angle in ODD_ANGLES[:1])
+    odd = _turned(sample, direction, ODD_ANGLES[0])
     if odd <= sample.tolerance:
         odd = max(odd, *(_turned(sample, direction, angle) for angle in ODD_ANGLES[1:]))
         if odd <= sample.tolerance:

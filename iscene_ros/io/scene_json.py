@@ -14,6 +14,7 @@ import numpy as np
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import (
     Mesh,
+    ObjectProperties,
     Relation,
     RelationEvidence,
     Scene,
@@ -22,7 +23,7 @@ from iscene_ros.core.scene import (
     Timings,
 )
 
-SCHEMA_VERSION = "1.3"
+SCHEMA_VERSION = "1.4"
 SCHEMA_PATH = Path(__file__).with_name("scene.schema.json")
 
 
@@ -44,6 +45,7 @@ def to_document(scene: Scene) -> dict:
         "objects": [_object_entry(scene_object) for scene_object in scene.objects],
         "skipped": [asdict(skipped) for skipped in scene.skipped],
         "relations": [_relation_entry(relation) for relation in scene.relations],
+        "shape_groups": [list(group) for group in scene.graph.shape_groups()],
         "model": {"name": scene.model_name, "checksum": scene.model_checksum},
         "seed": int(scene.seed),
         "steps": int(scene.steps),
@@ -173,7 +175,30 @@ def _object_entry(scene_object: SceneObject) -> dict:
     }
     if scene_object.uncertainty is not None:
         entry["uncertainty_m"] = float(scene_object.uncertainty)
+    if scene_object.properties is not None:
+        entry["properties"] = _properties_entry(scene_object.properties)
     return entry
+
+
+def _properties_entry(properties: ObjectProperties) -> dict:
+    entry = {
+        "volume_m3": float(properties.volume),
+        "center_of_mass": _floats(properties.center_of_mass),
+    }
+    if properties.upright_axis is not None:
+        entry["upright_axis"] = _floats(properties.upright_axis)
+    return entry
+
+
+def _properties(entry: dict | None) -> ObjectProperties | None:
+    if entry is None:
+        return None
+    axis = entry.get("upright_axis")
+    return ObjectProperties(
+        entry["volume_m3"],
+        np.array(entry["center_of_mass"], np.float64),
+        None if axis is None else np.array(axis, np.float64),
+    )
 
 
 def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
@@ -191,6 +216,7 @@ def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
         seconds=seconds,
         color=np.array(entry["color"], np.uint8),
         uncertainty=entry.get("uncertainty_m"),
+        properties=_properties(entry.get("properties")),
     )
 
 

@@ -13,6 +13,7 @@ from iscene_ros.cli.scene_table import format_table
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Relation, Scene, SkippedObject
+from iscene_ros.geometry.stability import object_properties
 from iscene_ros.io import result_directory, scene_io
 from iscene_ros.io.frame_io import read_observation
 from iscene_ros.io.scene_io import read_scene, validate, write_scene
@@ -71,6 +72,19 @@ def test_round_trip(scene: Scene, tmp_path: Path) -> None:
     assert_same_scene(read_scene(tmp_path / "out"), scene)
 
 
+def test_properties_and_shape_groups_are_kept(scene: Scene, tmp_path: Path) -> None:
+    first, *rest = scene.objects
+    measured = replace(first, properties=object_properties(first.mesh))
+    same = Relation(first.id, "same_shape", rest[0].id, 0.9)
+    write_scene(replace(scene, objects=(measured, *rest), relations=(same,)), tmp_path / "out")
+    document = json.loads((tmp_path / "out/scene.json").read_text())
+    assert document["shape_groups"] == [sorted((first.id, rest[0].id))]
+    kept = read_scene(tmp_path / "out").objects[0].properties
+    assert kept.volume == measured.properties.volume
+    np.testing.assert_array_equal(kept.center_of_mass, measured.properties.center_of_mass)
+    np.testing.assert_array_equal(kept.upright_axis, measured.properties.upright_axis)
+
+
 def test_a_scene_of_unknown_scale_says_so(scene: Scene, tmp_path: Path) -> None:
     write_scene(replace(scene, is_metric=False), tmp_path / "out")
     assert json.loads((tmp_path / "out/scene.json").read_text())["is_metric"] is False
@@ -115,7 +129,7 @@ def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
 def test_document_follows_the_schema(scene: Scene) -> None:
     document = json.loads(dumps(to_document(scene)))
     validate(document)
-    assert document["frame_id"] == "world" and document["schema_version"] == "1.3"
+    assert document["frame_id"] == "world" and document["schema_version"] == "1.4"
     np.testing.assert_allclose(document["gravity"], [0, 0, -1], atol=1e-12)
     assert document["objects"][1]["mesh"] == "meshes/007_bowl.ply"
     assert '"color": [0, 133, 179]' in dumps(document)
