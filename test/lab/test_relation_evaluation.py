@@ -19,9 +19,9 @@ from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene, s
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape, joined
 from iscene_ros.lab.synthetic.physics_views import observe_physics
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE
-from iscene_ros.relations.build import relate_bodies
+from iscene_ros.relations.build import RULES, relate_bodies
 from iscene_ros.relations.coefficients import COEFFICIENTS
-from iscene_ros.relations.probability import FEATURES, logistic
+from iscene_ros.relations.rule import logistic
 
 TABLE = (np.array([-0.5, -0.5, -0.05]), np.array([0.5, 0.5, 0.0]))
 
@@ -161,7 +161,8 @@ def test_logistic_fit_gives_probabilities() -> None:
 
 def test_every_predicate_has_coefficients_for_its_features() -> None:
     for table in COEFFICIENTS.values():
-        for predicate, names in FEATURES.items():
+        for rule in RULES:
+            predicate, names = rule.predicate, rule.features
             coefficients = table[predicate.value]
             assert len(coefficients) == len(names) + 1
             assert 0 < logistic(coefficients, (0.0,) * len(names)) < 1

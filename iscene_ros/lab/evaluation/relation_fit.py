@@ -1,4 +1,4 @@
-"""Fitting the coefficients of `relations.certainty` to scenes whose relations are known."""
+"""Fitting the coefficients of the scene graph's rules to scenes whose relations are known."""
 
 from __future__ import annotations
 
