@@ -1,4 +1,4 @@
-"""The predicates of the relation graph."""
+"""The predicates of the scene graph; `relations` has a rule for each of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from enum import Enum
 class Predicate(str, Enum):
     """A directed relation between a subject and an object; 0 is the environment.
 
-    The place is the number in the relation table of the node: append, never insert or reorder.
+    Its position is its number in the relation table of the node: append, never insert or reorder.
     """
 
     SUPPORTED_BY = "supported_by"  # rests on it: contact from below that can bear load
     LEANING_ON = "leaning_on"  # would fall or roll without this sideways contact
     TOUCHING = "touching"  # any contact, load-bearing or not
-    INSIDE = "inside"  # a good part of its volume lies in the other one's hollow
+    INSIDE = "inside"  # a good part of its volume lies in the other one's cavity
     NEAR = "near"  # a gap of less than half the size of the smaller one
     ABOVE = "above"  # vertically above without contact
     BELOW = "below"
@@ -45,22 +45,22 @@ INVERSE.update({inverse: predicate for predicate, inverse in INVERSE.items()})
 
 SYMMETRIC = frozenset(predicate for predicate, inverse in INVERSE.items() if predicate is inverse)
 
-# What a person wants to see of a scene, one direction of each pair.
-TELLING = (
+# Predicates that RViz shows, one direction of each pair.
+MARKER_PREDICATES = (
     Predicate.SUPPORTED_BY,
     Predicate.INSIDE,
     Predicate.LEANING_ON,
     Predicate.BLOCKS_FROM_ABOVE,
 )
 
-# What a picture or a drawn graph shows: one direction of each pair, nothing that clutters it.
-DRAWN = (
-    "supported_by",
-    "leaning_on",
-    "inside",
-    "blocks_from_above",
-    "same_shape",
-    "mirrored",
+# Predicates that pictures and drawn graphs show, one direction of each pair.
+DRAWN_PREDICATES = (
+    Predicate.SUPPORTED_BY,
+    Predicate.LEANING_ON,
+    Predicate.INSIDE,
+    Predicate.BLOCKS_FROM_ABOVE,
+    Predicate.SAME_SHAPE,
+    Predicate.MIRRORED,
 )
 
 PREDICATES = tuple(predicate.value for predicate in Predicate)
@@ -70,10 +70,10 @@ _NUMBERS = {predicate: number for number, predicate in enumerate(PREDICATES)}
 
 
 def predicate_number(predicate: str) -> int:
-    """The uint8 of a predicate; 255 = one that has no number."""
+    """Return the uint8 number of a predicate; 255 = one that has no number."""
     return _NUMBERS.get(predicate, OTHER_NUMBER)
 
 
 def predicate_label(number: int) -> str:
-    """The predicate of a number; "other" where it has none."""
+    """Return the predicate of a number; "other" where it has none."""
     return PREDICATES[number] if 0 <= number < len(PREDICATES) else OTHER_LABEL

@@ -1,4 +1,4 @@
-"""The scene graph: objects and the environment as nodes, relations as edges, and questions."""
+"""The scene graph: objects and the environment as nodes, relations as edges, and queries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 import networkx as nx
-import numpy as np
 
-from iscene_ros.core.predicate import Predicate
+from iscene_ros.core.predicate import DRAWN_PREDICATES, SYMMETRIC, Predicate
 from iscene_ros.core.scene import Relation, Scene
 
 ENVIRONMENT = 0
@@ -44,7 +43,7 @@ class SceneGraph:
 
     @classmethod
     def from_scene(cls, scene: Scene) -> SceneGraph:
-        """The graph of a scene whose relations are known."""
+        """Return the graph of a scene with its relations."""
         objects = ((item.id, item.label, item.confidence) for item in scene.objects)
         return cls(objects, scene.relations)
 
@@ -54,27 +53,35 @@ class SceneGraph:
         return tuple(node for node in self.nx if node != ENVIRONMENT)
 
     def label(self, object_id: int) -> str:
-        """Class name of an object.
+        """Return the class name of an object.
 
         Raises:
             KeyError: there is no such object.
         """
-        return self.nx.nodes[self._known(object_id)]["label"]
+        return self.nx.nodes[self._checked(object_id)]["label"]
 
     def edges(self, predicate: Predicate | str | None = None) -> Iterator[tuple[int, str, int]]:
-        """(subject, predicate, object) of all edges, or of those with one predicate."""
+        """Yield (subject, predicate, object) of all edges, or of those with one predicate."""
         wanted = None if predicate is None else Predicate(predicate).value
         for subject, obj, key in self.nx.edges(keys=True):
             if wanted is None or key == wanted:
                 yield subject, key, obj
 
+    def drawn_edges(self) -> Iterator[tuple[int, str, int]]:
+        """Yield the edges that pictures show, symmetric ones in one direction only."""
+        for subject, key, obj in self.edges():
+            if key not in DRAWN_PREDICATES:
+                continue
+            if subject < obj or Predicate(key) not in SYMMETRIC:
+                yield subject, key, obj
+
     def confidence(self, subject: int, predicate: Predicate | str, obj: int) -> float:
-        """Confidence of an edge; 0 where there is none."""
+        """Return the confidence of an edge; 0 where there is none."""
         found = self.nx.get_edge_data(subject, obj, key=Predicate(predicate).value)
         return 0.0 if found is None else float(found["confidence"])
 
     def objects_of(self, subject: int, predicate: Predicate | str) -> tuple[int, ...]:
-        """What a subject has a relation to, the most certain first.
+        """Return the ids that a subject has a relation to, the most certain first.
 
         Raises:
             KeyError: there is no such subject.
@@ -82,29 +89,29 @@ class SceneGraph:
         wanted = Predicate(predicate).value
         found = [
             (-data["confidence"], obj)
-            for _, obj, key, data in self.nx.out_edges(self._known(subject), keys=True, data=True)
+            for _, obj, key, data in self.nx.out_edges(self._checked(subject), keys=True, data=True)
             if key == wanted
         ]
         return tuple(obj for _, obj in sorted(found))
 
     def supporters(self, object_id: int) -> tuple[int, ...]:
-        """What an object rests on, 0 = the environment."""
+        """Return the ids of what an object rests on; 0 is the environment."""
         return self.objects_of(object_id, Predicate.SUPPORTED_BY)
 
     def on_top_of(self, object_id: int) -> tuple[int, ...]:
-        """What rests directly on an object, or on the environment (0)."""
+        """Return the ids of what rests directly on an object, or on the environment (0)."""
         return self.objects_of(object_id, Predicate.SUPPORTS)
 
     def contents(self, object_id: int) -> tuple[int, ...]:
-        """What lies inside of an object."""
+        """Return the ids of what lies inside of an object."""
         return self.objects_of(object_id, Predicate.CONTAINS)
 
     def blockers(self, object_id: int) -> tuple[int, ...]:
-        """What is in the way of lifting an object straight up: on it, in it or over it.
+        """Return the ids of what is in the way of lifting an object straight up.
 
-        What leans on it would fall; it counts, too.
+        That is what lies on it, in it or over it, and what leans on it, which would fall.
         """
-        self._known(object_id)
+        self._checked(object_id)
         wanted = {
             Predicate.BLOCKS_FROM_ABOVE.value,
             Predicate.SUPPORTED_BY.value,
@@ -118,7 +125,7 @@ class SceneGraph:
         return tuple(sorted(found, key=lambda other: (-found[other], other)))
 
     def removal_order(self, object_id: int) -> tuple[int, ...]:
-        """Ids of everything that has to go before an object can be lifted, then the object.
+        """Return the ids of all that has to go before an object can be lifted, then the object.
 
         Where objects block each other in a circle, the least certain reasons are left out.
 
@@ -126,7 +133,7 @@ class SceneGraph:
             KeyError: there is no such object.
         """
         order = nx.DiGraph()
-        order.add_node(self._known(object_id))
+        order.add_node(self._checked(object_id))
         waiting = [object_id]
         while waiting:
             below = waiting.pop()
@@ -139,14 +146,16 @@ class SceneGraph:
         return tuple(nx.lexicographical_topological_sort(order.subgraph(needed)))
 
     def nearest(self, object_id: int, k: int = 1) -> tuple[tuple[int, float], ...]:
-        """The k nearest of the near objects with their gaps [m], the closest first.
+        """Return the k nearest of the near objects with their gaps [m], the closest first.
 
         Raises:
             KeyError: there is no such object.
         """
         found = [
             (float(data.get("gap_m", 0.0)), obj)
-            for _, obj, key, data in self.nx.out_edges(self._known(object_id), keys=True, data=True)
+            for _, obj, key, data in self.nx.out_edges(
+                self._checked(object_id), keys=True, data=True
+            )
             if key == Predicate.NEAR.value and obj != ENVIRONMENT
         ]
         return tuple((obj, gap) for gap, obj in sorted(found)[:k])
@@ -162,7 +171,7 @@ class SceneGraph:
         found = self.nx.get_edge_data(above, below) or {}
         return max((data["confidence"] for data in found.values()), default=0.0)
 
-    def _known(self, object_id: int) -> int:
+    def _checked(self, object_id: int) -> int:
         if object_id not in self.nx:
             known = ", ".join(str(node) for node in self.nx)
             raise KeyError(f"object {object_id}: not in the graph; its nodes are {known}")
@@ -176,14 +185,3 @@ def _without_cycles(order: nx.DiGraph) -> None:
         except nx.NetworkXNoCycle:
             return
         order.remove_edge(*min(cycle, key=lambda edge: order.edges[edge]["weight"]))
-
-
-def plain(value: object) -> object:
-    """Numpy numbers and arrays as Python's own, for JSON and GraphML."""
-    if isinstance(value, np.ndarray):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (tuple, list)):
-        return [plain(v) for v in value]
-    return value

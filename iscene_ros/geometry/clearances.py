@@ -60,7 +60,7 @@ class Overhang:
 
 
 def near_gaps(geometry: SceneGeometry) -> list[Gap]:
-    """All pairs of objects that are closer than half of the size of the smaller one.
+    """Return all pairs of objects that are closer than half of the size of the smaller one.
 
     Candidates come from the boxes; those pairs that touch already are not measured again.
     """
@@ -75,9 +75,9 @@ def near_gaps(geometry: SceneGeometry) -> list[Gap]:
     trees: dict[int, cKDTree] = {}
     for one, other in near_boxes(geometry):
         limit = near_limit(geometry, one, other)
-        known = touching.get((one, other))
-        if known is not None:
-            found.append(Gap(one, other, max(known.gap, 0.0), limit, known.point))
+        patch = touching.get((one, other))
+        if patch is not None:
+            found.append(Gap(one, other, max(patch.gap, 0.0), limit, patch.point))
             continue
         for body in (one, other):
             if body not in trees:
@@ -92,12 +92,12 @@ def near_gaps(geometry: SceneGeometry) -> list[Gap]:
 
 
 def overhangs(geometry: SceneGeometry) -> list[Overhang]:
-    """Every pair of bodies of which one lies above the other somewhere."""
+    """Return every pair of bodies of which one lies above the other somewhere."""
     f = geometry.facings[2]
     sigma = np.hypot(geometry.sigmas[f.lower], geometry.sigmas[f.upper])
     above = -f.gap <= np.maximum(DEEPEST * sigma, 0.5 * f.room)
     above &= f.lower != geometry.environment
-    f, sigma = f.chosen(above), sigma[above]
+    f, sigma = f.selected(above), sigma[above]
     footprint = footprint_cells(geometry)
     found = []
     for rows, lower, upper in _groups(f.lower, f.upper, len(geometry.sigmas)):
@@ -117,7 +117,7 @@ def overhangs(geometry: SceneGeometry) -> list[Overhang]:
 
 
 def footprint_cells(geometry: SceneGeometry) -> np.ndarray:
-    """(B + 1,) number of vertical columns through each body."""
+    """Return the number (B + 1,) of vertical columns through each body."""
     intervals = geometry.intervals[2]
     pairs = np.unique((intervals.body << (2 * BITS)) | intervals.cell)
     return np.bincount(pairs >> (2 * BITS), minlength=len(geometry.sigmas))
@@ -138,13 +138,13 @@ def near_boxes(geometry: SceneGeometry) -> list[tuple[int, int]]:
 
 
 def near_limit(geometry: SceneGeometry, one: int, other: int) -> float:
-    """Half of the diagonal of the smaller box [m]."""
+    """Return half of the diagonal of the smaller box [m]."""
     sizes = (float(np.linalg.norm(geometry.bodies[b].size)) for b in (one, other))
     return 0.5 * min(sizes)
 
 
 def _surface_points(geometry: SceneGeometry, body: int) -> np.ndarray:
-    """(M, 3) where columns along all axes enter and leave the body, thinned."""
+    """Return points (M, 3) where columns along all axes enter and leave the body, thinned."""
     points = []
     for axis, intervals in enumerate(geometry.intervals):
         grid = ColumnGrid(axis, geometry.spacing)
@@ -161,7 +161,7 @@ def _surface_points(geometry: SceneGeometry, body: int) -> np.ndarray:
 def _groups(
     lower: np.ndarray, upper: np.ndarray, bodies: int
 ) -> Iterator[tuple[np.ndarray, int, int]]:
-    """Rows of each pair, and the pair."""
+    """Yield the rows of each pair of bodies, and the pair."""
     code = lower * bodies + upper
     order = np.argsort(code, kind="stable")
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
@@ -171,7 +171,7 @@ def _groups(
 
 
 def _half_width(cells: np.ndarray) -> float:
-    """Largest distance of one of the columns to a column that is not one of them, in columns."""
+    """Return the largest distance of one of the columns to any other column, in columns."""
     index = np.column_stack([cells >> BITS, cells & ((1 << BITS) - 1)])
     index = index - index.min(axis=0) + 1
     mask = np.zeros(index.max(axis=0) + 2, bool)

@@ -58,8 +58,8 @@ class Facings:
     slack: np.ndarray
     is_next: np.ndarray
 
-    def chosen(self, rows: np.ndarray) -> Facings:
-        """Some of them."""
+    def selected(self, rows: np.ndarray) -> Facings:
+        """Return a selection of the pairs."""
         names = ("lower", "upper", "cell", "gap", "top", "bottom", "room", "normal", "slack")
         parts = {name: getattr(self, name)[rows] for name in (*names, "is_next")}
         return Facings(self.grid, **parts)
@@ -78,7 +78,7 @@ class Facings:
 
 
 def facings(grid: ColumnGrid, intervals: Intervals) -> Facings:
-    """All pairs of intervals that share a column, the lower one first by their middles."""
+    """Return all pairs of intervals that share a column, the lower one first by their middles."""
     middle = 0.5 * (intervals.low + intervals.high)
     order = np.lexsort((middle, intervals.cell))
     cell, body = intervals.cell[order], intervals.body[order]
@@ -157,7 +157,7 @@ class Patch:
 
 
 def bearing_patches(facings: Facings, sigmas: np.ndarray) -> list[Patch]:
-    """Patches of vertical columns whose normal could bear load.
+    """Return the patches of vertical columns whose normal could bear load.
 
     Args:
         facings: along z.
@@ -167,7 +167,7 @@ def bearing_patches(facings: Facings, sigmas: np.ndarray) -> list[Patch]:
 
 
 def sideways_patches(facings: Sequence[Facings], sigmas: np.ndarray) -> list[Patch]:
-    """Patches of horizontal columns whose normal could not.
+    """Return the patches of horizontal columns whose normal could not.
 
     Args:
         facings: along x and along y; each counts where its axis is the nearer one.
@@ -190,7 +190,7 @@ def _patches(
         sigma = np.hypot(sigmas[f.lower], sigmas[f.upper])
         deep = np.maximum(DEEPEST * sigma, 0.5 * f.room)
         kept = f.is_next & is_wanted(f) & (-f.gap <= deep)
-        f = f.chosen(kept)
+        f = f.selected(kept)
         along = np.maximum(np.abs(f.normal[:, f.grid.axis]), 0.2)
         # The same pair may face each other either way round along x and y.
         swap = f.lower > f.upper

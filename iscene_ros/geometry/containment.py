@@ -1,4 +1,4 @@
-"""How much of a body lies in the cavity of another one."""
+"""How much of a body lies in the cavity of another one, such as a vessel."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Spans:
         self._points: dict[int, np.ndarray] = {}
 
     def enclosed_share(self, contained: int, container: int) -> float:
-        """Share of a body's volume that another one encloses along two of three axes at least."""
+        """Return the share of a body's volume that another one encloses along two axes at least."""
         points = self._lattice(contained)
         if not len(points):
             return 0.0
@@ -72,11 +72,11 @@ class Spans:
         return float(np.mean(enclosed >= 2))
 
     def points(self, body: int) -> np.ndarray:
-        """(M, 3) points spread evenly over a body's volume [m]."""
+        """Return points (M, 3) spread evenly over a body's volume [m]."""
         return (self._lattice(body) + OFFSET) * self._geometry.spacing
 
     def _lattice(self, body: int) -> np.ndarray:
-        """(M, 3) int64 lattice points of all axes' columns inside of a body, evenly thinned."""
+        """Return int64 lattice points (M, 3) of all axes' columns inside of a body, evenly thinned."""
         if body not in self._points:
             intervals = self._geometry.intervals[2]
             rows = np.flatnonzero(intervals.body == body)
@@ -111,7 +111,7 @@ def _spans(intervals: Intervals, bodies: int) -> list[tuple[np.ndarray, np.ndarr
 
 
 def _sphere(count: int) -> np.ndarray:
-    """(count, 3) directions spread evenly (Fibonacci)."""
+    """Return directions (count, 3) spread evenly over the sphere (Fibonacci lattice)."""
     number = np.arange(count) + 0.5
     z = 1 - 2 * number / count
     angle = np.pi * (1 + 5**0.5) * number

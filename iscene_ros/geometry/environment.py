@@ -1,7 +1,7 @@
-"""What the camera saw besides the objects: planes such as a table, a bin's floor, a wall.
+"""The surroundings of the objects: planes such as a table, the floor of a bin, a wall.
 
-Under and behind objects nothing of it is seen; there a plane goes on as long as nothing was seen
-through it.
+Below and behind objects a plane is not observed; there it continues where no depth reading lies
+beyond it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Environment(Protocol):
     sigma: float
 
     def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
-        """Where (M,) columns lie inside of it, under the body index given."""
+        """Return the parts of columns (M,) inside of the surroundings, as those of a body index."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class BoxEnvironment:
 
 
 @dataclass(frozen=True)
-class SeenPlanes:
-    """Planes of a depth image, in the upright frame.
+class PlaneEnvironment:
+    """Planes that were found in a depth image, in the upright frame.
 
     Attributes:
-        planes: with the extent in which they were seen.
-        depth: (H, W) float32, of everything that was seen, objects too [m].
+        planes: of the surroundings, with the outline of the parts that were observed.
+        depth: (H, W) float32 depth image, objects included [m].
         camera: rectified intrinsics.
         upright_from_camera: (4, 4) float64.
     """
@@ -96,7 +96,7 @@ class SeenPlanes:
             points = grid.points(cells, np.zeros(len(cells)))
             points[:, grid.axis] = -(points @ plane.normal + plane.offset) / along
             there = plane.reaches(points)
-            there[there] = self._goes_on(plane, points[there])
+            there[there] = self._continues(plane, points[there])
             surface = points[there, grid.axis]
             back = surface - np.sign(along) * THICKNESS_M
             normal = np.tile(plane.normal * np.sign(along), (len(surface), 1))
@@ -104,8 +104,8 @@ class SeenPlanes:
             parts.append(_intervals(cells[there], low, high, normal, body))
         return Intervals.joined(parts)
 
-    def _goes_on(self, plane: Plane, points: np.ndarray) -> np.ndarray:
-        """(M,) bool: whether a plane is seen at points (M, 3) of it, or may be hidden there."""
+    def _continues(self, plane: Plane, points: np.ndarray) -> np.ndarray:
+        """Return (M,) bool: at which points (M, 3) a plane is observed or may be hidden."""
         rotation, origin = self.upright_from_camera[:3, :3], self.upright_from_camera[:3, 3]
         points_camera = (points - origin) @ rotation
         ahead = points_camera[:, 2] > 1e-3
@@ -116,8 +116,8 @@ class SeenPlanes:
         columns, rows = (np.where(inside, part, 0).astype(np.int64) for part in (columns, rows))
         reading = np.where(inside, self.depth[rows, columns], 0.0)
         rays = points_camera / np.where(ahead, points_camera[:, 2], 1.0)[:, None]
-        seen = (rays * reading[:, None]) @ rotation.T + origin
-        beyond = seen @ plane.normal + plane.offset < -ON_PLANE * plane.sigma
+        observed = (rays * reading[:, None]) @ rotation.T + origin
+        beyond = observed @ plane.normal + plane.offset < -ON_PLANE * plane.sigma
         return ~(beyond & (reading > 0))
 
 

@@ -77,7 +77,7 @@ class Triangles:
 
     @classmethod
     def of(cls, bodies: Sequence[Body]) -> Triangles:
-        """Those of the bodies, one after the other."""
+        """Return the triangles of all bodies, one body after the other."""
         corners = [body.vertices[body.faces] for body in bodies]
         index = np.repeat(np.arange(len(bodies)), [len(c) for c in corners])
         joined = np.concatenate([*corners, np.zeros((0, 3, 3))])
@@ -105,20 +105,20 @@ class ColumnGrid:
         return (self.axis + 1) % 3, (self.axis + 2) % 3
 
     def positions(self, cells: np.ndarray) -> np.ndarray:
-        """(M, 2) coordinates of columns along the two other axes [m]."""
+        """Return the coordinates (M, 2) of columns along the two other axes [m]."""
         first, second = (cells >> BITS) - HALF, (cells & ((1 << BITS) - 1)) - HALF
         offset = OFFSET[list(self.across)]
         return (np.column_stack([first, second]) + offset) * self.spacing
 
     def points(self, cells: np.ndarray, along: np.ndarray) -> np.ndarray:
-        """(M, 3) points in columns at coordinates along the axis [m]."""
+        """Return points (M, 3) in columns at coordinates along the axis [m]."""
         points = np.empty((len(cells), 3))
         points[:, list(self.across)] = self.positions(cells)
         points[:, self.axis] = along
         return points
 
     def intervals(self, triangles: Triangles) -> Intervals:
-        """Where the columns lie inside the bodies."""
+        """Return the intervals of all columns inside of the bodies."""
         return _paired(self._crossings(triangles))
 
     def _crossings(self, triangles: Triangles) -> _Crossings:

@@ -1,4 +1,7 @@
-"""Distances to a mesh's surface, and how well the surface agrees with what a camera saw."""
+"""Distances to the surface of a mesh, and its agreement with observed points.
+
+`trimesh.proximity.closest_point` would be exact, but needs rtree, which is no dependency here.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ RESIDUAL_ANCHORS = 2000
 
 
 def sample_surface(mesh: Mesh, count: int, seed: int = 0) -> np.ndarray:
-    """(count, 3) float64 points spread evenly by area over the surface [m]; any prefix is, too."""
+    """Return (count, 3) float64 points spread evenly by area over the surface [m].
+
+    Any prefix of them is spread evenly, too.
+    """
     points, _ = trimesh.sample.sample_surface(_trimesh(mesh), count, seed=seed)
     return np.asarray(points)
 
@@ -44,7 +50,7 @@ class Surface:
         self._tree = cKDTree(np.concatenate([sampled, body.triangles_center]))
 
     def distance(self, points: np.ndarray) -> np.ndarray:
-        """Unsigned distance (M,) of points (M, 3) to the surface [m]."""
+        """Return the unsigned distances (M,) of points (M, 3) to the surface [m]."""
         points = np.asarray(points, np.float64)
         count = min(CANDIDATES, len(self._face))
         _, nearest = self._tree.query(points, k=count)
@@ -55,7 +61,7 @@ class Surface:
 
 
 def observed_fraction(mesh: Mesh, points: np.ndarray, tolerance: float) -> float:
-    """Share of the surface area within a tolerance [m] of an observed point.
+    """Return the share of the surface area within a tolerance [m] of an observed point.
 
     Args:
         points: (M, 3) observed points in the mesh's frame [m].
@@ -69,7 +75,7 @@ def observed_fraction(mesh: Mesh, points: np.ndarray, tolerance: float) -> float
 
 
 def observed_vertices(mesh: Mesh, points: np.ndarray, tolerance: float) -> np.ndarray:
-    """(V,) bool, which vertices lie within a tolerance [m] of one of the observed points (M, 3)."""
+    """Return (V,) bool: which vertices lie within a tolerance [m] of observed points (M, 3)."""
     if not len(points):
         return np.zeros(len(mesh.vertices), bool)
     distance, _ = cKDTree(points).query(mesh.vertices, distance_upper_bound=tolerance)
@@ -77,7 +83,7 @@ def observed_vertices(mesh: Mesh, points: np.ndarray, tolerance: float) -> np.nd
 
 
 def depth_residual(mesh: Mesh, points: np.ndarray) -> float:
-    """Median distance [m] of observed points (M, 3) to the surface; at most 1000 of them are asked.
+    """Return the median distance [m] of at most 1000 of the observed points (M, 3) to the surface.
 
     NaN where there are no points.
     """

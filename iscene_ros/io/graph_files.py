@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 
-from iscene_ros.core.predicate import DRAWN
-from iscene_ros.core.scene_graph import SceneGraph, plain
+from iscene_ros.core.scene_graph import SceneGraph
 
 SCHEMA_VERSION = "1.0"
 
 
 def to_json(graph: SceneGraph) -> str:
-    """The graph as a JSON document: `nodes` with id and label, `edges` with their evidence."""
+    """Return the graph as a JSON document: `nodes` with labels, `edges` with evidence."""
     document = {
         "schema_version": SCHEMA_VERSION,
         "nodes": [{"id": node, **_plain(data)} for node, data in graph.nx.nodes(data=True)],
@@ -28,7 +28,7 @@ def to_json(graph: SceneGraph) -> str:
 
 
 def to_graphml(graph: SceneGraph) -> str:
-    """The graph as GraphML; vectors become text, the predicate of an edge is `predicate`."""
+    """Return the graph as GraphML; vectors become text, the predicate of an edge is `predicate`."""
     flat = nx.MultiDiGraph()
     for node, data in graph.nx.nodes(data=True):
         flat.add_node(node, **_flat(data))
@@ -38,15 +38,14 @@ def to_graphml(graph: SceneGraph) -> str:
 
 
 def to_dot(graph: SceneGraph) -> str:
-    """The graph in the language of Graphviz; without the inverse of each edge."""
+    """Return the graph in the DOT language of Graphviz, without the inverse of each edge."""
     lines = ["digraph scene {", "  rankdir=BT;", '  node [shape=box, style="rounded"];']
     for node, data in graph.nx.nodes(data=True):
         title = _quoted(f"{node} {data['label']}")
         lines.append(f"  {node} [label={title}];")
-    for subject, key, obj in graph.edges():
-        if key in DRAWN and not (key in ("same_shape", "mirrored") and subject > obj):
-            confidence = graph.confidence(subject, key, obj)
-            lines.append(f'  {subject} -> {obj} [label="{key} {confidence:.2f}"];')
+    for subject, key, obj in graph.drawn_edges():
+        confidence = graph.confidence(subject, key, obj)
+        lines.append(f'  {subject} -> {obj} [label="{key} {confidence:.2f}"];')
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -69,11 +68,22 @@ def write_graph(graph: SceneGraph, path: Path) -> None:
 
 
 def _plain(data: Mapping[str, object]) -> dict[str, object]:
-    return {name: plain(value) for name, value in data.items()}
+    return {name: _plain_value(value) for name, value in data.items()}
+
+
+def _plain_value(value: object) -> object:
+    """Return numpy numbers and arrays as Python's own, for JSON and GraphML."""
+    if isinstance(value, np.ndarray):
+        return [_plain_value(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return [_plain_value(v) for v in value]
+    return value
 
 
 def _flat(data: Mapping[str, object]) -> dict[str, object]:
-    """Numbers and texts only."""
+    """Return attributes as numbers and texts only."""
     flat = {}
     for name, value in _plain(data).items():
         flat[name] = " ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value

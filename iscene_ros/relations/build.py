@@ -21,7 +21,7 @@ from iscene_ros.geometry.bodies import (
     up_in_frame,
     upright_from_frame,
 )
-from iscene_ros.geometry.environment import Environment, SeenPlanes
+from iscene_ros.geometry.environment import Environment, PlaneEnvironment
 from iscene_ros.geometry.planes import scene_planes
 from iscene_ros.geometry.scene_geometry import SceneGeometry, measure
 from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
@@ -84,7 +84,9 @@ def scene_bodies(
     planes = tuple(plane.rotated(upright) for plane in scene_planes(scene, observation))
     environment = None
     if planes:
-        environment = SeenPlanes(planes, observation.depth, observation.camera, upright_from_camera)
+        environment = PlaneEnvironment(
+            planes, observation.depth, observation.camera, upright_from_camera
+        )
     observed = observed_points(observation, upright_from_camera)
     return bodies_of(scene, upright, observed), environment, upright_from_camera
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.core.predicate import TELLING, predicate_number
+from iscene_ros.core.predicate import MARKER_PREDICATES, predicate_number
 from iscene_ros.core.scene import Mesh, Relation, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.ros.encode_geometry import (
@@ -67,7 +67,7 @@ def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
     items = {known.id: known.item for known in update.objects}
     markers = [_mesh_marker(types, header, MeshMarker(DELETE_ALL), 1.0)]
     pairs: Counter[frozenset[int]] = Counter()
-    telling = {predicate.value for predicate in TELLING}
+    telling = {predicate.value for predicate in MARKER_PREDICATES}
     for index, relation in enumerate(update.relations):
         ends = _ends(relation, items)
         if ends is not None and relation.predicate in telling:

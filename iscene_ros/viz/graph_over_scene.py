@@ -6,9 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.predicate import DRAWN
+from iscene_ros.core.predicate import DRAWN_PREDICATES
 from iscene_ros.core.scene import Scene
-from iscene_ros.core.scene_graph import ENVIRONMENT
 from iscene_ros.viz.graph_picture import COLORS
 from iscene_ros.viz.overview_panels import draw_completed
 
@@ -31,12 +30,10 @@ def draw_graph_over_scene(scene: Scene, observation: Observation) -> Image.Image
         center = (camera_from_frame @ item.frame_from_object)[:3, 3]
         if center[2] > 0:
             places[item.id] = camera.project(center[None])[0] * scale
-    for lane, name in enumerate(DRAWN):
-        for subject, _, obj in scene.graph.edges(name):
-            symmetric = name in ("same_shape", "mirrored") and subject > obj
-            if ENVIRONMENT in (subject, obj) or symmetric or not {subject, obj} <= places.keys():
-                continue
-            _arrow(draw, places[subject], places[obj], COLORS[name], 9.0 * (lane - 2))
+    for subject, name, obj in scene.graph.drawn_edges():
+        if {subject, obj} <= places.keys():
+            lane = DRAWN_PREDICATES.index(name) - 2
+            _arrow(draw, places[subject], places[obj], COLORS[name], 9.0 * lane)
     _labels(draw, scene, places)
     _legend(draw, page.size)
     return page.reduce(SUPERSAMPLING)
@@ -79,7 +76,7 @@ def _legend(draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
     font = ImageFont.load_default(26)
     left, y = 24.0, size[1] - 30
     draw.rectangle([0, y - 26, size[0], size[1]], (255, 255, 255))
-    for name in DRAWN:
-        draw.line([left, y, left + 44, y], COLORS[name], width=7)
+    for name, color in COLORS.items():
+        draw.line([left, y, left + 44, y], color, width=7)
         draw.text((left + 56, y), name, (32, 35, 41), font, anchor="lm")
         left += 56 + draw.textlength(name, font) + 34

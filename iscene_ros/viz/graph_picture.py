@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from iscene_ros.core.predicate import DRAWN, Predicate
+from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene_graph import ENVIRONMENT, SceneGraph
 from iscene_ros.viz.colors import instance_color
 
@@ -30,10 +30,8 @@ def draw_graph(graph: SceneGraph) -> Image.Image:
     places, size = _layout(graph)
     page = Image.new("RGB", (2 * size[0], 2 * size[1]), "white")
     draw = ImageDraw.Draw(page)
-    for subject, key, obj in graph.edges():
-        both_ways = key in ("same_shape", "mirrored")
-        if key in DRAWN and not (both_ways and subject > obj):
-            _arrow(draw, places[subject], places[obj], graph, (subject, key, obj))
+    for subject, key, obj in graph.drawn_edges():
+        _arrow(draw, places[subject], places[obj], graph, (subject, key, obj))
     for node in graph.nx:
         _box(draw, places[node], node, graph)
     _legend(draw, size)

@@ -10,7 +10,7 @@ from iscene_ros.core.camera import Camera
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.bodies import Body
-from iscene_ros.geometry.environment import BoxEnvironment, SeenPlanes
+from iscene_ros.geometry.environment import BoxEnvironment, PlaneEnvironment
 from iscene_ros.geometry.rasteriser import render
 from iscene_ros.geometry.ray_columns import ColumnGrid, Triangles
 from iscene_ros.relations.build import relate, scene_bodies
@@ -92,7 +92,7 @@ def test_table_ends_where_the_camera_sees_past_it() -> None:
     item = scene_object(1, box((0.05, 0.05, 0.05), (0.0, 0.0)))
     scene, observation = seen([item], [TABLE, floor], 0.0, pose)
     _, environment, _ = scene_bodies(scene, observation)
-    assert isinstance(environment, SeenPlanes)
+    assert isinstance(environment, PlaneEnvironment)
     grid = ColumnGrid(2, 0.01)
     places = np.array([[0.2, 0.05], [0.5, 0.05]])
     index = np.rint(places / grid.spacing - [0.12345, 0.37193]).astype(np.int64) + (1 << 19)
