@@ -76,7 +76,7 @@ class Spans:
         return (self._lattice(body) + OFFSET) * self._geometry.spacing
 
     def _lattice(self, body: int) -> np.ndarray:
-        """Return int64 lattice points (M, 3) of all axes' columns inside of a body, evenly thinned."""
+        """Return int64 lattice points (M, 3) of the columns inside of a body, evenly thinned."""
         if body not in self._points:
             intervals = self._geometry.intervals[2]
             rows = np.flatnonzero(intervals.body == body)
