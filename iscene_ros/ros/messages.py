@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import array
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -68,31 +68,16 @@ class RclpyTypes(MessageTypes):
         return self.message_class(name)(**values)
 
     def message_class(self, name: str) -> type:
-        """The class of a message type.
+        """Return the class of a message or service type, such as "std_srvs/srv/Trigger".
 
         Raises:
             LookupError: its package is not installed.
         """
-        from rosidl_runtime_py.utilities import get_message
-
-        return self._installed(get_message, name)
-
-    def service_class(self, name: str) -> type:
-        """The class of a service type, as "std_srvs/srv/Trigger".
-
-        Raises:
-            LookupError: its package is not installed.
-        """
-        from rosidl_runtime_py.utilities import get_service
-
-        return self._installed(get_service, name)
-
-    def _installed(self, find: Callable[[str], type], name: str) -> type:
         if name not in self._classes:
+            package, kind, type_name = name.split("/")
             try:
-                self._classes[name] = find(name)
-            except (ImportError, AttributeError, ValueError) as error:
-                package = name.split("/")[0]
+                self._classes[name] = getattr(import_module(f"{package}.{kind}"), type_name)
+            except (ImportError, AttributeError) as error:
                 raise LookupError(
                     f"message type {name} is not installed: apt install ros-<distribution>-"
                     f"{package.replace('_', '-')}"

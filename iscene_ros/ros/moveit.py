@@ -51,7 +51,7 @@ class MoveItScene:
         rejected: Callable[[str], None],
     ) -> None:
         self._node, self._types, self._maker, self._rejected = node, types, maker, rejected
-        self._kinds = types.service_class(APPLY_TYPE), types.service_class(GET_TYPE)
+        self._kinds = types.message_class(APPLY_TYPE), types.message_class(GET_TYPE)
         group = ReentrantCallbackGroup()
         self._apply = node.create_client(self._kinds[0], APPLY, callback_group=group)
         self._get = node.create_client(self._kinds[1], GET, callback_group=group)

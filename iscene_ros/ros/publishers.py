@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from tf2_ros import TransformBroadcaster
 
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.planning.collision_objects import CollisionObjectCache
@@ -13,8 +12,8 @@ from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, PLANNING_SCENE, TF, OutputTopic
 from iscene_ros.session.settings import Settings
 
-# By the broadcaster, and by the node in every state.
-PUBLISHED_ELSEWHERE = (TF, DIAGNOSTICS)
+# The queue of tf2's own broadcasters: several frames pass before a slow listener loses one.
+TF_DEPTH = 100
 
 
 class Publishers:
@@ -31,12 +30,13 @@ class Publishers:
         self._encoder = Encoder(types, settings, node.resolve_topic_name("~/meshes"))
         self._publishers = {
             topic: node.create_lifecycle_publisher(
-                types.message_class(topic.type_name), topic.name, reliable_qos(topic.latched)
+                types.message_class(topic.type_name),
+                topic.name,
+                reliable_qos(topic.latched, TF_DEPTH if topic.name == TF else 1),
             )
             for topic in OUTPUTS
-            if topic.name not in PUBLISHED_ELSEWHERE and _is_installed(types, topic)
+            if topic.name != DIAGNOSTICS and _is_installed(types, topic)
         }
-        self._broadcaster = TransformBroadcaster(node)
         self._listeners: frozenset[tuple[int, ...]] = frozenset()
 
     @property
@@ -50,9 +50,9 @@ class Publishers:
 
     def publish(self, update: SceneUpdate) -> None:
         """Publish an update; from any thread."""
-        if self.settings.publish_tf and update.objects:
-            self._broadcaster.sendTransform(self._encoder.encode(TF, update).transforms)
         for topic, publisher in self._publishers.items():
+            if topic.name == TF and not (self.settings.publish_tf and update.objects):
+                continue
             if topic.latched or publisher.get_subscription_count():
                 if topic.name == PLANNING_SCENE:
                     self._greet_listeners()
@@ -76,7 +76,6 @@ class Publishers:
         """Take the topics away."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
-        self._node.destroy_publisher(self._broadcaster.pub_tf)
 
 
 def _is_installed(types: RclpyTypes, topic: OutputTopic) -> bool:

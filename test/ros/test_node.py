@@ -13,11 +13,11 @@ from fake_completer import FakeCompleter
 from lifecycle_msgs.msg import Transition
 from rclpy.parameter import Parameter
 from robot import PATIENCE, robot, wait_until
-from sensor_msgs_py.point_cloud2 import read_points
 
 from iscene_ros.core.errors import ModelError
 from iscene_ros.io.scene_json import validate
 from iscene_ros.models.model_config import ModelConfig
+from iscene_ros.ros.encode_clouds import POINT
 from iscene_ros.ros.topics import OUTPUTS
 
 
@@ -37,7 +37,7 @@ def test_every_output_follows_the_inputs() -> None:
         document = json.loads(r.received["~/scene_graph"][-1].data)
         validate(document)
         assert [o["name"] for o in document["objects"]] == names
-        cloud = read_points(r.received["~/cloud"][-1])
+        cloud = np.frombuffer(r.received["~/cloud"][-1].data, POINT)
         assert set(np.unique(cloud["object_id"])) == {m.id for m in markers}
         overlay = r.received["~/overlay"][-1]
         assert (overlay.width, overlay.height, overlay.encoding) == (640, 480, "rgb8")

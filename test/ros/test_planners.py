@@ -124,14 +124,14 @@ def test_every_new_listener_of_the_topic_hears_of_all_objects() -> None:
 
 
 def test_without_the_packages_of_planners_the_node_does_without(monkeypatch) -> None:
-    found = RclpyTypes._installed
+    found = RclpyTypes.message_class
 
-    def installed(types, find, name: str) -> type:
+    def message_class(types, name: str) -> type:
         if name.startswith(("moveit_msgs/", "plansys2_msgs/")):
             raise LookupError(f"message type {name} is not installed")
-        return found(types, find, name)
+        return found(types, name)
 
-    monkeypatch.setattr(RclpyTypes, "_installed", installed)
+    monkeypatch.setattr(RclpyTypes, "message_class", message_class)
     with robot(**HULLS) as r, move_group() as moveit_:
         r.listen("~/objects", "~/pddl")
         r.until("~/objects", 2)
