@@ -7,50 +7,45 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iscene_ros.bag.clock import BagClock
-from iscene_ros.bag.every_frame_session import EveryFrameSession
 from iscene_ros.bag.names import NODE_NAME, found_inputs, resolved
-from iscene_ros.bag.reading import BagMessage, BagReader
+from iscene_ros.bag.reading import BagClock, BagMessage, BagReader
 from iscene_ros.bag.writing import BagWriter, offered_qos, uninterrupted
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import nanoseconds
-from iscene_ros.ros.encode_diagnostics import encode_diagnostics
-from iscene_ros.ros.encoder import Encoder
+from iscene_ros.ros.encoder import Encoder, encode_diagnostics
 from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, MESHES, OUTPUTS, TF, OutputTopic
 from iscene_ros.session.frames import Frame
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
 
 TF_STATIC = "/tf_static"
 
 
-@dataclass(frozen=True)
-class BagOptions:
-    """How a bag is gone through.
+class EveryFrameSession(SceneSession):
+    """A session that makes one frame ready at a time, in order, and drops none for a newer one.
 
-    Attributes:
-        every: of the frames that are ready, complete the first and every so manieth after.
-        keep_inputs: whether the messages that were read are written, too.
+    `poll` has to be called until it is False, and each frame taken.
     """
 
-    every: int = 1
-    keep_inputs: bool = False
+    def _pose(self, *arguments: Any) -> bool:
+        return self._ready is None and super()._pose(*arguments)
 
 
 @dataclass
 class BagCounts:
-    """What became of a bag's frames.
+    """Counts of a bag's frames.
 
     Attributes:
-        frames: whose messages and pose were all there.
-        completed: of these.
-        left_out: of these, because only every n-th was asked for.
+        frames: frames whose messages and pose were all there.
+        completed: frames that were completed.
+        left_out: frames that were left out by `every`.
         interrupted: whether Ctrl-C ended it before the end of the bag.
-        damage: what ended it before the end of the bag where the rest cannot be read, or "".
+        damage: why the rest of the bag cannot be read, or "".
     """
 
     frames: int = 0
@@ -63,14 +58,15 @@ class BagCounts:
 class BagDriver:
     """Reads the topics that the settings name, completes, writes all outputs.
 
-    Time is that of the bag: it does not pass while a frame is completed, so that `rate`, `max_age`
-    and `mode` do not apply, and no frame is dropped for another.
+    The time is that of the bag and stands still while a frame is completed: `rate`, `max_age` and
+    `mode` do not apply, and no frame is dropped for another.
 
     Args:
         reader: an open bag.
         settings: as of the node.
-        options: how to go through it.
         log: takes one line about a rejected input.
+        every: complete the first ready frame and every `every`-th after it.
+        keep_inputs: whether the messages that were read are written, too.
 
     Raises:
         InputError: the bag lacks a topic, or one has another type.
@@ -80,15 +76,17 @@ class BagDriver:
         self,
         reader: BagReader,
         settings: Settings,
-        options: BagOptions,
         log: Callable[[str], None],
+        every: int = 1,
+        keep_inputs: bool = False,
     ) -> None:
-        self._reader, self._options, self._log = reader, options, log
+        self._reader, self._log = reader, log
+        self._every, self._keeps_inputs = every, keep_inputs
         self._settings = replace(settings, max_age=0.0, mode="continuous")
         self._inputs = found_inputs(reader.path, reader.topics, settings)
         self._types = RosbagsTypes()
         self._encoder = Encoder(self._types, settings, resolved(MESHES))
-        self._intake = MessageDecoder(settings, self._reject)
+        self._decoder = MessageDecoder(settings, self._reject)
         self._clock = BagClock(reader, [n for n, t in self._inputs.items() if "tf" not in t.key])
         self._session: EveryFrameSession
         self._writer: BagWriter
@@ -96,13 +94,13 @@ class BagDriver:
 
     @property
     def message_count(self) -> int:
-        """How many messages there are to read."""
+        """The number of messages to read."""
         return self._reader.count(self._inputs)
 
     def run(
         self, completer: Completer, writer: BagWriter, progress: Callable[[int], None]
     ) -> EveryFrameSession:
-        """Go through the bag: to its end, to Ctrl-C, or to where it is damaged.
+        """Process the bag to its end, to Ctrl-C, or to where it is damaged.
 
         Args:
             completer: completes.
@@ -127,14 +125,14 @@ class BagDriver:
         return self._session
 
     def _add_static_transforms(self) -> None:
-        """Static transforms hold for all times; a recorder may have heard them late."""
+        """Add static transforms first: they hold for all times, but may be recorded late."""
         for message in self._reader.messages([TF_STATIC]):
-            self._clock.see(message.log_ns)
+            self._clock.advance(message.log_ns)
             self._add(message)
 
     def _receive(self, message: BagMessage) -> None:
-        self._clock.see(message.log_ns)
-        if self._options.keep_inputs:
+        self._clock.advance(message.log_ns)
+        if self._keeps_inputs:
             self._keep(message)
         if message.topic != TF_STATIC:
             self._add(message)
@@ -143,19 +141,17 @@ class BagDriver:
     def _add(self, message: BagMessage) -> None:
         try:
             decoded = message.decode()
-        # rosbags raises whatever the broken bytes lead to; the next message may be good.
-        except Exception as error:
-            line = f"{message.topic}: {type(error).__name__} ({error}); the message is damaged"
-            self._reject(RejectReason.MALFORMED, line)
+        except InputError as error:
+            self._reject(RejectReason.MALFORMED, str(error))
             return
-        for item in self._intake.decode(self._inputs[message.topic].key, decoded):
+        for item in self._decoder.decode(self._inputs[message.topic].key, decoded):
             self._session.add(item, self._clock.now_ns)
 
     def _reject(self, reason: RejectReason, line: str) -> None:
         self._session.reject(reason, line, self._clock.now_ns)
 
     def _finish(self) -> None:
-        """Let the time pass for which frames at the end wait for messages and poses."""
+        """Let pass the time for which the last frames wait for messages and poses."""
         for seconds in (self._settings.sync_slop, self._settings.transform_timeout):
             self._clock.wait(nanoseconds(seconds) + 1)
             self._complete_ready()
@@ -164,13 +160,17 @@ class BagDriver:
         while self._session.poll(self._clock.now_ns):
             frame = self._session.take(self._clock.now_ns)
             self.counts.frames += 1
-            if (self.counts.frames - 1) % self._options.every:
+            if (self.counts.frames - 1) % self._every:
                 self.counts.left_out += 1
             else:
                 self._complete(frame)
 
     def _complete(self, frame: Frame) -> None:
-        update = self._session.complete(frame, self._clock.now_ns)
+        update = None
+        try:
+            update = self._session.complete(frame, self._clock.now_ns)
+        except Exception as error:  # the next frame may be completed
+            self._session.fail(error, self._clock.now_ns)
         messages = [] if update is None else self._messages(update)
         messages.append((DIAGNOSTICS, self._diagnostics()))
         with uninterrupted():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.ros.input_topics import InputTopic, input_topics
+from iscene_ros.ros.topics import InputTopic, input_topics
 from iscene_ros.session.settings import Settings
 
 NODE_NAME = "iscene"
@@ -15,14 +15,14 @@ _MOST_LISTED = 30
 
 
 def resolved(name: str) -> str:
-    """A topic name of a node `iscene` without namespace: "rgb" is /rgb, "~/cloud" /iscene/cloud."""
+    """Return the full name of a topic of the node: "rgb" is /rgb, "~/cloud" /iscene/cloud."""
     if name.startswith("~/"):
         return f"/{NODE_NAME}/{name[2:]}"
     return f"/{name.lstrip('/')}"
 
 
 def found_inputs(bag: Path, topics: Mapping[str, str], settings: Settings) -> dict[str, InputTopic]:
-    """The inputs that the settings ask for by their names in a bag; TF may be absent.
+    """Return the inputs that the settings ask for, by their names in a bag; TF may be absent.
 
     Args:
         bag: named in errors.

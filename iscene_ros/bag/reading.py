@@ -1,4 +1,4 @@
-"""Reads bags of ROS 2 (mcap, sqlite3) and ROS 1 without ROS."""
+"""Reads bags of ROS 2 (mcap, sqlite3) and ROS 1, and their time, without ROS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from iscene_ros.core.errors import InputError
+from iscene_ros.core.stamps import SECOND
 
+# Beyond this, recorder and camera went by different clocks (simulated time, converted data sets);
+# below, it is the delay of the camera or the segmentation.
+SAME_CLOCK_NS = 60 * SECOND
 # Packages whose messages ROS 1 and ROS 2 lay out alike; only names of fields differ.
 _ALIKE = ("geometry_msgs", "nav_msgs", "sensor_msgs", "std_msgs", "tf2_msgs")
 
@@ -34,11 +38,19 @@ class BagMessage:
     ros1: bool
 
     def decode(self) -> Any:
-        """The message; bytes that are none raise whatever rosbags raises."""
-        return self.typestore.deserialize_cdr(self.cdr(), self.type_name)
+        """Return the message.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        try:
+            return self.typestore.deserialize_cdr(self.cdr(), self.type_name)
+        except Exception as error:  # rosbags has no error of its own for broken bytes
+            kind = type(error).__name__
+            raise InputError(f"{self.topic}: {kind} ({error}); the message is damaged") from error
 
     def cdr(self) -> bytes:
-        """Its bytes for ROS 2."""
+        """Return its CDR bytes."""
         if self.ros1:
             return bytes(self.typestore.ros1_to_cdr(self.data, self.type_name))
         return self.data
@@ -73,16 +85,16 @@ class BagReader:
         self._reader.close()
 
     def count(self, topics: Collection[str]) -> int:
-        """Messages of these topics."""
+        """Return the number of messages of some topics."""
         return sum(connection.msgcount for connection in self._connections(topics))
 
     def qos(self, topic: str) -> list[Any]:
-        """The QoS with which a topic was offered, as rosbags has it; empty where unknown."""
+        """Return the QoS with which a topic was offered, as rosbags has it; empty where unknown."""
         profiles = (getattr(c.ext, "offered_qos_profiles", []) for c in self._connections([topic]))
         return list(next(profiles, []))
 
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """The messages of some topics in the order in which they were recorded.
+        """Yield the messages of some topics in the order in which they were recorded.
 
         Raises:
             InputError: the bag is damaged.
@@ -112,7 +124,7 @@ class BagReader:
         ]
 
     def _typestore(self, connection: Any) -> Any:
-        from iscene_ros.ros.typestore import make_typestore
+        from iscene_ros.ros.messages import make_typestore
 
         type_name = connection.msgtype
         if self._ros1 and type_name.split("/")[0] not in _ALIKE:
@@ -127,7 +139,7 @@ class BagReader:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """Whatever rosbags makes of a broken file is bad input."""
+        """Turn the errors of rosbags about a broken file into InputError."""
         try:
             yield
         except InputError:
@@ -161,7 +173,7 @@ def _reader_class(ros1: bool) -> type:
 
 
 def _recorded_types(connection: Any) -> Any:
-    """A typestore of the definitions that the bag holds for a topic; None where it holds none."""
+    """Return a typestore of the definitions in the bag for a topic; None where there is none."""
     from rosbags.interfaces import MessageDefinitionFormat
     from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
@@ -179,3 +191,47 @@ def _recorded_types(connection: Any) -> Any:
     typestore = get_typestore(Stores.EMPTY)
     typestore.register(types)
     return typestore
+
+
+class BagClock:
+    """Current time of a bag by the clock of the stamps, derived from the times of recording.
+
+    Args:
+        reader: an open bag.
+        stamped: topics whose messages have a header.
+
+    Attributes:
+        log_ns: time of recording of the newest message [ns].
+        now_ns: the same time by the clock of the stamps [ns].
+    """
+
+    def __init__(self, reader: BagReader, stamped: Collection[str]) -> None:
+        self._offset_ns = _offset(reader, stamped)
+        self.log_ns = 0
+        self.now_ns = 0
+
+    def advance(self, log_ns: int) -> None:
+        """Set the time to that at which a message was recorded [ns]."""
+        self.log_ns = log_ns
+        self.now_ns = log_ns + self._offset_ns
+
+    def wait(self, duration_ns: int) -> None:
+        """Let time pass after the last message [ns]."""
+        self.now_ns += duration_ns
+
+
+def _offset(reader: BagReader, stamped: Collection[str]) -> int:
+    for message in reader.messages(stamped):
+        stamp = _stamp(message)
+        if stamp:
+            offset = stamp - message.log_ns
+            return offset if abs(offset) > SAME_CLOCK_NS else 0
+    return 0
+
+
+def _stamp(message: BagMessage) -> int:
+    try:
+        stamp = message.decode().header.stamp
+    except InputError:  # reported when the driver reads it in its turn
+        return 0
+    return stamp.sec * SECOND + stamp.nanosec

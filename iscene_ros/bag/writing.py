@@ -55,12 +55,12 @@ class BagWriter:
 
     @property
     def topics(self) -> list[str]:
-        """The names that have a message."""
+        """Names of the topics that have a message."""
         return sorted(self._connections)
 
 
 def offered_qos(latched: bool) -> list[Any]:
-    """QoS of a publisher: reliable; latched = transient local and of depth 1."""
+    """Return the QoS of a publisher: reliable; latched = transient local and of depth 1."""
     from rosbags.interfaces import (
         Qos,
         QosDurability,
@@ -87,7 +87,7 @@ def offered_qos(latched: bool) -> list[Any]:
 
 
 def storage_of(out: Path, storage: str | None) -> str:
-    """Which storage a bag gets: what was asked for, else what its name says.
+    """Return the storage of a new bag: the requested one, else that of its name.
 
     Raises:
         InputError: the two disagree.
@@ -100,7 +100,7 @@ def storage_of(out: Path, storage: str | None) -> str:
 
 @contextmanager
 def new_bag(out: Path, storage: str) -> Iterator[BagWriter]:
-    """A bag to fill; it is at `out` when the block ends well, and nothing is when it fails.
+    """Open a bag to fill; it is at `out` when the block ends well, and nothing is when it fails.
 
     Args:
         out: a folder as of `ros2 bag record`; or one file where the name ends in .mcap or .db3.
@@ -133,7 +133,7 @@ def new_bag(out: Path, storage: str) -> Iterator[BagWriter]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C takes effect when the block has ended, so that no half message stays behind."""
+    """Delay Ctrl-C to the end of the block, so that no half-written message stays behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

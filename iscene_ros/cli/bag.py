@@ -84,15 +84,14 @@ def check_rosbags() -> None:
 def run(args: argparse.Namespace, load_completer: LoadCompleter = load_without_relations) -> int:
     """Complete the frames of a bag."""
     check_rosbags()
-    from iscene_ros.bag.driver import BagDriver, BagOptions
+    from iscene_ros.bag.driver import BagDriver
     from iscene_ros.bag.reading import BagReader
     from iscene_ros.bag.writing import new_bag, storage_of
 
     settings = _settings(args)
-    options = BagOptions(args.every, args.keep_inputs)
     storage = storage_of(args.out, args.storage)
     with BagReader(args.bag) as reader:
-        driver = BagDriver(reader, settings, options, _say)
+        driver = BagDriver(reader, settings, _say, args.every, args.keep_inputs)
         with new_bag(args.out, storage) as writer:
             session = _run(driver, settings, writer, load_completer)
             _check_completed(args.bag, driver.counts, session)
@@ -120,7 +119,7 @@ def _run(
     from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
     def load(device: str) -> Any:
-        return load_completer(settings.choice(device))
+        return load_completer(settings.model_config(device))
 
     completer = OutOfMemoryFallback(load, settings.device, _say)
     with tqdm(total=driver.message_count, unit=" messages", desc="0 frames") as bar:

@@ -4,11 +4,11 @@ SECOND = 1_000_000_000
 # A stamp that is older by this much than one before belongs to another run of time (a bag that
 # starts again); smaller steps back are messages out of order.
 JUMP_NS = SECOND
-# Localisation dates its transforms ahead by up to a second or so; what lies further in the future
-# comes from another clock.
+# Localisation may stamp transforms up to about a second ahead; stamps further in the future come
+# from another clock.
 FUTURE_NS = 5 * SECOND
 
 
 def nanoseconds(seconds: float) -> int:
-    """Whole nanoseconds of seconds."""
+    """Return whole nanoseconds of seconds."""
     return round(seconds * SECOND)

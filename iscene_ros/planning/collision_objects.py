@@ -23,6 +23,8 @@ from iscene_ros.planning.scene_diff import same_mesh
 from iscene_ros.session.settings import Settings
 
 SUPPORT_NAME = "support"
+# An object whose surface has changed by no more than this is only moved.
+SHAPE_TOLERANCE_M = 0.005
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,7 @@ class CollisionObjectCache:
         made = self._made.get(item.id)
         if made is not None and (made.shape, made.padding) == (shape, padding):
             # Against the mesh that the body was made of, so that small changes do not add up.
-            if same_mesh(made.mesh, item.mesh) or _alike(
-                made.mesh, item.mesh, settings.collision_tolerance
-            ):
+            if same_mesh(made.mesh, item.mesh) or _alike(made.mesh, item.mesh, SHAPE_TOLERANCE_M):
                 return made
         scene = replace(update.scene, objects=(item,))
         try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
-from iscene_ros.ros.decode_header import decode_header, rejected, shown
+from iscene_ros.ros.decode_header import decode_header, shown
 from iscene_ros.ros.pixels import checked_size
 from iscene_ros.session.inputs import Intrinsics
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
@@ -29,8 +29,8 @@ class _Window(NamedTuple):
     height: int
 
 
-def decode_camera_info(message: Any, rectified: bool, topic: str = "camera_info") -> Intrinsics:
-    """The calibration of a sensor_msgs/msg/CameraInfo, for images as published.
+def decode_camera_info(message: Any, rectified: bool) -> Intrinsics:
+    """Return the calibration of a sensor_msgs/msg/CameraInfo, for images as published.
 
     Region of interest and binning are taken as image_geometry takes them: the principal point
     moves by the offset, then everything is divided by the binning.
@@ -39,45 +39,42 @@ def decode_camera_info(message: Any, rectified: bool, topic: str = "camera_info"
         message: the calibration.
         rectified: whether the images are rectified; then the left 3 x 3 of P holds and there is no
             distortion, otherwise K and D.
-        topic: what rejections call the input.
 
     Raises:
         RejectedInputError: STAMP, FRAME; EMPTY or SIZE of the image; INTRINSICS.
     """
-    stamp_ns, frame_id = decode_header(message.header, topic)
-    window = _window(message, topic)
+    stamp_ns, frame_id = decode_header(message.header)
+    window = _window(message)
     binning = [max(index(b), 1) for b in (message.binning_x, message.binning_y)]
     width, height = window.width // binning[0], window.height // binning[1]
     if width < 1 or height < 1:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.INTRINSICS,
-            topic,
             f"binning {shown(binning[0])} x {shown(binning[1])} leaves nothing of {window.width} x "
             f"{window.height} pixels; {_CALIBRATE}",
         )
-    d = _distortion(message, topic)
-    name, k, d = _rectified(message, d, topic) if rectified else ("K", _numbers(message.k, 9), d)
-    _check_matrix(name, k, topic)
+    d = _distortion(message)
+    name, k, d = _rectified(message, d) if rectified else ("K", _numbers(message.k, 9), d)
+    _check_matrix(name, k)
     k = k.reshape(3, 3).copy()
     k[:2, 2] -= window.x, window.y
     k[:2] /= np.array(binning, np.float64)[:, None]
     try:
         return Intrinsics(stamp_ns, frame_id, Camera(width, height, k, d))
     except InputError as error:
-        raise RejectedInputError(RejectReason.INTRINSICS, f"{topic}: {error}") from error
+        raise RejectedInputError(RejectReason.INTRINSICS, str(error)) from error
 
 
-def _window(message: Any, topic: str) -> _Window:
-    height, width = checked_size(message.height, message.width, topic)
+def _window(message: Any) -> _Window:
+    height, width = checked_size(message.height, message.width)
     roi = message.roi
     window = _Window(*(index(v) for v in (roi.x_offset, roi.y_offset, roi.width, roi.height)))
     if not any(window):
         return _Window(0, 0, width, height)
     fits = window.x + window.width <= width and window.y + window.height <= height
     if not fits or window.width < 1 or window.height < 1 or window.x < 0 or window.y < 0:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.INTRINSICS,
-            topic,
             f"region of interest of {shown(window.width)} x {shown(window.height)} pixels at "
             f"{shown(window.x)}, {shown(window.y)}, expected one inside {width} x {height} (all "
             f"zero = the whole image); {_CALIBRATE}",
@@ -85,61 +82,56 @@ def _window(message: Any, topic: str) -> _Window:
     return window
 
 
-def _distortion(message: Any, topic: str) -> np.ndarray:
+def _distortion(message: Any) -> np.ndarray:
     """(0,), (5,) or (8,) coefficients."""
     d = _numbers(message.d)
     if not np.all(np.isfinite(d)):
-        raise rejected(RejectReason.INTRINSICS, topic, f"D is not finite; {_CALIBRATE}")
+        raise RejectedInputError(RejectReason.INTRINSICS, f"D is not finite; {_CALIBRATE}")
     if not np.any(d):
         return np.zeros(0)
     model = message.distortion_model
     if model not in _COEFFICIENTS:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.INTRINSICS,
-            topic,
             f"distortion_model {shown(model)} with coefficients, expected "
             f"{' or '.join(_COEFFICIENTS)}; rectify the images first and set rectified",
         )
     count = _COEFFICIENTS[model]
     if len(d) < 4 or np.any(d[count:]):
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.INTRINSICS,
-            topic,
             f"D has {len(d)} numbers, expected {count} for {model}; rectify the images first and "
             "set rectified",
         )
     return np.pad(d[:count], (0, count - len(d[:count])))
 
 
-def _rectified(message: Any, d: np.ndarray, topic: str) -> tuple[str, np.ndarray, np.ndarray]:
+def _rectified(message: Any, d: np.ndarray) -> tuple[str, np.ndarray, np.ndarray]:
     """Name and 9 numbers of the matrix that holds for rectified images, and no distortion."""
     p = _numbers(message.p, 12)
     if np.any(p):
         return "P", p.reshape(3, 4)[:, :3].ravel(), np.zeros(0)
     if np.any(d):
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.INTRINSICS,
-            topic,
             "P is all zero but D is not, expected P of the rectified images; set rectified to "
             "false if the images are raw, or calibrate",
         )
     return "K", _numbers(message.k, 9), np.zeros(0)
 
 
-def _check_matrix(name: str, k: np.ndarray, topic: str) -> None:
+def _check_matrix(name: str, k: np.ndarray) -> None:
     if not np.any(k):
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.INTRINSICS,
-            topic,
             f"{name} is all zero: an uncalibrated camera; {_CALIBRATE}",
         )
     if not np.all(np.isfinite(k)):
-        raise rejected(RejectReason.INTRINSICS, topic, f"{name} is not finite; {_CALIBRATE}")
+        raise RejectedInputError(RejectReason.INTRINSICS, f"{name} is not finite; {_CALIBRATE}")
     low, high = FOCAL_LENGTHS
     if not (low <= k[0] <= high and low <= k[4] <= high and np.all(np.abs(k) <= high)):
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.INTRINSICS,
-            topic,
             f"{name} has focal lengths {k[0]:.4g} and {k[4]:.4g} and principal point {k[2]:.4g}, "
             f"{k[5]:.4g}, expected pixels with focal lengths from {low:g} to {high:g}; "
             f"{_CALIBRATE}",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 
-from iscene_ros.ros.decode_header import decode_header, decode_text, rejected, shown
+from iscene_ros.ros.decode_header import decode_header, decode_text, shown
 from iscene_ros.session.inputs import Detection, Detections
-from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 MOST_DETECTIONS = 4096
 # Coordinates further out than this belong to no image [pixels].
@@ -20,124 +21,118 @@ _UNSCORED = 1.0
 _CHECK = "check the detector"
 
 
-def decode_detections(
-    message: Any, class_names: Sequence[str], topic: str = "detections"
-) -> Detections:
-    """The detections of a vision_msgs/msg/Detection2DArray.
+def decode_detections(message: Any, class_names: Sequence[str]) -> Detections:
+    """Return the detections of a vision_msgs/msg/Detection2DArray.
 
     The result with the highest score counts; without results the class is unknown and the score 1.
 
     Args:
         message: the detections.
         class_names: name of each class number; a class id that is a number is looked up here.
-        topic: what rejections call the input.
 
     Raises:
         RejectedInputError: STAMP, FRAME; DETECTIONS for numbers that are not finite, scores outside
             [0, 1], negative sizes, texts that cannot be names, too many detections.
     """
-    stamp_ns, frame_id = decode_header(message.header, topic)
-    _check_count(message.detections, topic)
+    stamp_ns, frame_id = decode_header(message.header)
+    _check_count(message.detections)
     items = [
-        _vision_detection(detection, class_names, topic, f"detection {place}")
+        _vision_detection(detection, class_names, f"detection {place}")
         for place, detection in enumerate(message.detections)
     ]
     return Detections(stamp_ns, frame_id, tuple(items))
 
 
-def decode_yolo_detections(
-    message: Any, class_names: Sequence[str], topic: str = "detections"
-) -> Detections:
-    """The detections of a yolo_msgs/msg/DetectionArray, with the polygons of their masks.
+def decode_yolo_detections(message: Any, class_names: Sequence[str]) -> Detections:
+    """Return the detections of a yolo_msgs/msg/DetectionArray, with the polygons of their masks.
 
     A detection without class name takes it from `class_names`. Arguments and errors as in
     `decode_detections`.
     """
-    stamp_ns, frame_id = decode_header(message.header, topic)
-    _check_count(message.detections, topic)
+    stamp_ns, frame_id = decode_header(message.header)
+    _check_count(message.detections)
     items = [
-        _yolo_detection(detection, class_names, topic, f"detection {place}")
+        _yolo_detection(detection, class_names, f"detection {place}")
         for place, detection in enumerate(message.detections)
     ]
     return Detections(stamp_ns, frame_id, tuple(items))
 
 
-def _vision_detection(
-    detection: Any, class_names: Sequence[str], topic: str, where: str
-) -> Detection:
+def _vision_detection(detection: Any, class_names: Sequence[str], where: str) -> Detection:
     label, score = "", _UNSCORED
     if len(detection.results):
         hypotheses = [result.hypothesis for result in detection.results]
-        scores = [_score(hypothesis.score, topic, where) for hypothesis in hypotheses]
+        scores = [_score(hypothesis.score, where) for hypothesis in hypotheses]
         best = int(np.argmax(scores))
         score = scores[best]
-        label = _label(hypotheses[best].class_id, class_names, topic, where)
+        label = _label(hypotheses[best].class_id, class_names, where)
     box = detection.bbox
     return Detection(
         label=label,
         score=score,
-        tracker_id=decode_text(detection.id, topic, f"id of {where}", RejectReason.DETECTIONS),
-        box=_box(box.center, box.size_x, box.size_y, topic, where),
+        tracker_id=decode_text(detection.id, f"id of {where}", RejectReason.DETECTIONS),
+        box=_box(box.center, box.size_x, box.size_y, where),
     )
 
 
-def _yolo_detection(
-    detection: Any, class_names: Sequence[str], topic: str, where: str
-) -> Detection:
+def _yolo_detection(detection: Any, class_names: Sequence[str], where: str) -> Detection:
     box = detection.bbox
     return Detection(
-        label=_label(detection.class_name or str(detection.class_id), class_names, topic, where),
-        score=_score(detection.score, topic, where),
-        tracker_id=decode_text(detection.id, topic, f"id of {where}", RejectReason.DETECTIONS),
-        box=_box(box.center, box.size.x, box.size.y, topic, where),
-        polygon=_polygon(detection.mask.data, topic, where),
+        label=_label(detection.class_name or str(detection.class_id), class_names, where),
+        score=_score(detection.score, where),
+        tracker_id=decode_text(detection.id, f"id of {where}", RejectReason.DETECTIONS),
+        box=_box(box.center, box.size.x, box.size.y, where),
+        polygon=_polygon(detection.mask.data, where),
+        mask_size=_mask_size(detection.mask),
     )
 
 
-def _check_count(detections: Sequence[Any], topic: str) -> None:
+def _mask_size(mask: Any) -> tuple[int, int] | None:
+    """Return height and width [pixels] of the image of a yolo_msgs/msg/Mask; None if unset."""
+    height, width = index(mask.height), index(mask.width)
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def _check_count(detections: Sequence[Any]) -> None:
     if len(detections) > MOST_DETECTIONS:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.DETECTIONS,
-            topic,
             f"{len(detections)} detections, expected those of one image, at most "
             f"{MOST_DETECTIONS}; {_CHECK}",
         )
 
 
-def _label(text: str, class_names: Sequence[str], topic: str, where: str) -> str:
-    """The class name; a number is looked up."""
-    text = decode_text(text, topic, f"class of {where}", RejectReason.DETECTIONS)
+def _label(text: str, class_names: Sequence[str], where: str) -> str:
+    """Return the class name; a number is looked up."""
+    text = decode_text(text, f"class of {where}", RejectReason.DETECTIONS)
     if not (text.isascii() and text.isdecimal()):
         return text
     number = int(text)
     return class_names[number] if number < len(class_names) else f"class_{number}"
 
 
-def _score(value: Any, topic: str, where: str) -> float:
+def _score(value: Any, where: str) -> float:
     score = float(value)
     if not -SCORE_ROUNDING <= score <= 1 + SCORE_ROUNDING:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.DETECTIONS,
-            topic,
             f"score {score:.4g} of {where}, expected 0 to 1; {_CHECK}",
         )
     return min(max(score, 0.0), 1.0)
 
 
-def _box(center: Any, width: Any, height: Any, topic: str, where: str) -> np.ndarray | None:
-    """(4,) centre u, v, width, height of the upright box around a rotated one; None if unset."""
+def _box(center: Any, width: Any, height: Any, where: str) -> np.ndarray | None:
+    """Return (4,) u, v, width, height of the upright box around a rotated one; None if unset."""
     values = np.array([center.position.x, center.position.y, width, height], np.float64)
     theta = float(center.theta)
     if not np.all(np.isfinite(values)) or not np.isfinite(theta):
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.DETECTIONS,
-            topic,
             f"box of {where} is {shown(values.tolist())}, expected finite numbers; {_CHECK}",
         )
     if np.any(np.abs(values) > FARTHEST_PIXEL) or np.any(values[2:] < 0):
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.DETECTIONS,
-            topic,
             f"box of {where} has centre {values[0]:.4g}, {values[1]:.4g} and size {values[2]:.4g} "
             f"x {values[3]:.4g}, expected pixels and no negative size; {_CHECK}",
         )
@@ -148,15 +143,14 @@ def _box(center: Any, width: Any, height: Any, topic: str, where: str) -> np.nda
     return np.append(values[:2], upright)
 
 
-def _polygon(points: Sequence[Any], topic: str, where: str) -> np.ndarray | None:
-    """(P, 2) u, v of three or more points, or None."""
+def _polygon(points: Sequence[Any], where: str) -> np.ndarray | None:
+    """Return (P, 2) u, v of three or more points, or None."""
     if len(points) < 3:
         return None
     polygon = np.array([(point.x, point.y) for point in points], np.float64)
     if not np.all(np.abs(polygon) <= FARTHEST_PIXEL):
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.DETECTIONS,
-            topic,
             f"mask of {where} has points that are not finite or further out than "
             f"{FARTHEST_PIXEL:g}, expected pixels; {_CHECK}",
         )

@@ -1,4 +1,4 @@
-"""Stamps, frame names and other texts of a message, and the one line that rejects one."""
+"""Stamps, frame names and other texts of a message."""
 
 from __future__ import annotations
 
@@ -13,92 +13,81 @@ MOST_CHARACTERS = 256
 _MOST_SHOWN = 40
 
 
-def rejected(reason: RejectReason, topic: str, what: str) -> RejectedInputError:
-    """The error of an input; one line that begins with the topic."""
-    return RejectedInputError(reason, f"{topic}: {what}")
-
-
 def shown(value: Any) -> str:
-    """A value of a message, short and without line breaks."""
+    """Return a value of a message for an error, short and without line breaks."""
     text = value if isinstance(value, str) else repr(value)
     short = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + "..."
     return ascii(short) if isinstance(value, str) else " ".join(short.split())
 
 
-def decode_header(header: Any, topic: str, needs_frame: bool = False) -> tuple[int, str]:
-    """Stamp [ns] and frame name of a std_msgs/msg/Header.
+def decode_header(header: Any, needs_frame: bool = False) -> tuple[int, str]:
+    """Return stamp [ns] and frame name of a std_msgs/msg/Header.
 
     Args:
         header: the message.
-        topic: what rejections call the input.
         needs_frame: whether an empty frame name is rejected.
 
     Raises:
         RejectedInputError: STAMP or FRAME, see `decode_stamp` and `decode_frame`.
     """
-    stamp_ns = decode_stamp(header.stamp, topic)
+    stamp_ns = decode_stamp(header.stamp)
     if not needs_frame and header.frame_id == "":
         return stamp_ns, ""
-    return stamp_ns, decode_frame(header.frame_id, topic, "header.frame_id")
+    return stamp_ns, decode_frame(header.frame_id, "header.frame_id")
 
 
-def decode_stamp(stamp: Any, topic: str) -> int:
-    """Nanoseconds of a builtin_interfaces/msg/Time.
+def decode_stamp(stamp: Any) -> int:
+    """Return the nanoseconds of a builtin_interfaces/msg/Time.
 
     Raises:
         RejectedInputError: STAMP; zero, negative, or not below 1e9 nanoseconds.
     """
     seconds, nanoseconds = index(stamp.sec), index(stamp.nanosec)
     if seconds == 0 and nanoseconds == 0:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.STAMP,
-            topic,
             "stamp is zero, expected the time of capture; let the driver fill header.stamp",
         )
     if not 0 <= seconds <= MOST_SECONDS or not 0 <= nanoseconds < SECOND:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.STAMP,
-            topic,
             f"stamp of {shown(seconds)} s and {shown(nanoseconds)} ns, expected seconds from 0 to "
             f"{MOST_SECONDS} and nanoseconds below {SECOND}; check the driver's clock",
         )
     return seconds * SECOND + nanoseconds
 
 
-def decode_frame(name: str, topic: str, field: str) -> str:
-    """A frame's name without leading slashes.
+def decode_frame(name: str, field: str) -> str:
+    """Return a frame's name without leading slashes.
 
     Raises:
         RejectedInputError: FRAME; empty, too long or not printable.
     """
     stripped = name.lstrip("/")
     if not stripped:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.FRAME,
-            topic,
             f"{field} is empty, expected the name of a TF frame; set it in the driver",
         )
     if len(stripped) > MOST_CHARACTERS or not stripped.isprintable():
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.FRAME,
-            topic,
             f"{field} is {shown(name)}, expected a printable name of at most {MOST_CHARACTERS} "
             "characters; check the driver",
         )
     return stripped
 
 
-def decode_text(text: str, topic: str, field: str, reason: RejectReason) -> str:
-    """A short text such as a class name, without surrounding space.
+def decode_text(text: str, field: str, reason: RejectReason) -> str:
+    """Return a short text such as a class name, without surrounding space.
 
     Raises:
         RejectedInputError: too long or not printable.
     """
     stripped = text.strip()
     if len(stripped) > MOST_CHARACTERS or not stripped.isprintable():
-        raise rejected(
+        raise RejectedInputError(
             reason,
-            topic,
             f"{field} is {shown(text)}, expected a printable text of at most {MOST_CHARACTERS} "
             "characters; check the publisher",
         )

@@ -1,14 +1,17 @@
-"""Colour and depth images: messages to arrays; nothing keeps the message's memory."""
+"""Raw and compressed colour images, and depth images, as arrays that own their memory."""
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from iscene_ros.ros.decode_header import decode_header
-from iscene_ros.ros.pixels import PixelFormat, read_pixels
+from iscene_ros.ros.decode_header import decode_header, shown
+from iscene_ros.ros.pixels import PixelFormat, checked_size, read_pixels
 from iscene_ros.session.inputs import ColorImage, DepthImage
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 COLOR_FORMATS = {
     "rgb8": PixelFormat("u1", 3),
@@ -27,40 +30,98 @@ _COLOR_ADVICE = {
     "8UC3": "8UC3 does not say the order of the channels: set the encoding to rgb8 or bgr8",
     "8UC4": "8UC4 does not say the order of the channels: set the encoding to rgba8 or bgra8",
 }
+_MODES_8_BIT = {"L", "LA", "P", "RGB", "RGBA", "CMYK"}
+_COLOR_PREFIXES = ("rgb", "bgr")
 _CONVERT = "convert it (image_proc) or remap rgb to another topic of the camera"
 _DEPTH_ADVICE = "remap depth to the depth image that is registered to rgb"
 
 
-def decode_color(message: Any, topic: str = "rgb") -> ColorImage:
-    """The colour image of a sensor_msgs/msg/Image: rgb8, bgr8, rgba8, bgra8 or mono8.
+def decode_color(message: Any) -> ColorImage:
+    """Return the colour image of a sensor_msgs/msg/Image: rgb8, bgr8, rgba8, bgra8 or mono8.
 
     Raises:
         RejectedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.
     """
-    stamp_ns, frame_id = decode_header(message.header, topic)
+    stamp_ns, frame_id = decode_header(message.header)
     advice = _COLOR_ADVICE.get(message.encoding, _CONVERT)
-    pixels = read_pixels(message, topic, COLOR_FORMATS, advice)
+    pixels = read_pixels(message, COLOR_FORMATS, advice)
     return ColorImage(stamp_ns, frame_id, _rgb(pixels, message.encoding))
 
 
-def decode_depth(message: Any, depth_unit: float, topic: str = "depth") -> DepthImage:
-    """The depth image of a sensor_msgs/msg/Image: 32FC1 [m], or 16UC1 or mono16 in steps.
+def decode_compressed_color(message: Any) -> ColorImage:
+    """Return the colour image of a sensor_msgs/msg/CompressedImage: JPEG or PNG, 8 bits a channel.
+
+    Raises:
+        RejectedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY; MALFORMED where the bytes are no
+            complete image.
+    """
+    stamp_ns, frame_id = decode_header(message.header)
+    if "compressedDepth" in message.format:
+        raise RejectedInputError(
+            RejectReason.ENCODING,
+            f"format {shown(message.format)} is a depth image, expected colour as jpeg or png; "
+            "remap rgb to the colour image",
+        )
+    if not len(message.data):
+        raise RejectedInputError(
+            RejectReason.EMPTY, "no data, expected a JPEG or PNG; check the driver"
+        )
+    rgb = _decompressed(np.frombuffer(message.data, np.uint8).tobytes(), message.format)
+    return ColorImage(
+        stamp_ns, frame_id, rgb[..., ::-1].copy() if _swapped(message.format) else rgb
+    )
+
+
+def decode_depth(message: Any, depth_unit: float) -> DepthImage:
+    """Return the depth image of a sensor_msgs/msg/Image: 32FC1 [m], or 16UC1 or mono16 in steps.
 
     Args:
         message: the image; its frame is the camera's optical one.
         depth_unit: metres of one step of a 16-bit image [m].
-        topic: what rejections call the input.
 
     Raises:
         RejectedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.
     """
-    stamp_ns, frame_id = decode_header(message.header, topic, needs_frame=True)
-    pixels = read_pixels(message, topic, DEPTH_FORMATS, _DEPTH_ADVICE)
+    stamp_ns, frame_id = decode_header(message.header, needs_frame=True)
+    pixels = read_pixels(message, DEPTH_FORMATS, _DEPTH_ADVICE)
     if pixels.dtype.kind == "u":
         depth = np.multiply(pixels, np.float32(depth_unit), dtype=np.float32)
     else:
         depth = pixels.astype(np.float32)
     return DepthImage(stamp_ns, frame_id, depth)
+
+
+def _swapped(text: str) -> bool:
+    """Return whether red and blue of the file are exchanged.
+
+    compressed_image_transport passes the channels to OpenCV as they are in memory, and OpenCV
+    takes them as BGR. The format says at its end whether they were: "rgb8; jpeg compressed bgr8".
+    """
+    source, separator, compressed = text.partition(";")
+    in_color = source.strip().startswith(_COLOR_PREFIXES)
+    return bool(separator) and in_color and "compressed bgr" not in compressed
+
+
+def _decompressed(data: bytes, text: str) -> np.ndarray:
+    """Return the (H, W, 3) uint8 pixels of a JPEG or PNG file."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            checked_size(image.height, image.width)
+            if image.mode not in _MODES_8_BIT:
+                raise RejectedInputError(
+                    RejectReason.ENCODING,
+                    f"a {image.format} of mode {image.mode}, expected 8 bits a channel; publish "
+                    "an 8-bit image",
+                )
+            return np.array(image.convert("RGB"))
+    except RejectedInputError:
+        raise
+    except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
+        raise RejectedInputError(
+            RejectReason.MALFORMED,
+            f"{len(data)} bytes of format {shown(text)} are no complete JPEG or PNG "
+            f"({shown(str(error))}); check the image transport",
+        ) from error
 
 
 def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:

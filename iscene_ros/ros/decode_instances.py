@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.ros.decode_header import decode_header, rejected
+from iscene_ros.ros.decode_header import decode_header
 from iscene_ros.ros.pixels import PixelFormat, read_pixels
 from iscene_ros.session.inputs import InstanceImage
-from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 INSTANCE_FORMATS = {
     "mono8": PixelFormat("u1"),
@@ -26,59 +26,56 @@ _INSTANCE_BITS = (1 << _CLASS_SHIFT) - 1
 _ADVICE = "publish one instance id a pixel, 0 = background"
 
 
-def decode_instances(message: Any, encoding: str, topic: str = "instances") -> InstanceImage:
-    """The label image of a sensor_msgs/msg/Image: mono8, mono16, 8UC1, 16UC1 or 32SC1.
+def decode_instances(message: Any, encoding: str) -> InstanceImage:
+    """Return the label image of a sensor_msgs/msg/Image: mono8, mono16, 8UC1, 16UC1 or 32SC1.
 
     Args:
         message: the image, registered to depth.
         encoding: "ids", or "class_and_id" for pixels class << 16 | instance (32SC1 alone). There,
             instance 0 is background whatever its class; where one number is used by several
             classes of an image, these ids are class << 16 | instance, so that they stay apart.
-        topic: what rejections call the input.
 
     Raises:
         RejectedInputError: STAMP, FRAME, ENCODING, SIZE, EMPTY; OBSERVATION for negative ids or
             more than 512 of them.
     """
-    stamp_ns, frame_id = decode_header(message.header, topic)
+    stamp_ns, frame_id = decode_header(message.header)
     formats = INSTANCE_FORMATS
     if encoding == "class_and_id":
         formats = {"32SC1": INSTANCE_FORMATS["32SC1"]}
-    ids = read_pixels(message, topic, formats, _ADVICE).astype(np.int32)
-    _reject_negative(ids, topic)
+    ids = read_pixels(message, formats, _ADVICE).astype(np.int32)
+    _reject_negative(ids)
     values = _distinct(ids)
-    _reject_many(values, topic)
+    _reject_many(values)
     if encoding == "class_and_id":
         return InstanceImage(stamp_ns, frame_id, *_split(ids, values.tolist()))
     return InstanceImage(stamp_ns, frame_id, ids)
 
 
-def _reject_negative(ids: np.ndarray, topic: str) -> None:
+def _reject_negative(ids: np.ndarray) -> None:
     if ids.min() >= 0:
         return
     row, column = np.argwhere(ids < 0)[0]
-    raise rejected(
+    raise RejectedInputError(
         RejectReason.OBSERVATION,
-        topic,
         f"negative id {ids[row, column]} at column {column}, row {row}, expected ids from 0; "
         f"{_ADVICE}",
     )
 
 
-def _reject_many(values: np.ndarray, topic: str) -> None:
+def _reject_many(values: np.ndarray) -> None:
     if np.count_nonzero(values) > MOST_INSTANCES:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.OBSERVATION,
-            topic,
             f"more than {MOST_INSTANCES} distinct ids; is this an image of instance ids? {_ADVICE}",
         )
 
 
 def _distinct(ids: np.ndarray) -> np.ndarray:
-    """Sorted distinct values, or too many of them.
+    """Return the sorted distinct values; of noise, those of the first runs.
 
-    Labels come in runs, and only the start of a run is sorted. An image of noise has as many runs
-    as pixels; it shows at its first ones.
+    Labels form runs along rows, and only the start of a run is sorted. An image of noise has as
+    many runs as pixels, which the first of them reveal.
     """
     flat = ids.ravel()
     starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
@@ -91,7 +88,7 @@ def _distinct(ids: np.ndarray) -> np.ndarray:
 def _split(
     values: np.ndarray, distinct: list[int]
 ) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
-    """Instance ids, and the class of each, of an image of class << 16 | instance."""
+    """Return instance ids, and the class of each, of an image of class << 16 | instance."""
     uses = Counter(value & _INSTANCE_BITS for value in distinct)
     ids, classes = values & _INSTANCE_BITS, []
     for value in distinct:

@@ -7,17 +7,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from iscene_ros.io.demo_frame import DemoFrame, demo_frame
-from iscene_ros.ros.encode_geometry import encode_pose, encode_quaternion, encode_vector
+from iscene_ros.ros.common_messages import (
+    IMAGE_TYPE,
+    encode_image,
+    encode_pose,
+    encode_quaternion,
+    encode_vector,
+)
 from iscene_ros.ros.messages import MessageTypes, RosbagsTypes
 
 WORLD_FRAME, LINK_FRAME = "map", "camera_link"
 OPTICAL_FRAME = "camera_color_optical_frame"
-IMAGE, TRANSFORMS = "sensor_msgs/msg/Image", "tf2_msgs/msg/TFMessage"
+TRANSFORMS = "tf2_msgs/msg/TFMessage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 # REP 103: a link's x points forward, y left, z up; an optical frame's x right, y down, z forward.
 LINK_FROM_OPTICAL = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], np.float64)
-_LITTLE_ENDIAN = {"f": "<f4", "u": "u1"}
 
 
 class DemoMessage(NamedTuple):
@@ -26,7 +31,7 @@ class DemoMessage(NamedTuple):
     Attributes:
         topic: relative name, or /tf and /tf_static.
         type_name: as "sensor_msgs/msg/Image".
-        message: of the types that were asked for.
+        message: made by the given types.
         latched: for late subscribers, too; enough to publish once.
     """
 
@@ -37,19 +42,19 @@ class DemoMessage(NamedTuple):
 
 
 def demo_messages(types: MessageTypes, stamp_ns: int) -> list[DemoMessage]:
-    """All messages of the demo frame; see `frame_messages`."""
+    """Return all messages of the demo frame; see `frame_messages`."""
     return frame_messages(types, demo_frame(), stamp_ns)
 
 
 def frame_messages(types: MessageTypes, frame: DemoFrame, stamp_ns: int) -> list[DemoMessage]:
-    """All messages of one frame in the order in which a robot would send them.
+    """Return all messages of one frame in the order in which a robot would send them.
 
     /tf_static camera_link -> camera_color_optical_frame; /tf map -> camera_link; camera_info; rgb
     (rgb8); depth (32FC1, NaN = no reading); instances (mono8); detections (vision_msgs, with class,
     score and tracker id). The camera stands still.
 
     Args:
-        types: whose messages.
+        types: makes the messages.
         frame: what the sensors see; its observation has colours.
         stamp_ns: of all messages [ns].
 
@@ -66,25 +71,13 @@ def frame_messages(types: MessageTypes, frame: DemoFrame, stamp_ns: int) -> list
         DemoMessage("/tf_static", TRANSFORMS, mount, True),
         DemoMessage("/tf", TRANSFORMS, pose, False),
         DemoMessage("camera_info", CAMERA_INFO, _camera_info(types, header, frame), False),
-        DemoMessage("rgb", IMAGE, _image(types, header, observation.rgb, "rgb8"), False),
-        DemoMessage("depth", IMAGE, _image(types, header, depth, "32FC1"), False),
-        DemoMessage("instances", IMAGE, _image(types, header, frame.labels_image, "mono8"), False),
+        DemoMessage("rgb", IMAGE_TYPE, encode_image(types, header, observation.rgb, "rgb8"), False),
+        DemoMessage("depth", IMAGE_TYPE, encode_image(types, header, depth, "32FC1"), False),
+        DemoMessage(
+            "instances", IMAGE_TYPE, encode_image(types, header, frame.labels_image, "mono8"), False
+        ),
         DemoMessage("detections", DETECTIONS, _detections(types, header, frame), False),
     ]
-
-
-def _image(types: MessageTypes, header: Any, pixels: np.ndarray, encoding: str) -> Any:
-    pixels = np.ascontiguousarray(pixels, _LITTLE_ENDIAN[pixels.dtype.kind])
-    return types.make(
-        IMAGE,
-        header=header,
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        encoding=encoding,
-        is_bigendian=0,
-        step=pixels.strides[0],
-        data=types.byte_array(pixels),
-    )
 
 
 def _camera_info(types: MessageTypes, header: Any, frame: DemoFrame) -> Any:

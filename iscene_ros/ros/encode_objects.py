@@ -1,4 +1,4 @@
-"""The objects of the world as vision_msgs/Detection3DArray and as TF frames."""
+"""The objects of the map as vision_msgs/Detection3DArray and as TF frames."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
-from iscene_ros.ros.encode_geometry import encode_pose, encode_quaternion, encode_vector
+from iscene_ros.ros.common_messages import encode_pose, encode_quaternion, encode_vector
 from iscene_ros.ros.messages import MessageTypes
 
 DETECTIONS_TYPE = "vision_msgs/msg/Detection3DArray"
@@ -18,7 +18,7 @@ _POSITION_VARIANCES = (0, 7, 14)
 
 
 def encode_detections3d(types: MessageTypes, update: SceneUpdate) -> Any:
-    """A vision_msgs/Detection3DArray: one Detection3D an object of the world.
+    """Return a vision_msgs/Detection3DArray with one Detection3D an object of the map.
 
     `id` is the object's name, which is also its TF frame. The one hypothesis has the label as
     class_id and the score of the 2D detection, that is of the class, as score; its pose is the
@@ -31,7 +31,7 @@ def encode_detections3d(types: MessageTypes, update: SceneUpdate) -> Any:
 
 
 def encode_transforms(types: MessageTypes, update: SceneUpdate) -> Any:
-    """A tf2_msgs/TFMessage: the frame of the update is the parent of every object's frame."""
+    """Return a tf2_msgs/TFMessage with every object's frame, a child of the update's frame."""
     header = types.header(update.stamp_ns, update.frame_id)
     transforms = [
         types.make(
@@ -78,7 +78,7 @@ def _detection(types: MessageTypes, header: Any, known: TrackedObject) -> Any:
 
 
 def _covariance(depth_residual: float) -> np.ndarray:
-    """(36,) float64 row-major covariance of x, y, z [m²] and the rotation [rad²]."""
+    """Return the (36,) float64 row-major covariance of x, y, z [m²] and the rotation [rad²]."""
     covariance = np.zeros(36)
     if math.isfinite(depth_residual):
         covariance[list(_POSITION_VARIANCES)] = depth_residual**2

@@ -1,4 +1,4 @@
-"""What a motion planner has to be told, as a diff of moveit_msgs/PlanningScene."""
+"""Changes of the object map as a diff of moveit_msgs/PlanningScene."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from iscene_ros.core.scene import Mesh
 from iscene_ros.planning.collision_bodies import CollisionBody, Subframe
 from iscene_ros.planning.planning_scene_tracker import Difference
-from iscene_ros.ros.encode_geometry import (
+from iscene_ros.ros.common_messages import (
     encode_color,
     encode_pose,
     encode_position,
@@ -26,7 +26,7 @@ SUPPORT_COLOR = np.array([150, 150, 150], np.uint8)
 
 
 def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
-    """A moveit_msgs/PlanningScene with is_diff: what to remove, add and move.
+    """Return a moveit_msgs/PlanningScene with is_diff: what to remove, add and move.
 
     One CollisionObject an object: its id is the object's name, its pose that of the object, the
     meshes and subframes lie in the object's frame. MOVE brings only the pose. The support is one
@@ -36,8 +36,8 @@ def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
     Raises:
         LookupError: moveit_msgs is not installed.
     """
-    picture = difference.picture
-    header = types.header(picture.stamp_ns, picture.frame_id)
+    scene = difference.picture
+    header = types.header(scene.stamp_ns, scene.frame_id)
     objects = [_object(types, header, name, REMOVE) for name in difference.removed]
     objects += [_added(types, header, name, body) for name, body in difference.added]
     if difference.supports:
@@ -117,9 +117,7 @@ def _support(types: MessageTypes, header: Any, difference: Difference) -> Any:
 
 
 def _box(types: MessageTypes, size: np.ndarray) -> Any:
-    made = types.make("shape_msgs/msg/SolidPrimitive", dimensions=types.doubles(size))
-    made.type = BOX
-    return made
+    return types.make("shape_msgs/msg/SolidPrimitive", type=BOX, dimensions=types.doubles(size))
 
 
 def _colors(types: MessageTypes, difference: Difference) -> list[Any]:

@@ -1,4 +1,4 @@
-"""From a scene update to the message of any output topic."""
+"""The message of every output topic: the scene for most of them, the status for /diagnostics."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.planning.collision_objects import CollisionObjectCache
 from iscene_ros.planning.planning_scene_tracker import PlanningSceneTracker
 from iscene_ros.ros import topics
-from iscene_ros.ros.encode_clouds import encode_cloud, encode_relation_labels, encode_relations
-from iscene_ros.ros.encode_images import encode_overlay
-from iscene_ros.ros.encode_knowledge import (
+from iscene_ros.ros.common_messages import encode_image
+from iscene_ros.ros.encode_cloud import encode_cloud
+from iscene_ros.ros.encode_objects import encode_detections3d, encode_transforms
+from iscene_ros.ros.encode_planning_scene import encode_planning_scene
+from iscene_ros.ros.encode_texts import (
     encode_knowledge,
     encode_pddl_domain,
     encode_pddl_problem,
+    encode_scene_graph,
 )
-from iscene_ros.ros.encode_markers import encode_relation_markers
-from iscene_ros.ros.encode_objects import encode_detections3d, encode_transforms
-from iscene_ros.ros.encode_planning_scene import encode_planning_scene
-from iscene_ros.ros.encode_texts import encode_string, scene_graph_json
-from iscene_ros.ros.meshes_cdr import meshes_cdr
+from iscene_ros.ros.mesh_markers import meshes_cdr
 from iscene_ros.ros.messages import MessageTypes
+from iscene_ros.ros.relation_markers import encode_relation_markers
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.surface_cloud import surface_cloud
+from iscene_ros.session.status import Status
+from iscene_ros.viz.overlay import draw_overlay
+
+# diagnostic_msgs/DiagnosticStatus: OK, WARN, ERROR.
+_LEVELS = {"ok": 0, "warn": 1, "error": 2}
 
 
 class Encoder:
-    """Makes the messages of all outputs but /diagnostics, which tells of no update.
+    """Makes the messages of all outputs but /diagnostics.
 
     Args:
-        types: whose messages.
+        types: makes the messages.
         settings: opacity, points, inline meshes; may be replaced at any time.
         meshes_topic: resolved name of ~/meshes, to which ~/scene_graph refers.
     """
@@ -41,33 +45,31 @@ class Encoder:
         self.types = types
         self.settings = settings
         self.meshes_topic = meshes_topic
-        self.pictures = CollisionObjectCache()
-        self._told = PlanningSceneTracker()
+        self.collision_objects = CollisionObjectCache()
+        self._planning_tracker = PlanningSceneTracker()
         self._encoders: dict[str, Callable[[SceneUpdate], Any]] = {
             topics.OBJECTS: lambda update: encode_detections3d(types, update),
             topics.MESHES: self._meshes,
             topics.CLOUD: self._cloud,
             topics.TF: lambda update: encode_transforms(types, update),
             topics.SCENE_GRAPH: self._scene_graph,
-            topics.RELATIONS: lambda update: encode_relations(types, update),
-            topics.RELATION_LABELS: lambda update: encode_relation_labels(types, update),
             topics.RELATION_MARKERS: lambda update: encode_relation_markers(types, update),
             topics.PDDL_DOMAIN: lambda update: encode_pddl_domain(types),
             topics.PDDL_PROBLEM: lambda update: encode_pddl_problem(types, update),
             topics.KNOWLEDGE: lambda update: encode_knowledge(types, update),
             topics.PLANNING_SCENE: self._planning_scene,
-            topics.OVERLAY: lambda update: encode_overlay(types, update),
+            topics.OVERLAY: self._overlay,
         }
 
     def encode(self, topic: str, update: SceneUpdate) -> Any:
-        """The message of a topic, or its CDR bytes where those are faster to make (meshes).
+        """Return the message of a topic, or its CDR bytes where those are faster to make (meshes).
 
-        Publishers of rclpy take both. ~/planning_scene tells what has changed since it was encoded
-        last; others depend on nothing but the update.
+        Publishers of rclpy take both. ~/planning_scene holds what has changed since it was encoded
+        last; the others depend on nothing but the update.
 
         Args:
             topic: name of one of `topics.OUTPUTS`, not /diagnostics.
-            update: the world.
+            update: the object map.
 
         Raises:
             KeyError: no such topic.
@@ -76,27 +78,59 @@ class Encoder:
         return self._encoders[topic](update)
 
     def encode_cdr(self, topic: str, update: SceneUpdate) -> bytes:
-        """The CDR bytes of a topic, for bags; see `encode`."""
+        """Return the CDR bytes of a topic, for bags; see `encode`."""
         made = self.encode(topic, update)
         if isinstance(made, bytes):
             return made
         return self.types.serialize(topics.output_topic(topic).type_name, made)
 
-    def tell_all(self) -> None:
-        """The next ~/planning_scene holds everything: someone new listens."""
-        self._told.forget()
+    def restart_planning_scene(self) -> None:
+        """Make the next ~/planning_scene hold all objects, for a new subscriber."""
+        self._planning_tracker.forget()
 
     def _planning_scene(self, update: SceneUpdate) -> Any:
-        difference = self._told.difference(self.pictures.picture(update, self.settings))
-        self._told.confirm(difference)
+        scene = self.collision_objects.picture(update, self.settings)
+        difference = self._planning_tracker.difference(scene)
+        self._planning_tracker.confirm(difference)
         return encode_planning_scene(self.types, difference)
 
     def _meshes(self, update: SceneUpdate) -> bytes:
         return meshes_cdr(update, self.settings.marker_alpha)
 
     def _cloud(self, update: SceneUpdate) -> Any:
-        return encode_cloud(self.types, update, surface_cloud(update, self.settings.cloud_points))
+        return encode_cloud(self.types, update, self.settings.cloud_points)
 
     def _scene_graph(self, update: SceneUpdate) -> Any:
-        text = scene_graph_json(update, self.meshes_topic, self.settings.inline_meshes)
-        return encode_string(self.types, text)
+        inline = self.settings.inline_meshes
+        return encode_scene_graph(self.types, update, self.meshes_topic, inline)
+
+    def _overlay(self, update: SceneUpdate) -> Any:
+        header = self.types.header(update.stamp_ns, update.camera_frame)
+        return encode_image(self.types, header, draw_overlay(update), "rgb8")
+
+
+def encode_diagnostics(
+    types: MessageTypes, status: Status, name: str, hardware_id: str, stamp_ns: int
+) -> Any:
+    """Return a diagnostic_msgs/DiagnosticArray with one status.
+
+    Args:
+        types: makes the messages.
+        status: state of the session.
+        name: "<node>: <part>", as aggregators expect it.
+        hardware_id: device on which the model runs.
+        stamp_ns: current time [ns].
+    """
+    values = [
+        types.make("diagnostic_msgs/msg/KeyValue", key=key, value=value)
+        for key, value in status.values
+    ]
+    entry = types.make(
+        "diagnostic_msgs/msg/DiagnosticStatus",
+        level=types.byte(_LEVELS[status.level]),
+        name=name,
+        message=status.summary,
+        hardware_id=hardware_id,
+        values=values,
+    )
+    return types.make(topics.DIAGNOSTICS_TYPE, header=types.header(stamp_ns, ""), status=[entry])

@@ -7,18 +7,24 @@ from functools import partial
 from typing import Any, TypeVar
 
 from iscene_ros.ros.decode_camera_info import decode_camera_info
-from iscene_ros.ros.decode_compressed import decode_compressed_color
 from iscene_ros.ros.decode_detections import decode_detections, decode_yolo_detections
-from iscene_ros.ros.decode_images import decode_color, decode_depth
+from iscene_ros.ros.decode_images import decode_color, decode_compressed_color, decode_depth
 from iscene_ros.ros.decode_instances import decode_instances
 from iscene_ros.ros.decode_poses import decode_odometry, decode_pose, decode_transform
-from iscene_ros.ros.input_topics import TOPIC_KEYS, message_type
+from iscene_ros.ros.topics import input_type
 from iscene_ros.session.inputs import Input, TransformSample
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 
-__all__ = ["TOPIC_KEYS", "MessageDecoder"]
-
+# How reading a field fails that is missing, of another type, out of range, or too large.
+MALFORMED_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
 _TRANSFORM_KEYS = ("tf", "tf_static")
 _MOST_CHARACTERS = 200
 
@@ -29,65 +35,51 @@ class MessageDecoder:
     """Decodes messages of rclpy or rosbags.
 
     Args:
-        settings: say what the messages mean; may be replaced at any time.
-        reject: called with the reason and one line for every message, or transform of a message,
-            that cannot be used.
-
-    Attributes:
-        settings: as above.
+        settings: what the messages mean; may be replaced at any time.
+        reject: takes reason and line of every message, or transform of a message, that cannot be
+            used.
     """
 
     def __init__(self, settings: Settings, reject: Callable[[RejectReason, str], None]) -> None:
         self.settings = settings
         self._reject = reject
 
-    def message_type(self, topic_key: str) -> str | None:
-        """The type of a topic's messages, as "sensor_msgs/msg/Image"; None where the settings do
-        not use the topic.
-
-        Raises:
-            KeyError: no key of `TOPIC_KEYS`.
-        """
-        return message_type(topic_key, self.settings)
-
     def decode(self, topic_key: str, message: Any) -> list[Input | TransformSample]:
-        """The inputs in a message: one, none where it is rejected, any number of transforms.
+        """Return the inputs in a message: one, none if it is rejected, any number of transforms.
 
-        No message makes it raise.
-
-        Raises:
-            KeyError: no key of `TOPIC_KEYS`.
+        Args:
+            topic_key: one of `topics.INPUT_KEYS`.
+            message: a message of that topic; no content makes this raise.
         """
-        if self.message_type(topic_key) is None:
+        if input_type(topic_key, self.settings) is None:
             line = f"{topic_key}: the settings do not use this topic; set detections or pose_source"
             self._reject(RejectReason.MALFORMED, line)
             return []
+        messages = [message]
         if topic_key in _TRANSFORM_KEYS:
-            messages = self._guarded(topic_key, _transforms, message) or []
-        else:
-            messages = [message]
+            messages = self._attempt(topic_key, lambda m: list(m.transforms), message) or []
         decoder = self._decoder(topic_key)
-        decoded = (self._guarded(topic_key, decoder, part) for part in messages)
+        decoded = (self._attempt(topic_key, decoder, part) for part in messages)
         return [made for made in decoded if made is not None]
 
-    def _guarded(self, topic_key: str, step: Callable[[Any], T], message: Any) -> T | None:
+    def _attempt(self, topic_key: str, step: Callable[[Any], T], message: Any) -> T | None:
+        """Return the result of a step; None after a rejection."""
         try:
             return step(message)
         except RejectedInputError as error:
-            self._reject(error.reason, str(error))
-        # A broken message can fail anywhere and as anything; the next good one must still count.
-        except Exception as error:
+            self._reject(error.reason, f"{topic_key}: {error}")
+        except MALFORMED_ERRORS as error:
             self._reject(
                 RejectReason.MALFORMED,
                 f"{topic_key}: {type(error).__name__} ({_one_line(str(error))}), expected a valid "
-                f"{self.message_type(topic_key)}; check what publishes it",
+                f"{input_type(topic_key, self.settings)}; check what publishes it",
             )
         return None
 
     def _decoder(self, topic_key: str) -> Callable[[Any], Input | TransformSample]:
         settings = self.settings
         if topic_key in _TRANSFORM_KEYS:
-            return partial(decode_transform, static=topic_key == "tf_static", topic=topic_key)
+            return partial(decode_transform, static=topic_key == "tf_static")
         if topic_key == "detections":
             yolo = settings.detections == "yolo_msgs"
             decode = decode_yolo_detections if yolo else decode_detections
@@ -103,11 +95,7 @@ class MessageDecoder:
         }[topic_key]
 
 
-def _transforms(message: Any) -> list[Any]:
-    return list(message.transforms)
-
-
 def _one_line(text: str) -> str:
-    """The start of a text, without line breaks and other control characters."""
+    """Return the start of a text, without line breaks and other control characters."""
     printable = "".join(c if c.isprintable() else " " for c in text[:_MOST_CHARACTERS])
     return " ".join(printable.split())

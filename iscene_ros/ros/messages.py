@@ -1,4 +1,4 @@
-"""Messages without knowing whose classes they are: rclpy's, or the dataclasses of rosbags.
+"""Messages of either implementation: the classes of rclpy, or the dataclasses of rosbags.
 
 Both have the same attributes; they differ in how a message is made, in what holds its bytes, and in
 who serialises it. Everything else of the message layer is written once, on top of `MessageTypes`.
@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import array
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iscene_ros.core.stamps import SECOND
 
+DEFINITIONS = Path(__file__).with_name("definitions")
+
 
 class MessageTypes(ABC):
     """Makes, reads and writes messages by the names of their types, as "std_msgs/msg/String"."""
 
     @abstractmethod
-    def make(self, name: str, /, **values: Any) -> Any:
+    def make(self, type_name: str, /, **values: Any) -> Any:
         """A message; what is not given is zero or empty.
 
         Raises:
@@ -63,9 +67,9 @@ class RclpyTypes(MessageTypes):
     def __init__(self) -> None:
         self._classes: dict[str, type] = {}
 
-    def make(self, name: str, /, **values: Any) -> Any:
+    def make(self, type_name: str, /, **values: Any) -> Any:
         """See `MessageTypes.make`."""
-        return self.message_class(name)(**values)
+        return self.message_class(type_name)(**values)
 
     def message_class(self, name: str) -> type:
         """Return the class of a message or service type, such as "std_srvs/srv/Trigger".
@@ -115,29 +119,27 @@ class RosbagsTypes(MessageTypes):
     """The dataclasses of rosbags; no ROS needed.
 
     Args:
-        typestore: of rosbags; by default with every type of this package, see `typestore`.
+        typestore: of rosbags; by default `make_typestore()`.
     """
 
     def __init__(self, typestore: Any = None) -> None:
         if typestore is None:
-            from iscene_ros.ros.typestore import make_typestore
-
             typestore = make_typestore()
         self.typestore = typestore
 
-    def make(self, name: str, /, **values: Any) -> Any:
+    def make(self, type_name: str, /, **values: Any) -> Any:
         """See `MessageTypes.make`."""
-        if name not in self.typestore.fielddefs:
-            raise LookupError(f"message type {name} is not registered")
-        _, fields = self.typestore.fielddefs[name]
+        if type_name not in self.typestore.fielddefs:
+            raise LookupError(f"message type {type_name} is not registered")
+        _, fields = self.typestore.fielddefs[type_name]
         unknown = set(values) - {field for field, _ in fields}
         if unknown:
-            raise AttributeError(f"{name} has no field {sorted(unknown)[0]}")
+            raise AttributeError(f"{type_name} has no field {sorted(unknown)[0]}")
         complete = {
             field: values[field] if field in values else self._default(description)
             for field, description in fields
         }
-        return self.typestore.types[name](**complete)
+        return self.typestore.types[type_name](**complete)
 
     def byte_array(self, values: np.ndarray) -> np.ndarray:
         """See `MessageTypes.byte_array`."""
@@ -180,3 +182,18 @@ _DTYPES = {"octet": "uint8", "char": "uint8", "byte": "uint8"}
 
 def _zero(base: str) -> int | float:
     return 0.0 if base.startswith("float") else 0
+
+
+@lru_cache(maxsize=1)
+def make_typestore() -> Any:
+    """Return the types of ROS 2 Jazzy and of definitions/<package>/msg/<Type>.msg."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    lacking = {}
+    for path in sorted(DEFINITIONS.glob("*/msg/*.msg")):
+        name = f"{path.parts[-3]}/msg/{path.stem}"
+        if name not in typestore.fielddefs:
+            lacking |= get_types_from_msg(path.read_text("utf-8"), name)
+    typestore.register(lacking)
+    return typestore

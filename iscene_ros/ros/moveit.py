@@ -1,4 +1,4 @@
-"""Tells a running MoveIt of the world by its services, without ever waiting for it."""
+"""Keeps the planning scene of a running MoveIt up to date by its services, without blocking."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from iscene_ros.session.settings import Settings
 APPLY, GET = "apply_planning_scene", "get_planning_scene"
 APPLY_TYPE = "moveit_msgs/srv/ApplyPlanningScene"
 GET_TYPE = "moveit_msgs/srv/GetPlanningScene"
-# A call without an answer is given up after this [s].
+# Timeout of a call [s].
 PATIENCE = 5.0
 
 
 class MoveItScene:
-    """Keeps the objects of MoveIt's planning scene those of the world.
+    """Synchronises the objects of MoveIt's planning scene with the object map.
 
-    Each time it first asks what is there and what is attached to the robot, where
-    `get_planning_scene` is offered; what is attached is left alone. While a call is on its way,
-    only the newest world waits.
+    Where `get_planning_scene` is offered, it is first called for the objects that exist or are
+    attached to the robot; attached ones are left alone. While a call is pending, only the newest
+    scene waits.
 
     Args:
-        node: of the clients; their names are relative.
-        types: of the node's ROS.
-        maker: of pictures; used by the thread that calls `publish`.
-        rejected: takes a line when MoveIt did not take the objects.
+        node: creates the clients; their names are relative.
+        types: finds message classes and makes messages.
+        cache: makes collision bodies; used by the thread that calls `publish`.
+        rejected: takes a line when MoveIt rejects the objects or does not answer.
 
     Raises:
         LookupError: moveit_msgs is not installed.
@@ -47,49 +47,49 @@ class MoveItScene:
         self,
         node: Node,
         types: RclpyTypes,
-        maker: CollisionObjectCache,
+        cache: CollisionObjectCache,
         rejected: Callable[[str], None],
     ) -> None:
-        self._node, self._types, self._maker, self._rejected = node, types, maker, rejected
+        self._node, self._types, self._cache, self._rejected = node, types, cache, rejected
         self._kinds = types.message_class(APPLY_TYPE), types.message_class(GET_TYPE)
         group = ReentrantCallbackGroup()
         self._apply = node.create_client(self._kinds[0], APPLY, callback_group=group)
         self._get = node.create_client(self._kinds[1], GET, callback_group=group)
         self._lock = threading.RLock()
-        self._told = PlanningSceneTracker()
+        self._tracker = PlanningSceneTracker()
         self._waiting: CollisionScene | None = None
         self._call: tuple[Client, Future, float] | None = None
         self._was_there = False
 
     @property
     def is_new(self) -> bool:
-        """Whether a MoveIt has come since the update before; it knows nothing of it."""
+        """Whether MoveIt was started since the last update, which it has not received."""
         return not self._was_there and self._apply.service_is_ready()
 
     def publish(self, update: SceneUpdate, settings: Settings) -> None:
-        """Tell an update, now or when the call on its way is answered; from any thread."""
+        """Send an update, now or after the pending call; from any thread."""
         self._was_there = settings.moveit and self._apply.service_is_ready()
         if not self._was_there:
             with self._lock:
-                # A MoveIt that comes later knows nothing.
-                self._told.forget()
+                # A MoveIt that is started later has no objects yet.
+                self._tracker.forget()
                 self._waiting = None
             return
-        picture = self._maker.picture(update, settings)
+        scene = self._cache.picture(update, settings)
         with self._lock:
-            self._waiting = picture
+            self._waiting = scene
             self._give_up_late_call()
-            self._go_on()
+            self._continue()
 
     def destroy(self) -> None:
-        """Take the clients away; what is on its way is not looked at any more."""
+        """Destroy the clients; answers of pending calls are ignored."""
         with self._lock:
             self._call = self._waiting = None
         for client in (self._apply, self._get):
             self._node.destroy_client(client)
 
-    def _go_on(self) -> None:
-        """Begin with what waits, unless a call is on its way."""
+    def _continue(self) -> None:
+        """Send the waiting scene, unless a call is pending."""
         if self._call is not None or self._waiting is None:
             return
         if not self._get.service_is_ready():
@@ -103,25 +103,25 @@ class MoveItScene:
     def _on_scene(self, response: Any) -> None:
         scene = response.scene
         attached = {a.object.id for a in scene.robot_state.attached_collision_objects}
-        self._send(attached, {known.id for known in scene.world.collision_objects})
+        self._send(attached, {item.id for item in scene.world.collision_objects})
 
     def _send(self, attached: Any, present: Any) -> None:
-        picture, self._waiting = self._waiting, None
-        if picture is None:
+        scene, self._waiting = self._waiting, None
+        if scene is None:
             return
-        difference = self._told.difference(picture, attached, present)
+        difference = self._tracker.difference(scene, attached, present)
         if difference.is_empty:
-            self._told.confirm(difference)
+            self._tracker.confirm(difference)
             return
         request = self._kinds[0].Request(scene=encode_planning_scene(self._types, difference))
         self._begin(self._apply, request, lambda response: self._on_applied(response, difference))
 
     def _on_applied(self, response: Any, difference: Difference) -> None:
-        self._told.confirm(difference)
+        self._tracker.confirm(difference)
         if response.success:
             return
-        # Some of it may be there. Next time everything is told, and what is there asked for.
-        self._told.forget()
+        # Part of it may have been applied: the next update sends everything.
+        self._tracker.forget()
         self._rejected(
             f"{self._apply.srv_name} rejected the objects in frame {difference.picture.frame_id}; "
             "look at the log of move_group: its robot model may not know this frame"
@@ -139,10 +139,10 @@ class MoveItScene:
             self._call = None
             try:
                 answered(future.result())
-            except Exception as error:  # of the service, or of what it answered
-                self._told.forget()
+            except Exception as error:  # the next update sends everything
+                self._tracker.forget()
                 self._rejected(f"{type(error).__name__}: {error}")
-            self._go_on()
+            self._continue()
 
     def _give_up_late_call(self) -> None:
         if self._call is None or time.monotonic() < self._call[2]:
@@ -150,5 +150,5 @@ class MoveItScene:
         client, future, _ = self._call
         self._call = None
         client.remove_pending_request(future)
-        self._told.forget()
+        self._tracker.forget()
         self._rejected(f"{client.srv_name} did not answer within {PATIENCE:g} s")

@@ -11,9 +11,9 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from iscene_ros.core.scene_update import SceneUpdate, Status
+from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.models.model_config import ModelConfig
-from iscene_ros.ros.encode_diagnostics import encode_diagnostics
+from iscene_ros.ros.encoder import encode_diagnostics
 from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.moveit import MoveItScene
@@ -25,12 +25,15 @@ from iscene_ros.session.out_of_memory import Completer, OutOfMemoryFallback
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
+from iscene_ros.session.status import Status
 from iscene_ros.session.worker import Worker
 
 DIAGNOSTICS_PERIOD = 1.0
-# Whether a MoveIt has come is looked at this often [s].
+# Period of the check for a MoveIt that was started later [s].
 MOVEIT_PERIOD = 1.0
-# Waiting frames are looked at this often where no message comes in [s].
+# Period of the check for late subscribers of latched topics [s].
+LATE_SUBSCRIBER_PERIOD = 0.2
+# Period of the check for waiting frames while no message comes in [s].
 POLL_PERIOD = 0.02
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -40,7 +43,7 @@ Transition = Callable[["SceneNode", LifecycleState], TransitionCallbackReturn]
 
 
 def _reported(transition: Transition) -> Transition:
-    """A transition whose exceptions are logged; rclpy itself swallows them."""
+    """Wrap a transition so that its exceptions are logged; rclpy itself swallows them."""
 
     @wraps(transition)
     def reported(node: SceneNode, state: LifecycleState) -> TransitionCallbackReturn:
@@ -54,10 +57,10 @@ def _reported(transition: Transition) -> Transition:
 
 
 class SceneNode(LifecycleNode):
-    """Completes what the camera sees and publishes the scene.
+    """Completes the objects in view of a camera and publishes the scene.
 
     Args:
-        load: makes a completer of a choice of model; the shipped loader by default.
+        load: makes the completer of a model; `SceneCompleter` by default.
         **node_arguments: of rclpy's node, such as `parameter_overrides` or `namespace`.
 
     Raises:
@@ -68,20 +71,23 @@ class SceneNode(LifecycleNode):
         self, load: Callable[[ModelConfig], Completer] | None = None, **node_arguments: Any
     ) -> None:
         super().__init__("iscene", **node_arguments)
-        # Attributes of rclpy have short names, too: _parameters, _services.
-        self._load = load or _load_chosen
+        # Names such as _parameters and _services are attributes of rclpy's node.
+        self._load = load or _load_completer
         self._types = RclpyTypes()
         self.session: SceneSession | None = None
         self._worker: Worker | None = None
         self._moveit: MoveItScene | None = None
-        self._scene_inputs: Subscriptions | None = None
+        self._scene_subscriptions: Subscriptions | None = None
+        self._scene_publishers: Publishers | None = None
         self._poll_timer = None
         self._failure = ""
+        self._is_shut_down = False
         self._scene_parameters = Parameters(self, lambda: self.session is not None, self._apply)
         diagnostics = self._types.message_class("diagnostic_msgs/msg/DiagnosticArray")
         self._diagnostics = self.create_publisher(diagnostics, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
-        self.create_timer(MOVEIT_PERIOD, self._tell_new_moveit)
+        self.create_timer(MOVEIT_PERIOD, self._update_new_moveit)
+        self.create_timer(LATE_SUBSCRIBER_PERIOD, self._publish_pending)
 
     @_reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -90,10 +96,12 @@ class SceneNode(LifecycleNode):
         log = self.get_logger()
         try:
             completer = OutOfMemoryFallback(
-                lambda device: self._load(settings.choice(device)), settings.device, log.warning
+                lambda device: self._load(settings.model_config(device)),
+                settings.device,
+                log.warning,
             )
-            self._scene_outputs = Publishers(self, self._types, settings)
-        except Exception as error:  # whatever it is, the node stays unconfigured and says so
+            self._scene_publishers = Publishers(self, self._types, settings)
+        except Exception as error:  # whatever fails, the node stays unconfigured and reports it
             self._failure = f"cannot configure: {' '.join(str(error).split())}"
             if isinstance(error, ModuleNotFoundError):
                 self._failure += "; activate the Python environment that has it, then launch"
@@ -110,9 +118,9 @@ class SceneNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to complete."""
         settings = self._scene_parameters.settings
-        self._intake = MessageDecoder(settings, self._reject)
+        self._decoder = MessageDecoder(settings, self._reject)
         try:
-            self._scene_inputs = Subscriptions(self, self._types, settings, self._receive)
+            self._scene_subscriptions = Subscriptions(self, self._types, settings, self._receive)
         except LookupError as error:
             self._failure = f"cannot activate: {error}"
             self.get_logger().error(self._failure)
@@ -127,6 +135,8 @@ class SceneNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; the published scene stays."""
         self._stop()
+        # From now on the middleware alone serves late subscribers.
+        self._publish_pending(at_once=True)
         return super().on_deactivate(state)
 
     @_reported
@@ -138,19 +148,28 @@ class SceneNode(LifecycleNode):
     @_reported
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop, and free the model."""
+        self._is_shut_down = True
         self._stop()
         self._release()
         return SUCCESS
 
     @_reported
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured."""
-        return self.on_shutdown(state)
+        """Stop, free the model, and go back to unconfigured."""
+        self._stop()
+        self._release()
+        return SUCCESS
+
+    def destroy_node(self) -> None:
+        """Shut down, unless a client of the lifecycle has done so, and destroy the node."""
+        if not self._is_shut_down:
+            self.trigger_shutdown()
+        super().destroy_node()
 
     def _stop(self) -> None:
-        if self._scene_inputs is not None:
-            self._scene_inputs.destroy()
-            self._scene_inputs = None
+        if self._scene_subscriptions is not None:
+            self._scene_subscriptions.destroy()
+            self._scene_subscriptions = None
         if self._poll_timer is not None:
             self.destroy_timer(self._poll_timer)
             self._poll_timer = None
@@ -162,10 +181,10 @@ class SceneNode(LifecycleNode):
         if self.session is None:
             return
         self._scene_services.destroy()
-        self._scene_outputs.destroy()
+        self._scene_publishers.destroy()
         if self._moveit is not None:
             self._moveit.destroy()
-        self.session = self._moveit = self._scene_services = self._scene_outputs = None
+        self.session = self._moveit = self._scene_services = self._scene_publishers = None
         gc.collect()
         import torch
 
@@ -173,34 +192,50 @@ class SceneNode(LifecycleNode):
             torch.cuda.empty_cache()
 
     def _moveit_scene(self) -> MoveItScene | None:
-        """None where moveit_msgs is not installed."""
+        """Return the client of MoveIt; None where moveit_msgs is not installed."""
 
         def rejected(line: str) -> None:
             if self.session is not None:
                 self._reject(RejectReason.PLANNING_SCENE, line)
 
         try:
-            return MoveItScene(self, self._types, self._scene_outputs.pictures, rejected)
+            return MoveItScene(
+                self, self._types, self._scene_publishers.collision_objects, rejected
+            )
         except LookupError:
             return None
 
     def _publish(self, update: SceneUpdate) -> None:
-        """An update to all who want it; MoveIt last, since bodies for it take longest."""
-        self._scene_outputs.publish(update)
+        """Publish an update; to MoveIt last, since collision bodies take longest."""
+        self._scene_publishers.publish(update)
         if self._moveit is not None:
             self._moveit.publish(update, self._scene_parameters.settings)
 
+    def _publish_pending(self, at_once: bool = False) -> None:
+        """Publish latched messages for late subscribers."""
+        if self._scene_publishers is None:
+            return
+        try:
+            self._scene_publishers.publish_pending(at_once)
+        except Exception as error:  # a failing output must not end the node
+            self.get_logger().error(f"publishing failed: {type(error).__name__}: {error}")
+
     def _apply(self, settings: Settings) -> None:
-        """Settings changed while running."""
+        """Apply settings that were changed while running."""
         if self.session is not None:
-            self.session.settings = self._scene_outputs.settings = settings
+            self.session.settings = self._scene_publishers.settings = settings
         if self._worker is not None:
-            self._intake.settings = settings
+            self._decoder.settings = settings
             self._worker.settings_changed()
 
     def _receive(self, key: str, message: Any) -> None:
         now = self._now_ns()
-        for item in self._intake.decode(key, message):
+        try:
+            items = self._decoder.decode(key, message)
+        except Exception as error:  # a fault of the decoder must not end the node
+            self._reject(RejectReason.MALFORMED, f"{key}: {type(error).__name__}: {error}")
+            return
+        for item in items:
             self.session.add(item, now)
         self._poll()
 
@@ -211,8 +246,8 @@ class SceneNode(LifecycleNode):
     def _reject(self, reason: RejectReason, message: str) -> None:
         self.session.reject(reason, message, self._now_ns())
 
-    def _tell_new_moveit(self) -> None:
-        """The scene of now to a MoveIt that was started after it."""
+    def _update_new_moveit(self) -> None:
+        """Send the current scene to a MoveIt that was started later."""
         settings, worker, moveit = self._scene_parameters.settings, self._worker, self._moveit
         if worker is None or moveit is None or not (settings.moveit and moveit.is_new):
             return
@@ -240,8 +275,8 @@ class SceneNode(LifecycleNode):
         return self.get_clock().now().nanoseconds
 
 
-def _load_chosen(choice: ModelConfig) -> Completer:
+def _load_completer(config: ModelConfig) -> Completer:
     from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
 
-    # The session relates the whole world, of which a frame shows a part.
-    return SceneCompleter.from_choice(choice, CompletionOptions(relations=False))
+    # The session relates all objects of the map, of which a frame shows a part.
+    return SceneCompleter.from_choice(config, CompletionOptions(relations=False))

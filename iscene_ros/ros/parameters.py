@@ -16,8 +16,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.session.limits import Limits
-from iscene_ros.session.settings import Settings, limits_of, parameter_name
+from iscene_ros.session.settings import Limits, Settings, limits_of, parameter_name
 
 
 class Parameters:

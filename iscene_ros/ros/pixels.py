@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.ros.decode_header import rejected, shown
-from iscene_ros.session.rejection import RejectReason
+from iscene_ros.ros.decode_header import shown
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 # Far above any camera; a larger size is a broken message that would fill the memory.
 MOST_PIXELS = 64_000_000
@@ -21,7 +21,7 @@ class PixelFormat:
     """How an encoding stores one pixel.
 
     Attributes:
-        kind: numpy's letter and bytes of one channel, as "u1", "u2", "i4", "f4".
+        kind: numpy's letter and number of bytes of one channel, as "u1", "u2", "i4", "f4".
         channels: values a pixel.
     """
 
@@ -29,16 +29,13 @@ class PixelFormat:
     channels: int = 1
 
 
-def read_pixels(
-    message: Any, topic: str, formats: Mapping[str, PixelFormat], advice: str
-) -> np.ndarray:
-    """The pixels of an image message.
+def read_pixels(message: Any, formats: Mapping[str, PixelFormat], advice: str) -> np.ndarray:
+    """Return the pixels of an image message.
 
     Args:
         message: sensor_msgs/msg/Image.
-        topic: what rejections call the input.
-        formats: the encodings that are taken.
-        advice: what to do about another encoding.
+        formats: supported encodings.
+        advice: advice for another encoding.
 
     Returns:
         (H, W) or (H, W, C), in the byte order of the message; a view of its memory.
@@ -47,62 +44,57 @@ def read_pixels(
         RejectedInputError: ENCODING, SIZE or EMPTY.
     """
     if message.encoding not in formats:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.ENCODING,
-            topic,
             f"encoding {shown(message.encoding)}, expected {', '.join(formats)}; {advice}",
         )
     pixel = formats[message.encoding]
     order = ">" if message.is_bigendian else "<"
     dtype = np.dtype(order + pixel.kind)
-    height, width = checked_size(message.height, message.width, topic)
-    rows = _rows(message, topic, height, width * pixel.channels * dtype.itemsize)
+    height, width = checked_size(message.height, message.width)
+    rows = _rows(message, height, width * pixel.channels * dtype.itemsize)
     values = rows.view(dtype)
     return values if pixel.channels == 1 else values.reshape(height, width, pixel.channels)
 
 
-def checked_size(height: Any, width: Any, topic: str) -> tuple[int, int]:
-    """Height and width of an image.
+def checked_size(height: Any, width: Any) -> tuple[int, int]:
+    """Return height and width of an image.
 
     Raises:
         RejectedInputError: EMPTY or SIZE.
     """
     height, width = index(height), index(width)
     if height == 0 or width == 0:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.EMPTY,
-            topic,
             f"{width} x {height} pixels, expected an image; check the driver",
         )
     if height < 0 or width < 0 or height * width > MOST_PIXELS:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.SIZE,
-            topic,
             f"{shown(width)} x {shown(height)} pixels, expected at most {MOST_PIXELS} in all; the "
             "message is broken: check width and height",
         )
     return height, width
 
 
-def _rows(message: Any, topic: str, height: int, row_bytes: int) -> np.ndarray:
-    """(H, row_bytes) uint8 without the padding that rows may end with."""
+def _rows(message: Any, height: int, row_bytes: int) -> np.ndarray:
+    """Return (H, row_bytes) uint8 without the padding that rows may end with."""
     step = index(message.step)
     if step < row_bytes:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.SIZE,
-            topic,
             f"step of {shown(step)} bytes, expected at least {row_bytes} for {message.width} "
             f"pixels of {message.encoding}; check step, width and encoding",
         )
     if not len(message.data):
-        raise rejected(
-            RejectReason.EMPTY, topic, "no data, expected the pixels of the image; check the driver"
+        raise RejectedInputError(
+            RejectReason.EMPTY, "no data, expected the pixels of the image; check the driver"
         )
     data = np.frombuffer(message.data, np.uint8)
     if len(data) < step * height:
-        raise rejected(
+        raise RejectedInputError(
             RejectReason.SIZE,
-            topic,
             f"{len(data)} bytes of data, expected {shown(step * height)} (step {step} x height "
             f"{height}); the message is cut off or its size is wrong",
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -12,17 +15,23 @@ from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, PLANNING_SCENE, TF, OutputTopic
 from iscene_ros.session.settings import Settings
 
-# The queue of tf2's own broadcasters: several frames pass before a slow listener loses one.
+# Queue of tf2's own broadcasters: several frames pass before a slow subscriber loses one.
 TF_DEPTH = 100
+# A burst of updates has ended when none came for this time [s].
+BURST_PAUSE = 1.0
 
 
 class Publishers:
-    """One publisher an output; what nobody hears is not made unless it is latched.
+    """One publisher an output, but /diagnostics; messages without subscribers are not encoded.
+
+    A latched topic without subscribers is published once, when a burst of updates has ended, so
+    that the middleware keeps its newest message for late subscribers; see `publish_pending`.
+    Thread-safe.
 
     Args:
         node: publishes only while it is active.
-        types: of the node's ROS.
-        settings: replaceable by `settings`.
+        types: finds message classes and makes messages.
+        settings: may be replaced at any time.
     """
 
     def __init__(self, node: LifecycleNode, types: RclpyTypes, settings: Settings) -> None:
@@ -37,49 +46,76 @@ class Publishers:
             for topic in OUTPUTS
             if topic.name != DIAGNOSTICS and _is_installed(types, topic)
         }
-        self._listeners: frozenset[tuple[int, ...]] = frozenset()
+        self._subscribers: frozenset[tuple[int, ...]] = frozenset()
+        self._lock = threading.RLock()
+        self._newest: SceneUpdate | None = None
+        self._newest_at = 0.0
+        self._pending: list[OutputTopic] = []
 
     @property
     def settings(self) -> Settings:
-        """What the encoder goes by."""
+        """Settings of the encoder."""
         return self._encoder.settings
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self._encoder.settings = settings
 
-    def publish(self, update: SceneUpdate) -> None:
-        """Publish an update; from any thread."""
-        for topic, publisher in self._publishers.items():
-            if topic.name == TF and not (self.settings.publish_tf and update.objects):
-                continue
-            if topic.latched or publisher.get_subscription_count():
-                if topic.name == PLANNING_SCENE:
-                    self._greet_listeners()
-                publisher.publish(self._encoder.encode(topic.name, update))
-
     @property
-    def pictures(self) -> CollisionObjectCache:
-        """What makes collision bodies for ~/planning_scene; others may share them."""
-        return self._encoder.pictures
+    def collision_objects(self) -> CollisionObjectCache:
+        """Collision bodies for ~/planning_scene, which others may share."""
+        return self._encoder.collision_objects
 
-    def _greet_listeners(self) -> None:
-        """Changes are of no use to those who did not hear what was before."""
-        name = self._node.resolve_topic_name(PLANNING_SCENE)
-        heard = self._node.get_subscriptions_info_by_topic(name)
-        listeners = frozenset(tuple(info.endpoint_gid) for info in heard)
-        if listeners - self._listeners:
-            self._encoder.tell_all()
-        self._listeners = listeners
+    def publish(self, update: SceneUpdate) -> None:
+        """Publish an update on the topics that have subscribers."""
+        with self._lock:
+            self._newest, self._newest_at = update, time.monotonic()
+            self._pending = [topic for topic in self._publishers if topic.latched]
+            no_frames = not (self.settings.publish_tf and update.objects)
+            for topic, publisher in self._publishers.items():
+                if publisher.get_subscription_count() and not (topic.name == TF and no_frames):
+                    self._publish(topic)
+
+    def publish_pending(self, at_once: bool = False) -> None:
+        """Publish the newest update on latched topics that do not have it yet.
+
+        Args:
+            at_once: on all of them; else on those that have got a subscriber since, and on all when
+                a burst of updates has ended.
+        """
+        with self._lock:
+            has_ended = time.monotonic() - self._newest_at > BURST_PAUSE
+            for topic in tuple(self._pending):
+                if at_once or has_ended or self._publishers[topic].get_subscription_count():
+                    self._publish(topic)
 
     def destroy(self) -> None:
-        """Take the topics away."""
+        """Destroy the publishers."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
 
+    def _publish(self, topic: OutputTopic) -> None:
+        publisher = self._publishers[topic]
+        if not publisher.is_activated:
+            return
+        if topic in self._pending:
+            self._pending.remove(topic)
+        if topic.name == PLANNING_SCENE:
+            self._include_new_subscribers()
+        publisher.publish(self._encoder.encode(topic.name, self._newest))
+
+    def _include_new_subscribers(self) -> None:
+        """Restart ~/planning_scene for new subscribers, who did not get the earlier changes."""
+        name = self._node.resolve_topic_name(PLANNING_SCENE)
+        endpoints = self._node.get_subscriptions_info_by_topic(name)
+        subscribers = frozenset(tuple(info.endpoint_gid) for info in endpoints)
+        if subscribers - self._subscribers:
+            self._encoder.restart_planning_scene()
+        self._subscribers = subscribers
+
 
 def _is_installed(types: RclpyTypes, topic: OutputTopic) -> bool:
-    """Whether a topic can be published; only optional ones may not be.
+    """Return whether a topic can be published; only optional ones may not be.
 
     Raises:
         LookupError: the type of a topic that is not optional is not installed.
@@ -94,6 +130,6 @@ def _is_installed(types: RclpyTypes, topic: OutputTopic) -> bool:
 
 
 def reliable_qos(latched: bool, depth: int = 1) -> QoSProfile:
-    """Reliable; latched topics keep their newest messages for late subscribers."""
+    """Return a reliable QoS; latched topics keep their newest messages for late subscribers."""
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
     return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=durability)

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Sequence
-
-import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
@@ -39,7 +33,7 @@ class ReplayNode(Node):
 
     def _publish(self) -> None:
         now = self.get_clock().now().nanoseconds
-        if now == 0:  # simulated time that has not begun
+        if now == 0:  # simulated time has not begun
             return
         for topic, type_name, message, latched in demo_messages(self._types, now):
             self._publisher(topic, type_name, latched).publish(message)
@@ -51,23 +45,3 @@ class ReplayNode(Node):
                 kind, topic, reliable_qos(latched, IMAGE_DEPTH)
             )
         return self._publishers_by_topic[topic]
-
-
-def main(args: Sequence[str] | None = None) -> int:
-    """Spin until shut down."""
-    rclpy.init(args=args)
-    node = ReplayNode()
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        # Terminal and launch both send one; the second must not cut the end short.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

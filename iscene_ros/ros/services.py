@@ -24,12 +24,12 @@ INACTIVE = "the node is not active: ros2 lifecycle set <node> activate"
 
 
 class Services:
-    """Answers calls; long ones are done by the worker while the executor goes on.
+    """Answers calls; the worker does long ones while the executor goes on.
 
     Args:
-        node: of the services.
+        node: offers the services.
         worker: the worker while the node is active, else None.
-        session: whose scene is saved and reset.
+        session: holds the scene that is saved and reset.
         publish: publishes an update.
     """
 
@@ -57,7 +57,7 @@ class Services:
         ]
 
     def destroy(self) -> None:
-        """Take the services away."""
+        """Destroy the services."""
         for service in self._services:
             self._node.destroy_service(service)
         self._node.destroy_guard_condition(self._finished)
@@ -72,7 +72,7 @@ class Services:
             seen, total = len(update.seen), len(update.objects)
             seconds = update.scene.timings.total
             return _answer(
-                response, True, f"{seen} objects completed in {seconds:.2f} s, {total} in the world"
+                response, True, f"{seen} objects completed in {seconds:.2f} s, {total} in the map"
             )
         newest = self._session.rejections.newest
         why = newest if self._session.rejections.total > rejected else self._status_summary()
@@ -118,7 +118,7 @@ class Services:
         return _answer(response, True, "paused" if request.data else "running")
 
     async def _result(self, future: ThreadFuture) -> Any:
-        """What a job of the worker returned or raised."""
+        """Return what a job of the worker returned or raised."""
         done = Future(executor=self._node.executor)
 
         def wake(_: ThreadFuture) -> None:

@@ -8,23 +8,23 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from iscene_ros.ros.input_topics import InputTopic, input_topics
 from iscene_ros.ros.messages import RclpyTypes
+from iscene_ros.ros.topics import InputTopic, input_topics
 from iscene_ros.session.settings import Settings
 
-# Images older than these few are of no use to a model that takes the newest.
+# The model takes the newest image: a longer queue would only delay it.
 IMAGE_DEPTH = 5
 TF_DEPTH = 100
 
 
 class Subscriptions:
-    """Subscribes to what the settings ask for.
+    """The subscriptions that the settings ask for.
 
     Args:
         node: of the subscriptions.
-        types: of the node's ROS.
+        types: finds message classes.
         settings: topics, types and QoS.
-        receive: takes the key of a topic and a message.
+        receive: takes the key of an input and a message.
 
     Raises:
         LookupError: a message type is not installed.

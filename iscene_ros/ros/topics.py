@@ -1,29 +1,62 @@
-"""Every topic that a session gives out, for the node, for bags and for the README."""
+"""Every topic that the node and `iscene bag` read and write, by name, type and QoS."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iscene_ros.ros.encode_clouds import CLOUD_TYPE, LABELS_TYPE
-from iscene_ros.ros.encode_diagnostics import DIAGNOSTICS_TYPE
-from iscene_ros.ros.encode_images import IMAGE_TYPE
-from iscene_ros.ros.encode_knowledge import KNOWLEDGE_TYPE
+from iscene_ros.ros.common_messages import IMAGE_TYPE, STRING_TYPE
+from iscene_ros.ros.encode_cloud import CLOUD_TYPE
 from iscene_ros.ros.encode_objects import DETECTIONS_TYPE, TRANSFORMS_TYPE
 from iscene_ros.ros.encode_planning_scene import PLANNING_SCENE_TYPE
-from iscene_ros.ros.encode_texts import STRING_TYPE
+from iscene_ros.ros.encode_texts import KNOWLEDGE_TYPE
 from iscene_ros.ros.mesh_markers import MARKERS_TYPE
+from iscene_ros.session.settings import Settings
+
+DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
+_INPUT_TYPES = {
+    "rgb": "sensor_msgs/msg/Image",
+    "rgb_compressed": "sensor_msgs/msg/CompressedImage",
+    "depth": "sensor_msgs/msg/Image",
+    "camera_info": "sensor_msgs/msg/CameraInfo",
+    "instances": "sensor_msgs/msg/Image",
+    "tf": "tf2_msgs/msg/TFMessage",
+    "tf_static": "tf2_msgs/msg/TFMessage",
+}
+_DETECTION_TYPES = {
+    "vision_msgs": "vision_msgs/msg/Detection2DArray",
+    "yolo_msgs": "yolo_msgs/msg/DetectionArray",
+}
+_POSE_TYPES = {"pose": "geometry_msgs/msg/PoseStamped", "odometry": "nav_msgs/msg/Odometry"}
+INPUT_KEYS = (*_INPUT_TYPES, "detections", "camera_pose")
+
+
+@dataclass(frozen=True)
+class InputTopic:
+    """One input topic.
+
+    Attributes:
+        key: name of the input within this package, one of `INPUT_KEYS`.
+        name: name of the topic in the settings, relative or absolute.
+        type_name: message type.
+        parameter: ROS parameter that names the topic; "" where the name is fixed.
+    """
+
+    key: str
+    name: str
+    type_name: str
+    parameter: str = ""
 
 
 @dataclass(frozen=True)
 class OutputTopic:
-    """One output.
+    """One output topic.
 
     Attributes:
-        name: "~/..." below the node, "/..." the same for all nodes; also what it is asked by.
+        name: "~/..." below the node, "/..." the same for all nodes.
         type_name: as "std_msgs/msg/String".
         latched: QoS reliable and transient local, depth 1: a late subscriber gets the newest
             message. Others are reliable and volatile.
-        description: one sentence.
+        description: for the documents, without full stop.
         optional: left out where the package of its type is not installed.
     """
 
@@ -35,8 +68,7 @@ class OutputTopic:
 
 
 OBJECTS, MESHES, CLOUD, TF = "~/objects", "~/meshes", "~/cloud", "/tf"
-SCENE_GRAPH, RELATIONS = "~/scene_graph", "~/relations"
-RELATION_LABELS, RELATION_MARKERS = "~/relation_labels", "~/relation_markers"
+SCENE_GRAPH, RELATION_MARKERS = "~/scene_graph", "~/relation_markers"
 OVERLAY, DIAGNOSTICS = "~/overlay", "/diagnostics"
 PDDL_DOMAIN, PDDL_PROBLEM, KNOWLEDGE = "~/pddl_domain", "~/pddl", "~/knowledge"
 PLANNING_SCENE = "~/planning_scene"
@@ -58,12 +90,6 @@ OUTPUTS = (
     OutputTopic(TF, TRANSFORMS_TYPE, False, "a frame for every object"),
     OutputTopic(
         SCENE_GRAPH, STRING_TYPE, True, "objects and relations as JSON, see scene.schema.json"
-    ),
-    OutputTopic(
-        RELATIONS, CLOUD_TYPE, True, "the relations, one a row: subject, object, predicate, score"
-    ),
-    OutputTopic(
-        RELATION_LABELS, LABELS_TYPE, True, "the name of each predicate number of ~/relations"
     ),
     OutputTopic(
         RELATION_MARKERS,
@@ -99,9 +125,48 @@ OUTPUTS = (
 
 
 def output_topic(name: str) -> OutputTopic:
-    """The output of a name.
+    """Return the output topic of a name.
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is no such topic.
     """
     return {topic.name: topic for topic in OUTPUTS}[name]
+
+
+def input_type(topic_key: str, settings: Settings) -> str | None:
+    """Return the message type of an input; None where the settings do not use it.
+
+    Raises:
+        KeyError: not one of `INPUT_KEYS`.
+    """
+    if topic_key == "detections":
+        return _DETECTION_TYPES.get(settings.detections)
+    if topic_key == "camera_pose":
+        return _POSE_TYPES.get(settings.pose_source)
+    return _INPUT_TYPES[topic_key]
+
+
+def input_topics(settings: Settings) -> tuple[InputTopic, ...]:
+    """Return the inputs that the settings ask for."""
+    names = {"tf_static": "/tf_static", "tf": "/tf", "camera_info": settings.topics_camera_info}
+    if settings.use_rgb and settings.rgb_transport == "compressed":
+        names["rgb_compressed"] = f"{settings.topics_rgb}/compressed"
+    elif settings.use_rgb:
+        names["rgb"] = settings.topics_rgb
+    names["depth"] = settings.topics_depth
+    if settings.masks_from == "instances":
+        names["instances"] = settings.topics_instances
+    if settings.detections != "none":
+        names["detections"] = settings.topics_detections
+    if settings.pose_source != "tf":
+        names["camera_pose"] = settings.topics_camera_pose
+    return tuple(
+        InputTopic(key, name, input_type(key, settings), _parameter(key))
+        for key, name in names.items()
+    )
+
+
+def _parameter(topic_key: str) -> str:
+    if topic_key in ("tf", "tf_static"):
+        return ""
+    return f"topics.{topic_key.removesuffix('_compressed')}"

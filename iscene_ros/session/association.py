@@ -1,4 +1,4 @@
-"""Which completed object is which known one."""
+"""Data association: which completed object is which known one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LEAST_POINTS = 1000
 # Surfaces agree within this share of the object's diagonal, and at least within 5 mm.
 AGREEMENT, LEAST_AGREEMENT_M = 0.05, 0.005
 LABEL_WEIGHT = POSITION_WEIGHT = 0.25
-# Of another class, the shape has to agree this well.
-OTHER_CLASS_OVERLAP = 0.5
+# Least share of the surfaces that agree for the same object; for one whose class has changed.
+LEAST_OVERLAP, OTHER_CLASS_OVERLAP = 0.3, 0.5
 SIZE_RATIO = 2.0
 
 
@@ -28,8 +28,8 @@ class MatchCandidate:
     """An object to be matched.
 
     Attributes:
-        item: its completion, in the frame of the world.
-        tracker_id: what the tracker calls it; "" where there is none.
+        item: completed object, in the frame of the map.
+        tracker_id: its id at the tracker; "" where there is none.
     """
 
     item: SceneObject
@@ -37,7 +37,7 @@ class MatchCandidate:
 
     @cached_property
     def points(self) -> np.ndarray:
-        """(P, 3) float64 on its surface [m]."""
+        """(P, 3) float64 points on the surface [m]."""
         mesh, pose = self.item.mesh, self.item.frame_from_object
         points = mesh.vertices.astype(np.float64)
         if len(points) < LEAST_POINTS:
@@ -51,21 +51,8 @@ class MatchCandidate:
 
     @cached_property
     def tree(self) -> cKDTree:
-        """Of the points."""
+        """Search tree of the points."""
         return cKDTree(self.points, balanced_tree=False, compact_nodes=False)
-
-
-@dataclass(frozen=True)
-class MatchLimits:
-    """What may be the same object.
-
-    Attributes:
-        overlap: least share of the surfaces that agree.
-        distance: an object of the same class and size may have moved this far [m].
-    """
-
-    overlap: float
-    distance: float
 
 
 # (index of the known object, index of the found one)
@@ -75,20 +62,20 @@ MayHaveMoved = Callable[[int, int], bool]
 def associate(
     known: Sequence[MatchCandidate],
     found: Sequence[MatchCandidate],
-    limits: MatchLimits,
+    match_distance: float,
     may_have_moved: MayHaveMoved = lambda k, f: True,
 ) -> list[int | None]:
-    """For each found object the index of the known one that it is, or None.
+    """Return for each found object the index of the known one that it is, or None.
 
-    A tracker id that one object of each side has decides. Among the others the sum of shape
+    A tracker id that exactly one object of each side has decides. Among the others the sum of shape
     overlap, class and closeness is largest; those whose tracker ids differ have to overlap, for a
     tracker that loses an object gives it a new id in its old place.
 
     Args:
         known, found: in one frame.
-        limits: what may be the same.
-        may_have_moved: whether a known object may have left its place to become the found one;
-            asked only about neighbours of one class and size neither of which agrees with another.
+        match_distance: an object of the same class and size may have moved this far [m].
+        may_have_moved: whether a known object may have moved to become the found one;
+            called only for neighbours of one class and size neither of which agrees with another.
     """
     matches = _by_tracker([c.tracker_id for c in known], [c.tracker_id for c in found])
     taken = {index for index in matches if index is not None}
@@ -96,7 +83,7 @@ def associate(
     free_found = [i for i, match in enumerate(matches) if match is None]
     if not free_known or not free_found:
         return matches
-    pairs = [[_Pair(known[k], found[f], limits) for k in free_known] for f in free_found]
+    pairs = [[_Pair(known[k], found[f], match_distance) for k in free_known] for f in free_found]
     agree = np.array([[pair.agrees for pair in row] for row in pairs])
     scores = np.array([[pair.score if pair.agrees else 0.0 for pair in row] for row in pairs])
     # What has not moved explains most; only what is left on both sides may have.
@@ -112,13 +99,13 @@ def associate(
 
 
 def _by_tracker(known: Sequence[str], found: Sequence[str]) -> list[int | None]:
-    """Matches of tracker ids; one that is used twice, as by a detector without tracker, is none."""
-    telling = {t for t in found if t and known.count(t) == found.count(t) == 1}
-    return [known.index(t) if t in telling else None for t in found]
+    """Match by tracker ids; one that is used twice, as without a tracker, is ignored."""
+    unique = {t for t in found if t and known.count(t) == found.count(t) == 1}
+    return [known.index(t) if t in unique else None for t in found]
 
 
 def shape_overlap(a: MatchCandidate, b: MatchCandidate) -> float:
-    """Share of both surfaces that lies on the other one, in [0, 1]."""
+    """Return the share of both surfaces that lies on the other one, in [0, 1]."""
     diagonal = min(np.linalg.norm(a.item.size), np.linalg.norm(b.item.size))
     tolerance = max(LEAST_AGREEMENT_M, AGREEMENT * float(diagonal))
     if not len(a.points) or not len(b.points):
@@ -132,14 +119,14 @@ def shape_overlap(a: MatchCandidate, b: MatchCandidate) -> float:
 
 
 def _share_on(a: MatchCandidate, b: MatchCandidate, tolerance: float) -> float:
-    """Share of the surface of `a` within a tolerance [m] of that of `b`."""
+    """Return the share of the surface of `a` within a tolerance [m] of that of `b`."""
     points = a.points[:: max(1, len(a.points) // SAMPLES)]
     distance, _ = b.tree.query(points, distance_upper_bound=tolerance)
     return float(np.isfinite(distance).mean())
 
 
 class _Pair:
-    """A known and a found object.
+    """A pair of a known and a found object.
 
     Attributes:
         agrees: whether their surfaces do.
@@ -147,18 +134,18 @@ class _Pair:
         score: how likely they are the same, comparable among pairs; positive.
     """
 
-    def __init__(self, known: MatchCandidate, found: MatchCandidate, limits: MatchLimits) -> None:
+    def __init__(self, known: MatchCandidate, found: MatchCandidate, match_distance: float) -> None:
         a, b = known.item, found.item
         distance = float(np.linalg.norm(a.frame_from_object[:3, 3] - b.frame_from_object[:3, 3]))
         same_class = a.label == b.label
         overlap = shape_overlap(known, found)
-        least = limits.overlap if same_class else max(limits.overlap, OTHER_CLASS_OVERLAP)
+        least = LEAST_OVERLAP if same_class else OTHER_CLASS_OVERLAP
         trackers = {known.tracker_id, found.tracker_id}
-        told_apart = "" not in trackers and len(trackers) == 2
-        closeness = np.exp(-distance / max(limits.distance, LEAST_AGREEMENT_M))
-        self.agrees = overlap > 0 and overlap >= least
+        distinguished = "" not in trackers and len(trackers) == 2
+        closeness = np.exp(-distance / max(match_distance, LEAST_AGREEMENT_M))
+        self.agrees = overlap >= least
         self.is_near = (
-            same_class and not told_apart and distance <= limits.distance and _similar_size(a, b)
+            same_class and not distinguished and distance <= match_distance and _similar_size(a, b)
         )
         bonus = LABEL_WEIGHT * same_class + POSITION_WEIGHT * closeness
         self.score = float(overlap + bonus) + 1e-6

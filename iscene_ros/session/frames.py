@@ -1,4 +1,4 @@
-"""One frame that can be completed, and the observation that it holds."""
+"""A synchronised frame with calibration and pose, and the observation made of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Frame:
         intrinsics: of the camera.
         frame_id: frame of the outputs.
         frame_from_camera: (4, 4) float64 rigid [m], or None where frame_id is the camera's own.
-        resets: how often the session had forgotten everything when it made this frame.
+        resets: number of resets of the map before this frame.
     """
 
     inputs: SyncedInputs
@@ -55,7 +55,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class TrackedObservation:
-    """An observation, and what the tracker calls its instances.
+    """An observation, and the tracker ids of its instances.
 
     Attributes:
         observation: rectified; ids 1 to N.
@@ -78,9 +78,9 @@ class _Instance:
 
 
 def observe(frame: Frame, settings: Settings) -> TrackedObservation:
-    """The observation of a frame.
+    """Return the observation of a frame.
 
-    Instances that are too small, too unsure or too many are left out, with a warning.
+    Instances that are too small, of too low a score or too many are left out, with a warning.
 
     Raises:
         RejectedInputError: sizes disagree, no depth.
@@ -113,20 +113,22 @@ def observe(frame: Frame, settings: Settings) -> TrackedObservation:
 def _chosen(
     instances: list[_Instance], settings: Settings
 ) -> tuple[list[_Instance], list[_Instance], tuple[str, ...]]:
-    """Instances to complete, those left out, and warnings about these."""
+    """Return instances to complete, those left out, and warnings about these."""
     sizes = [np.count_nonzero(i.mask) for i in instances]
-    able = [
+    accepted = [
         row
         for row, i in enumerate(instances)
         if i.score >= settings.min_score and sizes[row] >= settings.min_pixels
     ]
-    few = len(instances) - len(able)
+    few = len(instances) - len(accepted)
     warnings = (f"{few} instances left out (min_pixels, min_score)",) if few else ()
-    if len(able) > settings.max_instances:
-        warnings += (f"{len(able)} instances; the {settings.max_instances} largest are completed",)
-        able = sorted(able, key=lambda row: -sizes[row])[: settings.max_instances]
-    left_out = [i for row, i in enumerate(instances) if row not in able]
-    return [instances[row] for row in able], left_out, warnings
+    if len(accepted) > settings.max_instances:
+        warnings += (
+            f"{len(accepted)} instances; the {settings.max_instances} largest are completed",
+        )
+        accepted = sorted(accepted, key=lambda row: -sizes[row])[: settings.max_instances]
+    left_out = [i for row, i in enumerate(instances) if row not in accepted]
+    return [instances[row] for row in accepted], left_out, warnings
 
 
 def _pixels(instances: list[_Instance], camera: Camera) -> np.ndarray | None:
@@ -149,12 +151,15 @@ def _check_sizes(frame: Frame) -> None:
     camera = frame.intrinsics.camera
     expected = camera.height, camera.width
     inputs = frame.inputs
-    shapes = {"depth": inputs.depth.depth.shape}
+    shapes = [("depth", inputs.depth.depth.shape)]
     if inputs.instances is not None:
-        shapes["instances"] = inputs.instances.ids.shape
+        shapes.append(("instances", inputs.instances.ids.shape))
     if inputs.color is not None:
-        shapes["rgb"] = inputs.color.rgb.shape[:2]
-    for name, shape in shapes.items():
+        shapes.append(("rgb", inputs.color.rgb.shape[:2]))
+    if inputs.instances is None:
+        sizes = [d.mask_size for d in inputs.detections.items if d.mask_size is not None]
+        shapes += [("detections", size) for size in sizes]
+    for name, shape in shapes:
         if shape != expected:
             raise RejectedInputError(
                 RejectReason.SIZE,

@@ -1,4 +1,4 @@
-"""What a session takes in, decoded: numpy arrays, stamps in whole nanoseconds, frames by name."""
+"""Decoded inputs of a session: numpy arrays, stamps in whole nanoseconds, frames by name."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ class Detection:
     Attributes:
         label: class name; "" where unknown.
         score: in [0, 1].
-        tracker_id: what a tracker calls the object from frame to frame; "" where there is none.
+        tracker_id: id of the object at a tracker, "" where there is none.
         box: (4,) float64 centre u, v and width, height [pixels], or None.
         polygon: (P, 2) float64 boundary u, v of the mask [pixels], or None.
-        mask_size: width and height [pixels] of the image that the polygon lies in, or None.
+        mask_size: height and width [pixels] of the image that the polygon lies in, or None.
     """
 
     label: str

@@ -1,9 +1,11 @@
-"""The scene graph of a whole world, of which the newest frame shows a part."""
+"""The relations of the whole object map, of which the newest frame shows a part."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from scipy.spatial import QhullError
 
 from iscene_ros.core.scene import Relation
 from iscene_ros.core.scene_graph import ENVIRONMENT
@@ -12,43 +14,43 @@ from iscene_ros.relations.build import relate
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
 
+# How numpy, scipy and trimesh fail on degenerate meshes; LinAlgError is a ValueError.
+GEOMETRY_ERRORS = (ArithmeticError, ValueError, QhullError)
 
-@dataclass(frozen=True)
-class MapRelations:
-    """Adds relations to updates.
 
-    Attributes:
-        settings: whether, and which.
-        reject: takes a line on what failed; the update then has no relations.
+def add_relations(
+    update: SceneUpdate,
+    before: SceneUpdate | None,
+    settings: Settings,
+    reject: Callable[[RejectReason, str], None],
+) -> SceneUpdate:
+    """Return an update with the relations of all its objects.
+
+    A relation between the environment and an object out of view cannot be observed; the one of the
+    previous update is kept. A mesh that is too degenerate to be related costs the scene its
+    relations, but not its objects.
+
+    Args:
+        update: the object map without relations.
+        before: the previous update, or None.
+        settings: whether relations are wanted, and which.
+        reject: takes reason and line where the meshes cannot be related.
     """
-
-    settings: Settings
-    reject: Callable[[RejectReason, str], None]
-
-    def __call__(self, update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
-        """The update with the relations of all its objects; never raises.
-
-        What an object out of view has to do with the environment is not seen any more; it stays
-        as it was.
-
-        Args:
-            update: the world, without relations.
-            before: the update before it; None = there was none.
-        """
-        if not (self.settings.relations and update.objects):
-            return update
-        try:
-            relations = relate(update.world, update.observation, self.settings.compare_shapes)
-        except Exception as error:  # the scene is worth more than its graph
-            line = f"{type(error).__name__}: {error}; the scene is published without relations"
-            self.reject(RejectReason.RELATIONS, line)
-            return update
-        found = {_key(relation) for relation in relations}
-        kept = [r for r in _remembered(update, before) if _key(r) not in found]
-        return replace(update, relations=(*relations, *kept))
+    if not (settings.relations and update.objects):
+        return update
+    try:
+        relations = relate(update.world, update.observation, settings.compare_shapes)
+    except GEOMETRY_ERRORS as error:
+        line = f"{type(error).__name__}: {error}; the scene is published without relations"
+        reject(RejectReason.RELATIONS, line)
+        return update
+    found = {_key(relation) for relation in relations}
+    kept = [r for r in _out_of_view(update, before) if _key(r) not in found]
+    return replace(update, relations=(*relations, *kept))
 
 
-def _remembered(update: SceneUpdate, before: SceneUpdate | None) -> list[Relation]:
+def _out_of_view(update: SceneUpdate, before: SceneUpdate | None) -> list[Relation]:
+    """Return previous relations of the environment with objects that this frame does not show."""
     if before is None or before.frame_id != update.frame_id:
         return []
     unseen = {known.id for known in update.objects} - update.seen

@@ -1,4 +1,4 @@
-"""The objects that the robot knows, kept from frame to frame under one id."""
+"""The object map: completed objects, kept from frame to frame under one id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
 from iscene_ros.core.scene_update import RemovedObject, TrackedObject
-from iscene_ros.session.association import MatchCandidate, MatchLimits, associate
+from iscene_ros.session.association import MatchCandidate, associate
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.visibility import View
@@ -21,34 +21,13 @@ COVERED = 0.5
 
 
 @dataclass(frozen=True)
-class ObjectMapOptions:
-    """How the world changes.
-
-    Attributes:
-        match: what may be the same object.
-        forget_after: frames in a row without an object that should have been seen.
-        prefix: of the names.
-    """
-
-    match: MatchLimits
-    forget_after: int
-    prefix: str
-
-    @classmethod
-    def of(cls, settings: Settings) -> ObjectMapOptions:
-        """The rules that parameters set."""
-        match = MatchLimits(settings.match_overlap, settings.match_distance)
-        return cls(match, settings.forget_after, settings.frame_prefix)
-
-
-@dataclass(frozen=True)
 class ObjectMapChange:
-    """What one frame did.
+    """Change of the map by one frame.
 
     Attributes:
-        ids: id in the world by instance id of the frame.
-        seen: ids in the world that the frame completed.
-        removed: objects that are gone.
+        ids: id in the map by instance id of the frame.
+        seen: ids in the map that the frame completed.
+        removed: objects that left the map.
     """
 
     ids: Mapping[int, int]
@@ -57,14 +36,14 @@ class ObjectMapChange:
 
 
 class ObjectMap:
-    """All known objects, in one frame."""
+    """All known objects, in one coordinate frame."""
 
     def __init__(self) -> None:
         self._objects: dict[int, TrackedObject] = {}
         self._next_id = 1
 
     def copy(self) -> ObjectMap:
-        """Another world with the same objects; changes to one leave the other as it is."""
+        """Return a copy with the same objects; changes to one leave the other as it is."""
         made = ObjectMap()
         made._objects, made._next_id = dict(self._objects), self._next_id
         return made
@@ -75,22 +54,29 @@ class ObjectMap:
         return tuple(self._objects[i] for i in sorted(self._objects))
 
     def update(
-        self, scene: Scene, tracked: TrackedObservation, stamp_ns: int, rules: ObjectMapOptions
+        self, scene: Scene, tracked: TrackedObservation, stamp_ns: int, settings: Settings
     ) -> ObjectMapChange:
-        """Take the completion of one frame; its ids are those of the frame's instances."""
+        """Take the completion of one frame, whose ids are those of the frame's instances.
+
+        Args:
+            scene: completed objects of the frame.
+            tracked: observation of the frame and the ids of its tracker.
+            stamp_ns: stamp of the frame [ns].
+            settings: how objects are matched, named and forgotten.
+        """
         observation = tracked.observation
         trackers = dict(zip(observation.instance_ids, tracked.tracker_ids, strict=True))
         known, view = self.objects, View(observation, scene.frame_from_camera)
         matches = associate(
             [MatchCandidate(k.item, k.tracker_id) for k in known],
             [MatchCandidate(item, trackers[item.id]) for item in scene.objects],
-            rules.match,
+            settings.match_distance,
             lambda k, f: view.should_show(known[k].item, moved_to=scene.objects[f].id),
         )
         ids, seen = {}, set()
         for item, match in zip(scene.objects, matches, strict=True):
             before = None if match is None else known[match]
-            kept = self._keep(item, before, trackers[item.id], stamp_ns, rules)
+            kept = self._keep(item, before, trackers[item.id], stamp_ns, settings)
             ids[item.id] = kept.id
             seen.add(kept.id)
         unseen = [k for k in known if k.id not in seen]
@@ -98,11 +84,11 @@ class ObjectMap:
         missed = [k for k in unseen if k.id not in ids.values()]
         if tracked.left_out is not None:
             missed = [k for k in missed if view.covered_share(k.item, tracked.left_out) < COVERED]
-        removed = self._miss(missed, view, rules)
+        removed = self._miss(missed, view, settings)
         return ObjectMapChange(ids, frozenset(seen), removed)
 
     def move(self, new_from_old: np.ndarray) -> None:
-        """Express everything in another frame; (4, 4) rigid [m]."""
+        """Express all objects in another frame, given by a (4, 4) rigid transform [m]."""
         for key, known in self._objects.items():
             pose = new_from_old @ known.item.frame_from_object
             item = replace(known.item, frame_from_object=pose)
@@ -120,12 +106,12 @@ class ObjectMap:
         before: TrackedObject | None,
         tracker_id: str,
         stamp_ns: int,
-        rules: ObjectMapOptions,
+        settings: Settings,
     ) -> TrackedObject:
         if before is None:
             key = self._next_id
             self._next_id += 1
-            name = f"{rules.prefix}{frame_slug(item.label)}_{key}"
+            name = f"{settings.frame_prefix}{frame_slug(item.label)}_{key}"
             first = stamp_ns
         else:
             key, name, first = before.id, before.name, before.first_seen_ns
@@ -142,7 +128,7 @@ class ObjectMap:
         trackers: Mapping[int, str],
         stamp_ns: int,
     ) -> dict[int, int]:
-        """Ids of instances without a completion: of the object they show, or of none."""
+        """Return map ids of skipped instances: of the object they show, or unused ones."""
         recognised: dict[int, int] = {}
         left, fresh = list(unseen), self._next_id
         for instance in skipped:
@@ -156,14 +142,14 @@ class ObjectMap:
         return recognised
 
     def _miss(
-        self, missed: Sequence[TrackedObject], view: View, rules: ObjectMapOptions
+        self, missed: Sequence[TrackedObject], view: View, settings: Settings
     ) -> tuple[RemovedObject, ...]:
         removed = []
         for known in missed:
             if not view.should_show(known.item):
                 continue
             self._objects[known.id] = replace(known, misses=known.misses + 1)
-            if known.misses + 1 >= rules.forget_after:
+            if known.misses + 1 >= settings.forget_after:
                 del self._objects[known.id]
                 removed.append(RemovedObject(known.id, known.name))
         return tuple(removed)
@@ -172,7 +158,7 @@ class ObjectMap:
 def _shown_by(
     instance: SkippedObject, known: Sequence[TrackedObject], view: View, tracker_id: str
 ) -> TrackedObject | None:
-    """The object that an instance without a completion shows, or None."""
+    """Return the object that an instance without a completion shows, or None."""
     tracked = [k for k in known if tracker_id and k.tracker_id == tracker_id]
     if tracked:
         return tracked[0]
@@ -186,6 +172,6 @@ def _shown_by(
 
 
 def frame_slug(label: str) -> str:
-    """A class name as a part of a TF frame name: "Ice cube tray" -> "ice_cube_tray"."""
+    """Return a class name as a part of a TF frame name: "Ice cube tray" -> "ice_cube_tray"."""
     slug = re.sub(r"[^0-9a-z]+", "_", label.lower()).strip("_")[:40]
     return slug if slug and not slug[0].isdecimal() else f"object_{slug}".rstrip("_")

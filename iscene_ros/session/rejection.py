@@ -1,14 +1,21 @@
-"""Why an input was rejected: a reason to count, and a line to read."""
+"""Why an input was rejected, and how often: reasons, the error, and their counts."""
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from collections.abc import Callable
 from enum import Enum
 
 from iscene_ros.core.errors import InputError
+from iscene_ros.core.stamps import SECOND
+
+# One line of each reason is logged in this time.
+THROTTLE_NS = 5 * SECOND
 
 
 class RejectReason(str, Enum):
-    """What /diagnostics counts by."""
+    """Categories of rejected inputs in /diagnostics."""
 
     ENCODING = "encoding"
     SIZE = "size"
@@ -31,12 +38,45 @@ class RejectReason(str, Enum):
 
 
 class RejectedInputError(InputError):
-    """An input is not used: what was wrong, what was expected, what to do.
+    """An input cannot be used; the message says what was wrong, expected, and to be done.
 
     Attributes:
-        reason: what it is counted under.
+        reason: category under which it is counted.
     """
 
     def __init__(self, reason: RejectReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class RejectionCounts:
+    """Counts rejected inputs by reason and logs them, throttled; thread-safe.
+
+    Args:
+        log: takes a line; called at most once a reason in five seconds.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._logged: dict[RejectReason, int] = {}
+        self.counts: Counter[RejectReason] = Counter()
+        self.newest = ""
+
+    @property
+    def total(self) -> int:
+        """Number of all rejections."""
+        return sum(self.counts.values())
+
+    def count(self, reason: RejectReason, message: str, now_ns: int) -> None:
+        """Count one rejection; log its line unless the same reason was logged just before."""
+        line = " ".join(message.split())
+        with self._lock:
+            self.counts[reason] += 1
+            self.newest = line
+            before = self._logged.get(reason)
+            quiet = before is not None and 0 <= now_ns - before < THROTTLE_NS
+            if not quiet:
+                self._logged[reason] = now_ns
+        if not quiet:
+            self._log(f"rejected ({reason.value}): {line}")

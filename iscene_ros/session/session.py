@@ -1,4 +1,4 @@
-"""One running system without ROS: decoded inputs in, the scene of now out.
+"""A running system without ROS: decoded inputs in, updates of the object map out.
 
 A driver (the node, a bag) adds inputs and takes ready frames from one thread, and completes them in
 the same or in another one.
@@ -11,9 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from iscene_ros.core.errors import InputError, ModelError
-from iscene_ros.core.scene_update import SceneUpdate, Status
+from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND, nanoseconds
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import Frame, observe
@@ -24,35 +25,36 @@ from iscene_ros.session.inputs import (
     TransformSample,
     check_clock,
 )
-from iscene_ros.session.map_relations import MapRelations
-from iscene_ros.session.memory import gpu_megabytes, resident_megabytes
+from iscene_ros.session.map_relations import add_relations
 from iscene_ros.session.out_of_memory import Completer
-from iscene_ros.session.published_world import PublishedMap
-from iscene_ros.session.records import Latencies, RejectionCounts
-from iscene_ros.session.rejection import RejectedInputError, RejectReason
-from iscene_ros.session.scene_update import check_scene
+from iscene_ros.session.published_map import PublishedMap
+from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.status import Figures, status_of
+from iscene_ros.session.status import Latencies, Status, session_status
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
 
 
 @dataclass(frozen=True)
 class _Posing:
-    """Synchronised messages that wait for calibration and pose."""
+    """Synchronised messages that wait for calibration and camera pose."""
 
     inputs: SyncedInputs
     since_ns: int
 
 
 class SceneSession:
-    """Synchronises, completes, and keeps the world.
+    """Synchronises, completes, and keeps the object map.
 
     Args:
         settings: the parameters; `settings` can be replaced at any time by ones that differ in
             what may change live.
         completer: completes observations.
         log: takes one line about a rejected input, at most one a reason in five seconds.
+
+    Attributes:
+        dropped, completed: numbers of frames.
+        model_fault: why the newest completion failed; "" where it did not.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class SceneSession:
         self.rejections = RejectionCounts(log)
         self.latencies = Latencies()
         self.dropped = self.completed = 0
-        self._model_fault = ""
+        self.model_fault = ""
         self._settings = settings
         self._poses = CameraPoses(settings)
         self._synchronizer = Synchronizer(
@@ -75,12 +77,12 @@ class SceneSession:
         self._posing: deque[_Posing] = deque()
         self._ready: Frame | None = None
         self._ready_lock = threading.Lock()
-        self._world = PublishedMap()
+        self._map = PublishedMap()
 
     @property
     def update(self) -> SceneUpdate | None:
-        """The newest one; None before the first, and after all was forgotten."""
-        return self._world.update
+        """The newest update; None before the first, and after a reset."""
+        return self._map.update
 
     @property
     def settings(self) -> Settings:
@@ -107,7 +109,7 @@ class SceneSession:
         self.rejections.count(reason, message, now_ns)
 
     def poll(self, now_ns: int) -> bool:
-        """Move waiting messages on; True where a frame is ready to be taken."""
+        """Match waiting messages and poses; True where a frame is ready to be taken."""
         while self._synchronise(now_ns):
             pass
         while self._posing and self._pose(self._posing[0], now_ns):
@@ -115,7 +117,7 @@ class SceneSession:
         return self._ready is not None
 
     def take(self, now_ns: int) -> Frame | None:
-        """The newest ready frame, once; None where there is none or it is older than max_age."""
+        """Take the newest ready frame; None where there is none or it is older than max_age."""
         with self._ready_lock:
             frame, self._ready = self._ready, None
         if frame is None:
@@ -133,33 +135,36 @@ class SceneSession:
         return frame
 
     def complete(self, frame: Frame, now_ns: int = 0) -> SceneUpdate | None:
-        """Complete a frame and bring the world up to date; may take long, never raises.
+        """Complete a frame and bring the map up to date; may take long.
+
+        Where anything raises, the map stays as it was; see `fail`.
 
         Returns:
-            What is to be published, or None where the frame was rejected; the reason is counted.
+            The update to publish, or None where the frame was rejected or the map was reset
+            meanwhile.
+
+        Raises:
+            Exception: whatever the model raises; ModelError where its scene is broken.
         """
         started = time.monotonic()
         settings = self.settings
+
+        def related(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
+            reject = partial(self.reject, now_ns=now_ns)
+            return add_relations(update, before, settings, reject)
+
         try:
             tracked = observe(frame, settings)
             scene = self.completer.complete(
                 tracked.observation, settings.steps or None, settings.seed, settings.faces
             )
-            check_scene(scene, tracked.observation.instance_ids)
-            related = MapRelations(settings, lambda r, line: self.reject(r, line, now_ns))
-            update = self._world.add(frame, tracked, scene, settings, self._poses.between, related)
-        except RejectedInputError as error:
-            self.reject(error.reason, str(error), now_ns)
-            return None
+            update = self._map.add(frame, tracked, scene, settings, self._poses.between, related)
         except InputError as error:
-            self.reject(RejectReason.OBSERVATION, str(error), now_ns)
+            rejected = isinstance(error, RejectedInputError)
+            reason = error.reason if rejected else RejectReason.OBSERVATION
+            self.reject(reason, str(error), now_ns)
             return None
-        except Exception as error:
-            kind = "" if isinstance(error, ModelError) else f"{type(error).__name__}: "
-            self._model_fault = " ".join(f"{kind}{error}; the last good scene stays".split())
-            self.reject(RejectReason.MODEL, self._model_fault, now_ns)
-            return None
-        self._model_fault = ""
+        self.model_fault = ""
         if update is None:
             self.dropped += 1
             return None
@@ -167,51 +172,34 @@ class SceneSession:
         self.latencies.add(time.monotonic() - started)
         return update
 
+    def fail(self, error: Exception, now_ns: int) -> None:
+        """Count and report that `complete` raised; a driver calls this and goes on."""
+        kind = "" if isinstance(error, ModelError) else f"{type(error).__name__}: "
+        self.model_fault = " ".join(f"{kind}{error}; the last good scene stays".split())
+        self.reject(RejectReason.MODEL, self.model_fault, now_ns)
+
     def reset(self) -> SceneUpdate | None:
         """Forget all objects and all waiting messages; transforms and calibration stay.
 
         A frame that is being completed is dropped, too.
 
         Returns:
-            The emptied world, to be published; None where nothing was published before.
+            The update of the empty map, to be published; None where nothing was published before.
         """
         self._drop_waiting()
-        return self._world.reset()
+        return self._map.reset()
 
     def status(self, now_ns: int) -> Status:
-        """How it is going, for /diagnostics."""
-        waiting = self._synchronizer.waiting_for()
-        if self._intrinsics is None:
-            waiting += ("camera_info",)
-        update = self.update
-        return status_of(
-            Figures(
-                waiting=waiting,
-                completed=self.completed,
-                dropped=self.dropped,
-                rejected=tuple((r.value, n) for r, n in sorted(self.rejections.counts.items())),
-                newest_rejection=self.rejections.newest,
-                model_fault=self._model_fault,
-                longest_pause=self._longest_pause(),
-                latency_p50=self.latencies.percentile(50),
-                latency_p95=self.latencies.percentile(95),
-                scene_age=None if update is None else (now_ns - update.stamp_ns) / SECOND,
-                memory=resident_megabytes(),
-                gpu_memory=gpu_megabytes(),
-                objects=0 if update is None else len(update.objects),
-                frame_id=self.settings.world_frame if update is None else update.frame_id,
-                world_frame=self.settings.world_frame,
-            )
-        )
+        """Return the state of the session for /diagnostics."""
+        return session_status(self, now_ns)
 
-    def _longest_pause(self) -> float | None:
-        """Most time between two completions besides what they take [s]; None = on demand."""
-        if self.settings.mode == "on_demand":
-            return None
-        return 1 / self.settings.rate if self.settings.rate else 0.0
+    def missing_inputs(self) -> tuple[str, ...]:
+        """Return the inputs of which no message has come yet."""
+        missing = self._synchronizer.waiting_for()
+        return missing if self._intrinsics is not None else (*missing, "camera_info")
 
     def _synchronise(self, now_ns: int) -> bool:
-        """One frame from the synchroniser to those that wait for a pose; False: no more."""
+        """Move one frame from the synchroniser to those that wait for a pose; False = no more."""
         try:
             inputs = self._synchronizer.pop(now_ns, nanoseconds(self.settings.sync_slop))
         except RejectedInputError as error:
@@ -226,7 +214,7 @@ class SceneSession:
         return True
 
     def _pose(self, posing: _Posing, now_ns: int) -> bool:
-        """Make a frame ready, or give it up; False: it still waits."""
+        """Make a frame ready, or give it up; False = it still waits."""
         waited = now_ns - posing.since_ns
         patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
         # The masks only choose among the points; where these are depends on the depth's time.
@@ -248,7 +236,7 @@ class SceneSession:
             self._intrinsics,
             pose.frame_id,
             pose.frame_from_camera,
-            self._world.resets,
+            self._map.resets,
         )
         with self._ready_lock:
             if self._ready is not None and self.settings.mode == "continuous":
@@ -263,17 +251,17 @@ class SceneSession:
             self._poses.add_pose(item)
         elif isinstance(item, Intrinsics):
             before = self._intrinsics
-            # The camera that is known keeps what was worked out for it.
+            # An unchanged camera keeps its cached rectification map.
             known = before is not None and before.camera.same_as(item.camera)
             self._intrinsics = replace(item, camera=before.camera) if known else item
         else:
             self._synchronizer.add(item, now_ns)
 
     def _forget_time(self, stamp_ns: int) -> None:
-        """After a jump back in time nothing that was known holds; the next update says so."""
+        """Forget everything after a jump back in time; the next update removes all objects."""
         self._poses.transforms.forget_after(stamp_ns)
         self._drop_waiting()
-        self._world.forget()
+        self._map.forget()
 
     def _drop_waiting(self) -> None:
         """Forget what waits to be completed."""

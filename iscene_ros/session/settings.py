@@ -1,12 +1,13 @@
 """Every parameter of the node and of `iscene bag`: name, default, meaning, range.
 
-One table serves the ROS parameters (descriptors, validation), config/scene.yaml and the README.
+One table serves the ROS parameters (descriptors, validation), config/scene.yaml and
+docs/parameters.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -19,7 +20,48 @@ from iscene_ros.models.model_config import (
     SHIPPED_MODEL,
     ModelConfig,
 )
-from iscene_ros.session.limits import Limits, setting
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Description and range of a parameter.
+
+    Attributes:
+        description: one sentence with the unit.
+        low, high: inclusive range of a number.
+        choices: allowed texts; empty = any.
+        live: takes effect while the node runs; others need a cleanup and a new configure.
+    """
+
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    def check(self, name: str, value: Any, hint: Any) -> None:
+        """Check a value of the parameter `name`, whose type annotation is `hint`.
+
+        Raises:
+            InputError: wrong type or out of range; names the parameter.
+        """
+        kind = tuple if hint == tuple[str, ...] else hint
+        numeric_bool = isinstance(value, bool) and kind is not bool
+        if not isinstance(value, kind) or numeric_bool:
+            raise InputError(f"parameter {name}: {value!r}, expected {kind.__name__}")
+        if kind is tuple and not all(isinstance(entry, str) for entry in value):
+            raise InputError(f"parameter {name}: {value!r}, expected a list of texts")
+        if self.choices and value not in self.choices:
+            raise InputError(
+                f"parameter {name}: {value!r}, expected one of {', '.join(self.choices)}"
+            )
+        if self.low is not None and not self.low <= value <= self.high:
+            raise InputError(f"parameter {name}: {value}, expected {self.low} to {self.high}")
+
+
+def setting(default: Any, description: str, **limits: Any) -> Any:
+    """Return a dataclass field with a default and `Limits`."""
+    return field(default=default, metadata={"limits": Limits(description, **limits)})
 
 
 @dataclass(frozen=True)
@@ -132,9 +174,6 @@ class Settings:
         0.15, "an object of the same class may have moved this far between frames [m]", low=0,
         high=10, live=True,
     )  # fmt: skip
-    match_overlap: float = setting(
-        0.3, "share of the surfaces that must agree for the same object", low=0, high=1, live=True
-    )
 
     relations: bool = setting(
         True, "work out how objects stand to each other after every completion", live=True
@@ -166,14 +205,6 @@ class Settings:
     collision_padding: float = setting(
         0.0, "objects for MoveIt are larger by this on all sides [m]", low=0, high=1, live=True
     )
-    collision_tolerance: float = setting(
-        0.005,
-        "an object whose surface has changed by no more than this is only moved in MoveIt [m]; "
-        "0 = only if it has not changed at all",
-        low=0,
-        high=1,
-        live=True,
-    )
     save_directory: str = setting(
         "iscene_scenes", "where ~/save_scene writes; a folder a call", live=True
     )
@@ -187,7 +218,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            checksetting(name, value)
+            check_setting(name, value)
         self._check_frames()
         if self.masks_from == "detections" and self.detections != "yolo_msgs":
             raise InputError(
@@ -211,15 +242,15 @@ class Settings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
-        """Settings of ROS parameter names ("topics.rgb"); what is absent keeps its default.
+        """Return settings of ROS parameter names ("topics.rgb"); what is absent keeps its default.
 
         Raises:
             InputError: an unknown name, a wrong type, a value out of range.
         """
         return cls().changed(values)
 
-    def choice(self, device: str) -> ModelConfig:
-        """The model that the parameters name, on a device."""
+    def model_config(self, device: str) -> ModelConfig:
+        """Return the model that the parameters name, for a device."""
         return ModelConfig(
             self.model,
             device,
@@ -231,7 +262,7 @@ class Settings:
         )
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
-        """These settings with some replaced; names and errors as in `from_mapping`."""
+        """Return these settings with some replaced; names and errors as in `from_mapping`."""
         fields_by_name = {parameter_name(f.name): f.name for f in fields(self)}
         unknown = sorted(set(values) - set(fields_by_name))
         if unknown:
@@ -244,16 +275,16 @@ class Settings:
 
 
 def parameter_name(field_name: str) -> str:
-    """The ROS name of a field: topics_rgb is topics.rgb, other names stay."""
+    """Return the ROS name of a field: topics_rgb is topics.rgb, other names stay."""
     return field_name.replace("topics_", "topics.", 1)
 
 
 def limits_of(field_name: str) -> Limits:
-    """Description and range of a field of `Settings`."""
+    """Return description and range of a field of `Settings`."""
     return next(f.metadata["limits"] for f in fields(Settings) if f.name == field_name)
 
 
-def checksetting(field_name: str, value: Any) -> None:
+def check_setting(field_name: str, value: Any) -> None:
     """Check one value.
 
     Raises:

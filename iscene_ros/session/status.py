@@ -1,89 +1,126 @@
-"""One line and a table on how a session is doing."""
+"""State of a session for /diagnostics: one line, and a table of counts, latencies and memory."""
 
 from __future__ import annotations
 
 import math
+import resource
+import sys
+from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from iscene_ros.core.scene_update import Status
+import numpy as np
 
-# A scene that is older by this than two completions take [s] is no longer that of now.
+from iscene_ros.core.stamps import SECOND
+
+if TYPE_CHECKING:
+    from iscene_ros.session.session import SceneSession
+
+# A scene that is older by this than two completions take [s] is out of date.
 STALE_S = 5.0
+# Number of latencies over which percentiles are taken.
+WINDOW = 200
+MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What a status is made of.
+class Status:
+    """State of a session.
 
     Attributes:
-        waiting: inputs of which no message has come yet.
-        completed, dropped: frames.
-        rejected: counts by reason.
-        newest_rejection: its line; "" where there was none.
-        model_fault: why the newest completion failed; "" where it did not.
-        longest_pause: most time between two completions besides what they take [s]; None where
-            they wait to be asked for.
-        latency_p50, latency_p95: of the completions [s]; NaN where there was none.
-        scene_age: time since the stamp of the newest scene [s], or None.
-        memory, gpu_memory: held by the process [1e6 bytes].
-        objects: in the world.
-        frame_id: of the outputs; world_frame: as it should be.
+        level: "ok", "warn" or "error".
+        summary: one line.
+        values: names and values, in order.
     """
 
-    waiting: tuple[str, ...]
-    completed: int
-    dropped: int
-    rejected: tuple[tuple[str, int], ...]
-    newest_rejection: str
-    model_fault: str
-    longest_pause: float | None
-    latency_p50: float
-    latency_p95: float
-    scene_age: float | None
-    memory: float
-    gpu_memory: float
-    objects: int
-    frame_id: str
-    world_frame: str
+    level: str
+    summary: str
+    values: tuple[tuple[str, str], ...] = ()
 
 
-def status_of(figures: Figures) -> Status:
-    """The status of a session's figures."""
-    level, summary = _verdict(figures)
+class Latencies:
+    """The newest durations [s] and their percentiles."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=WINDOW)
+
+    def add(self, seconds: float) -> None:
+        """Add a duration [s]."""
+        self._values.append(seconds)
+
+    def percentile(self, percent: float) -> float:
+        """Return a percentile of the newest durations [s]; NaN where there is none."""
+        values = list(self._values)
+        return float(np.percentile(values, percent)) if values else float("nan")
+
+
+def session_status(session: SceneSession, now_ns: int) -> Status:
+    """Return the status of a session at a time [ns]."""
+    update, latencies = session.update, session.latencies
+    age = None if update is None else (now_ns - update.stamp_ns) / SECOND
+    frame = session.settings.world_frame if update is None else update.frame_id
+    objects = 0 if update is None else len(update.objects)
+    level, summary = _verdict(session, objects, frame, age)
+    rejected = sorted(session.rejections.counts.items())
     values = [
-        ("objects", str(figures.objects)),
-        ("frame", figures.frame_id),
-        ("completed frames", str(figures.completed)),
-        ("dropped frames", str(figures.dropped)),
-        ("latency p50 [s]", _seconds(figures.latency_p50)),
-        ("latency p95 [s]", _seconds(figures.latency_p95)),
-        ("scene age [s]", _seconds(figures.scene_age)),
-        ("memory [MB]", f"{figures.memory:.0f}"),
-        ("GPU memory [MB]", f"{figures.gpu_memory:.0f}"),
-        *((f"rejected: {reason}", str(count)) for reason, count in figures.rejected),
+        ("objects", str(objects)),
+        ("frame", frame),
+        ("completed frames", str(session.completed)),
+        ("dropped frames", str(session.dropped)),
+        ("latency p50 [s]", _seconds(latencies.percentile(50))),
+        ("latency p95 [s]", _seconds(latencies.percentile(95))),
+        ("scene age [s]", _seconds(age)),
+        ("memory [MB]", f"{resident_megabytes():.0f}"),
+        ("GPU memory [MB]", f"{gpu_megabytes():.0f}"),
+        *((f"rejected: {reason.value}", str(count)) for reason, count in rejected),
     ]
-    if figures.newest_rejection:
-        values.append(("newest rejection", figures.newest_rejection))
+    if session.rejections.newest:
+        values.append(("newest rejection", session.rejections.newest))
     return Status(level, summary, tuple(values))
 
 
-def _verdict(figures: Figures) -> tuple[str, str]:
-    if figures.model_fault:
-        return "error", figures.model_fault
-    if figures.waiting:
-        return "warn", f"no message yet: {', '.join(figures.waiting)}"
-    if not figures.completed:
-        return "warn", f"no frame completed yet{_because(figures)}"
-    if figures.frame_id != figures.world_frame:
-        return "warn", f"{figures.world_frame} unknown to TF; outputs are in {figures.frame_id}"
-    age, pause = figures.scene_age, figures.longest_pause
-    if None not in (age, pause) and age > pause + 2 * figures.latency_p95 + STALE_S:
-        return "warn", f"the scene is {age:.0f} s old{_because(figures)}"
-    return "ok", f"{figures.objects} objects"
+def resident_megabytes() -> float:
+    """Return the main memory of this process [1e6 bytes]; NaN where /proc does not exist."""
+    pages = Path("/proc/self/statm")
+    if not pages.is_file():
+        return float("nan")
+    return int(pages.read_text().split()[1]) * resource.getpagesize() / MEGABYTE
 
 
-def _because(figures: Figures) -> str:
-    return f": {figures.newest_rejection}" if figures.newest_rejection else ""
+def gpu_megabytes() -> float:
+    """Return the memory that torch has allocated on the GPU [1e6 bytes]; 0 if it is not in use."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return 0.0
+    return torch.cuda.memory_allocated() / MEGABYTE
+
+
+def _verdict(session: SceneSession, objects: int, frame: str, age: float | None) -> tuple[str, str]:
+    """Return level and summary."""
+    newest = session.rejections.newest
+    because = f": {newest}" if newest else ""
+    if session.model_fault:
+        return "error", session.model_fault
+    if missing := session.missing_inputs():
+        return "warn", f"no message yet: {', '.join(missing)}"
+    if not session.completed:
+        return "warn", f"no frame completed yet{because}"
+    if frame != session.settings.world_frame:
+        return "warn", f"{session.settings.world_frame} unknown to TF; outputs are in {frame}"
+    if age is not None and age > _oldest(session):
+        return "warn", f"the scene is {age:.0f} s old{because}"
+    return "ok", f"{objects} objects"
+
+
+def _oldest(session: SceneSession) -> float:
+    """Return the age that a scene may have [s]; infinite where frames are completed on demand."""
+    settings = session.settings
+    if settings.mode == "on_demand":
+        return math.inf
+    pause = 1 / settings.rate if settings.rate else 0.0
+    latency = session.latencies.percentile(95)
+    return pause + 2 * latency + STALE_S
 
 
 def _seconds(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The thread that owns the model: the newest frame, one after another, and jobs between them."""
+"""The thread that owns the model: completes the newest frames, and runs jobs between them."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Worker:
         self._thread.start()
 
     def frame_ready(self) -> None:
-        """Say that the session has a frame; returns at once."""
+        """Notify the thread that the session has a frame; returns at once."""
         with self._wake:
             self._has_frame = True
             self._wake.notify()
 
     def settings_changed(self) -> None:
-        """Look again whether a frame is wanted."""
+        """Notify the thread that mode or rate may have changed."""
         with self._wake:
             self._wake.notify()
 
@@ -116,7 +116,7 @@ class Worker:
         return continuous and not self.paused and now >= self._earliest
 
     def _patience(self) -> float | None:
-        """How long to sleep unless woken [s]."""
+        """Return how long to sleep unless woken [s]; None = until then."""
         now = time.monotonic()
         ends = [deadline for _, deadline in list(self._demands)[:1]]
         if self._has_frame and not self.paused and self._earliest > now:
@@ -132,7 +132,11 @@ class Worker:
         frame = self.session.take(self._now_ns())
         if frame is None:
             return
-        update = self.session.complete(frame, self._now_ns())
+        update = None
+        try:
+            update = self.session.complete(frame, self._now_ns())
+        except Exception as error:  # the thread goes on with the next frame
+            self.session.fail(error, self._now_ns())
         if update is not None and not self._stopped:
             self._deliver(update)
         for demand in demands:
@@ -142,7 +146,7 @@ class Worker:
     def _deliver(self, update: SceneUpdate) -> None:
         try:
             self._publish(update)
-        except Exception as error:  # one output must not end the thread that makes all of them
+        except Exception as error:  # a failing output must not end the thread
             self._report(f"publishing failed: {type(error).__name__}: {error}")
 
     @staticmethod

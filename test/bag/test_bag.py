@@ -48,7 +48,7 @@ def test_outputs_carry_the_stamps_of_their_inputs(
 ) -> None:
     inputs = contents(demo)["/instances"]
     stamps = [stamp_ns(recorded.message.header.stamp) for recorded in inputs]
-    for topic in ("objects", "cloud", "relations", "relation_labels", "overlay"):
+    for topic in ("objects", "cloud", "overlay"):
         outputs = done[f"/iscene/{topic}"]
         assert [stamp_ns(recorded.message.header.stamp) for recorded in outputs] == stamps, topic
     for recorded, stamp in zip(done["/tf"], stamps, strict=True):

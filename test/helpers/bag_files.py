@@ -10,12 +10,12 @@ from typing import Any
 
 from fake_completer import FakeCompleter
 
-from iscene_ros.bag.demo_bag import write_demo_bag
 from iscene_ros.bag.reading import BagMessage, BagReader
 from iscene_ros.bag.writing import new_bag, offered_qos
 from iscene_ros.cli import bag as command
 from iscene_ros.cli.completion_run import LoadCompleter
 from iscene_ros.cli.main import exit_code
+from iscene_ros.cli.make_demo_bag import write_demo_bag
 
 DETECTED = ("--set", "detections=vision_msgs")
 # For tests that do not look at every object.

@@ -163,7 +163,6 @@ def robot(
             assert made.change_state(Transition.TRANSITION_ACTIVATE)
         yield made
     finally:
-        scene.on_shutdown(None)
         for executor in executors:
             executor.shutdown(timeout_sec=5)
         for thread in threads:

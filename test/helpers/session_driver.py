@@ -73,7 +73,13 @@ class Driver:
         if not self.poll(now):
             return None
         frame = self.take(now)
-        return None if frame is None else self.session.complete(frame, stamp(now))
+        if frame is None:
+            return None
+        try:
+            return self.session.complete(frame, stamp(now))
+        except Exception as error:
+            self.session.fail(error, stamp(now))
+            return None
 
     def status(self, now: float = 0):
         return self.session.status(stamp(now))

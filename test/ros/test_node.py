@@ -10,14 +10,15 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
 
 from fake_completer import FakeCompleter
-from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.msg import Transition, TransitionEvent
 from rclpy.parameter import Parameter
 from robot import PATIENCE, robot, wait_until
 
 from iscene_ros.core.errors import ModelError
 from iscene_ros.io.scene_json import validate
 from iscene_ros.models.model_config import ModelConfig
-from iscene_ros.ros.encode_clouds import POINT
+from iscene_ros.ros.encode_cloud import POINT
+from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.topics import OUTPUTS
 
 
@@ -45,10 +46,10 @@ def test_every_output_follows_the_inputs() -> None:
 
 def test_outputs_carry_the_stamp_of_their_input() -> None:
     with robot() as r:
-        r.listen("~/objects", "~/meshes", "~/cloud", "~/relations", "~/overlay")
+        r.listen("~/objects", "~/meshes", "~/cloud", "~/overlay")
         wait_until(lambda: r.scene.count_subscribers(r.name("~/overlay")) > 0)
         stamp = r.publish_frame()
-        for name in ("~/objects", "~/cloud", "~/relations", "~/overlay"):
+        for name in ("~/objects", "~/cloud", "~/overlay"):
             header = wait_until(lambda name=name: r.received[name])[0].header
             assert header.stamp.sec * 10**9 + header.stamp.nanosec == stamp
         marker = wait_until(lambda: r.received["~/meshes"])[0].markers[-1]
@@ -63,14 +64,63 @@ def test_objects_keep_their_names() -> None:
         assert all([d.id for d in m.detections] == first for m in messages)
 
 
-def test_late_subscribers_get_the_scene() -> None:
+LATCHED = [topic.name for topic in OUTPUTS if topic.latched and not topic.optional]
+
+
+@pytest.mark.parametrize("wait", [0.0, 2.0])
+def test_late_subscribers_get_the_scene_at_once_and_after_a_burst(wait: float) -> None:
+    with robot() as r:
+        r.listen("~/objects")
+        r.until("~/objects", 3)
+        r.pause(True)
+        time.sleep(wait)
+        r.listen(*LATCHED)
+        for name in LATCHED:
+            wait_until(lambda name=name: r.received[name])
+        newest = r.scene.session.update.stamp_ns
+        stamp = r.received["~/cloud"][-1].header.stamp
+        assert stamp.sec * 10**9 + stamp.nanosec == newest
+
+
+def test_what_has_no_subscriber_is_encoded_once_a_burst(monkeypatch) -> None:
+    encoded, encode = [], Encoder.encode
+
+    def count(encoder, topic, update):
+        encoded.append(topic)
+        return encode(encoder, topic, update)
+
+    monkeypatch.setattr(Encoder, "encode", count)
+    with robot() as r:
+        r.listen("~/objects")
+        r.until("~/objects", 5)
+        r.pause(True)
+        wait_until(lambda: "~/meshes" in encoded)
+        time.sleep(1.5)
+        assert encoded.count("~/objects") >= 5
+        # A pause of the camera of more than a second would end a burst, too.
+        assert encoded.count("~/meshes") <= 2 and "~/overlay" not in encoded
+
+
+def test_a_deactivated_node_still_serves_late_subscribers() -> None:
     with robot() as r:
         r.listen("~/objects")
         r.until("~/objects")
-        r.pause(True)
-        r.listen("~/meshes", "~/cloud", "~/scene_graph", "~/relations", "~/relation_labels")
-        for name in ("~/meshes", "~/cloud", "~/scene_graph", "~/relations", "~/relation_labels"):
-            wait_until(lambda name=name: r.received[name])
+        assert r.change_state(Transition.TRANSITION_DEACTIVATE)
+        r.listen("~/meshes")
+        wait_until(lambda: r.received["~/meshes"])
+
+
+def test_destroying_the_node_shuts_it_down_by_a_transition() -> None:
+    with robot() as r:
+        scene = r.scene
+        events = []
+        r.probe.create_subscription(
+            TransitionEvent, r.name("~/transition_event"), events.append, 10
+        )
+        wait_until(lambda: r.probe.count_publishers(r.name("~/transition_event")))
+        scene.trigger_shutdown()
+        wait_until(lambda: any(e.goal_state.label == "finalized" for e in events))
+        assert scene.session is None
 
 
 def test_lifecycle_cycles() -> None:

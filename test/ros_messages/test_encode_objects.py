@@ -7,16 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.core.scene_update import SceneUpdate, Status
-from iscene_ros.ros.encode_diagnostics import DIAGNOSTICS_TYPE, encode_diagnostics
-from iscene_ros.ros.encode_geometry import encode_pose
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.ros.common_messages import encode_pose
 from iscene_ros.ros.encode_objects import (
     DETECTIONS_TYPE,
     TRANSFORMS_TYPE,
     encode_detections3d,
     encode_transforms,
 )
+from iscene_ros.ros.encoder import encode_diagnostics
 from iscene_ros.ros.messages import RosbagsTypes
+from iscene_ros.ros.topics import DIAGNOSTICS_TYPE
+from iscene_ros.session.status import Status
 
 TYPES = RosbagsTypes()
 

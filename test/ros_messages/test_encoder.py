@@ -61,14 +61,14 @@ def test_settings_take_effect_when_replaced() -> None:
     assert entry["mesh"] == "topic:/lab/scene/meshes#mug_1" and "mesh_data" in entry
 
 
-def test_what_is_of_the_world_is_latched() -> None:
+def test_outputs_of_the_map_are_latched() -> None:
     latched = {topic.name for topic in topics.OUTPUTS if topic.latched}
     assert latched == set(ENCODED) - {topics.TF, topics.OVERLAY, topics.PLANNING_SCENE}
 
 
 def test_names_are_unique_and_found() -> None:
     names = [topic.name for topic in topics.OUTPUTS]
-    assert len(set(names)) == len(names) == 14
+    assert len(set(names)) == len(names) == 12
     assert topics.output_topic("/diagnostics").type_name == "diagnostic_msgs/msg/DiagnosticArray"
     with pytest.raises(KeyError):
         topics.output_topic("~/nothing")

@@ -9,6 +9,6 @@ def test_without_ros_one_line_says_what_to_do(executable, monkeypatch, capsys) -
         raise ModuleNotFoundError("No module named 'rclpy'", name="rclpy")
 
     monkeypatch.setattr(entry.importlib, "import_module", import_module)
-    assert getattr(entry, executable)() == entry.NO_ROS
+    assert getattr(entry, executable)() == entry.FAILURE
     line = capsys.readouterr().err
     assert line.startswith(f"{executable}: error: rclpy") and line.count("\n") == 1

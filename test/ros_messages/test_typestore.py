@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from random_messages import random_message
 
-from iscene_ros.ros.messages import RclpyTypes, RosbagsTypes
-from iscene_ros.ros.typestore import DEFINITIONS
+from iscene_ros.ros.messages import DEFINITIONS, RclpyTypes, RosbagsTypes
 
 TYPES = RosbagsTypes()
 DEFINED = sorted(f"{p.parts[-3]}/msg/{p.stem}" for p in DEFINITIONS.glob("*/msg/*.msg"))
@@ -28,9 +27,6 @@ RELEASED = {
     ),
     "vision_msgs/msg/Detection3DArray": (
         "793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018"
-    ),
-    "vision_msgs/msg/LabelInfo": (
-        "3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783"
     ),
     "yolo_msgs/msg/DetectionArray": (
         "719290b4e201b2b6f9aa59f01215bc15b774e7b822f7f6d931d68e5ba6354a6a"
@@ -86,14 +82,16 @@ def test_types_hash_as_the_installed_ros_says(name):
 
 
 @pytest.mark.parametrize("name", [*DEFINED, *STOCK])
-def test_rclpy_reads_and_writes_the_same_bytes(name):
+def test_rclpy_reads_and_writes_the_same_content(name):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed or not sourced")
     pytest.importorskip(name.split("/")[0] + ".msg", reason=f"{name} is not installed")
     rclpy_types = RclpyTypes()
     for seed in range(5):
         message = random_message(TYPES, name, random.Random(seed))
         data = TYPES.serialize(name, message)
-        assert rclpy_types.serialize(name, rclpy_types.deserialize(name, data)) == data
+        again = rclpy_types.serialize(name, rclpy_types.deserialize(name, data))
+        # Middlewares leave what they like between numbers and at the end.
+        assert TYPES.serialize(name, TYPES.deserialize(name, again)) == data
 
 
 def test_unknown_fields_and_types_are_told():
@@ -104,6 +102,6 @@ def test_unknown_fields_and_types_are_told():
 
 
 def test_numbers_keep_their_place():
-    message = TYPES.make("vision_msgs/msg/VisionClass", class_id=513, class_name="ab")
-    data = TYPES.serialize("vision_msgs/msg/VisionClass", message)
-    assert data[4:6] == np.uint16(513).tobytes() and data[8:12] == np.uint32(3).tobytes()
+    message = TYPES.make("yolo_msgs/msg/KeyPoint2D", id=513, score=0.5)
+    data = TYPES.serialize("yolo_msgs/msg/KeyPoint2D", message)
+    assert data[4:8] == np.uint32(513).tobytes() and data[-8:] == np.float64(0.5).tobytes()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from table_scene import Thing, box, completed, cup, moved
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.session.association import MatchCandidate, MatchLimits, associate, shape_overlap
+from iscene_ros.session.association import MatchCandidate, associate, shape_overlap
 
-LIMITS = MatchLimits(overlap=0.3, distance=0.15)
+MATCH_DISTANCE = 0.15
 
 
 def candidates(things, noise=0.0, seed=0) -> list[MatchCandidate]:
@@ -23,7 +23,7 @@ def candidates(things, noise=0.0, seed=0) -> list[MatchCandidate]:
 
 
 def matched(known, found, noise=0.0, **changes) -> list[int | None]:
-    return associate(candidates(known), candidates(found, noise, seed=1), LIMITS, **changes)
+    return associate(candidates(known), candidates(found, noise, seed=1), MATCH_DISTANCE, **changes)
 
 
 GRID = [Thing(0.12 * (i % 4), 0.12 * (i // 4)) for i in range(10)]
@@ -33,7 +33,7 @@ GRID = [Thing(0.12 * (i % 4), 0.12 * (i // 4)) for i in range(10)]
 @given(st.permutations(range(len(GRID))), st.integers(0, 100))
 def test_equal_cups_keep_their_places_in_any_order_under_noise(order, seed):
     found = candidates([GRID[i] for i in order], noise=0.003, seed=seed)
-    assert associate(candidates(GRID), found, LIMITS) == list(order)
+    assert associate(candidates(GRID), found, MATCH_DISTANCE) == list(order)
 
 
 def test_nothing_known_or_nothing_found_is_no_match():
@@ -160,9 +160,3 @@ def test_a_mesh_without_vertices_overlaps_with_nothing():
     a, b = candidates([Thing(0, 0), Thing(0, 0)])
     b = MatchCandidate(replace(b.item, mesh=empty), "")
     assert shape_overlap(a, b) == shape_overlap(b, a) == 0
-
-
-def test_an_overlap_limit_of_zero_does_not_make_everything_the_same():
-    assert associate(
-        candidates([Thing(0, 0)]), candidates([Thing(1, 0)]), MatchLimits(0.0, 0.15)
-    ) == [None]

@@ -163,6 +163,15 @@ def test_polygons_are_filled():
     assert tracked.observation.labels == ("mug",) and tracked.tracker_ids == ("a",)
 
 
+def test_polygons_of_an_image_of_another_size_are_rejected():
+    square = np.array([[4, 4], [10, 4], [10, 10], [4, 10]], np.float64)
+    same = Detection("mug", 0.8, "a", None, square, mask_size=(HEIGHT, WIDTH))
+    assert len(observe(frame(None, [same]), FROM_POLYGONS).observation.masks) == 1
+    other = replace(same, mask_size=(2 * HEIGHT, 2 * WIDTH))
+    error = rejection(frame(None, [same, other]), FROM_POLYGONS)
+    assert error.reason == RejectReason.SIZE and str(error).startswith("detections: 64 x 48")
+
+
 def test_a_polygon_that_leaves_the_image_keeps_the_slope_of_its_edges():
     # The corner far to the right must not bend the lower edge, which runs along v = 12 + u / 8.
     triangle = np.array([[0, 12], [800, 12], [800, 112]], np.float64)

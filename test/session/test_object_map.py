@@ -9,10 +9,10 @@ from table_scene import Shot, Thing, box, looking_at, moved, shoot
 
 from iscene_ros.core.scene_update import RemovedObject
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.association import MatchLimits
-from iscene_ros.session.object_map import ObjectMap, ObjectMapChange, ObjectMapOptions, frame_slug
+from iscene_ros.session.object_map import ObjectMap, ObjectMapChange, frame_slug
+from iscene_ros.session.settings import Settings
 
-RULES = ObjectMapOptions(MatchLimits(0.3, 0.15), forget_after=3, prefix="")
+RULES = Settings(forget_after=3)
 LEFT, MIDDLE, RIGHT = Thing(-0.1, 0), Thing(0, 0, "can"), Thing(0.1, 0)
 SCREEN = Thing(0, -0.1, "screen", box(0.5, 0.02, 0.3))
 
@@ -20,7 +20,7 @@ SCREEN = Thing(0, -0.1, "screen", box(0.5, 0.02, 0.3))
 class Robot:
     """A world, and one frame after another."""
 
-    def __init__(self, rules: ObjectMapOptions = RULES) -> None:
+    def __init__(self, rules: Settings = RULES) -> None:
         self.world, self.rules, self.frames = ObjectMap(), rules, 0
 
     def see(self, things, seen_from=None, noise=0.003) -> ObjectMapChange:
@@ -280,6 +280,6 @@ def test_a_class_name_becomes_part_of_a_frame_name(label, slug):
 
 
 def test_the_prefix_leads_every_name():
-    robot = Robot(replace(RULES, prefix="arm1/"))
+    robot = Robot(replace(RULES, frame_prefix="arm1/"))
     robot.see([LEFT])
     assert robot.names == ["arm1/cup_1"]

@@ -13,7 +13,7 @@ from table_scene import Thing
 
 from iscene_ros.cli import complete as complete_command
 from iscene_ros.core.errors import ModelError
-from iscene_ros.session import published_world
+from iscene_ros.session import published_map
 from iscene_ros.session.out_of_memory import OutOfMemoryFallback, is_out_of_memory
 from iscene_ros.session.rejection import RejectReason
 
@@ -105,7 +105,7 @@ def test_a_fault_while_the_world_changes_leaves_it_whole(monkeypatch):
         raise ZeroDivisionError("in the middle")
 
     with monkeypatch.context() as patch:
-        patch.setattr(published_world, "scene_update", fail)
+        patch.setattr(published_map, "scene_update", fail)
         for i in range(4):
             assert driver.step(100 + i, view([Thing(0.4, 0.1)])) is None
     assert driver.session.update is before and driver.rejected == {RejectReason.MODEL: 4}

@@ -46,7 +46,7 @@ class Fed:
         self.lines: list[str] = []
         self.session = SceneSession(settings, FakeCompleter(), self.lines.append)
         self.now = START_NS
-        self.intake = MessageDecoder(
+        self.decoder = MessageDecoder(
             settings, lambda r, line: self.session.reject(r, line, self.now)
         )
 
@@ -56,7 +56,7 @@ class Fed:
         for topic, _, message, _ in frame_messages(TYPES, small_frame(), self.now):
             if chance is not None and chance.random() < share:
                 damage(message, chance, foreign=chance.random() < 0.3)
-            for item in self.intake.decode(topic.strip("/"), message):
+            for item in self.decoder.decode(topic.strip("/"), message):
                 self.session.add(item, self.now)
             self.session.poll(self.now)
         frame = self.session.take(self.now)

@@ -13,8 +13,11 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.geometry.rasteriser import BACKGROUND, render
 from iscene_ros.geometry.silhouettes import silhouette
-from iscene_ros.ros.encode_images import IMAGE_TYPE, encode_overlay
+from iscene_ros.ros.common_messages import IMAGE_TYPE
+from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.messages import RosbagsTypes
+from iscene_ros.ros.topics import OVERLAY
+from iscene_ros.session.settings import Settings
 from iscene_ros.viz.labels import Label, draw_labels
 from iscene_ros.viz.overlay import draw_overlay
 from iscene_ros.viz.overview_panels import input_picture
@@ -117,7 +120,7 @@ def test_without_colour_the_depth_is_shown() -> None:
 
 def test_overlay_message(update: SceneUpdate, overlay: np.ndarray) -> None:
     types = RosbagsTypes()
-    made = encode_overlay(types, update)
+    made = Encoder(types, Settings()).encode(OVERLAY, update)
     message = types.deserialize(IMAGE_TYPE, types.serialize(IMAGE_TYPE, made))
     assert (message.encoding, message.step, message.is_bigendian) == ("rgb8", 1920, 0)
     assert message.header.frame_id == "camera_color_optical_frame"

@@ -28,7 +28,7 @@ from iscene_ros.ros.node import SceneNode
 from iscene_ros.ros.publishers import reliable_qos
 from iscene_ros.ros.subscriptions import IMAGE_DEPTH
 from iscene_ros.ros.topics import OBJECTS, output_topic
-from iscene_ros.session.memory import resident_megabytes
+from iscene_ros.session.status import resident_megabytes
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,17 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
 
 
-def start(*arguments: str, module: str = "main") -> subprocess.Popen:
-    command = [sys.executable, "-m", f"iscene_ros.ros.{module}", "--ros-args", *arguments]
+def start(*arguments: str, executable: str = "scene_node") -> subprocess.Popen:
+    code = f"import sys; from iscene_ros.ros.entry import {executable}; sys.exit({executable}())"
+    command = [sys.executable, "-c", code, "--ros-args", *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
     )
 
 
-@pytest.mark.parametrize("module", ["main", "replay_node"])
-def test_two_interrupts_end_it_cleanly(module: str) -> None:
-    process = start(module=module)
+@pytest.mark.parametrize("executable", ["scene_node", "replay_node"])
+def test_two_interrupts_end_it_cleanly(executable: str) -> None:
+    process = start(executable=executable)
     time.sleep(4)
     for _ in range(2):
         process.send_signal(signal.SIGINT)

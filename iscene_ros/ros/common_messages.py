@@ -1,7 +1,8 @@
-"""The small geometry messages that every encoder needs."""
+"""Messages that several encoders need: poses, colours, images, strings."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,26 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.ros.messages import MessageTypes
 
+IMAGE_TYPE = "sensor_msgs/msg/Image"
+STRING_TYPE = "std_msgs/msg/String"
+
 
 def quaternion_xyzw(transform: np.ndarray) -> list[float]:
-    """The rotation of a (4, 4) transform as x, y, z, w with w >= 0."""
+    """Return the rotation of a (4, 4) transform as x, y, z, w with w >= 0.
+
+    By scipy, not tf_transformations: bags share the encoders and are written without ROS.
+    """
     xyzw = Rotation.from_matrix(transform[:3, :3]).as_quat()
     return (xyzw if xyzw[3] >= 0 else -xyzw).tolist()
 
 
 def vector_values(vector: np.ndarray) -> dict[str, float]:
-    """x, y, z of a (3,) vector as plain numbers."""
+    """Return x, y, z of a (3,) vector as plain numbers."""
     return dict(zip("xyz", np.asarray(vector, np.float64).tolist(), strict=True))
 
 
 def encode_pose(types: MessageTypes, transform: np.ndarray) -> Any:
-    """A geometry_msgs/Pose of a (4, 4) rigid transform [m]."""
+    """Return a geometry_msgs/Pose of a (4, 4) rigid transform [m]."""
     return types.make(
         "geometry_msgs/msg/Pose",
         position=types.make("geometry_msgs/msg/Point", **vector_values(transform[:3, 3])),
@@ -31,7 +38,7 @@ def encode_pose(types: MessageTypes, transform: np.ndarray) -> Any:
 
 
 def encode_position(types: MessageTypes, position: np.ndarray) -> Any:
-    """A geometry_msgs/Pose at a (3,) position [m], not turned."""
+    """Return a geometry_msgs/Pose at a (3,) position [m], not turned."""
     return types.make(
         "geometry_msgs/msg/Pose",
         position=types.make("geometry_msgs/msg/Point", **vector_values(position)),
@@ -40,17 +47,44 @@ def encode_position(types: MessageTypes, position: np.ndarray) -> Any:
 
 
 def encode_quaternion(types: MessageTypes, transform: np.ndarray) -> Any:
-    """A geometry_msgs/Quaternion of the rotation of a (4, 4) transform."""
+    """Return a geometry_msgs/Quaternion of the rotation of a (4, 4) transform."""
     values = dict(zip("xyzw", quaternion_xyzw(transform), strict=True))
     return types.make("geometry_msgs/msg/Quaternion", **values)
 
 
 def encode_vector(types: MessageTypes, vector: np.ndarray) -> Any:
-    """A geometry_msgs/Vector3 of a (3,) vector."""
+    """Return a geometry_msgs/Vector3 of a (3,) vector."""
     return types.make("geometry_msgs/msg/Vector3", **vector_values(vector))
 
 
 def encode_color(types: MessageTypes, color: np.ndarray, alpha: float) -> Any:
-    """A std_msgs/ColorRGBA of a (3,) uint8 RGB and an opacity in [0, 1]."""
+    """Return a std_msgs/ColorRGBA of a (3,) uint8 RGB and an opacity in [0, 1]."""
     red, green, blue = (int(channel) / 255 for channel in color)
     return types.make("std_msgs/msg/ColorRGBA", r=red, g=green, b=blue, a=float(alpha))
+
+
+def encode_image(types: MessageTypes, header: Any, pixels: np.ndarray, encoding: str) -> Any:
+    """Return a sensor_msgs/Image.
+
+    Args:
+        types: makes the messages.
+        header: a std_msgs/Header.
+        pixels: (H, W) or (H, W, C) uint8 or float32, in the byte order of this machine.
+        encoding: name of the pixel format, such as "rgb8".
+    """
+    pixels = np.ascontiguousarray(pixels)
+    return types.make(
+        IMAGE_TYPE,
+        header=header,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=int(sys.byteorder == "big"),
+        step=pixels.strides[0],
+        data=types.byte_array(pixels),
+    )
+
+
+def encode_string(types: MessageTypes, text: str) -> Any:
+    """Return a std_msgs/String."""
+    return types.make(STRING_TYPE, data=text)

@@ -5,9 +5,9 @@ import scene_updates
 from iscene_ros.core.scene import Mesh, Relation
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.geometry.mesh_measures import triangle_areas
-from iscene_ros.ros.encode_markers import encode_meshes, encode_relation_markers
-from iscene_ros.ros.mesh_markers import MARKERS_TYPE, drawable_faces
+from iscene_ros.ros.mesh_markers import MARKERS_TYPE, drawable_faces, meshes_cdr
 from iscene_ros.ros.messages import RosbagsTypes
+from iscene_ros.ros.relation_markers import encode_relation_markers
 
 TYPES = RosbagsTypes()
 ARROW, TEXT, TRIANGLES = 0, 9, 11
@@ -15,8 +15,7 @@ ADD, DELETE, DELETE_ALL = 0, 2, 3
 
 
 def meshes(update: SceneUpdate, alpha: float = 1.0) -> list:
-    made = encode_meshes(TYPES, update, alpha)
-    return TYPES.deserialize(MARKERS_TYPE, TYPES.serialize(MARKERS_TYPE, made)).markers
+    return TYPES.deserialize(MARKERS_TYPE, meshes_cdr(update, alpha)).markers
 
 
 def relations(*edges: Relation) -> list:

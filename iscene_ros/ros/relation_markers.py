@@ -1,4 +1,4 @@
-"""Markers for RViz: the completed meshes, and the relations between them."""
+"""Relations between objects as markers for RViz."""
 
 from __future__ import annotations
 
@@ -8,30 +8,21 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.core.predicate import MARKER_PREDICATES, predicate_number
-from iscene_ros.core.scene import Mesh, Relation, SceneObject
+from iscene_ros.core.scene import Relation, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.ros.encode_geometry import (
+from iscene_ros.ros.common_messages import (
     encode_color,
-    encode_pose,
     encode_position,
     encode_vector,
     vector_values,
 )
-from iscene_ros.ros.mesh_markers import (
-    ADD,
-    ARROW,
-    DELETE_ALL,
-    MARKERS_TYPE,
-    TEXT_VIEW_FACING,
-    TRIANGLE_LIST,
-    MeshMarker,
-    drawable_faces,
-    mesh_markers,
-)
+from iscene_ros.ros.mesh_markers import ADD, DELETE_ALL, MARKERS_TYPE
 from iscene_ros.ros.messages import MessageTypes
 from iscene_ros.viz.colors import instance_color
 
 MARKER_TYPE = "visualization_msgs/msg/Marker"
+# visualization_msgs/Marker: types.
+ARROW, TEXT_VIEW_FACING = 0, 9
 ENVIRONMENT_ID = 0
 ARROW_NAMESPACE, TEXT_NAMESPACE = "relations", "relation_names"
 # Diameter of the shaft, diameter and length of the head, height of the letters [m].
@@ -39,40 +30,25 @@ SHAFT_M, HEAD_M, HEAD_LENGTH_M, LETTER_M = 0.004, 0.01, 0.015, 0.015
 FAINTEST = 0.3
 
 
-def encode_meshes(types: MessageTypes, update: SceneUpdate, alpha: float) -> Any:
-    """A visualization_msgs/MarkerArray of the meshes, one TRIANGLE_LIST an object.
-
-    Namespace and id of a marker are name and id of the object; the points lie in the object's
-    frame, whose pose is the marker's. This is the slow way: `meshes_cdr` writes the same bytes.
-
-    Args:
-        types: whose messages.
-        update: the world.
-        alpha: opacity in [0, 1].
-    """
-    header = types.header(update.stamp_ns, update.frame_id)
-    markers = [_mesh_marker(types, header, marker, alpha) for marker in mesh_markers(update)]
-    return types.make(MARKERS_TYPE, markers=markers)
-
-
 def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
-    """A visualization_msgs/MarkerArray: an arrow from subject to object, and the predicate's name.
+    """Return a visualization_msgs/MarkerArray: a named arrow from subject to object.
 
     Arrows join the centres of the boxes; the environment is the middle of the other's underside.
-    Each message replaces all of the one before. An edge to an object that is not in the world is
+    Each message replaces all of the one before. An edge to an object that is not in the map is
     left out, and so is what would clutter the view: nearness, contact, directions, the inverse of
-    what is shown. The colour tells the predicate, the opacity the confidence.
+    what is shown. The colour stands for the predicate, the opacity for the confidence.
     """
     header = types.header(update.stamp_ns, update.frame_id)
     items = {known.id: known.item for known in update.objects}
-    markers = [_mesh_marker(types, header, MeshMarker(DELETE_ALL), 1.0)]
+    still = encode_position(types, np.zeros(3))
+    markers = [types.make(MARKER_TYPE, header=header, action=DELETE_ALL, pose=still)]
     pairs: Counter[frozenset[int]] = Counter()
     telling = {predicate.value for predicate in MARKER_PREDICATES}
     for index, relation in enumerate(update.relations):
         ends = _ends(relation, items)
         if ends is not None and relation.predicate in telling:
             pair = frozenset((relation.subject, relation.object))
-            # Several names of one pair stand one above the other.
+            # Labels of the same pair are stacked.
             middle = (ends[0] + ends[1]) / 2 + [0, 0, LETTER_M * (1 + pairs[pair])]
             pairs[pair] += 1
             markers.append(_arrow(types, header, index, relation, ends))
@@ -80,30 +56,10 @@ def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
     return types.make(MARKERS_TYPE, markers=markers)
 
 
-def _mesh_marker(types: MessageTypes, header: Any, marker: MeshMarker, alpha: float) -> Any:
-    values = {"header": header, "ns": marker.namespace, "id": marker.id, "action": marker.action}
-    if marker.item is None:
-        return types.make(MARKER_TYPE, **values, pose=encode_position(types, np.zeros(3)))
-    return types.make(
-        MARKER_TYPE,
-        **values,
-        type=TRIANGLE_LIST,
-        pose=encode_pose(types, marker.item.frame_from_object),
-        scale=encode_vector(types, np.ones(3)),
-        color=encode_color(types, marker.item.color, alpha),
-        points=_triangle_points(types, marker.item.mesh),
-    )
-
-
-def _triangle_points(types: MessageTypes, mesh: Mesh) -> list[Any]:
-    corners = mesh.vertices[drawable_faces(mesh).ravel()].astype(np.float64).tolist()
-    return [types.make("geometry_msgs/msg/Point", x=x, y=y, z=z) for x, y, z in corners]
-
-
 def _ends(
     relation: Relation, items: dict[int, SceneObject]
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """(3,) start and end of an arrow in the frame of the update [m]."""
+    """Return (3,) start and end of an arrow in the frame of the update [m], or None."""
     both = relation.subject, relation.object
     present = [items[end] for end in both if end in items]
     if not present or any(end not in items and end != ENVIRONMENT_ID for end in both):
@@ -116,7 +72,7 @@ def _ends(
 
 
 def _underside(item: SceneObject) -> np.ndarray:
-    """(3,) middle of the lower face of the box, in the frame of the update [m]."""
+    """Return the (3,) middle of the lower face of the box, in the frame of the update [m]."""
     return item.frame_from_object[:3, 3] - item.frame_from_object[:3, 2] * item.size[2] / 2
 
 

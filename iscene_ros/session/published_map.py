@@ -1,0 +1,189 @@
+"""The object map as it was published last; a frame changes it as a whole or not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from iscene_ros.core.errors import ModelError
+from iscene_ros.core.scene import Scene, SceneObject
+from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
+from iscene_ros.session.frames import Frame, TrackedObservation
+from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
+from iscene_ros.session.settings import Settings
+
+# (new frame, old frame, stamp [ns]) to (4, 4) new_from_old, or None
+Between = Callable[[str, str, int], np.ndarray | None]
+# (made update, update before it) to the update that is published
+Finish = Callable[[SceneUpdate, SceneUpdate | None], SceneUpdate]
+
+
+class PublishedMap:
+    """Known objects, the newest update, and removed objects that no update has named yet.
+
+    One thread may add frames while another forgets.
+    """
+
+    def __init__(self) -> None:
+        self._map = ObjectMap()
+        self._lock = threading.Lock()
+        self._gone: tuple[RemovedObject, ...] = ()
+        self.update: SceneUpdate | None = None
+        self.resets = 0
+
+    def add(
+        self,
+        frame: Frame,
+        tracked: TrackedObservation,
+        scene: Scene,
+        settings: Settings,
+        between: Between,
+        finish: Finish,
+    ) -> SceneUpdate | None:
+        """Return the update of a completed frame; None where the map was reset since the frame.
+
+        Where anything fails, the map stays as it was. Only one thread may call it at a time.
+
+        Args:
+            frame: the completed frame.
+            tracked: its rectified observation; ids are those of the frame.
+            scene: its completion; ids are those of the frame.
+            settings: how objects are matched, named and forgotten.
+            between: looks up transforms between output frames.
+            finish: adds the relations.
+
+        Raises:
+            ModelError: see `check_scene`.
+        """
+        check_scene(scene, tracked.observation.instance_ids)
+        with self._lock:
+            if frame.resets != self.resets:
+                return None
+            objects, before, gone = self._map.copy(), self.update, self._gone
+        if before is not None and before.frame_id != frame.frame_id:
+            gone += _moved(objects, before, frame.frame_id, between)
+        change = objects.update(scene, tracked, frame.stamp_ns, settings)
+        update = scene_update(frame, tracked, scene, change, objects, gone, before is None)
+        # This takes long; a reset meanwhile does not wait for it.
+        update = finish(update, before)
+        with self._lock:
+            if frame.resets != self.resets:
+                return None
+            self._map, self._gone, self.update = objects, (), update
+        return update
+
+    def reset(self) -> SceneUpdate | None:
+        """Forget everything; return the empty map, or None where nothing was published before."""
+        with self._lock:
+            before, removed = self._forget()
+            if before is None:
+                return None
+            self._gone = ()
+            return empty_update(before, removed)
+
+    def forget(self) -> None:
+        """Forget everything; the next update names what is removed."""
+        with self._lock:
+            self._forget()
+
+    def _forget(self) -> tuple[SceneUpdate | None, tuple[RemovedObject, ...]]:
+        before, self.update = self.update, None
+        self._gone += self._map.clear()
+        self.resets += 1
+        return before, self._gone
+
+
+def _moved(
+    objects: ObjectMap, before: SceneUpdate, frame_id: str, between: Between
+) -> tuple[RemovedObject, ...]:
+    """Transform the objects into another frame; return those that TF cannot transform."""
+    # The old frame may move against the new one: the objects lie where they were last seen.
+    new_from_old = between(frame_id, before.frame_id, before.stamp_ns)
+    if new_from_old is None:
+        return objects.clear()
+    objects.move(new_from_old)
+    return ()
+
+
+def scene_update(
+    frame: Frame,
+    tracked: TrackedObservation,
+    scene: Scene,
+    change: ObjectMapChange,
+    objects: ObjectMap,
+    gone: tuple[RemovedObject, ...],
+    first: bool,
+) -> SceneUpdate:
+    """Return the update of a frame.
+
+    Args:
+        frame: what was completed.
+        tracked: its rectified observation; ids are those of the frame.
+        scene: its completion; ids are those of the frame.
+        change: its change of the map.
+        objects: the map after the change.
+        gone: objects that a reset removed since the previous update.
+        first: see `SceneUpdate`.
+    """
+    known = {k.id: k for k in objects.objects}
+    observation = replace(
+        tracked.observation,
+        instance_ids=tuple(change.ids[i] for i in tracked.observation.instance_ids),
+    )
+    skipped = tuple(replace(s, id=change.ids[s.id]) for s in scene.skipped)
+    scene = replace(
+        scene,
+        frame_id=frame.frame_id,
+        objects=tuple(known[change.ids[o.id]].item for o in scene.objects),
+        skipped=skipped,
+    )
+    return SceneUpdate(
+        stamp_ns=frame.stamp_ns,
+        frame_id=frame.frame_id,
+        camera_frame=frame.camera_frame,
+        objects=objects.objects,
+        seen=change.seen,
+        removed=(*gone, *change.removed),
+        skipped=skipped,
+        scene=scene,
+        observation=observation,
+        first=first,
+    )
+
+
+def empty_update(update: SceneUpdate, removed: tuple[RemovedObject, ...]) -> SceneUpdate:
+    """Return the update after all objects were forgotten."""
+    return replace(
+        update,
+        objects=(),
+        seen=frozenset(),
+        removed=removed,
+        skipped=(),
+        scene=replace(update.scene, objects=(), skipped=()),
+        relations=(),
+    )
+
+
+def check_scene(scene: Scene, instance_ids: tuple[int, ...]) -> None:
+    """Check the scene that a completer returned.
+
+    Raises:
+        ModelError: a number is not finite, a face names no vertex, or an instance is neither
+            completed nor skipped.
+    """
+    given = {o.id for o in scene.objects} | {s.id for s in scene.skipped}
+    if given != set(instance_ids):
+        raise ModelError(f"model: instances {sorted(given)}, expected {sorted(instance_ids)}")
+    for item in scene.objects:
+        if not _is_valid(item):
+            raise ModelError(f"model: {item.label} is no finite mesh with a pose")
+
+
+def _is_valid(item: SceneObject) -> bool:
+    faces, vertices = item.mesh.faces, item.mesh.vertices
+    numbers = vertices, item.frame_from_object, item.size
+    finite = all(np.isfinite(values).all() for values in numbers)
+    return finite and bool(np.all((faces >= 0) & (faces < len(vertices))))
