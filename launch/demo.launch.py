@@ -13,7 +13,7 @@ PASSED_ON = ("namespace", "params_file", "model", "device", "autostart", "log_le
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The replay node and the scene node; RViz when asked."""
+    """Return the replay node and the scene node, with RViz if wanted."""
     arguments = {
         "rate": ("2.0", "frames a second"),
         "namespace": ("", "namespace of both nodes"),

@@ -25,7 +25,7 @@ OVERRIDES = ("world_frame", "model", "device")
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Arguments and the node; RViz when asked."""
+    """Return the arguments and the node, with RViz if wanted."""
     arguments = {
         "namespace": ("", "namespace of the node and of its input topics"),
         "params_file": (

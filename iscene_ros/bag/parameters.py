@@ -17,7 +17,7 @@ _PARAMETERS = "ros__parameters"
 
 
 def read_settings(path: Path | None, assignments: Sequence[str] = ()) -> Settings:
-    """The settings of a parameter file; the defaults where there is none.
+    """Return the settings of a parameter file; the defaults where there is none.
 
     Args:
         path: `/**: ros__parameters: {...}`, or with the node's name in place of `/**`.

@@ -25,7 +25,7 @@ class MessageTypes(ABC):
 
     @abstractmethod
     def make(self, type_name: str, /, **values: Any) -> Any:
-        """A message; what is not given is zero or empty.
+        """Return a message; fields that are not given are zero or empty.
 
         Raises:
             LookupError: the type is not installed.
@@ -33,31 +33,31 @@ class MessageTypes(ABC):
 
     @abstractmethod
     def byte_array(self, values: np.ndarray) -> Any:
-        """What a field of type uint8[] takes, from contiguous values of any dtype."""
+        """Return the value of a uint8[] field, from the bytes of an array of any dtype."""
 
     @abstractmethod
     def doubles(self, values: np.ndarray) -> Any:
-        """What a field of type float64[] takes."""
+        """Return the value of a float64[] field."""
 
     @abstractmethod
     def byte(self, number: int) -> Any:
-        """What a field of type byte takes."""
+        """Return the value of a byte field."""
 
     @abstractmethod
     def serialize(self, name: str, message: Any) -> bytes:
-        """The CDR bytes of a message, with the 4 bytes of encapsulation."""
+        """Return the CDR bytes of a message, with the 4 bytes of encapsulation."""
 
     @abstractmethod
     def deserialize(self, name: str, data: bytes) -> Any:
-        """The message of CDR bytes."""
+        """Return the message of CDR bytes."""
 
     def stamp(self, stamp_ns: int) -> Any:
-        """A builtin_interfaces/msg/Time of nanoseconds."""
+        """Return a builtin_interfaces/msg/Time of nanoseconds."""
         seconds, nanoseconds = divmod(int(stamp_ns), SECOND)
         return self.make("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
 
     def header(self, stamp_ns: int, frame_id: str) -> Any:
-        """A std_msgs/msg/Header."""
+        """Return a std_msgs/msg/Header."""
         return self.make("std_msgs/msg/Header", stamp=self.stamp(stamp_ns), frame_id=frame_id)
 
 

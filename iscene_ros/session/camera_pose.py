@@ -11,18 +11,17 @@ from iscene_ros.session.inputs import PoseSample, TransformSample
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.transforms import NoTransformError, TransformBuffer
 
-# Poses of a topic lie in the tree under names of their own, so that a frame that TF knows, too,
-# keeps its one parent.
+# Poses of a topic get child frames of their own: a frame that TF knows, too, keeps its one parent.
 _FROM_TOPIC = "(camera_pose) "
 FOREVER_NS = 1 << 62
 
 
 @dataclass(frozen=True)
 class CameraPose:
-    """Where the camera is.
+    """Pose of the camera.
 
     Attributes:
-        frame_id: of the outputs.
+        frame_id: frame of all outputs.
         frame_from_camera: (4, 4) float64 rigid [m], or None where frame_id is the camera's own.
     """
 
@@ -53,12 +52,13 @@ class CameraPoses:
         )
 
     def at(self, camera_frame: str, stamp_ns: int, patient: bool) -> CameraPose:
-        """The pose at a stamp.
+        """Return the pose of a camera at a stamp.
 
         Args:
             camera_frame: the camera's optical frame.
             stamp_ns: [ns].
-            patient: only a pose of that very time will do; else one within transform_tolerance.
+            patient: whether only a pose of that very time is accepted; else one within
+                transform_tolerance.
 
         Raises:
             NoTransformError: there is none.
@@ -72,32 +72,32 @@ class CameraPoses:
         except NoTransformError as error:
             if not patient or error.may_come:
                 raise
-            # Waiting brings nothing nearer.
+            # Waiting does not help: accept a pose within the tolerance now.
             pose = self._lookup(frame, camera_frame, stamp_ns, tolerance)
         return CameraPose(frame, pose)
 
     def between(self, new: str, old: str, stamp_ns: int) -> np.ndarray | None:
-        """(4, 4) new_from_old at a stamp, or as near to it as is known; None = not connected."""
+        """Return (4, 4) new_from_old at the known time nearest to a stamp; None = not connected."""
         try:
             return self.transforms.lookup(new, old, stamp_ns, FOREVER_NS)
         except NoTransformError:
             return None
 
     def _output_frame(self, camera_frame: str, patient: bool) -> str:
-        """The world frame, or the first fallback frame that is connected to the camera.
+        """Return the world frame, or the first fallback frame that is connected to the camera.
 
-        A frame that is connected but late is waited for: the next fallback frame moves against it.
+        A connected frame whose transform is late is waited for, as fallback frames move against it.
 
         Raises:
             NoTransformError: none is connected, or the world frame may still come.
         """
-        world = self.settings.world_frame
-        if self._connected(world, camera_frame):
+        world_frame = self.settings.world_frame
+        if self._connected(world_frame, camera_frame):
             self._substituted = False
-            return world
+            return world_frame
         fallbacks = (f for f in self.settings.fallback_frames if self._connected(f, camera_frame))
         substitute = next(fallbacks, None)
-        # The first frame waits for the world frame; once one stood in, it does so at once.
+        # Only the first frame waits for the world frame; later ones fall back at once.
         if substitute is None or (patient and not self._substituted):
             raise NoTransformError(self._why_none(camera_frame), may_come=True)
         self._substituted = True

@@ -1,4 +1,4 @@
-"""A completer that survives a full GPU: smaller batches first, then the CPU."""
+"""Fallback of a completer when memory runs out: smaller batches first, then the CPU."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.models.base import Report
 
-# How torch says so: its allocators of the GPU and of the machine, and cuBLAS.
+# Messages of torch: from its allocators of GPU and main memory, and from cuBLAS.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
 
 
 class Completer(Protocol):
-    """What completes an observation; see `iscene_ros.completion.scene_completer.SceneCompleter`."""
+    """A completer of observations; see `iscene_ros.completion.scene_completer.SceneCompleter`."""
 
     def complete(
         self,
@@ -29,14 +29,14 @@ class Completer(Protocol):
 
 
 class OutOfMemoryFallback:
-    """Completes, and retries with less memory where a GPU has no more of it.
+    """A completer that retries with less memory when the GPU runs out of it.
 
-    What helped stays in use until the next load.
+    Reduced batches and the CPU stay in use until the next load.
 
     Args:
         load: makes a completer for a device ("auto", "cpu", "cuda").
-        device: where to begin.
-        warn: takes one line when something was given up.
+        device: device of the first attempt.
+        warn: takes one line about every reduction.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class OutOfMemoryFallback:
             try:
                 return self.completer.complete(observation, steps, seed, faces, progress)
             except Exception as error:
-                if not is_out_of_memory(error) or not self._can_give_up():
+                if not is_out_of_memory(error) or not self._can_reduce():
                     raise
-            # Only here has the error let go of the tensors of the failed attempt.
+            # Only after the except block are the tensors of the failed attempt released.
             _empty_gpu_cache()
-            self._give_up_something()
+            self._reduce()
 
     def _loaded(self, device: str) -> Completer:
-        """The completer, on the CPU where its weights do not fit on the GPU."""
+        """Return the completer, on the CPU where its weights do not fit on the GPU."""
         try:
             return self._load(device)
         except Exception as error:
@@ -77,16 +77,16 @@ class OutOfMemoryFallback:
         self._warn("out of memory for the weights: now on the CPU")
         return self._load("cpu")
 
-    def _can_give_up(self) -> bool:
-        return self._at_once() > 1 or not self.on_cpu
+    def _can_reduce(self) -> bool:
+        return self._batch_size() > 1 or not self.on_cpu
 
-    def _at_once(self) -> int:
-        """Objects that the completer computes together."""
+    def _batch_size(self) -> int:
+        """Return the number of objects that the completer computes together."""
         return getattr(self.completer, "objects_at_once", 1)
 
-    def _give_up_something(self) -> None:
+    def _reduce(self) -> None:
         """Use less memory."""
-        count = self._at_once()
+        count = self._batch_size()
         if count > 1:
             self.completer = self.completer.with_objects_at_once(count // 2)
             self._warn(f"out of memory: now {count // 2} objects at once instead of {count}")
@@ -97,7 +97,7 @@ class OutOfMemoryFallback:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory, of the GPU or of the machine, is used up."""
+    """Return whether an exception says that the GPU or the machine is out of memory."""
     if isinstance(error, MemoryError):
         return True
     if isinstance(error, ModelError) and error.__cause__ is not None:

@@ -176,7 +176,7 @@ class Settings:
     )  # fmt: skip
 
     relations: bool = setting(
-        True, "work out how objects stand to each other after every completion", live=True
+        True, "infer the relations between objects after every completion", live=True
     )
     compare_shapes: bool = setting(
         False, "look for equal and mirrored shapes, too, which takes longer than all other "
@@ -193,7 +193,9 @@ class Settings:
         False, "put the meshes into ~/scene_graph instead of naming their markers", live=True
     )
     moveit: bool = setting(
-        True, "tell objects to MoveIt where its service apply_planning_scene is there", live=True
+        True,
+        "send objects to MoveIt where its service apply_planning_scene is available",
+        live=True,
     )
     collision_shape: str = setting(
         "auto",

@@ -1,4 +1,7 @@
-"""Which messages belong to one frame: those whose stamps lie closest to the masks'."""
+"""Approximate time synchronisation of the messages of a frame, without ROS.
+
+message_filters is no substitute: bags run without ROS and have to give the same frames every time.
+"""
 
 from __future__ import annotations
 
@@ -41,12 +44,12 @@ class _Waiting:
 class Synchronizer:
     """Approximate synchronisation around the masks, which come last and least often.
 
-    A message with the very stamp of the masks is theirs. Else the nearest within the slop is taken,
-    as soon as a later one shows that none nearer comes, or the slop has passed.
+    A message with the stamp of the masks belongs to them. Otherwise the nearest within the slop is
+    taken as soon as a later message shows that none nearer will come, or the slop has passed.
 
     Args:
-        use_color, use_detections: whether these are waited for.
-        masks_from_detections: whether the detections carry the masks.
+        use_color, use_detections: whether frames need these.
+        masks_from_detections: whether the detections contain the masks.
         queue_size: messages kept of each kind.
     """
 
@@ -85,7 +88,7 @@ class Synchronizer:
         self._newest[key] = max(newest, item.stamp_ns)
         if key == self._pivot:
             self._waiting.append(_Waiting(item, now_ns))
-            # One more than `pop` lets wait, for the case that nobody pops.
+            # One more than `pop` lets wait, in case it is not called.
             if len(self._waiting) > self._size + 1:
                 self._reject(self._waiting.popleft(), "not looked at while queue_size newer came")
         elif key in self._queues:
@@ -93,7 +96,7 @@ class Synchronizer:
             del self._queues[key][: -self._size]
 
     def pop(self, now_ns: int, slop_ns: int) -> SyncedInputs | None:
-        """The next frame whose messages are all there, in the order of the masks; None = wait.
+        """Return the next complete frame in the order of the masks; None = wait.
 
         Raises:
             RejectedInputError: the masks that waited longest will never have all companions; they
@@ -123,7 +126,7 @@ class Synchronizer:
             queue.clear()
 
     def waiting_for(self) -> tuple[str, ...]:
-        """The kinds of which no message has come yet."""
+        """Return the topics of which no message has come yet."""
         return tuple(_topic(k) for k in (self._pivot, *self._others) if k not in self._newest)
 
     def _companion(
@@ -138,7 +141,7 @@ class Synchronizer:
         return nearest if settled and gap <= slop_ns else None
 
     def _hopeless(self, key: str, waiting: _Waiting, slop_ns: int) -> str:
-        """Why no companion can come any more; "" where one can."""
+        """Return why no companion can come any more; "" where one can."""
         stamps = [item.stamp_ns for item in self._queues[key]]
         stamp = waiting.item.stamp_ns
         if not stamps or stamps[-1] <= stamp + slop_ns:

@@ -1,4 +1,7 @@
-"""Transforms over time, as tf2 keeps them, for the node and for bags alike."""
+"""A buffer of transforms over time, as tf2's, without ROS.
+
+tf2 is no substitute: bags run without ROS and have to give the same poses every time.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class NoTransformError(RejectedInputError):
     """A transform is not known.
 
     Attributes:
-        may_come: waiting may help.
+        may_come: whether waiting may help.
     """
 
     def __init__(self, message: str, may_come: bool) -> None:
@@ -127,7 +130,7 @@ class TransformBuffer:
             )
 
     def _drop_silent(self, sample: TransformSample) -> None:
-        """Forget what lies between the frames of a sample and has long not been heard of."""
+        """Drop frames between those of a sample whose transforms have not come for long."""
         for name in self._ancestors(sample.parent):
             track = self._tracks.get(name)
             if track is None or name == sample.child:
@@ -136,7 +139,7 @@ class TransformBuffer:
                 del self._tracks[name]
 
     def lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int = 0) -> np.ndarray:
-        """(4, 4) float64 target_from_source [m] at a stamp [ns].
+        """Return (4, 4) float64 target_from_source [m] at a stamp [ns].
 
         Args:
             target, source: frame names.
@@ -171,17 +174,17 @@ class TransformBuffer:
         return _inverse(common_from_target) @ common_from_source
 
     def knows(self, name: str) -> bool:
-        """Whether a frame has a parent or a child."""
+        """Return whether a frame has a parent or a child."""
         with self._lock:
             return name in self._tracks or any(t.parent == name for t in self._tracks.values())
 
     def connects(self, a: str, b: str) -> bool:
-        """Whether two frames belong to one tree."""
+        """Return whether two frames belong to one tree."""
         with self._lock:
             return self._ancestors(a)[-1] == self._ancestors(b)[-1]
 
     def frames(self) -> list[str]:
-        """All frame names, sorted."""
+        """Return all frame names, sorted."""
         with self._lock:
             return sorted(set(self._tracks) | {t.parent for t in self._tracks.values()})
 
@@ -204,7 +207,7 @@ class TransformBuffer:
         return sample.stamp_ns < track.stamps[-1] - JUMP_NS
 
     def _ancestors(self, name: str) -> list[str]:
-        """A frame and all above it."""
+        """Return a frame and its ancestors."""
         names = [name]
         while names[-1] in self._tracks:
             names.append(self._tracks[names[-1]].parent)

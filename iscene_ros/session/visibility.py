@@ -1,4 +1,4 @@
-"""What a view says about known objects."""
+"""Whether known objects are visible in a view."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST_READINGS = 0.2
 
 @dataclass(frozen=True)
 class View:
-    """A frame from its camera.
+    """An observation and the pose of its camera.
 
     Attributes:
         observation: rectified.
@@ -31,13 +31,13 @@ class View:
     frame_from_camera: np.ndarray
 
     def should_show(self, item: SceneObject, moved_to: int | None = None) -> bool:
-        """Whether most of an object's near side is in the picture, with nothing before it.
+        """Return whether most of an object's near side is in view and not occluded.
 
-        Where the depth image has hardly a reading there, the answer is no: nothing can be said.
+        False where the depth image has hardly a reading there, which leaves it open.
 
         Args:
-            item: where it is known to be.
-            moved_to: an instance that hides nothing, because it may be the object itself.
+            item: the object at its last known pose.
+            moved_to: an instance that does not occlude, because it may be the object itself.
         """
         u, v, z, in_view = self._near_side(item)
         if in_view < LEAST_IN_VIEW:
@@ -51,19 +51,19 @@ class View:
         return bool(unhidden[has_reading].mean() >= LEAST_UNHIDDEN)
 
     def covered_share(self, item: SceneObject, pixels: np.ndarray) -> float:
-        """Share of an object's near side that lies in pixels (H, W) bool, in [0, 1]."""
+        """Return the share of an object's near side that lies in pixels (H, W) bool, in [0, 1]."""
         u, v, _, in_view = self._near_side(item)
         return float(pixels[v, u].mean() * in_view) if len(u) else 0.0
 
     def mask(self, instance_id: int) -> np.ndarray:
-        """(H, W) bool of an instance."""
+        """Return the (H, W) bool mask of an instance."""
         return self.observation.masks[self.observation.instance_ids.index(instance_id)]
 
     def _near_side(self, item: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-        """What of an object's vertices faces the camera.
+        """Project the vertices of an object that face the camera.
 
         Returns:
-            (M,) int64 pixels u, v and (M,) depths [m] of those in the picture; their share.
+            (M,) int64 pixels u, v and (M,) depths [m] of those in the image; their share.
         """
         step = max(1, len(item.mesh.vertices) // SAMPLES)
         camera_from_object = np.linalg.inv(self.frame_from_camera) @ item.frame_from_object
