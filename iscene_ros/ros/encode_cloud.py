@@ -60,7 +60,7 @@ def surface_points(update: SceneUpdate, points_per_object: int) -> np.ndarray:
         which is 0x00RRGGBB as the bits of a float32, as RViz reads it; object_id uint32; observed
         uint8 (1 = the camera saw it, 0 = completed).
     """
-    parts = [np.empty(0, POINT)]
+    parts = []
     for known in update.objects:
         points, observed = _object_samples(known.item, points_per_object)
         rows = np.zeros(len(points), POINT)
@@ -70,7 +70,9 @@ def surface_points(update: SceneUpdate, points_per_object: int) -> np.ndarray:
         rows["rgb"] = np.uint32(red << 16 | green << 8 | blue).view(np.float32)
         rows["object_id"], rows["observed"] = known.id, observed
         parts.append(rows)
-    return np.concatenate(parts)
+    # `np.concatenate` alone would drop the padding of `POINT`.
+    cloud = np.zeros(sum(map(len, parts)), POINT)
+    return np.concatenate(parts, out=cloud) if parts else cloud
 
 
 def _fields() -> list[tuple[str, int, int]]:

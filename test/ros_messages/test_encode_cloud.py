@@ -115,7 +115,7 @@ def test_a_mesh_without_area_has_no_points(faces: int) -> None:
 
 def test_cloud_message_holds_the_points(update: SceneUpdate) -> None:
     table, points = rows(encode_cloud(TYPES, update, 50)), surface_points(update, 50)
-    assert table.dtype.names == POINT.names
+    assert table.dtype == POINT
     for name in POINT.names:
         np.testing.assert_array_equal(table[name], points[name])
 
