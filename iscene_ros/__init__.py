@@ -9,13 +9,16 @@ __version__ = "0.1.0"
 # Imported when first used: the command line and the data types need no torch.
 _EXPORTS = {
     "Camera": "iscene_ros.core.camera",
+    "CompletionOptions": "iscene_ros.models.model_config",
     "InputError": "iscene_ros.core.errors",
+    "Mesh": "iscene_ros.core.scene",
     "ModelError": "iscene_ros.core.errors",
     "Observation": "iscene_ros.core.observation",
+    "Predicate": "iscene_ros.core.predicate",
     "Scene": "iscene_ros.core.scene",
     "SceneCompleter": "iscene_ros.completion.scene_completer",
+    "SceneGraph": "iscene_ros.core.scene_graph",
     "read_scene": "iscene_ros.io.scene_io",
-    "write_scene": "iscene_ros.io.scene_io",
 }
 __all__ = sorted(_EXPORTS)
 

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from iscene_ros.core.atomic_files import temporary_sibling
 from iscene_ros.core.errors import InputError
-from iscene_ros.io.result_directory import temporary_sibling
 
 STORAGES = {".mcap": "mcap", ".db3": "sqlite3"}
 DEFAULT_STORAGE = "mcap"

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iscene_ros.cli.completion_run import LoadCompleter, load_without_relations
+from iscene_ros.cli.arguments import positive_int
+from iscene_ros.cli.completion_run import LoadCompleter, load_completer
 
 if TYPE_CHECKING:
     from iscene_ros.bag.driver import BagCounts, BagDriver
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--every",
-        type=positive,
+        type=positive_int,
         default=1,
         metavar="N",
         help="complete every n-th frame (default: every one)",
@@ -60,13 +61,6 @@ def add_storage_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def positive(text: str) -> int:
-    """A positive whole number, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
-    return int(text)
-
-
 def check_rosbags() -> None:
     """Check that bags can be read and written.
 
@@ -81,7 +75,7 @@ def check_rosbags() -> None:
         raise InputError("rosbags is not installed; run: pip install 'iscene_ros[bag]'")
 
 
-def run(args: argparse.Namespace, load_completer: LoadCompleter = load_without_relations) -> int:
+def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     """Complete the frames of a bag."""
     check_rosbags()
     from iscene_ros.bag.driver import BagDriver
@@ -93,7 +87,7 @@ def run(args: argparse.Namespace, load_completer: LoadCompleter = load_without_r
     with BagReader(args.bag) as reader:
         driver = BagDriver(reader, settings, _say, args.every, args.keep_inputs)
         with new_bag(args.out, storage) as writer:
-            session = _run(driver, settings, writer, load_completer)
+            session = _run(driver, settings, writer, load)
             _check_completed(args.bag, driver.counts, session)
         print(_summary(driver.counts, session))
         print(f"written to {args.out}: {', '.join(writer.topics)}")
@@ -112,16 +106,16 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def _run(
-    driver: BagDriver, settings: Settings, writer: BagWriter, load_completer: LoadCompleter
+    driver: BagDriver, settings: Settings, writer: BagWriter, load: LoadCompleter
 ) -> SceneSession:
     from tqdm import tqdm
 
     from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
-    def load(device: str) -> Any:
-        return load_completer(settings.model_config(device))
+    def load_on(device: str) -> Any:
+        return load(settings.model_config(device))
 
-    completer = OutOfMemoryFallback(load, settings.device, _say)
+    completer = OutOfMemoryFallback(load_on, settings.device, _say)
     with tqdm(total=driver.message_count, unit=" messages", desc="0 frames") as bar:
 
         def progress(completed: int) -> None:

@@ -5,14 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from iscene_ros.cli.completion_run import (
-    LoadCompleter,
-    add_completion_arguments,
-    complete_to,
-    load_chosen,
-)
-
-OPTIONAL_FILES = ("depth",)
+from iscene_ros.cli.arguments import add_completion_arguments
+from iscene_ros.cli.completion_run import LoadCompleter, complete_to, load_completer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "out": "folder to write; new, empty or an earlier result",
     }
     for name, explanation in files.items():
-        required = name not in OPTIONAL_FILES
-        parser.add_argument(f"--{name}", type=Path, required=required, help=explanation)
+        parser.add_argument(f"--{name}", type=Path, required=name != "depth", help=explanation)
     parser.add_argument("--labels", type=Path, help='JSON {"1": "mug", ...} or a list')
     parser.add_argument(
         "--gravity",
@@ -54,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_completion_arguments(parser)
 
 
-def run(args: argparse.Namespace, load_completer: LoadCompleter = load_chosen) -> int:
+def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     """Complete the frame of the given files."""
     from iscene_ros.io.frame_io import FrameFiles, read_observation
 
     files = FrameFiles(args.rgb, args.depth, args.masks, args.camera, args.labels)
-    complete_to(args.out, read_observation(files, args.gravity), args, load_completer)
+    complete_to(args.out, read_observation(files, args.gravity), args, load)
     return 0

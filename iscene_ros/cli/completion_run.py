@@ -1,141 +1,48 @@
-"""What `iscene complete` and `iscene demo` share: from an observation to a result folder."""
+"""From an observation to a result folder: what `iscene complete` and `iscene demo` share."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from iscene_ros.cli.arguments import model_config
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.models.model_config import (
-    DEVICES,
-    ENVELOPES,
-    PRECISIONS,
-    PRESETS,
-    SHIPPED_MODEL,
-    ModelConfig,
-)
+from iscene_ros.core.scene import Scene, SceneObject
+from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.session.out_of_memory import Completer, OutOfMemoryFallback
 
 LoadCompleter = Callable[[ModelConfig], Completer]
 
+_LEFT_ALIGNED_COLUMNS = {1}
 
-def load_chosen(choice: ModelConfig) -> Completer:
-    """The completer of a choice."""
+
+def load_completer(config: ModelConfig) -> Completer:
+    """Load the completer of a configuration; torch is imported here, not before."""
     from iscene_ros.completion.scene_completer import SceneCompleter
 
-    return SceneCompleter.from_choice(choice)
-
-
-def load_without_relations(choice: ModelConfig) -> Completer:
-    """The same for those who do not ask for the relations of single frames."""
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
-
-    return SceneCompleter.from_choice(choice, CompletionOptions(relations=False))
-
-
-def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say how to complete."""
-    add_model_arguments(parser)
-    parser.add_argument(
-        "--steps", type=_positive, metavar="N", help="steps of the sampler (default: the model's)"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same bytes")
-    parser.add_argument(
-        "--faces",
-        type=_positive,
-        default=5000,
-        metavar="N",
-        help="most triangles a mesh (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--envelope",
-        default="mean",
-        choices=ENVELOPES,
-        help="which surface of iscene-mini: the mean one; the inner one, of what is almost "
-        "certainly solid; the outer one, of what may be (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--pddl",
-        type=Path,
-        nargs=2,
-        metavar=("DOMAIN", "PROBLEM"),
-        help="files to write for task planners: what has to be put away to hold an object",
-    )
-    parser.add_argument(
-        "--pddl-goal",
-        type=_positive,
-        metavar="ID",
-        help="instance to hold in the end (default: the one with the most in its way)",
-    )
-
-
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say which model completes."""
-    parser.add_argument(
-        "--model",
-        default=SHIPPED_MODEL,
-        metavar="NAME_OR_PATH",
-        help="a shipped model, a checkpoint, or a released I-Scene: folder, converted file or hub "
-        "id, such as LuLing/IScene (default: %(default)s)",
-    )
-    parser.add_argument("--device", default="auto", choices=DEVICES)
-    parser.add_argument(
-        "--precision",
-        default=PRECISIONS[0],
-        choices=PRECISIONS,
-        help="of iscene-mini's arithmetic (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--compile", action="store_true", help="have torch compile iscene-mini first (a minute)"
-    )
-    parser.add_argument(
-        "--preset",
-        default="exact",
-        choices=PRESETS,
-        help="of a released model: how exact and how fast (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--base", default="", metavar="PATH_OR_ID", help="of a released model, if not its own"
-    )
-
-
-def model_config(args: argparse.Namespace) -> ModelConfig:
-    """What the arguments of `add_model_arguments` say."""
-    return ModelConfig(
-        name=args.model,
-        device=args.device,
-        preset=args.preset,
-        base=args.base,
-        camera_height=getattr(args, "camera_height", None),
-        support_height=getattr(args, "support_height", None),
-        envelope=getattr(args, "envelope", "mean"),
-        precision=args.precision,
-        compile=args.compile,
-    )
+    return SceneCompleter.from_config(config)
 
 
 def complete_to(
     directory: Path,
     observation: Observation,
     args: argparse.Namespace,
-    load_completer: LoadCompleter = load_chosen,
+    load: LoadCompleter = load_completer,
 ) -> None:
     """Complete an observation, write the result folder, print the table.
 
     Args:
         directory: new, empty or an earlier result.
-        observation: what the camera saw.
+        observation: input of the completion.
         args: with the arguments of `add_completion_arguments`.
-        load_completer: makes the completer of a choice of model.
+        load: makes the completer of a configuration.
     """
-    from iscene_ros.cli.scene_table import format_table
     from iscene_ros.io.pddl_files import check_pddl_files, write_pddl
-    from iscene_ros.io.result_directory import check_writable
-    from iscene_ros.io.scene_io import write_scene
+    from iscene_ros.io.scene_io import check_writable, write_scene
     from iscene_ros.planning.pddl import pddl_problem
 
     if args.pddl:
@@ -143,9 +50,9 @@ def complete_to(
     elif args.pddl_goal:
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
     check_writable(directory)
-    choice = model_config(args)
+    config = model_config(args)
     completer = OutOfMemoryFallback(
-        lambda device: load_completer(replace(choice, device=device)), args.device, _warn
+        lambda device: load(replace(config, device=device)), args.device, _warn
     )
     with _Progress() as progress:
         scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
@@ -195,7 +102,32 @@ class _Progress:
         self.say("done")
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
-    return int(text)
+def format_table(scene: Scene) -> str:
+    """Return a table: a line for each object and each skipped instance, and the sum."""
+    unit = "[cm]" if scene.is_metric else "[unknown unit / 100]"
+    titles = ("id", "label", f"size {unit}", "observed", "confidence", "seconds")
+    rows = [titles, *map(_cells, scene.objects)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_aligned(row, widths) for row in rows]
+    lines += [f"skipped {s.id} {s.label}: {s.reason}" for s in scene.skipped]
+    lines.append(f"{len(scene.objects)} objects in {scene.timings.total:.2f} s")
+    return "\n".join(lines)
+
+
+def _cells(scene_object: SceneObject) -> tuple[str, ...]:
+    return (
+        str(scene_object.id),
+        scene_object.label,
+        " x ".join(f"{100 * edge:.1f}" for edge in scene_object.size),
+        f"{100 * scene_object.observed_fraction:.0f} %",
+        f"{scene_object.confidence:.2f}",
+        f"{scene_object.seconds:.2f}",
+    )
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (
+        cell.ljust(width) if index in _LEFT_ALIGNED_COLUMNS else cell.rjust(width)
+        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join(cells)

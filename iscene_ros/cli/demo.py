@@ -5,12 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from iscene_ros.cli.completion_run import (
-    LoadCompleter,
-    add_completion_arguments,
-    complete_to,
-    load_chosen,
-)
+from iscene_ros.cli.arguments import add_completion_arguments
+from iscene_ros.cli.completion_run import LoadCompleter, complete_to, load_completer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_completion_arguments(parser)
 
 
-def run(args: argparse.Namespace, load_completer: LoadCompleter = load_chosen) -> int:
+def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     """Complete the demo frame."""
     from iscene_ros.io.demo_frame import arc2017_observation
 
-    complete_to(args.out, arc2017_observation(), args, load_completer)
+    complete_to(args.out, arc2017_observation(), args, load)
     return 0

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     contents = _contents(args)
     parts = [part for part in contents.parts if args.part in (None, part.name)]
     if not parts:
-        raise InputError(f"--part {args.part}: {contents.kind.value} has no such part")
+        raise InputError(f"--part {args.part}: {contents.kind.name} has no such part")
     if args.keys:
         several = len(contents.parts) > 1
         lines = key_lines(parts, prefixed=several and args.part is None)
@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _contents(args: argparse.Namespace) -> ModelContents:
-    from iscene_ros.completion.scene_completer import SHIPPED_MODELS, checkpoint_path
     from iscene_ros.models.inspection import inspect_model, release_shape
+    from iscene_ros.models.registry import SHIPPED_MODELS, checkpoint_path
 
     if args.release_shape == (args.model is not None):
         raise InputError("inspect-model: expected either NAME_OR_PATH or --release-shape")
@@ -66,7 +66,7 @@ def _contents(args: argparse.Namespace) -> ModelContents:
 
 
 def _summary(contents: ModelContents, parts: list[PartContents]) -> list[str]:
-    lines = [f"model     {contents.name} ({contents.kind.value})"]
+    lines = [f"model     {contents.name} ({contents.kind.name})"]
     if contents.checksum:
         lines.append(f"checksum  sha256 {contents.checksum}")
     lines += ["", f"{'part':18} {'tensors':>7} {'parameters':>13} {'MB':>9}  dtypes"]

@@ -12,6 +12,15 @@ from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.thread_waiting import wait_passively
 
 BAD_INPUT, INTERRUPTED = 2, 130
+# Module -> the extra of setup.py that installs it; all others come with the package itself.
+EXTRAS = {
+    "rosbags": "bag",
+    "coacd": "evaluate",
+    "cv2": "release",
+    "huggingface_hub": "release",
+    "matplotlib": "train",
+    "mujoco": "evaluate",
+}
 # Subcommand -> module with add_arguments(parser) and run(args) -> exit code, and one line of help.
 COMMANDS = {
     "demo": ("iscene_ros.cli.demo", "complete a real robot frame"),
@@ -34,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def exit_code(command: Callable[[], int]) -> int:
-    """Run a command; what a user can mend becomes one line on stderr."""
+    """Run a command; an error that a user can correct becomes one line on stderr."""
     try:
         return command()
     except (InputError, ModelError) as error:
@@ -44,10 +53,18 @@ def exit_code(command: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name.startswith("iscene_ros"):
             raise
-        return _fail(f"{error.name} is not installed; run: pip install iscene_ros")
+        return _fail(
+            f"{error.name} is not installed; run: pip install '{_requirement(error.name)}'"
+        )
     except KeyboardInterrupt:
         print("iscene: interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _requirement(module: str) -> str:
+    """Return what to install for a missing module."""
+    extra = EXTRAS.get(module.partition(".")[0])
+    return "iscene_ros" if extra is None else f"iscene_ros[{extra}]"
 
 
 def _run(argv: list[str]) -> int:

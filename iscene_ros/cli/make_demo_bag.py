@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iscene_ros.cli.bag import add_storage_argument, check_rosbags, positive
+from iscene_ros.cli.arguments import positive_int
+from iscene_ros.cli.bag import add_storage_argument, check_rosbags
 
 if TYPE_CHECKING:
     from iscene_ros.bag.writing import BagWriter
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "out", type=Path, metavar="OUT", help="new bag: a folder, or a file NAME.mcap or NAME.db3"
     )
     parser.add_argument(
-        "--frames", type=positive, default=10, metavar="N", help="frames (default: %(default)s)"
+        "--frames", type=positive_int, default=10, metavar="N", help="frames (default: %(default)s)"
     )
     parser.add_argument(
         "--rate", type=_rate, default=5.0, metavar="HZ", help="frames a second (default: 5)"

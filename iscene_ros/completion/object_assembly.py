@@ -1,4 +1,4 @@
-"""From predicted shapes to the objects of a scene: meshes, poses, what is known of them."""
+"""Assembly of scene objects from predicted shapes: meshes, poses and their measures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import SceneObject, SkippedObject
@@ -20,14 +21,18 @@ from iscene_ros.geometry.surface_distance import (
     observed_vertices,
 )
 from iscene_ros.models.base import PredictedShape, Prediction, Progress
-from iscene_ros.viz.colors import instance_color
 
-# A part of the surface counts as seen within so many cells of an observed point.
-SEEN_CELLS = 1.5
+# A part of the surface counts as observed within so many cells of an observed point.
+OBSERVED_CELLS = 1.5
 
 
-class ObjectMaker:
-    """Turns what a model predicted for one observation into the scene's objects."""
+class ObjectAssembly:
+    """Turns the prediction for one observation into the scene's objects.
+
+    Attributes:
+        frame_id: "world" where the observation has a pose, else "camera".
+        frame_from_camera: (4, 4) float64 transform into that frame.
+    """
 
     def __init__(self, observation: Observation, aligned_frame: GravityAlignedFrame) -> None:
         self.observation = observation
@@ -36,17 +41,17 @@ class ObjectMaker:
         self.frame_from_camera = np.eye(4) if pose is None else pose
         self.frame_from_aligned = self.frame_from_camera @ aligned_frame.camera_from_aligned()
 
-    def make_all(
+    def assemble(
         self, prediction: Prediction, seconds: float, progress: Progress, threads: int = 1
     ) -> tuple[tuple[SceneObject, ...], tuple[SkippedObject, ...]]:
         """Mesh every instance, `threads` of them at a time; they do not depend on one another.
 
-        `seconds` is each one's share of the work so far.
+        `seconds` is each instance's share of the work so far.
         """
         objects = []
         skipped = [self._skip(row, reason) for row, reason in prediction.skipped]
-        make = partial(self._make, seconds=seconds)
-        # Closed where somebody stops the completion, so that what is not begun yet is left.
+        make = partial(self._assemble_one, seconds=seconds)
+        # Closed also where the completion is cancelled, so that no further mesh is begun.
         with (
             ThreadPoolExecutor(threads) as pool,
             closing(pool.map(make, prediction.shapes)) as meshed,
@@ -60,26 +65,26 @@ class ObjectMaker:
                 progress.advance(1, f"mesh {self.observation.labels[shape.row]}")
         return tuple(objects), tuple(skipped)
 
-    def _make(self, shape: PredictedShape, seconds: float) -> SceneObject | None:
+    def _assemble_one(self, shape: PredictedShape, seconds: float) -> SceneObject | None:
         started = time.perf_counter()
         made = shape.mesh()
         if made is None:
             return None
         mesh_aligned, points_aligned = made.mesh_aligned, shape.points_aligned
-        placed = object_frame(mesh_aligned, self.frame_from_aligned, self.frame_from_aligned[:3, 2])
-        tolerance = SEEN_CELLS * shape.cell
-        seen = observed_fraction(mesh_aligned, points_aligned, tolerance)
+        framed = object_frame(mesh_aligned, self.frame_from_aligned, self.frame_from_aligned[:3, 2])
+        tolerance = OBSERVED_CELLS * shape.cell
+        fraction = observed_fraction(mesh_aligned, points_aligned, tolerance)
         instance_id = self.observation.instance_ids[shape.row]
         vertex_observed = observed_vertices(mesh_aligned, points_aligned, tolerance)
         return SceneObject(
             id=instance_id,
             label=self.observation.labels[shape.row],
             score=self.observation.scores[shape.row],
-            mesh=placed.mesh,
-            frame_from_object=placed.frame_from_object,
-            size=placed.size,
-            observed_fraction=seen,
-            confidence=shape.confidence(seen),
+            mesh=framed.mesh,
+            frame_from_object=framed.frame_from_object,
+            size=framed.size,
+            observed_fraction=fraction,
+            confidence=shape.confidence(fraction),
             depth_residual=depth_residual(mesh_aligned, points_aligned),
             seconds=seconds + time.perf_counter() - started,
             color=instance_color(instance_id),
@@ -96,7 +101,7 @@ class ObjectMaker:
 
 
 def _uncertainty(vertex_sigma: np.ndarray | None, observed: np.ndarray) -> float | None:
-    """Median standard deviation of what the camera did not see [m]; of all where it saw all."""
+    """Return the median standard deviation of the unobserved vertices [m], else of all."""
     if vertex_sigma is None:
         return None
     return float(np.median(vertex_sigma if observed.all() else vertex_sigma[~observed]))

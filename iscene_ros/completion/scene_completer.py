@@ -1,69 +1,41 @@
-"""From one observation to completed objects: numpy in, numpy out."""
+"""SceneCompleter: from one observation to completed objects, numpy in and numpy out."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from importlib import resources
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import torch
 
-from iscene_ros.completion.object_assembly import ObjectMaker
-from iscene_ros.core.errors import InputError, ModelError
+from iscene_ros.completion.object_assembly import ObjectAssembly
+from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, Timings
 from iscene_ros.geometry.planes import find_planes
 from iscene_ros.models.base import PredictionRequest, Progress, Report, ShapeModel
-from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release
-from iscene_ros.models.iscene.registration.result import RegistrationOptions
-from iscene_ros.models.iscene.shape_model import ReleaseOptions, ReleaseShapes
-from iscene_ros.models.mini.checkpoint import LoadedModel, ModelKind, load_model, model_kind
-from iscene_ros.models.mini.fast_network import FastNetwork
-from iscene_ros.models.mini.scene_sampler import SceneSamplerOptions
-from iscene_ros.models.mini.shape_model import MiniShapes
-from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
-from iscene_ros.preprocess.crops import CropOptions
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
-from iscene_ros.preprocess.support_plane import find_support_plane
+from iscene_ros.models.model_config import SHIPPED_MODEL, CompletionOptions, ModelConfig
+from iscene_ros.models.registry import load_shape_model
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
+from iscene_ros.preprocess.support_plane import find_gravity
 from iscene_ros.relations.build import with_relations
-
-SHIPPED_MODELS = {"iscene-mini": "iscene_mini.safetensors"}
-
-
-@dataclass(frozen=True)
-class CompletionOptions:
-    """Defaults of a completer.
-
-    Attributes:
-        sampler: steps, guidance and averaging of the network.
-        fit: of the cubes.
-        relations: whether the scene gets the edges of its graph.
-        release: of a published model, which takes nothing of `sampler`.
-        envelope: which surface of iscene-mini; a published model has the mean alone.
-        precision, compile: of iscene-mini; see `ModelConfig`.
-    """
-
-    sampler: SceneSamplerOptions = SceneSamplerOptions()
-    fit: CropOptions = CropOptions()
-    relations: bool = True
-    release: ReleaseOptions = ReleaseOptions()
-    envelope: Envelope = Envelope.MEAN
-    precision: str = PRECISIONS[0]
-    compile: bool = False
 
 
 class SceneCompleter:
-    """Completes the instances of one view to closed meshes in metres."""
+    """Completes the instances of one view to closed meshes in metres.
 
-    def __init__(
-        self, model: LoadedModel | ReleaseModel, options: CompletionOptions | None = None
-    ) -> None:
-        self.model = model
-        self.options = options or CompletionOptions()
-        self.shapes = _shape_model(model, self.options)
+    Attributes:
+        shapes: the model.
+        relations: whether scenes get the edges of their graph.
+    """
+
+    def __init__(self, shapes: ShapeModel, relations: bool = True) -> None:
+        self.shapes, self.relations = shapes, relations
+
+    @property
+    def device(self) -> str:
+        """Torch device name of the model."""
+        return self.shapes.device
 
     @property
     def objects_at_once(self) -> int:
@@ -71,15 +43,13 @@ class SceneCompleter:
         return self.shapes.objects_at_once
 
     def with_objects_at_once(self, count: int) -> SceneCompleter:
-        """The same completer with less memory, or more."""
-        sampler = replace(self.options.sampler, chunk=count)
-        release = replace(self.options.release, objects_at_once=count)
-        return SceneCompleter(self.model, replace(self.options, sampler=sampler, release=release))
+        """Return the same completer with another bound of memory."""
+        return SceneCompleter(self.shapes.with_objects_at_once(count), self.relations)
 
     @classmethod
     def from_pretrained(
         cls,
-        name_or_path: str = "iscene-mini",
+        name_or_path: str = SHIPPED_MODEL,
         device: str = "auto",
         options: CompletionOptions | None = None,
         base: str | None = None,
@@ -90,37 +60,20 @@ class SceneCompleter:
             name_or_path: "iscene-mini"; a checkpoint of it; or of the published model a hub id
                 such as "LuLing/IScene", the folder of its package, or a converted file.
             device: "auto", "cpu" or "cuda".
-            options: defaults of the completer.
+            options: how to complete; None = the defaults.
             base: folder or hub id of a published model's base; None = the one that it names.
 
         Raises:
+            InputError: an option that the model does not have.
             ModelError: unknown name, unreadable or foreign file, device not available.
         """
-        device = resolved_device(device)
-        if model_kind(name_or_path) is ModelKind.RELEASE:
-            return cls(load_release(name_or_path, device, base=base), options)
-        return cls(load_model(checkpoint_path(name_or_path), device), options)
+        options = options or CompletionOptions()
+        return cls.from_config(ModelConfig(name_or_path, device, base or "", options))
 
     @classmethod
-    def from_choice(
-        cls, choice: ModelConfig, options: CompletionOptions | None = None
-    ) -> SceneCompleter:
-        """Load what a command line or a node's parameters name; see `from_pretrained`.
-
-        Raises:
-            InputError: an envelope that the model does not have.
-        """
-        options = options or CompletionOptions()
-        registration = RegistrationOptions(choice.camera_height, choice.support_height)
-        release = replace(options.release, preset=choice.preset, registration=registration)
-        options = replace(
-            options,
-            release=release,
-            envelope=Envelope(choice.envelope),
-            precision=choice.precision,
-            compile=choice.compile,
-        )
-        return cls.from_pretrained(choice.name, choice.device, options, choice.base or None)
+    def from_config(cls, config: ModelConfig) -> SceneCompleter:
+        """Load the model of a command line or of a node's parameters; see `from_pretrained`."""
+        return cls(load_shape_model(config), config.options.relations)
 
     def complete(
         self,
@@ -134,40 +87,40 @@ class SceneCompleter:
 
         Args:
             observation: one view; without masks, the scene has no objects.
-            steps: Euler steps of the sampler; None = the completer's default.
+            steps: Euler steps of the sampler; None = the model's default.
             seed: same seed, same device: same result, bit for bit.
             faces: triangle budget of a mesh.
-            progress: told what has been finished.
+            progress: called with the finished steps, all steps, and the current work.
 
         Returns:
             The scene in the world frame where the observation has a pose, else in the camera's;
-            `scene.graph` answers how its objects stand to each other.
+            `scene.graph` holds the relations of its objects.
 
         Raises:
             InputError: all masks are empty or a setting is out of range.
-            ModelError: the network returned what is no distance.
+            ModelError: the output of the network is not finite.
         """
         started = time.perf_counter()
         _check(observation, self.shapes, steps, faces)
         observation = resolve_mask_overlaps(observation.rectified())
-        gravity, warnings = _gravity(observation)
+        gravity, warnings = find_gravity(observation)
         aligned_frame = GravityAlignedFrame.from_gravity(gravity)
         ready = time.perf_counter()
-        told = Progress(progress)
+        counter = Progress(progress)
         request = PredictionRequest(steps, seed, faces)
-        prediction = self.shapes.predict(observation, aligned_frame, request, told)
+        prediction = self.shapes.predict(observation, aligned_frame, request, counter)
         predicted = time.perf_counter()
-        maker = ObjectMaker(prediction.observation, aligned_frame)
+        assembly = ObjectAssembly(prediction.observation, aligned_frame)
         seconds = (predicted - started) / max(1, len(prediction.shapes))
         threads = torch.get_num_threads()
-        objects, skipped = maker.make_all(prediction, seconds, told, threads)
-        planes = find_planes(prediction.observation, maker.frame_from_camera)
+        objects, skipped = assembly.assemble(prediction, seconds, counter, threads)
+        planes = find_planes(prediction.observation, assembly.frame_from_camera)
         finished = time.perf_counter()
         scene = Scene(
-            frame_id=maker.frame_id,
+            frame_id=assembly.frame_id,
             objects=objects,
             skipped=skipped,
-            frame_from_camera=maker.frame_from_camera,
+            frame_from_camera=assembly.frame_from_camera,
             gravity_camera=gravity,
             model_name=self.shapes.name,
             model_checksum=self.shapes.checksum,
@@ -184,56 +137,16 @@ class SceneCompleter:
             is_metric=prediction.is_metric,
             planes=planes,
         )
-        return self._related(scene, prediction.observation) if self.options.relations else scene
-
-    def _related(self, scene: Scene, observation: Observation) -> Scene:
-        """The scene with its relations; with a warning where those cannot be had."""
-        started = time.perf_counter()
-        try:
-            scene = with_relations(scene, observation)
-        except Exception as error:  # the scene is worth more than its graph
-            line = f"relations: left out ({type(error).__name__}: {error})"
-            return replace(scene, warnings=(*scene.warnings, line))
-        spent = time.perf_counter() - started
-        total = scene.timings.total + spent
-        return replace(scene, timings=replace(scene.timings, relations=spent, total=total))
+        return _related(scene, prediction.observation) if self.relations else scene
 
 
-def _shape_model(model: LoadedModel | ReleaseModel, options: CompletionOptions) -> ShapeModel:
-    if not isinstance(model, ReleaseModel):
-        if options.precision != PRECISIONS[0] or options.compile:
-            network = FastNetwork(model.network, options.precision, options.compile)
-            model = replace(model, network=network)
-        return MiniShapes(model, options.sampler, options.fit, options.envelope)
-    if options.envelope is not Envelope.MEAN:
-        raise InputError(
-            f"envelope: {options.envelope.value}, but a released model does not say how certain "
-            "its surfaces are: use mean, or complete with iscene-mini"
-        )
-    if options.precision != PRECISIONS[0] or options.compile:
-        raise InputError(
-            "precision, compile: for iscene-mini alone; a released model has its own precision: "
-            "leave them out, or complete with iscene-mini"
-        )
-    return ReleaseShapes(model, options.release, options.fit)
-
-
-def _gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Gravity in the camera frame, and a warning where it had to be estimated."""
-    if observation.gravity_camera is not None:
-        return observation.gravity_camera, ()
-    plane = find_support_plane(observation)
-    if plane is None:
-        level = np.array([0.0, 1.0, 0.0])
-        return level, (
-            "gravity: no pose, no --gravity and no support plane in the depth image; "
-            "a level camera is assumed",
-        )
-    tilt = np.degrees(np.arccos(np.clip(plane.normal_camera @ [0.0, 0.0, -1.0], -1, 1)))
-    return -plane.normal_camera, (
-        f"gravity: no pose given; taken from the dominant support plane "
-        f"({100 * plane.inlier_fraction:.0f} % of the points, tilted by {tilt:.0f} deg)",
-    )
+def _related(scene: Scene, observation: Observation) -> Scene:
+    """Return the scene with the edges of its graph, and the time that they took."""
+    started = time.perf_counter()
+    scene = with_relations(scene, observation)
+    spent = time.perf_counter() - started
+    total = scene.timings.total + spent
+    return replace(scene, timings=replace(scene.timings, relations=spent, total=total))
 
 
 def _check(observation: Observation, shapes: ShapeModel, steps: int | None, faces: int) -> None:
@@ -248,33 +161,3 @@ def _check(observation: Observation, shapes: ShapeModel, steps: int | None, face
         raise InputError(f"steps: {steps}, expected at least 1")
     if faces < 4:
         raise InputError(f"faces: {faces}, expected at least 4")
-
-
-def checkpoint_path(name_or_path: str) -> Path:
-    """The file of a shipped model's name, or the path itself.
-
-    Raises:
-        ModelError: neither exists.
-    """
-    if name_or_path in SHIPPED_MODELS:
-        return (
-            Path(str(resources.files("iscene_ros"))) / "checkpoints" / SHIPPED_MODELS[name_or_path]
-        )
-    path = Path(name_or_path)
-    if not path.is_file():
-        names = ", ".join(sorted(SHIPPED_MODELS))
-        raise ModelError(f"model {name_or_path}: no such file, and not one of: {names}")
-    return path
-
-
-def resolved_device(name: str) -> str:
-    """The device that a name stands for; auto = a GPU where there is one.
-
-    Raises:
-        ModelError: a GPU is asked for where there is none.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ModelError("device cuda: not available; use --device cpu or auto")
-    return name

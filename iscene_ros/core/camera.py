@@ -39,13 +39,33 @@ class Camera:
         if self.width < 1 or self.height < 1:
             raise InputError(f"camera: size {self.width} x {self.height} is not positive")
 
+    @classmethod
+    def from_fov(cls, width: int, height: int, horizontal_fov_rad: float) -> Camera:
+        """Return a camera with square pixels whose optical axis meets the middle of the image.
+
+        Args:
+            width, height: image size [pixels].
+            horizontal_fov_rad: angle between the left and the right edge of the image [rad].
+
+        Raises:
+            InputError: the angle is not between 0 and pi.
+        """
+        if not 0 < horizontal_fov_rad < np.pi:
+            raise InputError(
+                f"camera: horizontal field of view {horizontal_fov_rad} rad, "
+                "expected more than 0 and less than pi radians"
+            )
+        focal = width / 2 / np.tan(horizontal_fov_rad / 2)
+        cx, cy = (width - 1) / 2, (height - 1) / 2
+        return cls(width, height, np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]]))
+
     @property
     def is_rectified(self) -> bool:
         """Whether the image has no lens distortion."""
         return not np.any(self.d)
 
     def unproject(self, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        """Points in the camera frame of rectified pixels.
+        """Return the points in the camera frame that rectified pixels show.
 
         Args:
             pixels: (M, 2) float, (u, v) [pixels].
@@ -58,12 +78,15 @@ class Camera:
         return (homogeneous @ np.linalg.inv(self.k).T) * np.asarray(depth, np.float64)[:, None]
 
     def project(self, points_camera: np.ndarray) -> np.ndarray:
-        """(M, 2) rectified pixels (u, v) of (M, 3) points_camera [m]; z must not be 0."""
+        """Project (M, 3) points_camera [m] to (M, 2) rectified pixels (u, v); z must not be 0."""
         normalised = points_camera[:, :2] / points_camera[:, 2:3]
         return normalised @ self.k[:2, :2].T + self.k[:2, 2]
 
     def distort(self, pixels: np.ndarray) -> np.ndarray:
-        """Where rectified (M, 2) pixels lie in the distorted image (Brown-Conrady as in OpenCV)."""
+        """Return where rectified (M, 2) pixels lie in the distorted image.
+
+        The model is that of OpenCV: Brown-Conrady, or its rational polynomial.
+        """
         x, y = ((pixels - self.k[:2, 2]) @ np.linalg.inv(self.k[:2, :2]).T).T
         k1, k2, p1, p2, k3, k4, k5, k6 = np.pad(self.d, (0, 8 - len(self.d)))
         r2 = x * x + y * y
@@ -78,16 +101,16 @@ class Camera:
         return distorted @ self.k[:2, :2].T + self.k[:2, 2]
 
     def rectified(self) -> Camera:
-        """The same camera without distortion."""
+        """Return the same camera without distortion."""
         return Camera(self.width, self.height, self.k)
 
     def same_as(self, other: Camera) -> bool:
-        """Whether size, K and D are equal."""
+        """Return whether size, K and D are equal."""
         sizes = (self.width, self.height) == (other.width, other.height)
         return sizes and np.array_equal(self.k, other.k) and np.array_equal(self.d, other.d)
 
     def rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For every rectified pixel its nearest source pixel; worked out once.
+        """Return the nearest source pixel of every rectified pixel; it is computed once.
 
         Returns:
             rows, columns: (H, W) int64, clipped to the image; inside: (H, W) bool, False where the

@@ -1,8 +1,8 @@
-"""The view-centric space of I-Scene (arXiv 2512.13683), metric because depth is known.
+"""The gravity-aligned frame: the view-centric space of I-Scene (arXiv 2512.13683) in metres.
 
 z points up against gravity, y is the camera's horizontal viewing direction, x is image right; the
 camera's pitch is not baked in. The origin is the camera's centre, the unit the metre. A `Cube` is
-an axis-aligned part of this space; inside it coordinates run from -0.5 to 0.5 as in the release.
+an axis-aligned part of it; inside it coordinates run from -0.5 to 0.5 as in the release.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VERTICAL_CONE_RAD = np.deg2rad(15.0)
 
 @dataclass(frozen=True)
 class GravityAlignedFrame:
-    """The rotation between the camera's optical frame and view space.
+    """The rotation between the camera's optical frame and the gravity-aligned frame.
 
     Attributes:
         aligned_from_camera: (3, 3) float64 rotation; both frames share the camera's centre.
@@ -30,7 +30,7 @@ class GravityAlignedFrame:
 
     @classmethod
     def from_gravity(cls, gravity_camera: np.ndarray) -> GravityAlignedFrame:
-        """View space of a camera; `gravity_camera` is (3,), of any length."""
+        """Return the frame of a camera; `gravity_camera` is (3,), of any length."""
         up = -np.asarray(gravity_camera, np.float64) / np.linalg.norm(gravity_camera)
         heading = _heading_camera(up)
         y = heading - up * (heading @ up)
@@ -38,15 +38,15 @@ class GravityAlignedFrame:
         return cls(np.stack([np.cross(y, up), y, up]))
 
     def from_camera(self, points_camera: np.ndarray) -> np.ndarray:
-        """(..., 3) points_aligned [m] of (..., 3) points_camera [m]."""
+        """Transform (..., 3) points_camera [m] to points_aligned [m]."""
         return np.asarray(points_camera) @ self.aligned_from_camera.T
 
     def to_camera(self, points_aligned: np.ndarray) -> np.ndarray:
-        """(..., 3) points_camera [m] of (..., 3) points_aligned [m]."""
+        """Transform (..., 3) points_aligned [m] to points_camera [m]."""
         return np.asarray(points_aligned) @ self.aligned_from_camera
 
     def camera_from_aligned(self) -> np.ndarray:
-        """(4, 4) float64 transform."""
+        """Return the (4, 4) float64 transform to the camera frame."""
         transform = np.eye(4)
         transform[:3, :3] = self.aligned_from_camera.T
         return transform
@@ -54,7 +54,7 @@ class GravityAlignedFrame:
 
 @dataclass(frozen=True)
 class Cube:
-    """An axis-aligned cube in view space.
+    """An axis-aligned cube in the gravity-aligned frame.
 
     Attributes:
         center_aligned: (3,) float64 [m].
@@ -65,27 +65,30 @@ class Cube:
     size: float
 
     def from_aligned(self, points_aligned: np.ndarray) -> np.ndarray:
-        """Cube coordinates in [-0.5, 0.5] of (..., 3) points_aligned [m]."""
+        """Transform (..., 3) points_aligned [m] to cube coordinates in [-0.5, 0.5]."""
         return (np.asarray(points_aligned) - self.center_aligned) / self.size
 
     def to_aligned(self, points_cube: np.ndarray) -> np.ndarray:
-        """(..., 3) points_aligned [m] of cube coordinates."""
+        """Transform (..., 3) cube coordinates to points_aligned [m]."""
         return np.asarray(points_cube) * self.size + self.center_aligned
 
     def voxel_centers_aligned(self, resolution: int) -> np.ndarray:
-        """(R, R, R, 3) float64 voxel centres [m], indexed x, y, z; centre (i + 0.5) / R - 0.5."""
+        """Return (R, R, R, 3) float64 voxel centres [m], indexed x, y, z.
+
+        In cube coordinates the centre of voxel i is (i + 0.5) / R - 0.5.
+        """
         axis = (np.arange(resolution) + 0.5) / resolution - 0.5
         grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), -1)
         return self.to_aligned(grid)
 
 
 def gravity_from_pose(world_from_camera: np.ndarray) -> np.ndarray:
-    """(3,) unit gravity in the camera frame, for a world whose z points up."""
+    """Return the (3,) unit gravity in the camera frame, for a world whose z points up."""
     return -np.asarray(world_from_camera, np.float64)[2, :3]
 
 
 def check_rigid(transform: np.ndarray, name: str) -> np.ndarray:
-    """The (4, 4) float64 transform, if it is rigid.
+    """Return the (4, 4) float64 transform, if it is rigid.
 
     Raises:
         InputError: wrong size, not finite, or no rotation and translation.

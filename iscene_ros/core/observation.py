@@ -1,7 +1,8 @@
-"""One view of a scene: what goes in."""
+"""One RGB-D view of a scene with instance masks: the input of a completion."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,15 +19,15 @@ FARTHEST_READING_M = 1000.0
 
 @dataclass(frozen=True)
 class Observation:
-    """One RGB-D frame with instance masks, all arrays of one image size (H, W).
+    """One RGB-D frame with instance masks; all arrays have one image size (H, W).
 
     Attributes:
         depth: (H, W) float32, distance along the optical axis [m], registered to the masks;
             0 = no reading (NaN, infinite, negative values and those beyond a kilometre are turned
-            into 0). None = a view without depth, which is kept as an image without readings.
+            into 0). Pass None for a view without depth; it is kept as an image without readings.
         masks: (N, H, W) bool, one instance each; they may overlap. N = 0 is a view without objects.
         camera: intrinsics.
-        rgb: (H, W, 3) uint8 or None; only pictures and mesh colours use it.
+        rgb: (H, W, 3) uint8 or None; pictures, mesh colours and the released model use it.
         labels: N class names ("object" where unknown).
         scores: N detection scores in [0, 1].
         instance_ids: N positive ids, unique; 1..N by default.
@@ -34,12 +35,11 @@ class Observation:
         gravity_camera: (3,) unit vector, the direction of gravity in the camera frame, or None;
             follows from world_from_camera where that is given.
         stamp: time of capture [s].
-        allow_no_depth: whether a depth image without one reading is meant so; True where depth is
-            None.
+        warnings: one line each, passed on to the scene.
 
     Raises:
-        InputError: sizes disagree, no pixel of a given depth image has a reading, masks are all
-            empty, units are wrong, a pose is not rigid.
+        InputError: sizes disagree, no pixel of a depth image has a reading, masks are all empty,
+            units are wrong, a pose is not rigid.
     """
 
     depth: np.ndarray | None
@@ -53,42 +53,97 @@ class Observation:
     gravity_camera: np.ndarray | None = None
     stamp: float = 0.0
     warnings: tuple[str, ...] = field(default=(), compare=False)
-    allow_no_depth: bool = False
+    # Whether the depth may hold no reading; set by this class, and kept by dataclasses.replace.
+    _may_lack_depth: bool = field(default=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
-        set_ = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         if self.depth is None:
-            set_("allow_no_depth", True)
-            set_("depth", np.zeros(size, np.float32))
-        set_("depth", _checked_depth(self.depth, size, self.allow_no_depth))
-        set_("masks", _checked_masks(self.masks, size))
+            self._set("_may_lack_depth", True)
+            self._set("depth", np.zeros(size, np.float32))
+        self._set("depth", _checked_depth(self.depth, size, self._may_lack_depth))
+        self._set("masks", _checked_masks(self.masks, size))
+        self._set_instances()
+        if self.rgb is not None:
+            self._set("rgb", _checked_rgb(self.rgb, size))
+        if self.world_from_camera is not None:
+            self._set("world_from_camera", check_rigid(self.world_from_camera, "world_from_camera"))
+            self._set("gravity_camera", gravity_from_pose(self.world_from_camera))
+        elif self.gravity_camera is not None:
+            self._set("gravity_camera", _checked_direction(self.gravity_camera, "gravity_camera"))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _set_instances(self) -> None:
         n = len(self.masks)
-        set_("labels", tuple(self.labels) or ("object",) * n)
-        set_("scores", tuple(float(s) for s in self.scores) or (1.0,) * n)
-        set_("instance_ids", tuple(int(i) for i in self.instance_ids) or tuple(range(1, n + 1)))
+        self._set("labels", tuple(self.labels) or ("object",) * n)
+        self._set("scores", tuple(float(s) for s in self.scores) or (1.0,) * n)
+        ids = tuple(int(i) for i in self.instance_ids) or tuple(range(1, n + 1))
+        self._set("instance_ids", ids)
         for name in ("labels", "scores", "instance_ids"):
             if len(getattr(self, name)) != n:
                 raise InputError(f"{name}: {len(getattr(self, name))} entries for {n} masks")
-        if len(set(self.instance_ids)) != n or any(i < 1 for i in self.instance_ids):
-            raise InputError(f"instance_ids: {self.instance_ids} are not unique and positive")
+        if len(set(ids)) != n or any(i < 1 for i in ids):
+            raise InputError(f"instance_ids: {ids} are not unique and positive")
         if not all(0 <= score <= 1 for score in self.scores):
             raise InputError(f"scores: {self.scores}, expected numbers from 0 to 1")
-        if self.rgb is not None:
-            set_("rgb", _checked_rgb(self.rgb, size))
-        if self.world_from_camera is not None:
-            set_("world_from_camera", check_rigid(self.world_from_camera, "world_from_camera"))
-            set_("gravity_camera", gravity_from_pose(self.world_from_camera))
-        elif self.gravity_camera is not None:
-            set_("gravity_camera", _checked_direction(self.gravity_camera, "gravity_camera"))
+
+    @classmethod
+    def from_label_image(
+        cls,
+        label_image: np.ndarray,
+        depth: np.ndarray | None,
+        camera: Camera,
+        rgb: np.ndarray | None = None,
+        labels: Mapping[int, str] | None = None,
+        world_from_camera: np.ndarray | None = None,
+        gravity_camera: np.ndarray | None = None,
+        stamp: float = 0.0,
+    ) -> Observation:
+        """Make an observation of an image of instance ids.
+
+        Args:
+            label_image: (H, W) integers, the instance id of each pixel; 0 = background.
+            depth: (H, W) float [m], or None.
+            camera: intrinsics.
+            rgb: (H, W, 3) uint8, or None.
+            labels: class name by instance id; "object" where there is none.
+            world_from_camera, gravity_camera, stamp: see the attributes of the class.
+
+        Raises:
+            InputError: the label image is not of whole numbers, or as of the class.
+        """
+        image = np.asarray(label_image)
+        if image.ndim != 2 or image.dtype.kind not in "ui":
+            raise InputError(
+                f"label_image: shape {image.shape}, dtype {image.dtype}; "
+                "expected (H, W) whole numbers"
+            )
+        ids = [int(i) for i in np.unique(image) if i != 0]
+        return cls(
+            depth=depth,
+            masks=image == np.array(ids, image.dtype)[:, None, None],
+            camera=camera,
+            rgb=rgb,
+            labels=tuple((labels or {}).get(i, "object") for i in ids),
+            instance_ids=tuple(ids),
+            world_from_camera=world_from_camera,
+            gravity_camera=gravity_camera,
+            stamp=stamp,
+        )
 
     @property
     def has_depth(self) -> bool:
         """Whether any pixel has a reading."""
         return bool(self.depth.any())
 
+    def with_depth(self, depth: np.ndarray) -> Observation:
+        """Return this view with other depth [m], in which there may be no reading left."""
+        return replace(self, depth=depth, _may_lack_depth=True)
+
     def rectified(self) -> Observation:
-        """This view without lens distortion (nearest pixels; what falls outside has no reading)."""
+        """Return this view without lens distortion: nearest pixels, no readings outside."""
         if self.camera.is_rectified:
             return self
         rows, columns, inside = self.camera.rectification_map()

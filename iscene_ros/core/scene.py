@@ -1,14 +1,19 @@
-"""A completed scene: what comes out."""
+"""A completed scene: the output of a completion."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import open3d
+    import trimesh
+
+    from iscene_ros.core.observation import Observation
     from iscene_ros.core.scene_graph import SceneGraph
 
 
@@ -25,9 +30,24 @@ class Mesh:
     faces: np.ndarray
 
     def transformed(self, transform: np.ndarray) -> Mesh:
-        """The mesh moved by a (4, 4) rigid transform."""
+        """Return the mesh moved by a (4, 4) rigid transform."""
         moved = self.vertices @ transform[:3, :3].T + transform[:3, 3]
         return Mesh(moved.astype(np.float32), self.faces)
+
+    def to_trimesh(self) -> trimesh.Trimesh:
+        """Return the mesh as trimesh has it, vertices and faces in their order."""
+        import trimesh
+
+        return trimesh.Trimesh(self.vertices, self.faces, process=False)
+
+    def to_open3d(self) -> open3d.geometry.TriangleMesh:
+        """Return the mesh as open3d has it; open3d is not installed with this package."""
+        import open3d
+
+        return open3d.geometry.TriangleMesh(
+            open3d.utility.Vector3dVector(self.vertices.astype(np.float64)),
+            open3d.utility.Vector3iVector(self.faces),
+        )
 
 
 @dataclass(frozen=True)
@@ -57,7 +77,8 @@ class SceneObject:
         frame_from_object: (4, 4) float64 pose in the scene's frame.
         size: (3,) float64 edge lengths of the box along the object's axes [m].
         observed_fraction: share of the surface that the depth image saw, in [0, 1].
-        confidence: expected overlap (IoU) of the mesh with the true object, in [0, 1].
+        confidence: trust in the mesh, in [0, 1]: of iscene-mini the expected overlap (IoU) with the
+            true object; of a released model the share of pixels that agree with mask and depth.
         depth_residual: median distance of the observed points to the mesh [m].
         seconds: time spent on this object [s].
         color: (3,) uint8 RGB.
@@ -188,7 +209,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that one observation was completed to.
+    """Everything that was completed from one observation.
 
     Attributes:
         frame_id: "world" where a camera pose was given, else "camera" (optical frame).
@@ -201,7 +222,7 @@ class Scene:
         seed, steps: of the sampler.
         stamp: of the observation [s].
         warnings: one line each.
-        is_metric: False where nothing told the scale: then lengths are not metres.
+        is_metric: False where the scale is unknown; lengths are not metres then.
         planes: of the surroundings, in the scene's frame; None where they were not looked for, as
             after reading a scene from files.
     """
@@ -228,3 +249,26 @@ class Scene:
         from iscene_ros.core.scene_graph import SceneGraph
 
         return SceneGraph.from_scene(self)
+
+    def __getitem__(self, object_id: int) -> SceneObject:
+        """Return an object by its id.
+
+        Raises:
+            KeyError: there is no such object; the known ids are listed.
+        """
+        for item in self.objects:
+            if item.id == object_id:
+                return item
+        known = ", ".join(str(item.id) for item in self.objects) or "none"
+        raise KeyError(f"object {object_id}: not in the scene; its ids are {known}")
+
+    def save(self, directory: str | Path, observation: Observation | None = None) -> None:
+        """Write the scene as a folder; see `iscene_ros.io.scene_io.write_scene`.
+
+        Raises:
+            InputError: the folder holds something else or cannot be written.
+        """
+        # The one import upwards, so that a scene can be saved by those who only have the scene.
+        from iscene_ros.io.scene_io import write_scene
+
+        write_scene(self, Path(directory), observation)

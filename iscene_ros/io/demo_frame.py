@@ -14,7 +14,7 @@ import numpy as np
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.support_plane import find_support_plane
 
 

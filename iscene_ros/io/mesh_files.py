@@ -8,11 +8,11 @@ import numpy as np
 import trimesh
 from trimesh.exchange.gltf import export_glb
 
+from iscene_ros.core.colors import linear_from_srgb
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.geometry.rasteriser import vertex_normals
 from iscene_ros.io.file_errors import reading
-from iscene_ros.viz.colors import linear_from_srgb
 
 # glTF is y up and looks along -z; view space is z up and looks along y.
 GLTF_FROM_VIEW = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])

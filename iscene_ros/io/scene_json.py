@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,14 +21,15 @@ from iscene_ros.core.scene import (
     SkippedObject,
     Timings,
 )
+from iscene_ros.core.slugs import slug
 
 SCHEMA_VERSION = "1.4"
 SCHEMA_PATH = Path(__file__).with_name("scene.schema.json")
 
 
 def mesh_path(scene_object: SceneObject) -> str:
-    """Where the mesh of an object lies beside scene.json: "meshes/003_mug.ply"."""
-    name = re.sub(r"[^0-9a-z]+", "_", scene_object.label.lower()).strip("_")[:40] or "object"
+    """Return the path of an object's mesh beside scene.json: "meshes/003_mug.ply"."""
+    name = slug(scene_object.label)[:40] or "object"
     return f"meshes/{scene_object.id:03d}_{name}.ply"
 
 

@@ -1,4 +1,7 @@
-"""What a model says of the instances of a view, whichever model it is."""
+"""The ShapeModel protocol: what every model predicts for the instances of a view.
+
+See `models.registry` for the models that there are.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,10 @@ class ShapeMesh:
     """A predicted surface.
 
     Attributes:
-        mesh_aligned: closed, in view space [m].
-        vertex_colors: (V, 3) uint8 RGB, or None where the model knows none.
+        mesh_aligned: closed, in the gravity-aligned frame [m].
+        vertex_colors: (V, 3) uint8 RGB, or None where the model predicts none.
         vertex_sigma: (V,) float32 standard deviation of the surface along its normal [m], or None
-            where the model does not say.
+            where the model does not predict it.
     """
 
     mesh_aligned: Mesh
@@ -46,10 +49,10 @@ class PredictedShape(Protocol):
     cell: float
 
     def mesh(self) -> ShapeMesh | None:
-        """The surface; None where nothing is solid."""
+        """Return the surface, or None where nothing is solid."""
 
     def confidence(self, observed_fraction: float) -> float:
-        """How far to trust it, in [0, 1], if so much of its surface was seen."""
+        """Return the trust in the shape, in [0, 1], given the observed share of its surface."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,12 @@ class Prediction:
     """All instances of a view.
 
     Attributes:
-        observation: what was seen, without readings that the model found impossible.
-        shapes: what was completed, in the order of the masks.
+        observation: the observation without readings that the model rejected.
+        shapes: the completed instances, in the order of the masks.
         skipped: (row of masks, reason) of the others.
         steps: of the sampler.
         prepare_seconds, network_seconds: spent so far [s].
-        is_metric: False where nothing told the scale.
+        is_metric: False where the scale is unknown.
         warnings: one line each.
     """
 
@@ -77,22 +80,22 @@ class Prediction:
 
 
 class Progress:
-    """Counts the steps of a completion and tells somebody."""
+    """Counts the steps of a completion and reports them."""
 
     def __init__(self, report: Report | None) -> None:
         self.report = report
         self.total = self.done = 0
 
     def expect(self, count: int) -> None:
-        """So many steps will follow in all."""
+        """Set the number of all steps."""
         self.total = count
 
     def network(self, count: int) -> None:
-        """So many network evaluations are finished."""
+        """Count finished network evaluations."""
         self.advance(count, "complete")
 
     def advance(self, count: int, what: str) -> None:
-        """So many steps are finished."""
+        """Count finished steps and report them; `what` names the work."""
         self.done += count
         if self.report is not None:
             self.report(self.done, self.total, what)
@@ -114,13 +117,13 @@ class PredictionRequest:
 
 
 class ShapeModel(Protocol):
-    """What predicts the shapes of a view.
+    """A model that predicts the shapes of the instances of a view.
 
     Attributes:
-        name, checksum: which weights (sha256, hex).
-        device: where they are.
+        name, checksum: of the weights (sha256, hex).
+        device: torch device name.
         objects_at_once: instances computed together, which bounds memory.
-        needs_depth: whether it can do without a depth image.
+        needs_depth: whether a view without depth is an error.
     """
 
     name: str
@@ -128,6 +131,9 @@ class ShapeModel(Protocol):
     device: str
     objects_at_once: int
     needs_depth: bool
+
+    def with_objects_at_once(self, count: int) -> ShapeModel:
+        """Return the same model with another bound of memory."""
 
     def predict(
         self,

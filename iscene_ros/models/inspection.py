@@ -17,8 +17,8 @@ from iscene_ros.models.iscene.packages.converted import ConvertedFile
 from iscene_ros.models.iscene.packages.package import read_package
 from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
-from iscene_ros.models.mini.checkpoint import ModelKind, model_kind
 from iscene_ros.models.mini.network import VolumeSceneFlow
+from iscene_ros.models.registry import MINI, RELEASE, RegisteredModel, find_model
 from iscene_ros.models.weight_files import check_tensors, checksum, read_tensors
 
 
@@ -65,7 +65,7 @@ class PartContents:
 class ModelContents:
     """Name, sizes and parts of a model; `checksum` is hex, or empty where there is no file."""
 
-    kind: ModelKind
+    kind: RegisteredModel
     name: str
     checksum: str
     config: MiniConfig | ReleaseConfig
@@ -81,7 +81,7 @@ def inspect_model(
         ModelError: there is no such model, or it cannot be read.
     """
     path = Path(name_or_path).expanduser()
-    if model_kind(name_or_path) is ModelKind.RELEASE:
+    if find_model(name_or_path) is RELEASE:
         if path.is_file():
             return _converted_contents(path)
         return _package_contents(name_or_path, base, revision)
@@ -100,7 +100,7 @@ def release_shape(config: ReleaseConfig | None = None) -> ModelContents:
         part = _part(name, network, network.state_dict())
         tensors = tuple(replace(t, dtype=dtypes[t.name]) for t in part.tensors)
         parts.append(replace(part, tensors=tensors))
-    return ModelContents(ModelKind.RELEASE, "published shapes", "", config, tuple(parts))
+    return ModelContents(RELEASE, "published shapes", "", config, tuple(parts))
 
 
 def key_lines(parts: Iterable[PartContents], prefixed: bool) -> list[str]:
@@ -129,13 +129,13 @@ def _package_contents(name: str, base: str | None, revision: str | None) -> Mode
         _part(part, build_part(part, package.config), read_tensors(package.weights[part].path))
         for part in PARTS
     )
-    return ModelContents(ModelKind.RELEASE, package.name, package.checksum(), package.config, parts)
+    return ModelContents(RELEASE, package.name, package.checksum(), package.config, parts)
 
 
 def _converted_contents(path: Path) -> ModelContents:
     with ConvertedFile(path) as file:
         parts = tuple(_part(p, build_part(p, file.config), file.tensors(p)) for p in PARTS)
-        return ModelContents(ModelKind.RELEASE, file.name, file.checksum, file.config, parts)
+        return ModelContents(RELEASE, file.name, file.checksum, file.config, parts)
 
 
 def _mini_contents(path: Path) -> ModelContents:
@@ -144,7 +144,7 @@ def _mini_contents(path: Path) -> ModelContents:
     with torch.device("meta"):
         network = VolumeSceneFlow(config)
     part = _part("network", network, read_tensors(path))
-    return ModelContents(ModelKind.MINI, path.stem, checksum(path), config, (part,))
+    return ModelContents(MINI, path.stem, checksum(path), config, (part,))
 
 
 def _part(name: str, network: nn.Module, found: Mapping[str, Tensor]) -> PartContents:

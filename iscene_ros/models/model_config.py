@@ -1,14 +1,16 @@
-"""Which model completes, and how: what a command line or the parameters of a node say."""
+"""Which model completes, and how: the settings of a command line or of a node's parameters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
+from iscene_ros.core.errors import InputError
+
 SHIPPED_MODEL = "iscene-mini"
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16", "int8")
-# How a released model spends its time; each is explained in `model.release.sampling.presets`.
+# How a released model spends its time; see `models.iscene.sampling.presets`.
 PRESETS = ("exact", "balanced", "fast", "structure-only")
 
 
@@ -28,29 +30,55 @@ ENVELOPES = ("mean", "inner", "outer")
 
 
 @dataclass(frozen=True)
+class CompletionOptions:
+    """How a completer works.
+
+    A model raises an InputError for a setting that it does not have, unless it is the default.
+
+    Attributes:
+        relations: whether the scene gets the edges of its graph.
+        envelope: which surface of iscene-mini; a released model has the mean alone.
+        precision: of iscene-mini's arithmetic, one of `PRECISIONS`; a released model has its own.
+        compile: whether torch compiles iscene-mini at the first completion, which takes a minute.
+        preset: of a released model, one of `PRESETS`; iscene-mini has none.
+        camera_height: of the camera above the support [m], which tells a released model the scale
+            of a view without depth; None = not known.
+        support_height: of the support in the world [m], which tells the scale as `camera_height`
+            does, where the camera's pose is known.
+        objects_at_once: instances computed together, which bounds memory.
+    """
+
+    relations: bool = True
+    envelope: Envelope = Envelope.MEAN
+    precision: str = PRECISIONS[0]
+    compile: bool = False
+    preset: str = PRESETS[0]
+    camera_height: float | None = None
+    support_height: float | None = None
+    objects_at_once: int = 8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "envelope", Envelope(self.envelope))
+        for name, value, known in (
+            ("precision", self.precision, PRECISIONS),
+            ("preset", self.preset, PRESETS),
+        ):
+            if value not in known:
+                raise InputError(f"{name}: {value!r}, expected one of {', '.join(known)}")
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """A model and how it runs.
 
     Attributes:
         name: a shipped model, the path of a checkpoint or of a released package, or a hub id.
-        device: "auto", "cpu" or "cuda".
-        preset: of a released model, one of `PRESETS`; iscene-mini has none.
+        device: one of `DEVICES`.
         base: folder or hub id of a released model's base; "" = the one that its package names.
-        camera_height: of the camera above the support [m], which tells a released model the scale
-            of a view without depth; None = not known.
-        envelope: which surface of iscene-mini, one of `ENVELOPES`; a released model has the mean.
-        support_height: of the support in the world [m], which tells the scale as `camera_height`
-            does, where the camera's pose is known.
-        precision: of iscene-mini's arithmetic, one of `PRECISIONS`; a released model has its own.
-        compile: whether torch compiles iscene-mini first.
+        options: how it completes.
     """
 
     name: str = SHIPPED_MODEL
     device: str = "auto"
-    preset: str = "exact"
     base: str = ""
-    camera_height: float | None = None
-    envelope: str = Envelope.MEAN.value
-    support_height: float | None = None
-    precision: str = PRECISIONS[0]
-    compile: bool = False
+    options: CompletionOptions = CompletionOptions()

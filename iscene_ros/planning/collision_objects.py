@@ -1,4 +1,4 @@
-"""Everything that a motion planner should know of a world: bodies and what they stand on."""
+"""Collision objects for a motion planner: the bodies of a map and the supports below them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from iscene_ros.planning.collision_bodies import (
     support_boxes,
 )
 from iscene_ros.planning.scene_diff import same_mesh
-from iscene_ros.session.settings import Settings
 
 SUPPORT_NAME = "support"
 # An object whose surface has changed by no more than this is only moved.
@@ -28,8 +27,23 @@ SHAPE_TOLERANCE_M = 0.005
 
 
 @dataclass(frozen=True)
+class CollisionOptions:
+    """How bodies for collision checking are made.
+
+    Attributes:
+        shape: one of `CollisionShape`.
+        padding: by which surfaces are moved outward [m].
+        frame_prefix: put before the name of the support.
+    """
+
+    shape: str = CollisionShape.AUTO.value
+    padding: float = 0.0
+    frame_prefix: str = ""
+
+
+@dataclass(frozen=True)
 class CollisionScene:
-    """A world as a motion planner takes it.
+    """The objects of a map and its supports, as a motion planner takes them.
 
     Attributes:
         stamp_ns, frame_id: of the update.
@@ -38,7 +52,7 @@ class CollisionScene:
         bodies: of these by id.
         supports: level surroundings in `frame_id`, as boxes.
         support_name: under which they go.
-        form: how bodies were made; where it changes, all bodies do.
+        form: shape and padding of the bodies; where it changes, all bodies do.
     """
 
     stamp_ns: int
@@ -62,15 +76,15 @@ class _Made:
 
 
 class CollisionObjectCache:
-    """Makes pictures; the body of a mesh that stays about the same is made once."""
+    """Makes collision scenes; the body of a mesh that stays about the same is made once."""
 
     def __init__(self) -> None:
         self._made: dict[int, _Made] = {}
 
-    def picture(self, update: SceneUpdate, settings: Settings) -> CollisionScene:
-        """The picture of an update; objects with degenerate meshes are left out."""
+    def collision_scene(self, update: SceneUpdate, options: CollisionOptions) -> CollisionScene:
+        """Return the collision scene of an update, without objects whose meshes are degenerate."""
         items = [known.item for known in update.objects]
-        made = {item.id: self._body(item, update, settings) for item in items}
+        made = {item.id: self._body(item, update, options) for item in items}
         self._made = made
         bodies = {
             item.id: replace(body, frame_from_object=item.frame_from_object, color=item.color)
@@ -90,13 +104,13 @@ class CollisionObjectCache:
             scene,
             {known.id: known.name for known in update.objects if known.id in bodies},
             bodies,
-            seen_supports(update),
-            f"{settings.frame_prefix}{SUPPORT_NAME}",
-            (settings.collision_shape, settings.collision_padding),
+            observed_supports(update),
+            f"{options.frame_prefix}{SUPPORT_NAME}",
+            (options.shape, options.padding),
         )
 
-    def _body(self, item: SceneObject, update: SceneUpdate, settings: Settings) -> _Made:
-        shape, padding = settings.collision_shape, settings.collision_padding
+    def _body(self, item: SceneObject, update: SceneUpdate, options: CollisionOptions) -> _Made:
+        shape, padding = options.shape, options.padding
         made = self._made.get(item.id)
         if made is not None and (made.shape, made.padding) == (shape, padding):
             # Against the mesh that the body was made of, so that small changes do not add up.
@@ -111,7 +125,7 @@ class CollisionObjectCache:
 
 
 def _alike(one: Mesh, other: Mesh, tolerance: float) -> bool:
-    """Whether no vertex lies further than that from the nearest one of the other mesh [m]."""
+    """Return whether every vertex lies within the tolerance of one of the other mesh [m]."""
     if tolerance == 0 or not (len(one.vertices) and len(other.vertices)):
         return False
     sets = one.vertices, other.vertices
@@ -123,8 +137,8 @@ def _alike(one: Mesh, other: Mesh, tolerance: float) -> bool:
     )
 
 
-def seen_supports(update: SceneUpdate) -> tuple[SupportBox, ...]:
-    """Return boxes below the level planes that the newest frame shows; none of an emptied map."""
+def observed_supports(update: SceneUpdate) -> tuple[SupportBox, ...]:
+    """Return boxes below the level planes that the newest frame shows; none for an empty map."""
     up = up_in_frame(update.scene)
     if up is None or not update.objects:
         return ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene_graph import ENVIRONMENT, SceneGraph
+from iscene_ros.core.slugs import letter_first, slug
 
 DOMAIN_NAME = "iscene-scene"
 ENVIRONMENT_NAME = "environment"
@@ -77,7 +77,7 @@ def pddl_problem(
     objects = "".join(f"\n    {names[i]} - item" for i in graph.ids)
     facts = "".join(f"\n    ({fact})" for fact in pddl_facts(graph, names))
     return (
-        f"(define (problem {pddl_identifier(name)})\n  (:domain {DOMAIN_NAME})\n"
+        f"(define (problem {_identifier(name)})\n  (:domain {DOMAIN_NAME})\n"
         + (f"  (:objects{objects})\n" if objects else "")
         + f"  (:init\n    ({HAND_EMPTY}){facts})\n"
         f"  (:goal ({pddl_goal(graph, goal, names)})))\n"
@@ -119,7 +119,7 @@ def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tup
 def item_names(graph: SceneGraph) -> dict[int, str]:
     """PDDL names of all nodes: label and id, such as "mug-3"; the environment is a constant."""
     names = {ENVIRONMENT: ENVIRONMENT_NAME}
-    names.update({i: f"{pddl_identifier(graph.label(i))}-{i}" for i in graph.ids})
+    names.update({i: f"{_identifier(graph.label(i))}-{i}" for i in graph.ids})
     return names
 
 
@@ -155,7 +155,6 @@ def _removal_of_all(ids: Iterable[int], blockers: dict[int, tuple[int, ...]]) ->
     return order
 
 
-def pddl_identifier(text: str) -> str:
-    """Lower-case letters, digits and hyphens, beginning with a letter."""
-    cleaned = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    return cleaned if re.match(r"[a-z]", cleaned) else f"item-{cleaned}".rstrip("-")
+def _identifier(text: str) -> str:
+    """Return lower-case letters, digits and hyphens, beginning with a letter."""
+    return letter_first(slug(text, "-"), "item-")

@@ -1,12 +1,20 @@
-"""What the depth image says about every voxel of a slot's grid: the network's condition."""
+"""Observation volumes: the depth image and the masks, read at every voxel of the crops' grids.
+
+They are the condition of the network, and the seam between numpy and torch.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from iscene_ros.core.frames import Cube
+from iscene_ros.core.observation import Observation
+from iscene_ros.preprocess.crops import SceneCrops
 
 # What the pixel in front of a voxel shows; the last class also holds voxels behind the camera.
 OWN, OWN_HOLE, OTHER, OTHER_HOLE, ENVIRONMENT, ENVIRONMENT_HOLE, OUTSIDE = range(7)
@@ -20,7 +28,7 @@ NEAR_M = 0.01
 
 @dataclass(frozen=True)
 class CropVolumes:
-    """The observation on the grids of S slots, compact enough to be kept by the thousand.
+    """The observation on the grids of S crops, compact enough to be kept by the thousand.
 
     Attributes:
         surface: (S, R, R, R) float or int8 (times 127): projective signed distance along the
@@ -59,7 +67,7 @@ class DepthView:
 
     Attributes:
         depth: (H, W) float32 [m], 0 = no reading.
-        own: (S, H, W) bool, the pixels of each slot's instance (scene slot: of all instances).
+        own: (S, H, W) bool, the pixels of each crop's instance; for the scene's crop, of all.
         other: (S, H, W) bool, pixels of other instances.
         k: (3, 3) float32 [pixels].
         aligned_from_camera: (3, 3) float32 rotation.
@@ -72,15 +80,70 @@ class DepthView:
     aligned_from_camera: Tensor
 
 
+@dataclass(frozen=True)
+class CropBatch:
+    """S crops of one view as tensors; the scene's crop comes first where there is one.
+
+    Attributes:
+        view: depth and masks.
+        cubes: the crops' cubes in the gravity-aligned frame.
+        centers: (S, 3) float32 [m]; sizes: (S,) float32 [m]; supports: (S,) float32 height [m].
+    """
+
+    view: DepthView
+    cubes: tuple[Cube, ...]
+    centers: Tensor
+    sizes: Tensor
+    supports: Tensor
+
+    def observe(self, resolution: int, truncation: float) -> CropVolumes:
+        """Return the observation volumes of all crops; the truncation is in voxels."""
+        return observe_volumes(
+            self.view, self.centers, self.sizes, self.supports, resolution, truncation
+        )
+
+
+def crop_batch(
+    observation: Observation, crops: SceneCrops, with_scene: bool, device: str = "cpu"
+) -> CropBatch:
+    """Return the crops of a rectified observation, at least one, with the scene's if asked for."""
+    rows = [crop.index for crop in crops.instances]
+    own = observation.masks[rows]
+    # An instance that could not get a crop of its own still hides what is behind it.
+    union = observation.masks.any(axis=0)
+    other = _others(observation.masks)[rows]
+    cubes = [crop.cube for crop in crops.instances]
+    supports = [crop.support_height for crop in crops.instances]
+    if with_scene:
+        own = np.concatenate([union[None], own])
+        other = np.concatenate([np.zeros_like(union)[None], other])
+        cubes.insert(0, crops.scene_cube)
+        supports.insert(0, crops.scene_support_height)
+    view = DepthView(
+        depth=torch.from_numpy(observation.depth).to(device),
+        own=torch.from_numpy(own).to(device),
+        other=torch.from_numpy(other).to(device),
+        k=_float(observation.camera.k, device),
+        aligned_from_camera=_float(crops.aligned_frame.aligned_from_camera, device),
+    )
+    return CropBatch(
+        view=view,
+        cubes=tuple(cubes),
+        centers=_float(np.stack([c.center_aligned for c in cubes]), device),
+        sizes=_float(np.array([c.size for c in cubes]), device),
+        supports=_float(np.array(supports), device),
+    )
+
+
 def observe_volumes(
     view: DepthView,
-    centers: Tensor,  # [S, 3] cube centres, view space [m]
+    centers: Tensor,  # [S, 3] cube centres, gravity-aligned frame [m]
     sizes: Tensor,  # [S] cube edges [m]
-    support_heights: Tensor,  # [S] view space [m]
+    support_heights: Tensor,  # [S] gravity-aligned frame [m]
     resolution: int,
     truncation: float,  # [voxels]
 ) -> CropVolumes:
-    """Project the voxel centres of every slot into the image and read it there."""
+    """Project the voxel centres of every crop into the image and read it there."""
     points_camera = _voxel_centers(centers, sizes, resolution) @ view.aligned_from_camera
     z = points_camera[..., 2]  # [S, R^3]
     pixel, inside = _pixels(points_camera, view.k, view.depth.shape)
@@ -103,7 +166,7 @@ def observe_volumes(
 
 
 def own_view(volume: Tensor) -> Tensor:
-    """Channels (S, CHANNELS, R, R, R) with what the slot's own pixels say alone.
+    """Channels (S, CHANNELS, R, R, R) that hold what the crop's own pixels show alone.
 
     Voxels behind any other pixel are as those outside the image: nothing but their height is known.
     """
@@ -135,3 +198,13 @@ def _pixels(points_camera: Tensor, k: Tensor, size: tuple[int, int]) -> tuple[Te
 
 def _as_float(distance: Tensor) -> Tensor:
     return distance.float() / 127 if distance.dtype == torch.int8 else distance
+
+
+def _others(masks: np.ndarray) -> np.ndarray:
+    """(N, H, W) bool: pixels that belong to some other mask."""
+    count = masks.sum(axis=0, dtype=np.int32)
+    return (count[None] - masks) > 0
+
+
+def _float(array: np.ndarray, device: str) -> Tensor:
+    return torch.as_tensor(np.asarray(array), dtype=torch.float32, device=device)

@@ -1,4 +1,4 @@
-"""Which way is up, where no pose says so: the plane that the objects rest on."""
+"""The direction of gravity: from the observation, else from the plane that the objects rest on."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ class PlaneModel:
 
     @classmethod
     def from_estimate(cls, points: np.ndarray) -> PlaneModel | None:
-        """The plane of least squares, its normal toward the camera; None for collinear points."""
+        """Fit the plane of least squares, its normal toward the camera; None for a line."""
         model = cls()
         return model if model.estimate(points) else None
 
     def estimate(self, points: np.ndarray) -> bool:
-        """Fit (M, 3) points; whether they span a plane."""
+        """Fit (M, 3) points; return whether they span a plane."""
         center = points.mean(axis=0)
         _, spread, axes = np.linalg.svd(points - center, full_matrices=False)
         if spread[1] <= 1e-6 * max(spread[0], 1e-12):
@@ -73,12 +73,34 @@ class PlaneModel:
         return True
 
     def residuals(self, points: np.ndarray) -> np.ndarray:
-        """(M,) distances to the plane."""
+        """Return the (M,) distances to the plane."""
         return np.abs(points @ self.normal + self.offset)
 
 
+def find_gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the (3,) unit gravity in the camera frame, and a warning where it was estimated.
+
+    Args:
+        observation: rectified.
+    """
+    if observation.gravity_camera is not None:
+        return observation.gravity_camera, ()
+    plane = find_support_plane(observation)
+    if plane is None:
+        level = np.array([0.0, 1.0, 0.0])
+        return level, (
+            "gravity: no pose, no --gravity and no support plane in the depth image; "
+            "a level camera is assumed",
+        )
+    tilt = np.degrees(np.arccos(np.clip(plane.normal_camera @ [0.0, 0.0, -1.0], -1, 1)))
+    return plane.gravity_camera, (
+        f"gravity: no pose given; taken from the dominant support plane "
+        f"({100 * plane.inlier_fraction:.0f} % of the points, tilted by {tilt:.0f} deg)",
+    )
+
+
 def find_support_plane(observation: Observation, seed: int = 0) -> SupportPlane | None:
-    """The support of a view; from the pixels outside all masks, or all pixels if those are few.
+    """Find the support of a view from the pixels outside all masks, or all pixels if they are few.
 
     Of the three strongest planes that could be a support, the one with the most points, weighted by
     how close its normal is to an expected up. The same view and seed give the same plane.
@@ -105,7 +127,7 @@ def find_support_plane(observation: Observation, seed: int = 0) -> SupportPlane 
 
 
 def plane_of_points(points_camera: np.ndarray, rng: np.random.Generator) -> SupportPlane | None:
-    """The most plausible support among the strongest planes through (M, 3) points [m]."""
+    """Return the most plausible support among the strongest planes through (M, 3) points [m]."""
     threshold = max(THRESHOLD_M, THRESHOLD_SHARE * float(np.median(points_camera[:, 2])))
     planes, rest = [], points_camera
     while len(planes) < PLANES and len(rest) >= MIN_POINTS:

@@ -24,7 +24,7 @@ from iscene_ros.geometry.bodies import (
 from iscene_ros.geometry.environment import Environment, PlaneEnvironment
 from iscene_ros.geometry.planes import scene_planes
 from iscene_ros.geometry.scene_geometry import SceneGeometry, measure
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.relations.camera_rules import CAMERA_RULES
 from iscene_ros.relations.contact_rules import CONTACT_RULES, stability, support_points
 from iscene_ros.relations.rule import Edge, Measurements, Rule, probability

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.core.slugs import letter_first, slug
 from iscene_ros.io.map_document import scene_graph_document
 from iscene_ros.io.scene_json import dumps
 from iscene_ros.planning.pddl import (
@@ -59,5 +59,4 @@ def pddl_names(update: SceneUpdate) -> dict[int, str]:
 
 
 def _pddl_name(name: str) -> str:
-    cleaned = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")
-    return cleaned if re.match(r"[a-z]", cleaned) else f"item-{cleaned}"
+    return letter_first(slug(name, "-", keep="_-"), "item-")

@@ -89,7 +89,7 @@ class Encoder:
         self._planning_tracker.forget()
 
     def _planning_scene(self, update: SceneUpdate) -> Any:
-        scene = self.collision_objects.picture(update, self.settings)
+        scene = self.collision_objects.collision_scene(update, self.settings.collision_options())
         difference = self._planning_tracker.difference(scene)
         self._planning_tracker.confirm(difference)
         return encode_planning_scene(self.types, difference)

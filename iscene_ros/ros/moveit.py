@@ -75,7 +75,7 @@ class MoveItScene:
                 self._tracker.forget()
                 self._waiting = None
             return
-        scene = self._cache.picture(update, settings)
+        scene = self._cache.collision_scene(update, settings.collision_options())
         with self._lock:
             self._waiting = scene
             self._give_up_late_call()

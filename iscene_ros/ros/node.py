@@ -276,7 +276,6 @@ class SceneNode(LifecycleNode):
 
 
 def _load_completer(config: ModelConfig) -> Completer:
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import SceneCompleter
 
-    # The session relates all objects of the map, of which a frame shows a part.
-    return SceneCompleter.from_choice(config, CompletionOptions(relations=False))
+    return SceneCompleter.from_config(config)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.predicate import MARKER_PREDICATES, predicate_number
 from iscene_ros.core.scene import Relation, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate
@@ -18,7 +19,6 @@ from iscene_ros.ros.common_messages import (
 )
 from iscene_ros.ros.mesh_markers import ADD, DELETE_ALL, MARKERS_TYPE
 from iscene_ros.ros.messages import MessageTypes
-from iscene_ros.viz.colors import instance_color
 
 MARKER_TYPE = "visualization_msgs/msg/Marker"
 # visualization_msgs/Marker: types.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
 from iscene_ros.core.scene_update import RemovedObject, TrackedObject
+from iscene_ros.core.slugs import letter_first, slug
 from iscene_ros.session.association import MatchCandidate, associate
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.visibility import View
-from iscene_ros.viz.colors import instance_color
 
 # An instance that was not completed still shows the known object that it covers this much.
 COVERED = 0.5
@@ -173,5 +173,4 @@ def _shown_by(
 
 def frame_slug(label: str) -> str:
     """Return a class name as a part of a TF frame name: "Ice cube tray" -> "ice_cube_tray"."""
-    slug = re.sub(r"[^0-9a-z]+", "_", label.lower()).strip("_")[:40]
-    return slug if slug and not slug[0].isdecimal() else f"object_{slug}".rstrip("_")
+    return letter_first(slug(label)[:40], "object_")

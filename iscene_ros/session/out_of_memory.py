@@ -44,8 +44,7 @@ class OutOfMemoryFallback:
     ) -> None:
         self._load, self._warn = load, warn
         self.completer = self._loaded(device)
-        model = getattr(self.completer, "model", None)
-        self.on_cpu = getattr(model, "device", device) == "cpu"
+        self.on_cpu = getattr(self.completer, "device", device) == "cpu"
 
     def complete(
         self,

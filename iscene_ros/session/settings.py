@@ -7,7 +7,7 @@ docs/parameters.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -18,50 +18,12 @@ from iscene_ros.models.model_config import (
     PRECISIONS,
     PRESETS,
     SHIPPED_MODEL,
+    CompletionOptions,
+    Envelope,
     ModelConfig,
 )
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Description and range of a parameter.
-
-    Attributes:
-        description: one sentence with the unit.
-        low, high: inclusive range of a number.
-        choices: allowed texts; empty = any.
-        live: takes effect while the node runs; others need a cleanup and a new configure.
-    """
-
-    description: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
-
-    def check(self, name: str, value: Any, hint: Any) -> None:
-        """Check a value of the parameter `name`, whose type annotation is `hint`.
-
-        Raises:
-            InputError: wrong type or out of range; names the parameter.
-        """
-        kind = tuple if hint == tuple[str, ...] else hint
-        numeric_bool = isinstance(value, bool) and kind is not bool
-        if not isinstance(value, kind) or numeric_bool:
-            raise InputError(f"parameter {name}: {value!r}, expected {kind.__name__}")
-        if kind is tuple and not all(isinstance(entry, str) for entry in value):
-            raise InputError(f"parameter {name}: {value!r}, expected a list of texts")
-        if self.choices and value not in self.choices:
-            raise InputError(
-                f"parameter {name}: {value!r}, expected one of {', '.join(self.choices)}"
-            )
-        if self.low is not None and not self.low <= value <= self.high:
-            raise InputError(f"parameter {name}: {value}, expected {self.low} to {self.high}")
-
-
-def setting(default: Any, description: str, **limits: Any) -> Any:
-    """Return a dataclass field with a default and `Limits`."""
-    return field(default=default, metadata={"limits": Limits(description, **limits)})
+from iscene_ros.planning.collision_objects import CollisionOptions
+from iscene_ros.session.parameter_limits import Limits, setting
 
 
 @dataclass(frozen=True)
@@ -251,16 +213,28 @@ class Settings:
         """
         return cls().changed(values)
 
+    def collision_options(self) -> CollisionOptions:
+        """Return how bodies for collision checking are made."""
+        return CollisionOptions(
+            self.collision_shape,
+            self.collision_padding,
+            self.frame_prefix,
+        )
+
     def model_config(self, device: str) -> ModelConfig:
-        """Return the model that the parameters name, for a device."""
+        """Return the model that the parameters name, on a device."""
         return ModelConfig(
             self.model,
             device,
-            self.preset,
             self.base,
-            envelope=self.envelope,
-            precision=self.precision,
-            compile=self.compile,
+            # The session relates the whole map, of which a frame shows a part.
+            CompletionOptions(
+                relations=False,
+                preset=self.preset,
+                envelope=Envelope(self.envelope),
+                precision=self.precision,
+                compile=self.compile,
+            ),
         )
 
     def changed(self, values: Mapping[str, Any]) -> Settings:

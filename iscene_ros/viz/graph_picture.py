@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene_graph import ENVIRONMENT, SceneGraph
-from iscene_ros.viz.colors import instance_color
 
 BOX_WIDTH, BOX_HEIGHT = 170, 54
 GAP_X, GAP_Y, MARGIN = 70, 96, 30

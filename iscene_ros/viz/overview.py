@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
-from iscene_ros.viz.colors import instance_color
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.viz.overview_panels import (
     SKIPPED_COLOR,
     draw_completed,

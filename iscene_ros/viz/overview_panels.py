@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.geometry.rasteriser import render, scaled_camera
-from iscene_ros.viz.colors import instance_color
 from iscene_ros.viz.shading import shade
 
 MASK_OPACITY = 0.45

@@ -21,7 +21,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Relation, RelationEvidence
 from iscene_ros.io.frame_io import FrameFiles
 from iscene_ros.io.scene_io import read_scene
-from iscene_ros.models.model_config import ModelConfig
+from iscene_ros.models.model_config import CompletionOptions, ModelConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +61,7 @@ def test_complete_writes_a_scene_and_prints_a_table(
     options += ["--preset", "fast"]
     argv = arguments(files, tmp_path / "out") + options
     assert run_with(complete_command, argv, load) == 0
-    assert called == [ModelConfig("mine", "cpu", "fast")]
+    assert called == [ModelConfig("mine", "cpu", options=CompletionOptions(preset="fast"))]
     scene = read_scene(tmp_path / "out")
     assert (scene.seed, scene.steps, scene.frame_id) == (9, 4, "camera")
     assert [o.label for o in scene.objects] == ["mug", "bowl"]

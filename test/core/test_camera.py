@@ -40,6 +40,15 @@ def test_rectification_of_an_undistorted_image_changes_nothing():
     np.testing.assert_array_equal(columns, np.mgrid[:30, :40][1])
 
 
+def test_a_field_of_view_spans_the_width_of_the_image():
+    camera = Camera.from_fov(640, 480, np.deg2rad(90))
+    rays = camera.unproject(np.array([[-0.5, 239.5], [639.5, 239.5]]), np.ones(2))
+    np.testing.assert_allclose(rays, [[-1, 0, 1], [1, 0, 1]], atol=1e-12)
+    for angle in (0.0, 90.0):
+        with pytest.raises(InputError, match="radians"):
+            Camera.from_fov(640, 480, angle)
+
+
 @pytest.mark.parametrize(
     ("k", "word"),
     [

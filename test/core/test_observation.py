@@ -22,7 +22,7 @@ def view(depth: np.ndarray | None, **more: object) -> Observation:
 
 def test_a_view_may_have_no_depth() -> None:
     without = view(None)
-    assert not without.has_depth and without.allow_no_depth
+    assert not without.has_depth
     assert without.depth.shape == SHAPE and without.depth.dtype == np.float32
     assert not without.depth.any()
 
@@ -36,12 +36,10 @@ def test_it_stays_without_depth_when_it_is_rectified_or_changed() -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1, np.nan, np.inf])
-def test_a_depth_image_without_a_reading_must_be_meant_so(value: float) -> None:
+def test_a_depth_image_without_a_reading_is_rejected(value: float) -> None:
     empty = np.full(SHAPE, value, np.float32)
     with pytest.raises(InputError, match="depth: not one"):
         view(empty)
-    allowed = view(empty, allow_no_depth=True)
-    assert not allowed.has_depth and not allowed.depth.any()
 
 
 def test_readings_that_no_sensor_has_are_none() -> None:
@@ -53,10 +51,27 @@ def test_readings_that_no_sensor_has_are_none() -> None:
     np.testing.assert_array_equal(cleaned[1:], depth[1:])
 
 
-def test_allowing_none_does_not_relax_what_is_asked_of_readings() -> None:
+def test_cleaned_depth_may_lose_all_readings_but_is_checked_otherwise() -> None:
+    seen = view(frame_files.depth_mm() / 1000)
+    assert seen.has_depth and not seen.with_depth(np.zeros(SHAPE)).rectified().has_depth
     with pytest.raises(InputError, match="divide by 1000"):
-        view(frame_files.depth_mm().astype(np.float32), allow_no_depth=True)
+        seen.with_depth(frame_files.depth_mm().astype(np.float32))
     with pytest.raises(InputError, match="depth: shape"):
-        view(np.zeros((3, 4), np.float32), allow_no_depth=True)
-    seen = view(frame_files.depth_mm() / 1000, allow_no_depth=True)
-    assert seen.has_depth and view(frame_files.depth_mm() / 1000).has_depth
+        seen.with_depth(np.zeros((3, 4), np.float32))
+
+
+def test_a_label_image_gives_an_instance_for_every_id() -> None:
+    ids = frame_files.id_image()
+    camera = Camera(frame_files.WIDTH, frame_files.HEIGHT, np.array(frame_files.K))
+    made = Observation.from_label_image(ids, None, camera, labels={7: "bowl"}, stamp=2.0)
+    assert made.instance_ids == (1, 7) and made.labels == ("object", "bowl") and made.stamp == 2.0
+    np.testing.assert_array_equal(made.masks[1], ids == 7)
+    empty = Observation.from_label_image(np.zeros_like(ids), None, camera)
+    assert empty.masks.shape == (0, *SHAPE)
+
+
+@pytest.mark.parametrize("image", [np.zeros(SHAPE, float), np.zeros((*SHAPE, 3), np.uint8)])
+def test_a_label_image_of_no_ids_is_rejected(image: np.ndarray) -> None:
+    camera = Camera(frame_files.WIDTH, frame_files.HEIGHT, np.array(frame_files.K))
+    with pytest.raises(InputError, match="label_image: shape"):
+        Observation.from_label_image(image, None, camera)

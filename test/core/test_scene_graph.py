@@ -88,7 +88,7 @@ def test_files_by_suffix(graph, tmp_path) -> None:
 
 def test_picture_shows_every_object(graph) -> None:
     colors = {tuple(c) for c in np.asarray(draw_graph(graph)).reshape(-1, 3).tolist()}
-    from iscene_ros.viz.colors import instance_color
+    from iscene_ros.core.colors import instance_color
 
     assert {tuple(int(v) for v in instance_color(i)) for i in graph.ids} <= colors
     assert draw_graph(SceneGraph((), ())).size[0] > 0

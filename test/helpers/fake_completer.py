@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import trimesh
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
-from iscene_ros.viz.colors import instance_color
 
 CHECKSUM = "0" * 64
 

@@ -11,11 +11,11 @@ from fake_completer import CHECKSUM, FakeCompleter
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.camera import Camera
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Relation, Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate, TrackedObject
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.viz.colors import instance_color
 
 STAMP_NS = 1_700_000_000_123_456_789
 # A camera that looks down on a table from 0.8 m, tilted.

@@ -9,16 +9,16 @@ import pytest
 import trimesh
 from fake_completer import FakeCompleter
 
-from iscene_ros.cli.scene_table import format_table
+from iscene_ros.cli.completion_run import format_table
+from iscene_ros.core.colors import srgb_from_linear
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Relation, Scene, SkippedObject
 from iscene_ros.geometry.stability import object_properties
-from iscene_ros.io import result_directory, scene_io
+from iscene_ros.io import scene_io
 from iscene_ros.io.frame_io import read_observation
 from iscene_ros.io.scene_io import read_scene, validate, write_scene
 from iscene_ros.io.scene_json import dumps, mesh_path, to_document
-from iscene_ros.viz.colors import srgb_from_linear
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_unwritable_output(scene: Scene, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("mine")
     for action in (
         lambda: write_scene(scene, tmp_path / name),
-        lambda: result_directory.check_writable(tmp_path / name),
+        lambda: scene_io.check_writable(tmp_path / name),
     ):
         with pytest.raises(InputError, match=f"{name}: .*choose another --out"):
             action()
@@ -328,7 +328,7 @@ def test_failing_swap_restores_the_earlier_result(
 
 
 def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
-    result_directory.check_writable(tmp_path / "a/b/c")
+    scene_io.check_writable(tmp_path / "a/b/c")
     assert os.listdir(tmp_path) == []
 
 

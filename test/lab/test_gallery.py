@@ -141,8 +141,9 @@ def test_tiles_are_grouped_by_their_main_cause(monkeypatch):
 
 
 def test_the_option_writes_a_picture_and_the_tables(tmp_path):
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import SceneCompleter
     from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions, evaluate_scenes
+    from iscene_ros.models.model_config import CompletionOptions
 
     completer = SceneCompleter.from_pretrained(
         "iscene-mini", "cpu", CompletionOptions(relations=False)

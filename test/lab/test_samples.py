@@ -23,7 +23,7 @@ from iscene_ros.lab.training.samples import (
     sample_crops,
 )
 from iscene_ros.lab.training.train_config import read_train_config
-from iscene_ros.preprocess.crop_batch import crop_batch
+from iscene_ros.preprocess.observation_volume import crop_batch
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "config" / "train_mini.yaml"

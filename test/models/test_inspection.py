@@ -10,11 +10,11 @@ from tiny_release import BASE_ID, DENOISER, TinyPackage, write_tiny_package
 
 from iscene_ros.cli import fetch_model, inspect_model
 from iscene_ros.cli.main import main
-from iscene_ros.completion.scene_completer import checkpoint_path
 from iscene_ros.models.inspection import key_lines, release_shape
 from iscene_ros.models.iscene.packages.converted import convert
 from iscene_ros.models.iscene.packages.package import read_package
 from iscene_ros.models.iscene.packages.parts import DTYPES, PARTS
+from iscene_ros.models.registry import checkpoint_path
 
 # Of the published files: sha256 of the lines of `--keys`, and a few of the lines.
 PUBLISHED = {

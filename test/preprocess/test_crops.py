@@ -8,9 +8,9 @@ import pytest
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.crops import CropOptions, fit_crops
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
-from iscene_ros.preprocess.see_through_depth import without_see_through_depth
+from iscene_ros.preprocess.crops import MAX_SIZE_M, MIN_SIZE_M, fit_crops
+from iscene_ros.preprocess.depth_cleaning import drop_see_through_depth
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 K = np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]])
 CAMERA = Camera(320, 240, K)
@@ -38,37 +38,37 @@ def test_without_depth_the_smaller_mask_keeps_what_two_claim():
 
 
 def test_the_cube_holds_the_observed_points_with_room_behind_them():
-    slot = fit_crops(wall(), LEVEL).instances[0]
-    inside = slot.cube.from_aligned(slot.points_aligned)
+    crop = fit_crops(wall(), LEVEL).instances[0]
+    inside = crop.cube.from_aligned(crop.points_aligned)
     assert np.abs(inside).max() < 0.5
-    room_behind = slot.cube.center_aligned[1] + slot.cube.size / 2 - slot.points_aligned[:, 1].max()
-    room_before = slot.points_aligned[:, 1].min() - (
-        slot.cube.center_aligned[1] - slot.cube.size / 2
+    room_behind = crop.cube.center_aligned[1] + crop.cube.size / 2 - crop.points_aligned[:, 1].max()
+    room_before = crop.points_aligned[:, 1].min() - (
+        crop.cube.center_aligned[1] - crop.cube.size / 2
     )
     assert room_behind > 2 * room_before > 0
 
 
-def test_the_scene_cube_holds_all_slots_however_far_apart():
-    plan = fit_crops(wall(9.0, ((20, 30, 5, 15, 0.3), (200, 220, 280, 310, 8.0))), LEVEL)
-    for slot in plan.instances:
+def test_the_scene_cube_holds_all_crops_however_far_apart():
+    crops = fit_crops(wall(9.0, ((20, 30, 5, 15, 0.3), (200, 220, 280, 310, 8.0))), LEVEL)
+    for crop in crops.instances:
         for corner in (-0.5, 0.5):
-            point = plan.scene_cube.from_aligned(slot.cube.to_aligned(np.full(3, corner)))
+            point = crops.scene_cube.from_aligned(crop.cube.to_aligned(np.full(3, corner)))
             assert np.abs(point).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("pixels", [1, 5])
 def test_few_pixels_are_skipped_with_a_reason(pixels):
-    plan = fit_crops(wall(boxes=((100, 101, 100, 100 + pixels, 0.8),)), LEVEL)
-    assert plan.instances == () and plan.scene_cube is None
-    index, reason = plan.skipped[0]
+    crops = fit_crops(wall(boxes=((100, 101, 100, 100 + pixels, 0.8),)), LEVEL)
+    assert crops.instances == () and crops.scene_cube is None
+    index, reason = crops.skipped[0]
     assert index == 0 and f"{pixels} usable depth readings" in reason
 
 
 def test_an_instance_without_depth_is_skipped_and_the_others_are_not():
     observation = wall(boxes=((50, 80, 50, 80, 0.0), (100, 150, 100, 150, 0.8)))
-    plan = fit_crops(observation, LEVEL)
-    assert [slot.index for slot in plan.instances] == [1]
-    assert plan.skipped[0][0] == 0 and "0 usable depth readings" in plan.skipped[0][1]
+    crops = fit_crops(observation, LEVEL)
+    assert [crop.index for crop in crops.instances] == [1]
+    assert crops.skipped[0][0] == 0 and "0 usable depth readings" in crops.skipped[0][1]
 
 
 def test_background_that_bled_into_a_mask_does_not_stretch_the_cube():
@@ -83,16 +83,15 @@ def test_background_that_bled_into_a_mask_does_not_stretch_the_cube():
 
 def test_a_camera_that_looks_straight_down_gets_a_cube_below_what_it_sees():
     down = GravityAlignedFrame.from_gravity([0, 0, 1.0])
-    slot = fit_crops(wall(), down).instances[0]
-    assert slot.support_height == pytest.approx(-1.0, abs=0.01)
-    assert slot.cube.center_aligned[2] - slot.cube.size / 2 < -0.95
+    crop = fit_crops(wall(), down).instances[0]
+    assert crop.support_height == pytest.approx(-1.0, abs=0.01)
+    assert crop.cube.center_aligned[2] - crop.cube.size / 2 < -0.95
 
 
 def test_cubes_stay_within_their_bounds():
-    options = CropOptions(min_size=0.3, max_size=0.5)
-    observation = wall(boxes=((100, 110, 100, 110, 0.3), (10, 230, 10, 310, 5.0)))
-    sizes = [slot.cube.size for slot in fit_crops(observation, LEVEL, options).instances]
-    assert sizes == [0.3, 0.5]
+    views = wall(0.1, ((100, 104, 100, 104, 0.1),)), wall(9.0, ((10, 230, 10, 310, 8.0),))
+    sizes = [fit_crops(view, LEVEL).instances[0].cube.size for view in views]
+    assert sizes == [MIN_SIZE_M, MAX_SIZE_M]
 
 
 def test_the_depth_in_an_overlap_goes_to_the_surface_that_explains_it():
@@ -122,14 +121,15 @@ def test_readings_far_below_the_support_are_dropped_and_others_kept():
     depth[130:135, 110:120] = 1.0  # on the table: the mask bleeds
     depth[10:20, 10:20] = 1.5  # below the table, outside the mask
     observation = replace(observation, depth=depth)
-    cleaned = without_see_through_depth(observation, fit_crops(observation, down)).depth
+    cleaned = drop_see_through_depth(observation, fit_crops(observation, down)).depth
     assert (cleaned[110:120, 110:120] == 0).all()
     changed = cleaned != depth
     assert changed.sum() == 100
     assert (observation.depth == depth).all()
 
 
-def test_an_observation_without_impossible_readings_is_left_alone():
+def test_an_observation_without_see_through_readings_keeps_its_depth():
     down = GravityAlignedFrame.from_gravity([0, 0, 1.0])
     observation = wall()
-    assert without_see_through_depth(observation, fit_crops(observation, down)) is observation
+    cleaned = drop_see_through_depth(observation, fit_crops(observation, down))
+    np.testing.assert_array_equal(cleaned.depth, observation.depth)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.observation import Observation
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
-from iscene_ros.preprocess.mask_trimming import trim_bleeding_masks
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps, trim_bleeding_masks
 
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300, 119.5], [0, 0, 1]]))
 OBJECT = (slice(90, 150), slice(120, 200))

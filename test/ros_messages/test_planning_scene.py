@@ -14,7 +14,7 @@ from session_driver import Driver
 
 from iscene_ros.core.scene import Mesh
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.planning.collision_objects import CollisionObjectCache, seen_supports
+from iscene_ros.planning.collision_objects import CollisionObjectCache, observed_supports
 from iscene_ros.planning.planning_scene_tracker import PlanningSceneTracker
 from iscene_ros.ros import topics
 from iscene_ros.ros.encode_planning_scene import (
@@ -57,7 +57,7 @@ class Planner:
         self._maker, self.options, self._asked = CollisionObjectCache(), options, asked
 
     def tell(self, update: SceneUpdate) -> bool:
-        picture = self._maker.picture(update, self.options)
+        picture = self._maker.collision_scene(update, self.options.collision_options())
         present = set(self.model.world) if self._asked else None
         difference = self.told.difference(picture, self.model.attached, present)
         data = TYPES.serialize(PLANNING_SCENE_TYPE, encode_planning_scene(TYPES, difference))
@@ -216,21 +216,21 @@ def test_degenerate_objects_are_left_out() -> None:
 
 def test_the_support_is_a_box_below_the_objects_of_the_real_frame() -> None:
     update = scene_updates.arc2017_update()
-    assert seen_supports(replace(update, objects=())) == ()
+    assert observed_supports(replace(update, objects=())) == ()
     planner = Planner(Settings(collision_shape="hull", frame_prefix="left/"))
     planner.tell(update)
     planner.tell(update)
     assert planner.model.operations == []
-    for support in seen_supports(update):
+    for support in observed_supports(update):
         assert support.frame_from_box[:3, 2] @ [0, 0, 1] > 0.9
-    assert ("left/support" in planner.model.world) == bool(seen_supports(update))
+    assert ("left/support" in planner.model.world) == bool(observed_supports(update))
     planner.tell(replace(update, objects=(), relations=()))
     assert planner.model.world == {}
 
 
 def test_the_support_is_told_once_and_stays_while_out_of_view() -> None:
     update = Driver().step()
-    (support,) = seen_supports(update)
+    (support,) = observed_supports(update)
     top = support.frame_from_box[2, 3] + 0.5 * support.size[2]
     for known in update.objects:
         assert abs(known.item.frame_from_object[2, 3] - 0.5 * known.item.size[2] - top) < 0.03
@@ -246,7 +246,7 @@ def test_the_support_is_told_once_and_stays_while_out_of_view() -> None:
     planner.tell(update)
     assert planner.model.operations == []
     dark = replace(update, scene=replace(update.scene, planes=()))
-    assert seen_supports(dark) == ()
+    assert observed_supports(dark) == ()
     planner.tell(dark)
     assert planner.model.operations == [] and "support" in planner.model.world
     planner.told.forget()

@@ -6,10 +6,10 @@ import pytest
 from fake_completer import FakeCompleter
 
 from iscene_ros.core.camera import Camera
+from iscene_ros.core.colors import instance_color, linear_from_srgb, srgb_from_linear
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import SkippedObject
 from iscene_ros.geometry.rasteriser import render
-from iscene_ros.viz.colors import instance_color, linear_from_srgb, srgb_from_linear
 from iscene_ros.viz.overview import draw_overview
 from iscene_ros.viz.overview_panels import draw_completed, draw_masks, label_anchor
 from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, grid_spacing, look_at

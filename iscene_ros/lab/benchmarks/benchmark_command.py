@@ -8,12 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from iscene_ros.cli.completion_run import (
-    Completer,
-    add_model_arguments,
-    load_without_relations,
-    model_config,
-)
+from iscene_ros.cli.arguments import add_model_arguments, model_config
+from iscene_ros.cli.completion_run import Completer, load_completer
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.benchmarks import release_arguments
 from iscene_ros.lab.benchmarks.benchmark import Measurement, benchmark
@@ -70,7 +66,7 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
 
         return preset_comparison.run(args)
     print(f"{machine}, device {args.device}, model {args.model}", file=sys.stderr)
-    load = load or partial(load_without_relations, model_config(args))
+    load = load or partial(load_completer, model_config(args, relations=False))
     measured: list[Measurement] = []
     for one in benchmark(load, objects, sorted(args.steps), args.repeats):
         measured.append(one)
@@ -86,9 +82,9 @@ def run(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -
 
 
 def _is_published(model: str) -> bool:
-    from iscene_ros.models.mini.checkpoint import ModelKind, model_kind
+    from iscene_ros.models.registry import RELEASE, find_model
 
-    return model_kind(model) is ModelKind.RELEASE
+    return find_model(model) is RELEASE
 
 
 def _measure_layer(args: argparse.Namespace, machine: str) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import trimesh
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, Timings
 from iscene_ros.core.stamps import SECOND
@@ -29,7 +30,6 @@ from iscene_ros.ros.messages import MessageTypes, RclpyTypes, RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, OVERLAY
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
-from iscene_ros.viz.colors import instance_color
 
 STAGES = ("messages in", "world", "messages out", "publishing")
 START_NS = 1_700_000_000 * SECOND

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from iscene_ros.completion.scene_completer import resolved_device
 from iscene_ros.geometry.surface_distance import Surface, sample_surface
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.lab.evaluation.machine import this_machine
@@ -28,7 +27,8 @@ from iscene_ros.models.iscene.packages.parts import DTYPES
 from iscene_ros.models.iscene.sampling.presets import Preset, preset
 from iscene_ros.models.iscene.sampling.scene_stages import sample_scene_latents
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.models.registry import resolved_device
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 EXACT = "exact"
 # Of the meshes that are compared.

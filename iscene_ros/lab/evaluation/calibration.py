@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from iscene_ros.completion.object_assembly import SEEN_CELLS
-from iscene_ros.completion.scene_completer import SceneCompleter, checkpoint_path
+from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.surface_distance import observed_fraction
@@ -24,7 +24,8 @@ from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.models.registry import checkpoint_path
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
 # So many of the objects are of families that came later than the shipped weights: who fits to what
@@ -93,7 +94,10 @@ class CompletedShape:
 
 def with_calibration(completer: SceneCompleter, calibration: Calibration) -> SceneCompleter:
     """The same network, calibrated otherwise."""
-    return SceneCompleter(replace(completer.model, calibration=calibration), completer.options)
+    return SceneCompleter(
+        completer.shapes.with_model(replace(completer.shapes.model, calibration=calibration)),
+        completer.relations,
+    )
 
 
 def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:

@@ -40,7 +40,7 @@ def calibrated(completer: SceneCompleter, args: argparse.Namespace) -> SceneComp
     from iscene_ros.models.mini.confidence import Calibration
 
     options = EvaluationOptions(args.calibration_scenes, SEED, held_out=False, steps=args.steps)
-    level = completer.model.calibration.level
+    level = completer.shapes.model.calibration.level
     if args.calibrate == ALL:
         completer = calibration.with_calibration(completer, Calibration())
         level = calibration.fit_level(completer, replace(options, scenes=options.scenes // 6))

@@ -23,21 +23,19 @@ def with_true_distances(
 
     What its meshes lack is due to the cubes, to the resolution and to the meshing.
     """
-    made = SceneCompleter(completer.model, completer.options)
-    made.shapes = TrueShapes(completer, view, resolution)
-    return made
+    return SceneCompleter(TrueShapes(completer, view, resolution), completer.relations)
 
 
 class TrueShapes(MiniShapes):
     """As iscene-mini, with true distances in place of the network's."""
 
     def __init__(self, completer: SceneCompleter, view: SceneView, resolution: int) -> None:
-        calibration = replace(completer.model.calibration, level=0.0)
-        model = replace(completer.model, calibration=calibration)
-        super().__init__(model, completer.options.sampler, completer.options.fit)
+        calibration = replace(completer.shapes.model.calibration, level=0.0)
+        model = replace(completer.shapes.model, calibration=calibration)
+        super().__init__(model, completer.shapes.sampler)
         self.view, self.resolution = view, resolution
 
-    def look(
+    def predict_distances(
         self,
         observation: Observation,
         plan: SceneCrops,
@@ -45,7 +43,7 @@ class TrueShapes(MiniShapes):
         seed: int = 0,
         progress: Progress | None = None,
     ) -> PredictedDistances:
-        """See `MiniShapes.look`."""
+        """See `MiniShapes.predict_distances`."""
         distances = np.array([self._true_distance(slot, plan) for slot in plan.instances])
         return PredictedDistances(distances, np.zeros_like(distances))
 

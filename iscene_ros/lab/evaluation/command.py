@@ -68,10 +68,11 @@ def run(args: argparse.Namespace) -> int:
         return envelope_command.run(args)
     from tqdm import tqdm
 
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import SceneCompleter
     from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions, evaluate_scenes
     from iscene_ros.lab.evaluation.results import Results
     from iscene_ros.lab.evaluation.withheld import without_part
+    from iscene_ros.models.model_config import CompletionOptions
 
     options = EvaluationOptions(
         scenes=args.scenes,

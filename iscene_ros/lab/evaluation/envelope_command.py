@@ -19,20 +19,21 @@ def run(args: argparse.Namespace) -> int:
     """Score, print the tables, write them."""
     from tqdm import tqdm
 
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import SceneCompleter
     from iscene_ros.core.errors import InputError
     from iscene_ros.lab.evaluation.envelope_scores import envelope_report, envelope_scores
     from iscene_ros.lab.evaluation.machine import this_machine
     from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions
     from iscene_ros.lab.evaluation.report import write_text
     from iscene_ros.models.mini.shape_model import MiniShapes
+    from iscene_ros.models.model_config import CompletionOptions
 
     options = EvaluationOptions(args.scenes, args.seed, args.families == "held_out", args.steps)
     unrelated = CompletionOptions(relations=False)
     completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)
     if not isinstance(completer.shapes, MiniShapes):
         raise InputError(f"--envelopes: {args.model} has the mean surface alone")
-    if completer.model.calibration.uncertainty is None:
+    if completer.shapes.model.calibration.uncertainty is None:
         raise InputError(
             f"--envelopes: the uncertainty of {args.model} was never fitted: add --calibrate to "
             "an evaluation first"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,10 +65,8 @@ def write_picture(path: Path, picture: Image.Image) -> None:
     """
     encoded = io.BytesIO()
     picture.quantize(PALETTE, dither=0).save(encoded, "PNG", optimize=True)
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(encoded.getvalue())
-        os.replace(temporary, path)
+        with new_file(path) as temporary:
+            temporary.write_bytes(encoded.getvalue())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error

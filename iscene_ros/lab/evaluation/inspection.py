@@ -24,7 +24,7 @@ from iscene_ros.lab.evaluation.view_measures import (
 from iscene_ros.lab.training.samples import DrawnScene, TruePlacement, draw_scene
 from iscene_ros.models.mini.checkpoint import LoadedModel
 from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 # Voxels along a published model's cube, which has no zoomed ones.
 RELEASE_RESOLUTION = 64
@@ -116,7 +116,7 @@ def _inspect(
     scene = completer.complete(observation, options.steps)
     observation = resolve_mask_overlaps(observation)
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-    plan = fit_crops(observation, aligned_frame, completer.options.fit)
+    plan = fit_crops(observation, aligned_frame)
     predicted = _predicted_camera(scene)
     placements = drawn.placements()
     resolution = _resolution(completer)
@@ -183,5 +183,5 @@ def _in_view(mesh_camera: Mesh, aligned_frame: GravityAlignedFrame) -> Mesh:
 
 def _resolution(completer: SceneCompleter) -> int:
     """Voxels along a cube."""
-    model = completer.model
+    model = completer.shapes.model
     return model.network.config.resolution if isinstance(model, LoadedModel) else RELEASE_RESOLUTION

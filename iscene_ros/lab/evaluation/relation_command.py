@@ -24,13 +24,14 @@ def run(args: argparse.Namespace) -> int:
     """Score relations, print the tables, write them with every edge."""
     from tqdm import tqdm
 
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import SceneCompleter
     from iscene_ros.lab.evaluation.machine import this_machine
     from iscene_ros.lab.evaluation.relation_evaluation import RelationOptions, evaluate_relations
     from iscene_ros.lab.evaluation.relation_fit import Examples, write_table
     from iscene_ros.lab.evaluation.relation_scores import RelationScores
     from iscene_ros.lab.evaluation.report import write_text
     from iscene_ros.lab.evaluation.symmetry_scores import symmetry_report
+    from iscene_ros.models.model_config import CompletionOptions
 
     options = RelationOptions(
         scenes=args.scenes,

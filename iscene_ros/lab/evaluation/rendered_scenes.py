@@ -18,7 +18,7 @@ from iscene_ros.lab.evaluation.truth import true_body
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.training.samples import SampleOptions, SceneView, TruePlacement, draw_view
 from iscene_ros.preprocess.crops import SceneCrops, fit_crops
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 MODEL = "iscene-mini"
 
@@ -103,7 +103,7 @@ def _evaluate(
 ) -> ScoredScene | None:
     observation = resolve_mask_overlaps(view.observation)
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-    plan = fit_crops(observation, aligned_frame, completer.options.fit)
+    plan = fit_crops(observation, aligned_frame)
     seen = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     chosen = [slot for slot in plan.instances if seen[slot.index] >= options.min_readings]
     if not chosen:

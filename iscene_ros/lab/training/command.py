@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     import torch
 
-    from iscene_ros.completion.scene_completer import resolved_device
     from iscene_ros.lab.training.trainer import Trainer
+    from iscene_ros.models.registry import resolved_device
 
     tune_malloc()
     if args.threads:

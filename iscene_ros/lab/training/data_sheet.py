@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.training.samples import DrawnScene, SampleOptions, draw_scene
-from iscene_ros.viz.colors import instance_color
 
 TILE = (168, 126)  # pixels
 COLUMNS, ROWS = 4, 6

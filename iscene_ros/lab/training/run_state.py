@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import InputError
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 
@@ -42,10 +42,9 @@ class RunProgress:
 
 
 def save_state(path: Path, state: dict[str, Any], model: MiniConfig) -> None:
-    """Write the state of a run to a temporary file, then rename it."""
-    temporary = path.with_suffix(".part")
-    torch.save({**state, "model": model.to_dict()}, temporary)
-    os.replace(temporary, path)
+    """Write the state of a run."""
+    with new_file(path) as temporary:
+        torch.save({**state, "model": model.to_dict()}, temporary)
 
 
 def load_state(path: Path, model: MiniConfig, device: torch.device) -> dict[str, Any]:

@@ -25,11 +25,10 @@ from iscene_ros.lab.synthetic.shape_families import (
     ShapeOptions,
 )
 from iscene_ros.lab.synthetic.shapes import Solid
-from iscene_ros.preprocess.cleaned_observation import crop_cleaned_observation
-from iscene_ros.preprocess.crop_batch import CropBatch, crop_batch
-from iscene_ros.preprocess.crops import CropOptions, fit_crops
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
-from iscene_ros.preprocess.observation_volume import CropVolumes
+from iscene_ros.preprocess.crops import fit_crops
+from iscene_ros.preprocess.depth_cleaning import clean_observation
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
+from iscene_ros.preprocess.observation_volume import CropBatch, CropVolumes, crop_batch
 
 
 @dataclass(frozen=True)
@@ -207,7 +206,8 @@ def sample_crops(
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     if options.as_at_inference:
         observation = resolve_mask_overlaps(observation)
-        crops, observation = crop_cleaned_observation(observation, aligned_frame, CropOptions())
+        cleaned = clean_observation(observation, aligned_frame)
+        crops, observation = cleaned.crops, cleaned.observation
     else:
         crops = fit_crops(observation, aligned_frame)
     if not crops.instances:

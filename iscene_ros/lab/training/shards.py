@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.training.samples import CropSamples, SampleOptions, draw_view, sample_crops
 from iscene_ros.preprocess.observation_volume import CropVolumes
@@ -57,10 +58,8 @@ def write_shard(options: ShardOptions, index: int) -> Path:
     rng = np.random.default_rng([options.seed, index])
     drawn = [_draw_sample(rng, options) for _ in range(options.views)]
     tensors = _concatenated([sample for sample in drawn if sample is not None])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    save_file(tensors, temporary)
-    os.replace(temporary, path)
+    with new_file(path) as temporary:
+        save_file(tensors, temporary)
     return path
 
 

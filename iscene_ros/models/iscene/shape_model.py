@@ -20,7 +20,7 @@ from iscene_ros.models.base import Prediction, PredictionRequest, Progress, Shap
 from iscene_ros.models.iscene.condition_images import condition_images
 from iscene_ros.models.iscene.generation import CubeOccupancy, Generated, generate
 from iscene_ros.models.iscene.mesh_finishing import FinishedMesh, finished_mesh, structure_mesh
-from iscene_ros.models.iscene.packages.loading import ReleaseModel
+from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release
 from iscene_ros.models.iscene.registration.register import register_scene
 from iscene_ros.models.iscene.registration.result import (
     CubeShape,
@@ -28,7 +28,8 @@ from iscene_ros.models.iscene.registration.result import (
     RegistrationOptions,
 )
 from iscene_ros.models.iscene.sampling.presets import Preset, preset
-from iscene_ros.preprocess.crops import CropOptions, fit_crops
+from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
+from iscene_ros.preprocess.crops import fit_crops
 
 # Estimate of the cells of one object in the second stage, from which `max_cells` follows.
 CELLS_PER_OBJECT = 20_000
@@ -49,19 +50,48 @@ class ReleaseOptions:
     registration: RegistrationOptions = RegistrationOptions()
 
 
+def load_shape_model(config: ModelConfig, device: str) -> ReleaseShapes:
+    """Load the published model that a configuration names.
+
+    Raises:
+        InputError: an option of iscene-mini.
+        ModelError: as of `load_release`.
+    """
+    options = config.options
+    if options.envelope is not Envelope.MEAN:
+        raise InputError(
+            f"envelope: {options.envelope.value}, but a released model does not predict how "
+            "certain its surfaces are: use mean, or complete with iscene-mini"
+        )
+    if options.precision != PRECISIONS[0] or options.compile:
+        raise InputError(
+            "precision, compile: for iscene-mini alone; a released model has its own precision: "
+            "leave them out, or complete with iscene-mini"
+        )
+    registration = RegistrationOptions(
+        camera_height=options.camera_height, support_height=options.support_height
+    )
+    release = ReleaseOptions(options.preset, options.objects_at_once, registration)
+    return ReleaseShapes(load_release(config.name, device, base=config.base or None), release)
+
+
 class ReleaseShapes:
     """Shape model of a published I-Scene; see `ShapeModel`."""
 
     needs_depth = False
 
-    def __init__(self, model: ReleaseModel, options: ReleaseOptions, fit: CropOptions) -> None:
-        self.model, self.options, self.fit = model, options, fit
+    def __init__(self, model: ReleaseModel, options: ReleaseOptions) -> None:
+        self.model, self.options = model, options
         self.name, self.checksum, self.device = model.name, model.checksum, model.device
 
     @property
     def objects_at_once(self) -> int:
         """Number of instances computed together."""
         return self.options.objects_at_once
+
+    def with_objects_at_once(self, count: int) -> ReleaseShapes:
+        """See `ShapeModel.with_objects_at_once`."""
+        return ReleaseShapes(self.model, replace(self.options, objects_at_once=count))
 
     def predict(
         self,
@@ -150,7 +180,7 @@ class ReleaseShapes:
         self, observation: Observation, aligned_frame: GravityAlignedFrame
     ) -> Callable[[int], np.ndarray]:
         """Return a map from row to observed points without outliers; (0, 3) for too few."""
-        crops = fit_crops(observation, aligned_frame, self.fit).instances
+        crops = fit_crops(observation, aligned_frame).instances
         points = {crop.index: crop.points_aligned for crop in crops}
         return lambda row: points.get(row, np.zeros((0, 3)))
 

@@ -11,7 +11,8 @@ from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.models.base import Prediction, PredictionRequest, Progress
-from iscene_ros.models.mini.checkpoint import LoadedModel
+from iscene_ros.models.mini.checkpoint import LoadedModel, load_model
+from iscene_ros.models.mini.fast_network import FastNetwork
 from iscene_ros.models.mini.network import token_positions
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.scene_sampler import (
@@ -19,15 +20,16 @@ from iscene_ros.models.mini.scene_sampler import (
     SceneSamplerOptions,
     sample_scene,
 )
-from iscene_ros.models.model_config import Envelope
-from iscene_ros.preprocess.cleaned_observation import crop_cleaned_observation
-from iscene_ros.preprocess.crop_batch import crop_batch
-from iscene_ros.preprocess.crops import CropOptions, SceneCrops
+from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
+from iscene_ros.models.registry import checkpoint_path
+from iscene_ros.preprocess.crops import SceneCrops
+from iscene_ros.preprocess.depth_cleaning import clean_observation
+from iscene_ros.preprocess.observation_volume import crop_batch
 
 
 @dataclass(frozen=True)
 class PredictedDistances:
-    """What the network says of N instances, in units of the truncation.
+    """The prediction of the network for N instances, in units of the truncation.
 
     Attributes:
         mean: (N, R, R, R) float32 signed distance at the voxel centres of the instances' cubes,
@@ -39,6 +41,21 @@ class PredictedDistances:
     disagreement: np.ndarray
 
 
+def load_shape_model(config: ModelConfig, device: str) -> MiniShapes:
+    """Load the checkpoint that a configuration names.
+
+    Raises:
+        InputError: an envelope other than the mean, but the weights predict no uncertainty.
+        ModelError: unknown name, unreadable file, unknown or unsupported precision.
+    """
+    model, options = load_model(checkpoint_path(config.name), device), config.options
+    if options.precision != PRECISIONS[0] or options.compile:
+        network = FastNetwork(model.network, options.precision, options.compile)
+        model = replace(model, network=network)
+    sampler = SceneSamplerOptions(chunk=options.objects_at_once)
+    return MiniShapes(model, sampler, options.envelope)
+
+
 class MiniShapes:
     """The shape model of a checkpoint of iscene-mini; see `ShapeModel`."""
 
@@ -47,8 +64,7 @@ class MiniShapes:
     def __init__(
         self,
         model: LoadedModel,
-        sampler: SceneSamplerOptions,
-        fit: CropOptions,
+        sampler: SceneSamplerOptions | None = None,
         envelope: Envelope = Envelope.MEAN,
     ) -> None:
         if envelope is not Envelope.MEAN and model.calibration.uncertainty is None:
@@ -56,13 +72,22 @@ class MiniShapes:
                 f"envelope: {envelope.value}, but the uncertainty of {model.name} was never "
                 "fitted: use mean, or fit it with iscene evaluate --calibrate"
             )
-        self.model, self.sampler, self.fit, self.envelope = model, sampler, fit, envelope
+        self.model, self.envelope = model, envelope
+        self.sampler = sampler or SceneSamplerOptions()
         self.name, self.checksum, self.device = model.name, model.checksum, model.device
 
     @property
     def objects_at_once(self) -> int:
         """Instances computed together."""
         return self.sampler.chunk
+
+    def with_model(self, model: LoadedModel) -> MiniShapes:
+        """Return the same settings with another network or calibration."""
+        return MiniShapes(model, self.sampler, self.envelope)
+
+    def with_objects_at_once(self, count: int) -> MiniShapes:
+        """See `ShapeModel.with_objects_at_once`."""
+        return MiniShapes(self.model, replace(self.sampler, chunk=count), self.envelope)
 
     def predict(
         self,
@@ -74,37 +99,38 @@ class MiniShapes:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
         sampler = self._sampler(request.steps)
-        plan, observation = crop_cleaned_observation(observation, aligned_frame, self.fit)
+        cleaned = clean_observation(observation, aligned_frame)
+        observation, crops = cleaned.observation, cleaned.crops
         prepared = time.perf_counter()
-        instances, steps = len(plan.instances), sampler.flow.steps
+        instances, steps = len(crops.instances), sampler.flow.steps
         progress.expect(instances + (1 + instances) * steps if instances else 0)
-        distances = self.look(observation, plan, sampler, request.seed, progress)
+        distances = self.predict_distances(observation, crops, sampler, request.seed, progress)
         return Prediction(
             observation=observation,
-            shapes=self._shapes(observation, plan, distances, request.faces),
-            skipped=plan.skipped,
+            shapes=self._shapes(observation, crops, distances, request.faces),
+            skipped=crops.skipped,
             steps=steps,
             prepare_seconds=prepared - started,
             network_seconds=time.perf_counter() - prepared,
         )
 
-    def look(
+    def predict_distances(
         self,
         observation: Observation,
-        plan: SceneCrops,
+        crops: SceneCrops,
         options: SceneSamplerOptions,
         seed: int = 0,
         progress: Progress | None = None,
     ) -> PredictedDistances:
-        """What is predicted for the planned instances of a rectified observation.
+        """Return the prediction for the cropped instances of a rectified observation.
 
         Raises:
             ModelError: the network returned what is no distance.
         """
-        if not plan.instances:
+        if not crops.instances:
             none = np.zeros((0, *(self.model.network.config.resolution,) * 3), np.float32)
             return PredictedDistances(none, none)
-        inputs = self._inputs(observation, plan)
+        inputs = self._inputs(observation, crops)
         advance = (progress or Progress(None)).network
         sampled = sample_scene(self.model.network, inputs, options, seed, advance)
         distances = PredictedDistances(sampled.x0.numpy(), sampled.disagreement.numpy())
@@ -115,15 +141,15 @@ class MiniShapes:
             )
         return distances
 
-    def _inputs(self, observation: Observation, plan: SceneCrops) -> CropInputs:
-        """The scene slot and those of the planned instances."""
+    def _inputs(self, observation: Observation, crops: SceneCrops) -> CropInputs:
+        """Return the inputs of the scene slot and of the cropped instances."""
         config = self.model.network.config
-        batch = crop_batch(observation, plan, True, self.device)
+        batch = crop_batch(observation, crops, True, self.device)
         volumes = batch.observe(config.resolution, config.truncation)
         scene = batch.centers[:1].expand_as(batch.centers), batch.sizes[:1].expand_as(batch.sizes)
         side = config.flow.tokens_per_side
         positions = token_positions(batch.centers, batch.sizes, *scene, side)
-        ids = (observation.instance_ids[slot.index] for slot in plan.instances)
+        ids = (observation.instance_ids[crop.index] for crop in crops.instances)
         return CropInputs(volumes.channels(), positions, (0, *ids))
 
     def _sampler(self, steps: int | None) -> SceneSamplerOptions:
@@ -132,22 +158,22 @@ class MiniShapes:
         return replace(self.sampler, flow=replace(self.sampler.flow, steps=steps))
 
     def _shapes(
-        self, observation: Observation, plan: SceneCrops, distances: PredictedDistances, faces: int
+        self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[DistanceShape, ...]:
         """The planned instances with what was predicted for each."""
         has_depth = observation.depth > 0
         return tuple(
             DistanceShape(
-                slot=slot,
+                slot=crop,
                 distance=mean,
                 disagreement=disagreement,
-                readings=float(has_depth[observation.masks[slot.index]].mean()),
+                readings=float(has_depth[observation.masks[crop.index]].mean()),
                 truncation=self.model.network.config.truncation,
                 calibration=self.model.calibration,
                 faces=faces,
                 envelope=self.envelope,
             )
-            for slot, mean, disagreement in zip(
-                plan.instances, distances.mean, distances.disagreement, strict=True
+            for crop, mean, disagreement in zip(
+                crops.instances, distances.mean, distances.disagreement, strict=True
             )
         )

@@ -10,12 +10,12 @@ from session_driver import TABLE, Driver
 from tiny_release import write_tiny_package
 
 from iscene_ros.cli.main import main
-from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.io.frame_io import FrameFiles
 from iscene_ros.io.scene_io import read_scene
 from iscene_ros.models.iscene import shape_model as release_shapes
 from iscene_ros.models.iscene.generation import CubeSurface
-from iscene_ros.models.iscene.shape_model import ReleaseOptions
+from iscene_ros.models.model_config import CompletionOptions
 from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
 
@@ -100,9 +100,7 @@ def test_a_session_with_random_weights_goes_on(package):
 
 
 def completer(package: str) -> OutOfMemoryFallback:
-    options = CompletionOptions(
-        relations=False, release=ReleaseOptions(preset="structure-only", objects_at_once=4)
-    )
+    options = CompletionOptions(relations=False, preset="structure-only", objects_at_once=4)
 
     def load(device: str) -> SceneCompleter:
         return SceneCompleter.from_pretrained(package, device, options)

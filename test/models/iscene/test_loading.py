@@ -18,7 +18,7 @@ from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release
 from iscene_ros.models.iscene.packages.package import read_package
 from iscene_ros.models.iscene.packages.parts import PARTS
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
-from iscene_ros.models.mini.checkpoint import ModelKind, model_kind
+from iscene_ros.models.registry import MINI, RELEASE, find_model
 
 SHIPPED = Path(__file__).parents[3] / "iscene_ros/checkpoints/iscene_mini.safetensors"
 
@@ -234,15 +234,17 @@ def test_kinds_of_models_are_told_apart(
     written: TinyPackage, converted: Path, tmp_path: Path
 ) -> None:
     for name in (written.release, converted, "LuLing/IScene", "LuLing/IScene@main"):
-        assert model_kind(name) is ModelKind.RELEASE
+        assert find_model(name) is RELEASE
     for name in (SHIPPED, "iscene-mini", "runs/best.safetensors", "./models/x"):
-        assert model_kind(name) is ModelKind.MINI
-    with pytest.raises(ModelError, match="found a TRELLIS package, which is only the base"):
-        model_kind(written.base)
-    with pytest.raises(ModelError, match="found no iscene_config.json"):
-        model_kind(tmp_path)
-    with pytest.raises(ModelError, match="format None, expected one of: iscene-mini/1, iscene-rel"):
-        model_kind(written.base / f"{STEMS['slat_flow_model']}.safetensors")
+        assert find_model(name) is MINI
+    with pytest.raises(ModelError, match="TRELLIS package is only the base"):
+        find_model(written.base)
+    with pytest.raises(ModelError, match="no iscene_config.json"):
+        find_model(tmp_path)
+    with pytest.raises(
+        ModelError, match="format .none., expected a file of one of: iscene-mini, I-Scene"
+    ):
+        find_model(written.base / f"{STEMS['slat_flow_model']}.safetensors")
 
 
 def test_random_weights_depend_on_the_seed_alone() -> None:

@@ -20,7 +20,7 @@ from iscene_ros.models.iscene.registration import register as register_module
 from iscene_ros.models.iscene.registration.contacts import SampledSurface, gaps
 from iscene_ros.models.iscene.registration.register import register_scene
 from iscene_ros.models.iscene.registration.result import CubeShape, RegistrationOptions
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 FEW = settings(
     max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from tiny_release import STEMS, write_tiny_package
 
 from iscene_ros.cli.main import main
-from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
@@ -18,9 +18,10 @@ from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.lab.benchmarks import preset_comparison
 from iscene_ros.models.iscene import shape_model as release_shapes
 from iscene_ros.models.iscene.generation import CubeOccupancy, CubeSurface, generate
-from iscene_ros.models.iscene.shape_model import ReleaseOptions
-from iscene_ros.models.model_config import PRESETS, ModelConfig
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.models.iscene.packages.loading import load_release
+from iscene_ros.models.iscene.shape_model import ReleaseOptions, ReleaseShapes
+from iscene_ros.models.model_config import PRESETS, CompletionOptions, ModelConfig
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 DOWN = np.array([0.0, 0.2, 1.0])
 FEWER_CELLS = 0.6
@@ -59,9 +60,8 @@ def truth(frame: Observation) -> Scene:
 
 
 def completer(package: str, preset: str = "fast", **options) -> SceneCompleter:
-    release = ReleaseOptions(preset=preset, **options)
-    options = CompletionOptions(relations=False, release=release)
-    return SceneCompleter.from_pretrained(package, "cpu", options)
+    shapes = ReleaseShapes(load_release(package, "cpu"), ReleaseOptions(preset=preset, **options))
+    return SceneCompleter(shapes, relations=False)
 
 
 @pytest.fixture
@@ -112,8 +112,10 @@ def test_a_stated_camera_height_gives_the_scale(package, knowing, frame, truth):
     lowest = min(
         (o.mesh.transformed(o.frame_from_object).vertices @ up).min() for o in truth.objects
     )
-    choice = ModelConfig(package, "cpu", "fast", camera_height=float(-lowest))
-    scene = SceneCompleter.from_choice(choice).complete(replace(frame, depth=None))
+    choice = ModelConfig(
+        package, "cpu", options=CompletionOptions(preset="fast", camera_height=float(-lowest))
+    )
+    scene = SceneCompleter.from_config(choice).complete(replace(frame, depth=None))
     assert scene.is_metric
     np.testing.assert_allclose(centers(scene), centers(truth), atol=0.1)
 
@@ -128,9 +130,11 @@ def test_a_stated_support_height_gives_the_scale_of_a_view_with_a_pose(
         (o.mesh.transformed(world_from_camera @ o.frame_from_object).vertices[:, 2]).min()
         for o in truth.objects
     )
-    choice = ModelConfig(package, "cpu", "fast", support_height=float(lowest))
+    choice = ModelConfig(
+        package, "cpu", options=CompletionOptions(preset="fast", support_height=float(lowest))
+    )
     view = replace(frame, depth=None, world_from_camera=world_from_camera)
-    scene = SceneCompleter.from_choice(choice).complete(view)
+    scene = SceneCompleter.from_config(choice).complete(view)
     assert scene.is_metric and scene.frame_id == "world"
     expected = centers(truth) @ world_from_camera[:3, :3].T + world_from_camera[:3, 3]
     np.testing.assert_allclose(centers(scene), expected, atol=0.1)

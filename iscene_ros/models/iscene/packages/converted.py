@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.package import ReleasePackage
@@ -94,7 +94,7 @@ class ConvertedFile:
 
 
 def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write to a temporary name, then rename, so that `path` is never half a file."""
+    """Write a file that appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     needed = sum(tensor.nbytes for tensor in tensors.values())
     free = shutil.disk_usage(path.parent).free
@@ -103,14 +103,11 @@ def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> N
             f"{path}: the disk is full ({needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free); "
             "make room or choose another folder"
         )
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        save_file(tensors, temporary, metadata)
-        os.replace(temporary, path)
+        with new_file(path) as temporary:
+            save_file(tensors, temporary, metadata)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _from_json(kind: type, numbers: dict[str, Any]) -> Any:

@@ -1,0 +1,106 @@
+"""Arguments that several subcommands share, and the types of their numbers."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from iscene_ros.models.model_config import (
+    DEVICES,
+    ENVELOPES,
+    PRECISIONS,
+    PRESETS,
+    SHIPPED_MODEL,
+    CompletionOptions,
+    ModelConfig,
+)
+
+
+def positive_int(text: str) -> int:
+    """Parse a positive whole number, as a `type` of argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive whole number, got {text!r}")
+    return int(text)
+
+
+def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how to complete."""
+    add_model_arguments(parser)
+    parser.add_argument(
+        "--steps",
+        type=positive_int,
+        metavar="N",
+        help="steps of the sampler (default: the model's)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same bytes")
+    parser.add_argument(
+        "--faces",
+        type=positive_int,
+        default=5000,
+        metavar="N",
+        help="most triangles a mesh (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--envelope",
+        default="mean",
+        choices=ENVELOPES,
+        help="which surface of iscene-mini: the mean one; the inner one, of what is almost "
+        "certainly solid; the outer one, of what may be (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pddl",
+        type=Path,
+        nargs=2,
+        metavar=("DOMAIN", "PROBLEM"),
+        help="files to write for task planners: what has to be put away to hold an object",
+    )
+    parser.add_argument(
+        "--pddl-goal",
+        type=positive_int,
+        metavar="ID",
+        help="instance to hold in the end (default: the one with the most in its way)",
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which model completes."""
+    parser.add_argument(
+        "--model",
+        default=SHIPPED_MODEL,
+        metavar="NAME_OR_PATH",
+        help="a shipped model, a checkpoint, or a released I-Scene: folder, converted file or hub "
+        "id, such as LuLing/IScene (default: %(default)s)",
+    )
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument(
+        "--precision",
+        default=PRECISIONS[0],
+        choices=PRECISIONS,
+        help="of iscene-mini's arithmetic (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="have torch compile iscene-mini first (a minute)"
+    )
+    parser.add_argument(
+        "--preset",
+        default="exact",
+        choices=PRESETS,
+        help="of a released model: how exact and how fast (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--base", default="", metavar="PATH_OR_ID", help="of a released model, if not its own"
+    )
+
+
+def model_config(args: argparse.Namespace, relations: bool = True) -> ModelConfig:
+    """Return the model of the arguments that `add_model_arguments` added."""
+    options = CompletionOptions(
+        relations=relations,
+        envelope=getattr(args, "envelope", "mean"),
+        precision=args.precision,
+        compile=args.compile,
+        preset=args.preset,
+        camera_height=getattr(args, "camera_height", None),
+        support_height=getattr(args, "support_height", None),
+    )
+    return ModelConfig(args.model, args.device, args.base, options)

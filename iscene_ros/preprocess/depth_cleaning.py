@@ -1,0 +1,65 @@
+"""Cleaning of an observation before a model reads it: masks, depth, and the crops that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from iscene_ros.core.frames import GravityAlignedFrame
+from iscene_ros.core.observation import Observation
+from iscene_ros.preprocess.crops import SceneCrops, fit_crops
+from iscene_ros.preprocess.mask_cleaning import trim_bleeding_masks
+
+# Supports are known to about this height [m]; readings further below went through the support.
+SUPPORT_MARGIN_M = 0.02
+
+
+@dataclass(frozen=True)
+class CleanedObservation:
+    """An observation without faulty readings and mask pixels, and its crops.
+
+    Attributes:
+        observation: rectified; its masks do not overlap.
+        crops: cubes of the scene and of its instances.
+    """
+
+    observation: Observation
+    crops: SceneCrops
+
+
+def clean_observation(
+    observation: Observation, aligned_frame: GravityAlignedFrame
+) -> CleanedObservation:
+    """Fit crops without the rims of masks that bleed, and drop see-through depth.
+
+    Args:
+        observation: rectified, with masks that do not overlap.
+        aligned_frame: axes of the crops.
+    """
+    trimmed = trim_bleeding_masks(observation)
+    bleeding = (observation.masks & ~trimmed.masks).any(axis=0)
+    own_depth = np.where(bleeding, np.float32(0), observation.depth)
+    crops = fit_crops(trimmed.with_depth(own_depth), aligned_frame)
+    depth = drop_see_through_depth(observation, crops).depth
+    # A see-through reading in a rim shows no other thing: the pixel stays the instance's.
+    dropped = (observation.depth > 0) & (depth == 0)
+    masks = trimmed.masks | (observation.masks & dropped)
+    return CleanedObservation(replace(observation.with_depth(depth), masks=masks), crops)
+
+
+def drop_see_through_depth(observation: Observation, crops: SceneCrops) -> Observation:
+    """Return the rectified observation without readings that lie below an instance's support.
+
+    Stereo cameras invent such islands on shiny or untextured surfaces. Left in, they would show
+    the model an empty line of sight, and it would carve the object.
+    """
+    depth = observation.depth.copy()
+    for crop in crops.instances:
+        rows, columns = np.nonzero(observation.masks[crop.index] & (depth > 0))
+        pixels = np.column_stack([columns, rows])
+        points_camera = observation.camera.unproject(pixels, depth[rows, columns])
+        heights = crops.aligned_frame.from_camera(points_camera)[:, 2]
+        below = heights < crop.support_height - SUPPORT_MARGIN_M
+        depth[rows[below], columns[below]] = 0
+    return observation.with_depth(depth)
