@@ -92,7 +92,7 @@ class ObjectAssembly:
             vertex_colors=made.vertex_colors,
             vertex_sigma=made.vertex_sigma,
             uncertainty=_uncertainty(made.vertex_sigma, vertex_observed),
-            properties=object_properties(placed.mesh),
+            properties=object_properties(framed.mesh),
         )
 
     def _skip(self, row: int, reason: str) -> SkippedObject:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from iscene_ros.completion.object_assembly import ObjectMaker
+from iscene_ros.completion.object_assembly import ObjectAssembly
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.observation import Observation
@@ -57,15 +57,14 @@ def test_iscene_mini_refuses_a_view_without_depth(completer, frame):
     assert "\n" not in str(caught.value)
 
 
-def test_a_scene_survives_a_failure_of_its_relations(completer, frame, monkeypatch):
+def test_a_failure_of_the_relations_is_for_the_caller_to_decide(completer, frame, monkeypatch):
     def fail(*_):
         raise FloatingPointError("no hull")
 
     monkeypatch.setattr("iscene_ros.completion.scene_completer.with_relations", fail)
     few = replace(frame, masks=frame.masks[:1], labels=frame.labels[:1], scores=(), instance_ids=())
-    scene = completer.complete(few, steps=1)
-    assert len(scene.objects) == 1 and scene.relations == ()
-    assert "no hull" in scene.warnings[-1]
+    with pytest.raises(FloatingPointError, match="no hull"):
+        completer.complete(few, steps=1)
 
 
 def test_meshes_are_closed_upright_and_within_the_budget(scene):
@@ -124,7 +123,7 @@ def test_who_stops_a_completion_does_not_wait_for_the_other_meshes(completer, fr
         if what.startswith("mesh"):
             raise StoppedError
 
-    monkeypatch.setattr(ObjectMaker, "_make", slow)
+    monkeypatch.setattr(ObjectAssembly, "_assemble_one", slow)
     with pytest.raises(StoppedError):
         completer.complete(frame, progress=stop)
     assert 0 < len(begun) < len(frame.masks)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iscene_ros.completion.object_assembly import SEEN_CELLS
+from iscene_ros.completion.object_assembly import OBSERVED_CELLS
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
@@ -176,7 +176,7 @@ def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
         return None
     vertices = made.mesh_aligned.vertices
     places = vertices[rng.integers(len(vertices), size=PLACES)]
-    seen = observed_fraction(made.mesh_aligned, shape.points_aligned, SEEN_CELLS * shape.cell)
+    seen = observed_fraction(made.mesh_aligned, shape.points_aligned, OBSERVED_CELLS * shape.cell)
     return Case(
         evidence=shape.evidence(seen),
         iou=body_iou([completed.body(made.mesh_aligned)], [truth], OBJECT_RESOLUTION),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iscene_ros.completion.object_assembly import SEEN_CELLS
+from iscene_ros.completion.object_assembly import OBSERVED_CELLS
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.geometry.surface_distance import observed_vertices
 from iscene_ros.lab.evaluation.calibration import CompletedShape, completed_shapes
@@ -121,7 +121,7 @@ def _scored(completed: CompletedShape) -> ShapeScore | None:
         ratios=completed.distance_to_truth(vertices) / mean.vertex_sigma,
         sigma=mean.vertex_sigma,
         observed=observed_vertices(
-            mean.mesh_aligned, shape.points_aligned, SEEN_CELLS * shape.cell
+            mean.mesh_aligned, shape.points_aligned, OBSERVED_CELLS * shape.cell
         ),
     )
 
