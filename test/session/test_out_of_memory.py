@@ -203,12 +203,9 @@ def test_when_the_cpu_cannot_either_the_last_scene_stays_until_there_is_room():
 
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_on_the_cpu_there_is_no_other_device_to_go_to(device):
-    class Model:
-        device = "cpu"
-
     def load(device):
         made = SmallGpu(device, 0, MemoryError())
-        made.model = Model()
+        made.device = "cpu"
         return made
 
     completer = OutOfMemoryFallback(load, device, print)

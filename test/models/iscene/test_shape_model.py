@@ -156,7 +156,7 @@ def test_every_preset_generates_a_shape_or_nothing_for_every_instance(package, p
     made = completer(package, preset)
     sampling = made.shapes.sampling(steps=1)
     pictures = np.random.default_rng(0).random((2, 3, 56, 56), np.float32)
-    first, again = (generate(made.model, pictures, sampling, seed=3) for _ in range(2))
+    first, again = (generate(made.shapes.model, pictures, sampling, seed=3) for _ in range(2))
     assert len(first) == 1
     if preset == "structure-only":
         assert isinstance(first[0], CubeOccupancy) and first[0].logits.shape == (16, 16, 16)
@@ -199,7 +199,7 @@ def test_an_instance_without_pixels_is_skipped(knowing, frame):
 def test_numbers_that_are_none_are_an_error(package, frame):
     made = completer(package, "structure-only")
     with torch.no_grad():
-        next(made.model.structure_flow.parameters()).fill_(float("nan"))
+        next(made.shapes.model.structure_flow.parameters()).fill_(float("nan"))
     with pytest.raises(ModelError, match="not finite"):
         made.complete(frame, steps=1)
 
