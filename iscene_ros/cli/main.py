@@ -30,8 +30,8 @@ COMMANDS = {
     "fetch-model": ("iscene_ros.cli.fetch_model", "fetch the published I-Scene"),
     "inspect-model": ("iscene_ros.cli.inspect_model", "print what a model's files hold"),
     "train": ("iscene_ros.lab.training.command", "train a model"),
-    "evaluate": ("iscene_ros.lab.evaluation.command", "measure a model on held-out scenes"),
-    "benchmark": ("iscene_ros.lab.benchmarks.benchmark_command", "measure time and memory"),
+    "evaluate": ("iscene_ros.lab.evaluation.command", "measure quality against exact truth"),
+    "benchmark": ("iscene_ros.lab.benchmarks.command", "measure time and memory"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Coefficients of `rule.probability`, written by `iscene evaluate --relations --calibrate`."""
+"""Coefficients of `rule.probability`, written by `iscene evaluate relations --calibrate`."""
 
 from __future__ import annotations
 

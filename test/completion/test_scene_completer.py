@@ -13,7 +13,7 @@ from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.lab.evaluation.rendered_scenes import MODEL, EvaluationOptions, evaluate_scenes
+from iscene_ros.lab.evaluation.scenes import MODEL, EvaluationOptions, evaluate_scenes
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +194,8 @@ def test_the_model_beats_the_simple_completions_on_unseen_families(completer):
 
 def test_true_distances_are_better_than_the_model_and_finer_ones_better_still(completer):
     means = []
-    for ceiling in (None, 32, 64):
-        options = EvaluationOptions(scenes=2, baselines=False, ceiling=ceiling)
+    for side in (None, 32, 64):
+        options = EvaluationOptions(scenes=2, baselines=False, oracle_resolution=side)
         scored = [o for s in evaluate_scenes(completer, options) if s for o in s.objects]
         assert {o.method for o in scored} == {options.method}
         means.append(np.mean([o.score.iou for o in scored]))

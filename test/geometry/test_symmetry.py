@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import trimesh
+from known_symmetries import found_symmetries, known_shapes
 from made_objects import scene_object
 from made_scenes import ball, bodies, box, chair, cup, joined
 
 from iscene_ros.geometry.shape_alignment import ShapeSample, shape_matches
 from iscene_ros.geometry.symmetry import object_symmetry, symmetry_axes, symmetry_planes
-from iscene_ros.lab.evaluation.symmetry_scores import _found, known_shapes
 
 
 def turned(mesh, seed):
@@ -38,7 +38,7 @@ def hand(side=1.0):
 def test_symmetries_of_known_shapes(number) -> None:
     rng = np.random.default_rng(number)
     shape = known_shapes(rng)[number]
-    for right, found, wanted in _found(shape, rng):
+    for right, found, wanted in found_symmetries(shape, rng):
         assert right == found == wanted, shape.name
 
 

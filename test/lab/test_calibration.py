@@ -8,7 +8,7 @@ import pytest
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.lab.evaluation import calibration
 from iscene_ros.lab.evaluation.calibration import CompletedShape
-from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions
+from iscene_ros.lab.evaluation.scenes import EvaluationOptions
 from iscene_ros.models.mini.confidence import Calibration
 from iscene_ros.models.model_config import CompletionOptions
 from iscene_ros.preprocess.crops import InstanceCrop

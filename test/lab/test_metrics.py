@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iscene_ros.core.scene import Mesh
+from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody, true_body
 from iscene_ros.lab.evaluation.metrics import (
     Score,
-    ScoredBody,
     body_iou,
     box_iou,
     f_score,
@@ -17,8 +17,6 @@ from iscene_ros.lab.evaluation.metrics import (
     score_scene,
     summary,
 )
-from iscene_ros.lab.evaluation.occupancy import Grid, mesh_occupancy, solid_occupancy
-from iscene_ros.lab.evaluation.truth import true_body
 
 few_examples = settings(max_examples=8, deadline=None)
 shifts = st.tuples(*[st.floats(-0.05, 0.05)] * 3)
@@ -48,14 +46,6 @@ def sphere_lens(radius, shift):
     return shared / (2 * 4 / 3 * np.pi * radius**3 - shared)
 
 
-def test_points_on_faces_edges_and_vertices_are_counted_once():
-    # All edges run through columns of the grid, the diagonals of the faces, too.
-    grid = Grid(np.zeros(3), 1.0, (7, 7, 7))
-    inside = cuboid([4, 4, 4], [3, 3, 3]).inside(grid)
-    assert inside.sum() == 4**3  # half open: each face belongs to one of its two sides
-    assert inside[2:5, 2:5, 2:5].all()
-
-
 @few_examples
 @given(st.integers(0, 10**6))
 def test_the_inside_of_a_turned_cuboid_is_exact(seed):
@@ -83,7 +73,7 @@ def test_the_inside_of_a_torus_is_what_its_winding_number_says(seed):
     dot = lambda u, v: np.einsum("ijk,ijk->ij", u, v)  # noqa: E731
     angle = 2 * np.arctan2(volume, la * lb * lc + dot(a, b) * lc + dot(b, c) * la + dot(c, a) * lb)
     expected = angle.sum(axis=1) / (4 * np.pi) > 0.5
-    inside = mesh_occupancy(mesh_of(torus))(grid)
+    inside = ScoredBody(mesh_of(torus)).inside(grid)
     np.testing.assert_array_equal(inside.ravel(), expected)
 
 
@@ -91,8 +81,8 @@ def test_volumes_of_occupancy_are_right():
     grid = Grid.around([-0.12] * 3, [0.12] * 3, 64)
     count = ball(0.1).inside(grid).sum()
     assert count * grid.spacing**3 == pytest.approx(4 / 3 * np.pi * 0.1**3, rel=0.01)
-    exact = solid_occupancy(lambda p: np.linalg.norm(p, axis=1) - 0.1)(grid).sum()
-    assert count == pytest.approx(exact, rel=0.005)
+    exact = ScoredBody(ball(0.1).mesh, lambda p: np.linalg.norm(p, axis=1) - 0.1)
+    assert count == pytest.approx(exact.inside(grid).sum(), rel=0.005)
 
 
 def test_a_grid_has_its_points_in_the_middle_of_the_box():

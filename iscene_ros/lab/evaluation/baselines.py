@@ -1,10 +1,11 @@
-"""Completions that anybody could write: from the visible points of one instance alone.
+"""Baseline completions from the visible points of one instance.
 
-All see the same points, without the strays of bleeding masks and flying pixels, in view space: z
-up, the camera at the origin, y its horizontal viewing direction. Of several variants of each idea
-the best on training families is kept: points are mirrored about the plane of the silhouette rather
-than about their centroid or their far end; extrusion fills the columns under a height field over
-the convex footprint rather than the hull of the points and their shadow.
+All are given the same points without outliers of bleeding masks and flying pixels, in the
+gravity-aligned frame: z up, the camera at the origin, y its horizontal viewing direction. Of
+several variants of each baseline the best on training families is kept: points are mirrored about
+the plane of the silhouette rather than about their centroid or their far end; extrusion fills the
+columns under a height field over the convex footprint rather than the hull of the points and their
+shadow.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from iscene_ros.core.frames import Cube
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.marching_cubes import mesh_from_distance
 
-# (points_aligned (M, 3), camera_position_aligned (3,), support_height) [m] -> closed mesh.
-Completion = Callable[[np.ndarray, np.ndarray, float], Mesh | None]
+# (points_aligned (M, 3), support_height) [m] -> closed mesh in the gravity-aligned frame.
+Completion = Callable[[np.ndarray, float], Mesh | None]
 
-# A point is a stray where its 9th neighbour is this much further than usual.
-STRAY_NEIGHBOUR = 9
-STRAY_FACTOR = 4.0
+# A point is an outlier where its 9th neighbour is this much further than usual.
+OUTLIER_NEIGHBOUR = 9
+OUTLIER_FACTOR = 4.0
 
 # Share of the points at either side that make up the silhouette.
 SILHOUETTE = 0.01
@@ -33,25 +34,21 @@ FIELD_RESOLUTION = 48
 FACES = 5000
 
 
-def hull(
-    points_aligned: np.ndarray, camera_position_aligned: np.ndarray, support_height: float
-) -> Mesh | None:
-    """The convex hull of the visible points."""
-    return _hull_of(without_strays(points_aligned))
+def hull(points_aligned: np.ndarray, support_height: float) -> Mesh | None:
+    """Return the convex hull of the visible points."""
+    return _hull_of(without_outliers(points_aligned))
 
 
-def mirrored(
-    points_aligned: np.ndarray, camera_position_aligned: np.ndarray, support_height: float
-) -> Mesh | None:
-    """The convex hull of the visible points and their mirror images.
+def mirrored(points_aligned: np.ndarray, support_height: float) -> Mesh | None:
+    """Return the convex hull of the visible points and their mirror images.
 
     The mirror is a vertical plane across the horizontal direction from the camera, through the
     silhouette: as deep as the leftmost and rightmost points, at least as deep as the middle of all.
     """
-    points = without_strays(points_aligned)
+    points = without_outliers(points_aligned)
     if not len(points):
         return None
-    ahead = _horizontal_direction(points.mean(axis=0) - camera_position_aligned)
+    ahead = _horizontal_direction(points.mean(axis=0))
     depth, lateral = points @ ahead, points @ np.cross(ahead, [0.0, 0.0, 1.0])
     left, right = np.quantile(lateral, [SILHOUETTE, 1 - SILHOUETTE])
     sides = 0.5 * (np.median(depth[lateral <= left]) + np.median(depth[lateral >= right]))
@@ -60,11 +57,9 @@ def mirrored(
     return _hull_of(np.concatenate([points, images]))
 
 
-def extruded(
-    points_aligned: np.ndarray, camera_position_aligned: np.ndarray, support_height: float
-) -> Mesh | None:
-    """Everything between the visible points and the support under their convex footprint."""
-    points = without_strays(points_aligned)
+def extruded(points_aligned: np.ndarray, support_height: float) -> Mesh | None:
+    """Return the body between the visible points and the support, over their convex footprint."""
+    points = without_outliers(points_aligned)
     try:
         footprint = ConvexHull(points[:, :2]).equations
     except (QhullError, ValueError):  # fewer than three points, or all on one line from above
@@ -86,16 +81,16 @@ BASELINES: dict[str, Completion] = {
 }
 
 
-def without_strays(points: np.ndarray) -> np.ndarray:
-    """Those of the points (M, 3) that have neighbours about as close as the others have."""
-    if len(points) <= STRAY_NEIGHBOUR:
+def without_outliers(points: np.ndarray) -> np.ndarray:
+    """Return those of the points (M, 3) whose neighbours are about as close as usual."""
+    if len(points) <= OUTLIER_NEIGHBOUR:
         return points
-    distance, _ = cKDTree(points).query(points, k=[STRAY_NEIGHBOUR + 1])
-    return points[distance[:, 0] <= STRAY_FACTOR * np.median(distance)]
+    distance, _ = cKDTree(points).query(points, k=[OUTLIER_NEIGHBOUR + 1])
+    return points[distance[:, 0] <= OUTLIER_FACTOR * np.median(distance)]
 
 
 def _hull_of(points: np.ndarray) -> Mesh | None:
-    """Their convex hull; None where the points lie in a plane or are too few."""
+    """Return the convex hull; None where the points lie in a plane or are too few."""
     try:
         found = ConvexHull(points)
     except (QhullError, ValueError):
@@ -109,14 +104,14 @@ def _hull_of(points: np.ndarray) -> Mesh | None:
 
 
 def _horizontal_direction(vector: np.ndarray) -> np.ndarray:
-    """(3,) unit vector; the viewing direction where there is no horizontal part."""
+    """Return the (3,) horizontal unit vector, or the viewing direction if there is none."""
     horizontal = np.array([vector[0], vector[1], 0.0])
     length = np.linalg.norm(horizontal)
     return horizontal / length if length > 1e-6 else np.array([0.0, 1.0, 0.0])
 
 
 def _height_field(points: np.ndarray, cube: Cube) -> np.ndarray:
-    """The highest point (R, R) [m] over each cell, that of the nearest cell where it has none."""
+    """Return (R, R) the highest point [m] over each cell, or over the nearest cell that has one."""
     cells = np.floor((cube.from_aligned(points)[:, :2] + 0.5) * FIELD_RESOLUTION).astype(int)
     top = np.full((FIELD_RESOLUTION, FIELD_RESOLUTION), -np.inf)
     np.maximum.at(top, (cells[:, 0], cells[:, 1]), points[:, 2])

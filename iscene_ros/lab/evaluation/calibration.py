@@ -1,4 +1,4 @@
-"""Fitting what a finished checkpoint needs beside its weights, on rendered scenes."""
+"""Calibration of a trained checkpoint on rendered scenes: level, confidence and uncertainty."""
 
 from __future__ import annotations
 
@@ -8,44 +8,50 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
 
-from iscene_ros.completion.object_assembly import OBSERVED_CELLS
-from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.completion.object_assembly import SEEN_CELLS
+from iscene_ros.completion.scene_completer import SceneCompleter, checkpoint_path
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.surface_distance import observed_fraction
-from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, ScoredBody, body_iou
-from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions, true_placed_body
-from iscene_ros.lab.evaluation.uncertainty_fit import fit_uncertainty
+from iscene_ros.lab.evaluation.bodies import ScoredBody
+from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, body_iou
+from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, true_body_camera
 from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.lab.training.samples import SampleOptions, SceneView, draw_view
 from iscene_ros.models.base import PredictionRequest, Progress
 from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.predicted_shape import DistanceShape
-from iscene_ros.models.mini.uncertainty import SurfaceEvidence
-from iscene_ros.models.registry import checkpoint_path
-from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
+from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
-# So many of the objects are of families that came later than the shipped weights: who fits to what
-# a network has seen alone promises too much of what it has not.
+# Share of objects of families that came later than the shipped weights: a fit to what the network
+# was trained on alone is overconfident elsewhere.
 FURTHER_SHARE = 1 / 6
-# Of the sum of squares over the cases, for standardised evidence.
+# Ridge penalty beside the sum of squares over the cases, for standardised evidence.
 RIDGE = 10.0
-# Places on the surface of a case.
-PLACES = 200
+# Points on the surface of a case.
+SURFACE_POINTS = 200
+# Degrees of freedom of the Student distribution of the errors: a few points are simply wrong.
+FREEDOM = 3.0
+UNCERTAINTY_RIDGE = 1e-4
+# Shares of a normal distribution within one and two standard deviations.
+WITHIN = (0.683, 0.954)
+SCALES = np.linspace(0.5, 3.0, 126)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One completion beside the truth.
+    """One completion and its errors.
 
     Attributes:
-        evidence: what the model knows of it.
-        iou: overlap with the true object.
-        surface: evidence at P places on the surface.
-        errors: (P,) distance of these to the true surface [voxels].
+        evidence: Evidence that the confidence is computed from.
+        iou: Intersection over union with the true object.
+        surface: Evidence at P points on the surface.
+        errors: (P,) distance of these points to the true surface [voxels].
     """
 
     evidence: Evidence
@@ -56,12 +62,12 @@ class Case:
 
 @dataclass(frozen=True)
 class CompletedShape:
-    """A predicted shape of a rendered view, and the truth.
+    """A predicted shape of a rendered view, with access to the truth.
 
     Attributes:
-        shape: what was predicted.
-        view: that it was predicted from.
-        aligned_frame: in which the shape's cube lies.
+        shape: The prediction.
+        view: The rendered view that it was predicted from.
+        aligned_frame: Frame of the shape's cube.
     """
 
     shape: DistanceShape
@@ -69,39 +75,36 @@ class CompletedShape:
     aligned_frame: GravityAlignedFrame
 
     def true_body(self) -> ScoredBody | None:
-        """The true object, in the camera's frame."""
-        return true_placed_body(self.view.truths[self.shape.row])
+        """Return the true object in the camera frame."""
+        return true_body_camera(self.view.truths[self.shape.row])
 
     def body(self, mesh_aligned: Mesh) -> ScoredBody:
-        """A mesh of the shape, in the camera's frame."""
+        """Transform a mesh of the shape to the camera frame."""
         return ScoredBody(mesh_aligned.transformed(self.aligned_frame.camera_from_aligned()))
 
     def distance_to_truth(self, points_aligned: np.ndarray) -> np.ndarray:
-        """(P,) signed distance of points (P, 3) to the true surface [m]."""
+        """Return (P,) signed distances of points (P, 3) to the true surface [m]."""
         points_camera = torch.from_numpy(self.aligned_frame.to_camera(points_aligned)).float()
         return self.view.truths[self.shape.row].distance(points_camera).numpy()
 
     def true_inside(self) -> np.ndarray:
-        """(R, R, R) bool: voxels whose centres lie in the true object."""
+        """Return (R, R, R) bool, voxels whose centres lie in the true object."""
         side = len(self.shape.distance)
         points_aligned = self.shape.slot.cube.voxel_centers_aligned(side).reshape(-1, 3)
         return (self.distance_to_truth(points_aligned) < 0).reshape((side,) * 3)
 
     def inside(self, level: float) -> np.ndarray:
-        """(R, R, R) bool: voxels inside, were the surface cut out at this level."""
+        """Return (R, R, R) bool, voxels inside of the surface at this level."""
         return replace(self.shape, calibration=Calibration(level=level)).inside
 
 
 def with_calibration(completer: SceneCompleter, calibration: Calibration) -> SceneCompleter:
-    """The same network, calibrated otherwise."""
-    return SceneCompleter(
-        completer.shapes.with_model(replace(completer.shapes.model, calibration=calibration)),
-        completer.relations,
-    )
+    """Return a completer of the same network with another calibration."""
+    return SceneCompleter(replace(completer.model, calibration=calibration), completer.options)
 
 
 def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
-    """The level of the predicted distance with the largest mean voxel overlap."""
+    """Return the level of the predicted distance with the largest mean voxel IoU."""
     overlaps: list[list[float]] = []
     for view in _views(options, calibration_samples(options)):
         for completed in completed_shapes(completer, view, options):
@@ -112,14 +115,14 @@ def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
 
 
 def fit_calibration(cases: list[Case], level: float) -> Calibration:
-    """Confidence and uncertainty of completions whose surface was cut out at a level."""
+    """Fit confidence and uncertainty to completions whose surface was extracted at a level."""
     confidence = fit_confidence([c.evidence for c in cases], np.array([c.iou for c in cases]))
     uncertainty = fit_uncertainty([c.surface for c in cases], [c.errors for c in cases])
     return Calibration(confidence, level, uncertainty)
 
 
 def fit_confidence(evidence: list[Evidence], overlaps: np.ndarray) -> ConfidenceModel:
-    """Ridge regression of the true overlaps (M,) of M completions."""
+    """Fit a ridge regression of the true IoU (M,) of M completions to their evidence."""
     table = np.array([list(vars(e).values()) for e in evidence], np.float64)
     center, spread = table.mean(axis=0), table.std(axis=0) + 1e-9
     columns = (table - center) / spread
@@ -128,8 +131,36 @@ def fit_confidence(evidence: list[Evidence], overlaps: np.ndarray) -> Confidence
     return ConfidenceModel(float(overlaps.mean() - slopes @ center), *(float(s) for s in slopes))
 
 
+def fit_uncertainty(surfaces: list[SurfaceEvidence], errors: list[np.ndarray]) -> UncertaintyModel:
+    """Fit by likelihood, then scale until one and two sigma hold the shares of a normal error.
+
+    Args:
+        surfaces: Evidence at points on each of M completed surfaces.
+        errors: M arrays, the distance of these points to the true surface [voxels].
+    """
+    columns = np.concatenate([surface.columns() for surface in surfaces])
+    error = np.concatenate(errors)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        log_sigma = columns @ weights
+        squared = (error / np.exp(log_sigma)) ** 2 / FREEDOM
+        value = np.mean(log_sigma + 0.5 * (FREEDOM + 1) * np.log1p(squared))
+        slope = columns.T @ (1 - (FREEDOM + 1) * squared / (1 + squared)) / len(error)
+        shrunk = np.r_[0.0, weights[1:]]
+        return value + UNCERTAINTY_RIDGE * shrunk @ shrunk, slope + 2 * UNCERTAINTY_RIDGE * shrunk
+
+    weights = minimize(loss, np.zeros(columns.shape[1]), jac=True, method="L-BFGS-B").x
+    ratio = error / np.exp(columns @ weights)
+    misses = [
+        sum((np.mean(ratio < n * scale) - share) ** 2 for n, share in enumerate(WITHIN, start=1))
+        for scale in SCALES
+    ]
+    weights[0] += np.log(SCALES[int(np.argmin(misses))])
+    return UncertaintyModel(*(float(w) for w in weights))
+
+
 def calibration_cases(completer: SceneCompleter, options: EvaluationOptions) -> Iterator[Case]:
-    """The completions of other scenes than an evaluation with the same options has."""
+    """Yield completions of scenes that no evaluation with the same options uses."""
     rng = np.random.default_rng(options.seed)
     for view in _views(options, calibration_samples(options)):
         for completed in completed_shapes(completer, view, options):
@@ -139,7 +170,7 @@ def calibration_cases(completer: SceneCompleter, options: EvaluationOptions) -> 
 
 
 def calibration_samples(options: EvaluationOptions) -> SampleOptions:
-    """Scenes of training families, and of some that the shipped weights never saw."""
+    """Return options for scenes of training families and a few that are new to the weights."""
     shapes = ShapeOptions(further_share=FURTHER_SHARE)
     return replace(options.samples(), held_out=False, shapes=shapes)
 
@@ -147,19 +178,19 @@ def calibration_samples(options: EvaluationOptions) -> SampleOptions:
 def completed_shapes(
     completer: SceneCompleter, view: SceneView, options: EvaluationOptions
 ) -> Iterator[CompletedShape]:
-    """What is predicted for the instances of a view that have enough readings."""
+    """Yield the predicted shapes of the instances of a view that have enough depth readings."""
     observation = resolve_mask_overlaps(view.observation.rectified())
-    space = GravityAlignedFrame.from_gravity(observation.gravity_camera)
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     request = PredictionRequest(options.steps)
-    prediction = completer.shapes.predict(observation, space, request, Progress(None))
+    prediction = completer.shapes.predict(observation, aligned_frame, request, Progress(None))
     readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     for shape in prediction.shapes:
-        if readings[shape.row] >= options.min_readings:
-            yield CompletedShape(shape, view, space)
+        if readings[shape.row] >= MIN_READINGS:
+            yield CompletedShape(shape, view, aligned_frame)
 
 
 def write_calibration(model: str, calibration: Calibration) -> Path:
-    """Write it into the model's file, whose weights stay as they are."""
+    """Write a calibration into a checkpoint without changing its weights, and return its path."""
     path = checkpoint_path(model)
     save_weights(load_model(path).network, path, calibration)
     return path
@@ -175,13 +206,13 @@ def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
     if made is None or truth is None:
         return None
     vertices = made.mesh_aligned.vertices
-    places = vertices[rng.integers(len(vertices), size=PLACES)]
-    seen = observed_fraction(made.mesh_aligned, shape.points_aligned, OBSERVED_CELLS * shape.cell)
+    points = vertices[rng.integers(len(vertices), size=SURFACE_POINTS)]
+    seen = observed_fraction(made.mesh_aligned, shape.points_aligned, SEEN_CELLS * shape.cell)
     return Case(
         evidence=shape.evidence(seen),
         iou=body_iou([completed.body(made.mesh_aligned)], [truth], OBJECT_RESOLUTION),
-        surface=shape.surface_evidence(places),
-        errors=np.abs(completed.distance_to_truth(places)) / shape.cell,
+        surface=shape.surface_evidence(points),
+        errors=np.abs(completed.distance_to_truth(points)) / shape.cell,
     )
 
 

@@ -1,112 +1,329 @@
-"""`iscene evaluate`: the model beside simple completions, on rendered scenes with exact truth."""
+"""`iscene evaluate`: quality of a model and of the scene graph, against exact truth."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.lab.evaluation import (
-    calibration_command,
-    envelope_command,
-    gallery_command,
-    relation_command,
-)
-from iscene_ros.lab.evaluation import registration_command as placement_command
-from iscene_ros.models.model_config import PRECISIONS, SHIPPED_MODEL
+from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL
+
+if TYPE_CHECKING:
+    from iscene_ros.completion.scene_completer import SceneCompleter
+    from iscene_ros.lab.evaluation.scenes import EvaluationOptions
 
 # Fewer voxels a side show no shape.
-LOWEST_CEILING = 8
-NOT_ASKED = (None, False)
-# The keys of `withheld.WITHHELD`, which is imported where it is used: it loads torch.
+LOWEST_RESOLUTION = 8
+# The keys of `inference_ablation.ABLATIONS`, which loads torch.
 PARTS = ("scene-context", "transformer", "coarse")
+# Scenes to calibrate on, far from the seeds of evaluations.
+CALIBRATION_SCENES, CALIBRATION_SEED = 240, 2000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene evaluate`."""
-    parser.add_argument("--model", default=SHIPPED_MODEL, metavar="NAME_OR_PATH")
-    parser.add_argument("--out", type=Path, default=Path("evaluation"), help="folder of the tables")
-    parser.add_argument("--scenes", type=int, default=40, help="rendered scenes (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1000, help="of the scenes (%(default)s)")
-    parser.add_argument("--steps", type=int, help="of the sampler (default: the model's)")
-    parser.add_argument(
-        "--families",
-        choices=["held_out", "training"],
-        default="held_out",
-        help="shape families that training never saw, or those that it saw",
-    )
-    parser.add_argument(
-        "--ceiling",
-        type=int,
-        metavar="R",
-        help="score true distances on grids of R^3 voxels in place of the model's: the most that "
-        "a network of this resolution can reach with these cubes",
-    )
-    parser.add_argument(
-        "--without",
-        choices=PARTS,
-        help="score the model with the word of one of its parts withheld: what that is worth",
-    )
-    parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--precision", default=PRECISIONS[0], choices=PRECISIONS)
-    relation_command.add_arguments(parser)
-    placement_command.add_arguments(parser)
-    gallery_command.add_arguments(parser)
-    calibration_command.add_arguments(parser)
-    envelope_command.add_arguments(parser)
+    subparsers = parser.add_subparsers(dest="evaluation", required=True, metavar="EVALUATION")
+    for name, (describe, run_evaluation, summary) in EVALUATIONS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize())
+        describe(subparser)
+        subparser.set_defaults(run_evaluation=run_evaluation)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score, print the table, write it with every object's scores."""
-    _check_one_question(args)
-    if args.relations:
-        return relation_command.run(args)
-    if args.placement:
-        return placement_command.run(args)
-    if args.envelopes:
-        return envelope_command.run(args)
-    from tqdm import tqdm
-
-    from iscene_ros.completion.scene_completer import SceneCompleter
-    from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions, evaluate_scenes
-    from iscene_ros.lab.evaluation.results import Results
-    from iscene_ros.lab.evaluation.withheld import without_part
-    from iscene_ros.models.model_config import CompletionOptions
-
-    options = EvaluationOptions(
-        scenes=args.scenes,
-        seed=args.seed,
-        held_out=args.families == "held_out",
-        steps=args.steps,
-        baselines=not args.no_baselines,
-        ceiling=args.ceiling,
-    )
-    unrelated = CompletionOptions(relations=False, precision=args.precision)
-    completer = SceneCompleter.from_pretrained(args.model, args.device, unrelated)
-    if args.without:
-        completer = without_part(completer, args.without)
-    if args.calibrate:
-        completer = calibration_command.calibrated(completer, args)
-    scored = tqdm(evaluate_scenes(completer, options), total=options.scenes, unit="scene")
-    results = Results.collect(scored)
-    results.write(args.out)
-    print(results.report())
-    if args.gallery:
-        gallery_command.run(completer, options, results, args.out)
+    """Evaluate, print the tables, and write them."""
+    args.run_evaluation(args)
     return 0
 
 
-def _check_one_question(args: argparse.Namespace) -> None:
-    """Raises InputError where two things are asked that are answered by different tables."""
-    alone = ("relations", "placement", "envelopes", "ceiling", "without")
-    asked = [
-        name for name in (*alone, "gallery", "calibrate") if getattr(args, name) not in NOT_ASKED
-    ]
-    if len(asked) > 1 and set(asked) & set(alone):
-        options = " and ".join(f"--{name}" for name in asked)
-        raise InputError(f"{options}: one at a time; --gallery and --calibrate alone go together")
-    if args.precision != PRECISIONS[0] and asked not in ([], ["gallery"]):
-        raise InputError(f"--precision: not together with --{asked[0]}, which asks in float32")
-    if args.ceiling is not None and args.ceiling < LOWEST_CEILING:
-        raise InputError(f"--ceiling: {args.ceiling}, expected at least {LOWEST_CEILING} voxels")
+def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("evaluation"), help="(%(default)s)")
+    parser.add_argument("--scenes", type=int, default=40, metavar="N", help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=1000, help="of the scenes (%(default)s)")
+
+
+def _add_family_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--families",
+        choices=("held_out", "training"),
+        default="held_out",
+        help="shape families that training never uses, or those that it does (%(default)s)",
+    )
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=SHIPPED_MODEL, metavar="NAME_OR_PATH")
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument("--steps", type=int, metavar="N", help="(default: the model's)")
+
+
+def _add_shape_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_scene_arguments(parser)
+    _add_family_argument(parser)
+    _add_model_arguments(parser)
+    parser.add_argument("--precision", default=PRECISIONS[0], choices=PRECISIONS)
+    parser.add_argument(
+        "--without", choices=PARTS, help="score the network without the effect of one of its parts"
+    )
+    parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
+
+
+def _run_shapes(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.evaluation.inference_ablation import without_part
+
+    completer = _completer(args)
+    if args.without:
+        completer = without_part(completer, args.without)
+    _score_shapes(completer, replace(_options(args), baselines=not args.no_baselines), args.out)
+
+
+def _add_oracle_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_scene_arguments(parser)
+    _add_family_argument(parser)
+    parser.add_argument(
+        "--resolution", type=int, default=32, metavar="R", help="voxels a side (%(default)s)"
+    )
+
+
+def _run_oracle(args: argparse.Namespace) -> None:
+    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+
+    if args.resolution < LOWEST_RESOLUTION:
+        raise InputError(f"--resolution: {args.resolution}, expected at least {LOWEST_RESOLUTION}")
+    options = replace(_options(args), baselines=False, oracle_resolution=args.resolution)
+    completer = SceneCompleter.from_pretrained(
+        SHIPPED_MODEL, "cpu", CompletionOptions(relations=False)
+    )
+    _score_shapes(completer, options, args.out)
+
+
+def _score_shapes(completer: SceneCompleter, options: EvaluationOptions, out: Path) -> None:
+    from tqdm import tqdm
+
+    from iscene_ros.lab.evaluation.results import Results
+    from iscene_ros.lab.evaluation.scenes import evaluate_scenes
+
+    scenes = tqdm(evaluate_scenes(completer, options), total=options.scenes, unit="scene")
+    results = Results.collect(scenes)
+    results.write(out)
+    print(results.report())
+
+
+def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_scene_arguments(parser)
+    _add_family_argument(parser)
+    _add_model_arguments(parser)
+    parser.add_argument(
+        "--objects", type=int, default=24, metavar="N", help="on the sheet (%(default)s)"
+    )
+
+
+def _run_gallery(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from iscene_ros.lab.evaluation.contact_sheet import (
+        SheetObject,
+        draw_sheet,
+        png_bytes,
+        sheet_objects,
+    )
+    from iscene_ros.lab.evaluation.reports import write_bytes
+    from iscene_ros.lab.evaluation.scenes import completed_scenes, score_completed
+
+    options = replace(_options(args), baselines=False)
+    objects: list[SheetObject] = []
+    scenes = completed_scenes(_completer(args), options)
+    for completed in tqdm(scenes, total=options.scenes, unit="scene"):
+        if completed is not None:
+            objects += sheet_objects(completed, score_completed(completed, options))
+    if not objects or args.objects < 1:
+        raise InputError(f"evaluate gallery: no object in {args.scenes} scenes: take more")
+    worst = sorted(objects, key=lambda item: item.scored.score.iou)[: args.objects]
+    title = f"The {len(worst)} worst of {len(objects)} objects"
+    write_bytes(args.out / "gallery.png", png_bytes(draw_sheet(worst, title)))
+    print(f"written to {args.out / 'gallery.png'}")
+
+
+def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_scene_arguments(parser)
+    _add_family_argument(parser)
+    _add_model_arguments(parser)
+    parser.add_argument(
+        "--shapes", type=int, default=48, metavar="N", help="to draw from (%(default)s)"
+    )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="fit the confidences of relations to these scenes and write them into the package",
+    )
+
+
+def _run_relations(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from iscene_ros.lab.evaluation.relation_fit import Examples, write_table
+    from iscene_ros.lab.evaluation.relation_scenes import RelationOptions, evaluate_relations
+    from iscene_ros.lab.evaluation.relation_scores import RelationScores
+    from iscene_ros.lab.evaluation.reports import this_machine, write_text
+
+    options = RelationOptions(
+        scenes=args.scenes,
+        seed=args.seed,
+        held_out=args.families == "held_out",
+        shapes=args.shapes,
+        steps=args.steps,
+        cache=args.out,
+    )
+    examples, scores = (Examples() if args.calibrate else None), RelationScores()
+    with tqdm(total=options.scenes, unit="scene") as bar:
+        for grown in evaluate_relations(_completer(args), options, examples, bar.set_description):
+            scores = grown
+            bar.set_description("scenes")
+            bar.update()
+    text = f"{scores.report()}\nMachine: {this_machine()}\n"
+    write_text(args.out / "relations.md", text)
+    write_text(args.out / "relations.csv", scores.csv())
+    print(text)
+    if examples is not None:
+        print(f"written into {write_table(examples.fitted())}", file=sys.stderr)
+
+
+def _add_envelope_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_scene_arguments(parser)
+    _add_family_argument(parser)
+    _add_model_arguments(parser)
+
+
+def _run_envelopes(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from iscene_ros.lab.evaluation.envelopes import envelope_report, envelope_scores
+    from iscene_ros.lab.evaluation.reports import this_machine, write_text
+    from iscene_ros.models.mini.shape_model import MiniShapes
+
+    completer = _completer(args)
+    if not isinstance(completer.shapes, MiniShapes):
+        raise InputError(f"evaluate envelopes: {args.model} has the mean surface alone")
+    if completer.model.calibration.uncertainty is None:
+        raise InputError(
+            f"evaluate envelopes: the uncertainty of {args.model} was never fitted: run "
+            "iscene evaluate calibrate first"
+        )
+    scenes = tqdm(envelope_scores(completer, _options(args)), total=args.scenes, unit="scene")
+    scores = [score for scene in scenes for score in scene]
+    if not scores:
+        raise InputError(f"evaluate envelopes: no object in {args.scenes} scenes: take more")
+    report = f"{envelope_report(scores)}\n{len(scores)} objects. Machine: {this_machine()}\n"
+    write_text(args.out / "envelopes.md", report)
+    print(report)
+
+
+def _run_registration(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from iscene_ros.lab.evaluation.registration_scenes import Perturbation
+    from iscene_ros.lab.evaluation.registration_scores import (
+        registration_report,
+        registration_scores,
+    )
+    from iscene_ros.lab.evaluation.reports import this_machine, write_text
+
+    total = args.scenes * len(Perturbation)
+    scored = tqdm(registration_scores(args.scenes, args.seed), total=total, unit="view")
+    report = registration_report([score for score in scored if score is not None])
+    text = f"{report}\nMachine: {this_machine()}\n"
+    write_text(args.out / "registration.md", text)
+    print(text)
+
+
+def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_model_arguments(parser)
+    parser.add_argument(
+        "--scenes", type=int, default=CALIBRATION_SCENES, metavar="N", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--keep-level",
+        action="store_true",
+        help="keep the level at which surfaces are extracted, and with it all meshes",
+    )
+
+
+def _run_calibration(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from iscene_ros.lab.evaluation import calibration
+    from iscene_ros.lab.evaluation.scenes import EvaluationOptions
+    from iscene_ros.models.mini.checkpoint import LoadedModel
+    from iscene_ros.models.mini.confidence import Calibration
+
+    completer = _completer(args)
+    if not isinstance(completer.model, LoadedModel):
+        raise InputError("evaluate calibrate: for iscene-mini alone; choose another --model")
+    options = EvaluationOptions(args.scenes, CALIBRATION_SEED, held_out=False, steps=args.steps)
+    level = completer.model.calibration.level
+    if not args.keep_level:
+        uncalibrated = calibration.with_calibration(completer, Calibration())
+        fewer = replace(options, scenes=-(-options.scenes // 6))
+        level = calibration.fit_level(uncalibrated, fewer)
+    completer = calibration.with_calibration(completer, Calibration(level=level))
+    cases = list(tqdm(calibration.calibration_cases(completer, options), unit="object"))
+    fitted = calibration.fit_calibration(cases, level)
+    print(f"written into {calibration.write_calibration(args.model, fitted)}: {fitted}")
+
+
+EVALUATIONS = {
+    "shapes": (
+        _add_shape_arguments,
+        _run_shapes,
+        "score completed meshes and simple baselines on rendered scenes",
+    ),
+    "oracle": (
+        _add_oracle_arguments,
+        _run_oracle,
+        "score true distances on grids of R^3 voxels: the upper bound of such a network",
+    ),
+    "gallery": (
+        _add_gallery_arguments,
+        _run_gallery,
+        "draw the worst objects: input, prediction, truth, errors",
+    ),
+    "relations": (
+        _add_relation_arguments,
+        _run_relations,
+        "score the scene graph on scenes settled by mujoco, from true and completed meshes",
+    ),
+    "envelopes": (
+        _add_envelope_arguments,
+        _run_envelopes,
+        "score the inner, mean and outer surface, and the uncertainty of vertices",
+    ),
+    "registration": (
+        _add_scene_arguments,
+        _run_registration,
+        "score the registration of shapes in a cube of unknown scale to a view",
+    ),
+    "calibrate": (
+        _add_calibration_arguments,
+        _run_calibration,
+        "fit level, confidence and uncertainty of a model, and write them into its file",
+    ),
+}
+
+
+def _completer(args: argparse.Namespace) -> SceneCompleter:
+    """Load the model that the arguments name."""
+    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+
+    precision = getattr(args, "precision", PRECISIONS[0])
+    options = CompletionOptions(relations=False, precision=precision)
+    return SceneCompleter.from_pretrained(args.model, args.device, options)
+
+
+def _options(args: argparse.Namespace) -> EvaluationOptions:
+    """Return the rendered scenes that the arguments describe."""
+    from iscene_ros.lab.evaluation.scenes import EvaluationOptions
+
+    steps = getattr(args, "steps", None)
+    return EvaluationOptions(args.scenes, args.seed, args.families == "held_out", steps)

@@ -1,28 +1,25 @@
-"""How close a completed mesh comes to the truth.
+"""Metrics of completed meshes against the truth.
 
-IoU: shared over joint volume, counted at the voxel centres of one grid over both bodies.
-Chamfer distance: a = mean distance of points on the prediction to the true surface, b = mean
-distance of points on the truth to the predicted surface, (a + b) / 2.
-F-score at t: harmonic mean of precision (points on the prediction within t of the true surface)
-and recall (points on the truth within t of the predicted surface).
+IoU: intersection over union of the volumes, counted at the voxel centres of one grid over both.
+Chamfer distance: (a + b) / 2 of a, the mean distance of points on the prediction to the true
+surface, and b, that of points on the truth to the predicted surface.
+F-score at t: harmonic mean of precision (share of points on the prediction within t of the true
+surface) and recall (share of points on the truth within t of the predicted surface).
 Points are spread evenly by area; distances are to surfaces, not to other points, so that equal
 bodies have Chamfer distance 0 and F-score 1 whatever their size.
-Box IoU: shared over joint volume of the axis-aligned bounding boxes.
+Box IoU: intersection over union of the axis-aligned bounding boxes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.surface_distance import ANCHORS, Surface, sample_surface
-from iscene_ros.lab.evaluation.occupancy import Grid, Occupancy, mesh_occupancy
+from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
 
-SAMPLES = 10_000
 OBJECT_RESOLUTION = 64
 SCENE_RESOLUTION = 160
 THRESHOLDS_M = (0.005, 0.01)
@@ -30,11 +27,11 @@ THRESHOLDS_M = (0.005, 0.01)
 
 @dataclass(frozen=True)
 class Score:
-    """One body or one scene against its truth; a missing prediction scores 0, its chamfer is NaN.
+    """Metrics of one body or one scene; a missing prediction has 0 and a NaN Chamfer distance.
 
     Attributes:
-        iou, box_iou: in [0, 1].
-        chamfer: [m].
+        iou, box_iou: Intersection over union in [0, 1].
+        chamfer: Chamfer distance [m].
         f_5mm, f_10mm: F-scores in [0, 1].
     """
 
@@ -52,7 +49,7 @@ class Score:
 
 @dataclass(frozen=True)
 class SceneScore:
-    """A scene's objects one by one, and all of them as one body."""
+    """Metrics of the objects of a scene, and of all of them as one body."""
 
     objects: tuple[Score, ...]
     whole: Score
@@ -67,49 +64,12 @@ class Summary:
     mean: Score
 
 
-@dataclass(frozen=True)
-class ScoredBody:
-    """What metrics ask of a prediction or a truth.
-
-    Attributes:
-        mesh: its closed surface [m].
-        occupancy: which grid points lie inside; by default those inside the mesh.
-    """
-
-    mesh: Mesh
-    occupancy: Occupancy | None = None
-
-    def inside(self, grid: Grid) -> np.ndarray:
-        """(X, Y, Z) bool."""
-        return (self.occupancy or mesh_occupancy(self.mesh))(grid)
-
-    @cached_property
-    def lower(self) -> np.ndarray:
-        """(3,) corner of the bounding box [m]."""
-        return self.mesh.vertices.min(axis=0).astype(np.float64)
-
-    @cached_property
-    def upper(self) -> np.ndarray:
-        """(3,) corner of the bounding box [m]."""
-        return self.mesh.vertices.max(axis=0).astype(np.float64)
-
-    @cached_property
-    def surface(self) -> Surface:
-        """The surface, indexed for distances."""
-        return Surface(self.mesh)
-
-    @cached_property
-    def samples(self) -> np.ndarray:
-        """(N, 3) points spread evenly over the surface [m]."""
-        return sample_surface(self.mesh, SAMPLES)
-
-
 def score_object(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
-    """One predicted body against the truth."""
+    """Return the metrics of one predicted body against the truth."""
     if predicted is None:
         return Score()
-    to_truth = truth.surface.distance(predicted.samples)
-    to_predicted = predicted.surface.distance(truth.samples)
+    to_truth = truth.distance(predicted.samples)
+    to_predicted = predicted.distance(truth.samples)
     return Score(
         iou=body_iou([predicted], [truth], OBJECT_RESOLUTION),
         box_iou=box_iou(predicted, truth),
@@ -120,7 +80,7 @@ def score_object(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
 
 
 def score_scene(predicted: Sequence[ScoredBody | None], truths: Sequence[ScoredBody]) -> SceneScore:
-    """Predicted bodies (None = missing) against as many truths, in the same order.
+    """Return the metrics of predicted bodies (None = missing) against as many true ones, in order.
 
     For the scene as a whole, volumes and surfaces are the unions over its objects; its box IoU is
     the mean over objects.
@@ -130,8 +90,8 @@ def score_scene(predicted: Sequence[ScoredBody | None], truths: Sequence[ScoredB
     if not present:
         return SceneScore(objects, Score())
     joined, joined_truth = _joined(present), _joined(truths)
-    to_truth = _scene_surface(joined_truth, len(truths)).distance(joined.samples)
-    to_predicted = _scene_surface(joined, len(present)).distance(joined_truth.samples)
+    to_truth = joined_truth.distance(joined.samples)
+    to_predicted = joined.distance(joined_truth.samples)
     whole = Score(
         iou=body_iou(present, truths, SCENE_RESOLUTION),
         box_iou=float(np.mean([score.box_iou for score in objects])),
@@ -143,7 +103,7 @@ def score_scene(predicted: Sequence[ScoredBody | None], truths: Sequence[ScoredB
 
 
 def summary(scores: Iterable[Score]) -> Summary:
-    """The mean of each metric; NaN throughout where there are no scores."""
+    """Return the mean of each metric; NaN throughout where there are no scores."""
     scores = list(scores)
     if not scores:
         nan = float("nan")
@@ -166,7 +126,7 @@ def summary(scores: Iterable[Score]) -> Summary:
 def body_iou(
     predicted: Sequence[ScoredBody], truths: Sequence[ScoredBody], resolution: int
 ) -> float:
-    """Shared over joint volume of two unions of bodies."""
+    """Return the intersection over union of two unions of bodies."""
     bodies = [*predicted, *truths]
     lower = np.min([body.lower for body in bodies], axis=0)
     upper = np.max([body.upper for body in bodies], axis=0)
@@ -177,7 +137,7 @@ def body_iou(
 
 
 def box_iou(first: ScoredBody, second: ScoredBody) -> float:
-    """Shared over joint volume of two axis-aligned bounding boxes."""
+    """Return the intersection over union of two axis-aligned bounding boxes."""
     overlap = np.minimum(first.upper, second.upper) - np.maximum(first.lower, second.lower)
     shared = np.prod(np.maximum(overlap, 0))
     joint = np.prod(first.upper - first.lower) + np.prod(second.upper - second.lower) - shared
@@ -185,7 +145,7 @@ def box_iou(first: ScoredBody, second: ScoredBody) -> float:
 
 
 def f_score(to_truth: np.ndarray, to_predicted: np.ndarray, threshold: float) -> float:
-    """Harmonic mean of precision and recall at a threshold [m]."""
+    """Return the harmonic mean of precision and recall at a threshold [m]."""
     precision, recall = np.mean(to_truth <= threshold), np.mean(to_predicted <= threshold)
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
@@ -204,7 +164,3 @@ def _joined(bodies: Sequence[ScoredBody]) -> ScoredBody:
     vertices = np.concatenate([body.mesh.vertices for body in bodies])
     faces = [body.mesh.faces + offset for body, offset in zip(bodies, offsets, strict=True)]
     return ScoredBody(Mesh(vertices, np.concatenate(faces)))
-
-
-def _scene_surface(joined: ScoredBody, bodies: int) -> Surface:
-    return Surface(joined.mesh, anchors=ANCHORS * bodies)

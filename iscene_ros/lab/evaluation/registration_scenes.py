@@ -1,4 +1,4 @@
-"""Rendered scenes whose true shapes are put into a cube of unknown scale, and spoilt."""
+"""Rendered scenes with true shapes in a cube of unknown scale, and perturbations of them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.decimation import decimated
-from iscene_ros.lab.evaluation.truth import true_body
+from iscene_ros.lab.evaluation.bodies import true_body
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE, SensorOptions
 from iscene_ros.lab.training.samples import SampleOptions, TruePlacement, draw_view
 from iscene_ros.models.iscene.registration.result import CubeShape, Similarity
-from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
 
-# Instances with fewer mask pixels are left out: nobody could say where a sliver belongs.
+# Instances with fewer mask pixels are left out: a sliver does not determine a pose.
 MIN_PIXELS = 100
 RESOLUTION = 64
 # A mesh smaller than this share of the true body lost walls thinner than its grid: left out, too.
 LEAST_EXTENT = 0.9
 FACES = 5000
-# The release predicts occupancy on so many voxels an edge.
+# Voxels along an edge of the grid on which the released model predicts occupancy.
 VOXELS = 64
 
 
-class Spoiling(str, Enum):
-    """What is wrong with the sensor or with the shapes."""
+class Perturbation(str, Enum):
+    """Perturbation of the sensor or of the shapes."""
 
     NOTHING = "nothing"
     SENSOR = "sensor"
@@ -38,38 +38,38 @@ class Spoiling(str, Enum):
     COARSE = "coarse shapes"
     JITTER = "half a voxel off"
     WRONG = "one wrong shape"
-    FOREIGN = "shapes of another scene"
+    OTHER_SCENE = "shapes of another scene"
     NO_DEPTH = "no depth"
 
 
 @dataclass(frozen=True)
-class PlacementCase:
-    """A view, shapes in a cube, and the truth.
+class RegistrationCase:
+    """A view, shapes in a cube, and the true pose of the cube.
 
     Attributes:
-        observation: rectified, its masks do not overlap.
-        aligned_frame: of its gravity.
-        shapes: in the cube, one for each row of the masks.
-        truth: of the scene; the shapes' own errors are not in it.
-        unspoilt: the true shapes in the cube.
-        wrong: rows whose shape is not the true one.
+        observation: Rectified observation; its masks do not overlap.
+        aligned_frame: Gravity-aligned frame of the observation.
+        shapes: Shapes in the cube, one for each row of the masks.
+        truth: True similarity from the cube to the gravity-aligned frame.
+        unperturbed: The true shapes in the cube.
+        wrong: Rows whose shape is not the true one.
     """
 
     observation: Observation
     aligned_frame: GravityAlignedFrame
     shapes: tuple[CubeShape, ...]
     truth: Similarity
-    unspoilt: tuple[CubeShape, ...]
+    unperturbed: tuple[CubeShape, ...]
     wrong: tuple[int, ...] = ()
 
 
-def draw_case(seed: int, number: int, spoiling: Spoiling) -> PlacementCase | None:
-    """Scene after scene of a seed; None where too little is seen.
+def draw_case(seed: int, number: int, perturbation: Perturbation) -> RegistrationCase | None:
+    """Draw a scene of a seed; None where too little of it is visible.
 
-    One number gives the same scene and camera whatever is spoilt.
+    One number gives the same scene and camera for every perturbation.
     """
     rng = np.random.default_rng([seed, number])
-    clean = spoiling in (Spoiling.NOTHING, Spoiling.NO_DEPTH)
+    clean = perturbation in (Perturbation.NOTHING, Perturbation.NO_DEPTH)
     sensor = NOISE_FREE if clean else SensorOptions(clean_share=0.0)
     scene = SceneOptions(single_share=0.1)
     view = draw_view(rng, SampleOptions(held_out=True, scene=scene, sensor=sensor))
@@ -85,12 +85,12 @@ def draw_case(seed: int, number: int, spoiling: Spoiling) -> PlacementCase | Non
     )
     rng = np.random.default_rng([seed, number, 1])
     shapes, truth = into_cube([found[row] for row in kept], rng)
-    case = PlacementCase(observation, aligned_frame, shapes, truth, shapes)
-    return _spoilt(case, spoiling, seed, number, rng)
+    case = RegistrationCase(observation, aligned_frame, shapes, truth, shapes)
+    return _perturbed(case, perturbation, seed, number, rng)
 
 
 def true_mesh_aligned(truth: TruePlacement, aligned_frame: GravityAlignedFrame) -> Mesh | None:
-    """The true surface in view space [m]; None where its walls are too thin for the grid."""
+    """Return the true surface in the gravity-aligned frame [m]; None if too thin for the grid."""
     low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
 
     def distance(points_object: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def true_mesh_aligned(truth: TruePlacement, aligned_frame: GravityAlignedFrame) 
 def into_cube(
     meshes_aligned: list[Mesh], rng: np.random.Generator
 ) -> tuple[tuple[CubeShape, ...], Similarity]:
-    """The meshes somewhere in the cube, not quite filling it, and the way back."""
+    """Put meshes into the cube, not quite filling it; return them and the way back."""
     points = np.concatenate([mesh.vertices for mesh in meshes_aligned]).astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)
     filled = rng.uniform(0.7, 1.0)
@@ -120,40 +120,44 @@ def into_cube(
     return tuple(shapes), truth
 
 
-def _spoilt(
-    case: PlacementCase, spoiling: Spoiling, seed: int, number: int, rng: np.random.Generator
-) -> PlacementCase | None:
-    if spoiling is Spoiling.NO_DEPTH:
+def _perturbed(
+    case: RegistrationCase,
+    perturbation: Perturbation,
+    seed: int,
+    number: int,
+    rng: np.random.Generator,
+) -> RegistrationCase | None:
+    if perturbation is Perturbation.NO_DEPTH:
         return replace(case, observation=without_depth(case.observation))
-    if spoiling is Spoiling.HOLES:
+    if perturbation is Perturbation.HOLES:
         return replace(case, observation=_with_holes(case.observation, rng))
-    if spoiling is Spoiling.COARSE:
+    if perturbation is Perturbation.COARSE:
         return replace(case, shapes=tuple(_coarse(shape) for shape in case.shapes))
-    if spoiling is Spoiling.JITTER:
+    if perturbation is Perturbation.JITTER:
         return replace(case, shapes=tuple(_jittered(shape, rng) for shape in case.shapes))
-    if spoiling is Spoiling.WRONG:
+    if perturbation is Perturbation.WRONG:
         return _with_one_wrong(case, rng) if len(case.shapes) >= 3 else None
-    if spoiling is Spoiling.FOREIGN:
-        other = draw_case(seed, number + 500_000, Spoiling.NOTHING)
-        return None if other is None else _foreign(case, other)
+    if perturbation is Perturbation.OTHER_SCENE:
+        other = draw_case(seed, number + 500_000, Perturbation.NOTHING)
+        return None if other is None else _with_other_shapes(case, other)
     return case
 
 
 def without_depth(observation: Observation) -> Observation:
-    """The same view of a camera without depth."""
-    return replace(observation, depth=None)
+    """Return the same view of a camera without depth."""
+    return replace(observation, depth=None, allow_no_depth=True)
 
 
 def _with_holes(observation: Observation, rng: np.random.Generator) -> Observation:
-    """Half of the readings are gone, in blotches of some pixels."""
+    """Remove half of the readings in patches of 6 x 6 pixels."""
     height, width = observation.depth.shape
-    blotches = rng.random((-(-height // 6), -(-width // 6))) < 0.5
-    lost = np.kron(blotches, np.ones((6, 6), bool))[:height, :width].astype(bool)
+    patches = rng.random((-(-height // 6), -(-width // 6))) < 0.5
+    lost = np.kron(patches, np.ones((6, 6), bool))[:height, :width].astype(bool)
     return replace(observation, depth=np.where(lost, 0, observation.depth))
 
 
 def _coarse(shape: CubeShape) -> CubeShape:
-    """Vertices on the release's voxels, few triangles."""
+    """Snap vertices to the voxels of the released model and keep few triangles."""
     mesh = decimated(shape.mesh, 300)
     vertices = (np.floor(mesh.vertices * VOXELS) + 0.5) / VOXELS
     return replace(shape, mesh=Mesh(vertices.astype(np.float32), mesh.faces))
@@ -164,8 +168,8 @@ def _jittered(shape: CubeShape, rng: np.random.Generator) -> CubeShape:
     return replace(shape, mesh=_shifted(shape.mesh, offset))
 
 
-def _with_one_wrong(case: PlacementCase, rng: np.random.Generator) -> PlacementCase:
-    """One shape is twice as large and a good way off."""
+def _with_one_wrong(case: RegistrationCase, rng: np.random.Generator) -> RegistrationCase:
+    """Make one shape twice as large and shift it by a fifth of the cube."""
     row = int(rng.integers(len(case.shapes)))
     shape = case.shapes[row]
     middle = shape.mesh.vertices.mean(axis=0)
@@ -176,7 +180,7 @@ def _with_one_wrong(case: PlacementCase, rng: np.random.Generator) -> PlacementC
     return replace(case, shapes=shapes, wrong=(row,))
 
 
-def _foreign(case: PlacementCase, other: PlacementCase) -> PlacementCase:
+def _with_other_shapes(case: RegistrationCase, other: RegistrationCase) -> RegistrationCase:
     count = len(case.shapes)
     meshes = [other.shapes[row % len(other.shapes)].mesh for row in range(count)]
     shapes = tuple(CubeShape(row, mesh) for row, mesh in enumerate(meshes))

@@ -1,4 +1,4 @@
-"""How far off the placement is, by what was spoilt."""
+"""Errors of the registration by perturbation."""
 
 from __future__ import annotations
 
@@ -9,87 +9,93 @@ from dataclasses import dataclass
 import numpy as np
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.lab.evaluation.registration_scenes import PlacementCase, Spoiling, draw_case
-from iscene_ros.lab.evaluation.report import markdown_table
+from iscene_ros.lab.evaluation.registration_scenes import Perturbation, RegistrationCase, draw_case
+from iscene_ros.lab.evaluation.reports import markdown_table
 from iscene_ros.models.iscene.registration.register import register_scene
 from iscene_ros.models.iscene.registration.result import RegisteredObject, Registration
 
 
 @dataclass(frozen=True)
-class PlacementScore:
-    """One placed scene.
+class RegistrationScore:
+    """Errors of one registered scene.
 
     Attributes:
-        spoiling: what was spoilt.
-        scale_error: relative; without depth of the camera's distance in edges of the cube.
-        object_errors: distances of the placed objects' middles from the true ones [m].
-        residual: of the scene [m].
-        right, wrong: true and wrong shapes; right_refused, wrong_refused: of them.
-        seconds: of the processor.
+        perturbation: What was perturbed.
+        scale_error: Relative error of the scale; without depth, of the camera's distance in edges
+            of the cube.
+        object_errors: Distances of the registered objects' box centres from the true ones [m].
+        residual: Residual of the scene [m].
+        right, wrong: Numbers of true and of wrong shapes.
+        right_rejected, wrong_rejected: Numbers of these that were rejected.
+        seconds: Processor time [s].
     """
 
-    spoiling: Spoiling
+    perturbation: Perturbation
     scale_error: float
     object_errors: tuple[float, ...]
     residual: float
     right: int
     wrong: int
-    right_refused: int
-    wrong_refused: int
+    right_rejected: int
+    wrong_rejected: int
     seconds: float
 
 
-def placement_scores(scenes: int, seed: int) -> Iterator[PlacementScore | None]:
-    """Every scene, spoilt in every way; None where a view does not lend itself to it."""
+def registration_scores(
+    scenes: int, seed: int, options: PlacementOptions | None = None
+) -> Iterator[RegistrationScore | None]:
+    """Score every scene with every perturbation; None where a view does not allow it."""
     for number in range(scenes):
-        for spoiling in Spoiling:
-            case = draw_case(seed, number, spoiling)
-            yield None if case is None else score_case(case, spoiling)
+        for perturbation in Perturbation:
+            case = draw_case(seed, number, perturbation)
+            yield None if case is None else score_case(case, perturbation, options)
 
 
-def score_case(case: PlacementCase, spoiling: Spoiling) -> PlacementScore:
-    """Place one scene and compare it with the truth."""
+def score_case(
+    case: RegistrationCase, perturbation: Perturbation, options: PlacementOptions | None = None
+) -> RegistrationScore:
+    """Register one scene and compare it with the truth."""
     started = time.process_time()
-    placement = register_scene(case.shapes, case.observation, case.aligned_frame)
+    registration = register_scene(case.shapes, case.observation, case.aligned_frame)
     seconds = time.process_time() - started
-    rejected = {row for row, _ in placement.rejected}
-    return PlacementScore(
-        spoiling=spoiling,
-        scale_error=_scale_error(placement, case),
+    rejected = {row for row, _ in registration.rejected}
+    return RegistrationScore(
+        perturbation=perturbation,
+        scale_error=_scale_error(registration, case),
         object_errors=tuple(
-            _object_error(placed, placement, case)
-            for placed in placement.objects
-            if placed.row not in case.wrong
+            _object_error(registered, registration, case)
+            for registered in registration.objects
+            if registered.row not in case.wrong
         ),
-        residual=placement.residual_m,
+        residual=registration.residual_m,
         right=len(case.shapes) - len(case.wrong),
         wrong=len(case.wrong),
-        right_refused=len(rejected - set(case.wrong)),
-        wrong_refused=len(rejected & set(case.wrong)),
+        right_rejected=len(rejected - set(case.wrong)),
+        wrong_rejected=len(rejected & set(case.wrong)),
         seconds=seconds,
     )
 
 
-def placement_report(scores: list[PlacementScore]) -> str:
-    """A Markdown table, one line for each way of spoiling."""
+def registration_report(scores: list[RegistrationScore]) -> str:
+    """A Markdown table, one line for each way of perturbation."""
     heading = "shapes and sensor|scenes|scale error [%]|90th percentile|within 1 % [%]"
     heading += (
         "|objects off [mm]|90th percentile|residual [mm]|true rejected|wrong rejected|time [s]"
     )
     lines = [heading.split("|")]
-    for spoiling in Spoiling:
-        members = [score for score in scores if score.spoiling is spoiling]
+    for perturbation in Perturbation:
+        members = [score for score in scores if score.perturbation is perturbation]
         if members:
-            lines.append(_line(spoiling, members))
+            lines.append(_line(perturbation, members))
     return markdown_table(lines)
 
 
-def _line(spoiling: Spoiling, scores: list[PlacementScore]) -> list[str]:
+def _line(perturbation: Perturbation, scores: list[RegistrationScore]) -> list[str]:
     scale = 100 * np.abs([s.scale_error for s in scores])
     off = 1000 * np.concatenate([s.object_errors for s in scores])
     residuals = [s.residual for s in scores if np.isfinite(s.residual)]
-    cells = [spoiling.value, str(len(scores))]
-    if spoiling is Spoiling.FOREIGN:
+    cells = [perturbation.value, str(len(scores))]
+    if perturbation is Perturbation.OTHER_SCENE:
         cells += ["-"] * 6
     else:
         cells += [f"{np.median(scale):.2f}", f"{np.quantile(scale, 0.9):.2f}"]
@@ -97,27 +103,29 @@ def _line(spoiling: Spoiling, scores: list[PlacementScore]) -> list[str]:
         cells += [f"{np.median(off):.1f}", f"{np.quantile(off, 0.9):.1f}"]
         cells += [f"{1000 * np.median(residuals):.1f}" if residuals else "-"]
     true, wrong = sum(s.right for s in scores), sum(s.wrong for s in scores)
-    cells += [f"{sum(s.right_refused for s in scores)} of {true}"]
-    cells += [f"{sum(s.wrong_refused for s in scores)} of {wrong}"]
+    cells += [f"{sum(s.right_rejected for s in scores)} of {true}"]
+    cells += [f"{sum(s.wrong_rejected for s in scores)} of {wrong}"]
     return [*cells, f"{np.mean([s.seconds for s in scores]):.2f}"]
 
 
-def _scale_error(placement: Registration, case: PlacementCase) -> float:
-    if placement.is_metric:
-        return placement.similarity.scale / case.truth.scale - 1
-    distance = np.linalg.norm(placement.similarity.translation) / placement.similarity.scale
+def _scale_error(registration: Registration, case: RegistrationCase) -> float:
+    if registration.is_metric:
+        return registration.similarity.scale / case.truth.scale - 1
+    distance = np.linalg.norm(registration.similarity.translation) / registration.similarity.scale
     return float(distance * case.truth.scale / np.linalg.norm(case.truth.translation) - 1)
 
 
-def _object_error(placed: RegisteredObject, placement: Registration, case: PlacementCase) -> float:
-    factor = 1.0 if placement.is_metric else case.truth.scale / placement.similarity.scale
+def _object_error(
+    registered: RegisteredObject, registration: Registration, case: RegistrationCase
+) -> float:
+    factor = 1.0 if registration.is_metric else case.truth.scale / registration.similarity.scale
     shapes = {shape.row: shape.mesh for shape in case.shapes}
-    true = {shape.row: shape.mesh for shape in case.unspoilt}
-    found = factor * _middle(placed.similarity.to_aligned(shapes[placed.row].vertices))
-    return float(np.linalg.norm(found - _middle(_true_points(true[placed.row], case))))
+    true = {shape.row: shape.mesh for shape in case.unperturbed}
+    found = factor * _middle(registered.similarity.to_aligned(shapes[registered.row].vertices))
+    return float(np.linalg.norm(found - _middle(_true_points(true[registered.row], case))))
 
 
-def _true_points(mesh_cube: Mesh, case: PlacementCase) -> np.ndarray:
+def _true_points(mesh_cube: Mesh, case: RegistrationCase) -> np.ndarray:
     return case.truth.to_aligned(mesh_cube.vertices)
 
 

@@ -1,4 +1,4 @@
-"""Fitting the coefficients of the scene graph's rules to scenes whose relations are known."""
+"""Fit of the coefficients of the scene graph's rules to scenes with known relations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from iscene_ros.core.predicate import SYMMETRIC, Predicate
-from iscene_ros.relations import coefficients as certainty_table
+from iscene_ros.relations import coefficients
 from iscene_ros.relations.rule import COMPLETED, KNOWN, Measurements
 
 # Weight of the penalty that keeps coefficients small where there are few examples.
@@ -19,17 +19,22 @@ PENALTY = 0.3
 # With fewer examples of either kind the coefficients stay as they are.
 LEAST_EXAMPLES = 8
 
+# Predicates that the true meshes define.
+DEFINED = frozenset({Predicate.NEAR, Predicate.LEFT_OF, Predicate.IN_FRONT_OF, Predicate.OCCLUDES})
+# Copies whose completions look alike are too rare for a fit.
+UNFITTED = frozenset({Predicate.SAME_SHAPE, Predicate.MIRRORED})
+
 Row = tuple[tuple[float, ...], bool]
 
 
 @dataclass
 class Examples:
-    """Candidates and whether they hold, by kind of surface and predicate."""
+    """Candidate relations and whether they hold, by kind of surface and predicate."""
 
     rows: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
 
     def add(self, candidates: Measurements, truth: Iterable[tuple[int, Predicate, int]]) -> None:
-        """Candidates of one scene with its true edges by object id."""
+        """Add the candidates of one scene with its true edges by object id."""
         edges = {(subject, predicate.value, obj) for subject, predicate, obj in truth}
         name = candidates.geometry.object_id
         for predicate, scored in candidates.scored.items():
@@ -49,8 +54,8 @@ class Examples:
                 )
 
     def fitted(self) -> dict[str, dict[str, tuple[float, ...]]]:
-        """Coefficients by kind and predicate; the present ones where there are few examples."""
-        table = {kind: dict(found) for kind, found in certainty_table.COEFFICIENTS.items()}
+        """Return coefficients by kind and predicate; the present ones where examples are few."""
+        table = {kind: dict(found) for kind, found in coefficients.COEFFICIENTS.items()}
         for (kind, predicate), rows in self.rows.items():
             holds = np.array([h for _, h in rows], float)
             if min(holds.sum(), len(holds) - holds.sum()) >= LEAST_EXAMPLES:
@@ -58,17 +63,9 @@ class Examples:
         return table
 
 
-# Predicates that the true meshes define.
-DEFINED = frozenset({Predicate.NEAR, Predicate.LEFT_OF, Predicate.IN_FRONT_OF, Predicate.OCCLUDES})
-
-
-# Copies whose completions look alike are too rare to fit anything.
-UNFITTED = frozenset({Predicate.SAME_SHAPE, Predicate.MIRRORED})
-
-
 def fit_logistic(features: np.ndarray, holds: np.ndarray) -> tuple[float, ...]:
-    """Coefficients (1 + K) of the logistic model of (M, K) features, the constant first."""
-    # What hardly varies gets no large coefficient just because it is scaled up.
+    """Return (1 + K) coefficients of a logistic model of (M, K) features, the constant first."""
+    # A feature that hardly varies must not get a large coefficient by being scaled up.
     largest = np.abs(features).max(axis=0)
     scale = np.maximum(features.std(axis=0), 0.25 * largest) + 1e-9
     design = np.column_stack([np.ones(len(features)), features / scale])
@@ -86,9 +83,9 @@ def fit_logistic(features: np.ndarray, holds: np.ndarray) -> tuple[float, ...]:
 
 
 def write_table(table: dict[str, dict[str, tuple[float, ...]]]) -> Path:
-    """Write the coefficients into the package."""
+    """Write the coefficients into `relations/coefficients.py` and return its path."""
     lines = [
-        f'"""{certainty_table.__doc__.strip()}"""',
+        f'"""{coefficients.__doc__.strip()}"""',
         "",
         "from __future__ import annotations",
         "",
@@ -96,11 +93,11 @@ def write_table(table: dict[str, dict[str, tuple[float, ...]]]) -> Path:
     lines.append("COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {")
     for kind, found in table.items():
         lines.append(f'    "{kind}": {{')
-        for predicate, coefficients in found.items():
+        for predicate, values in found.items():
             lines.append(f'        "{predicate}": (')
-            lines += [f"            {value!r}," for value in coefficients]
+            lines += [f"            {value!r}," for value in values]
             lines.append("        ),")
         lines.append("    },")
-    path = Path(certainty_table.__file__)
+    path = Path(coefficients.__file__)
     path.write_text("\n".join([*lines, "}", ""]), "utf-8")
     return path

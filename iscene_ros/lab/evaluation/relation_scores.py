@@ -1,4 +1,4 @@
-"""How right and how sure relations are: precision, recall, F1 and calibration by predicate."""
+"""Scores of relations by predicate: precision, recall, F1 and calibration error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from iscene_ros.core.predicate import SYMMETRIC, Predicate
 from iscene_ros.core.scene import Relation
-from iscene_ros.lab.evaluation.report import csv_of, markdown_table
+from iscene_ros.lab.evaluation.reports import csv_text, markdown_table
 from iscene_ros.lab.evaluation.results import expected_calibration_error
 
 Edge = tuple[int, Predicate, int]
@@ -34,7 +34,7 @@ SCORED = (
 
 @dataclass(frozen=True)
 class ScoredEdge:
-    """An edge that was found, or that was missed (confidence None)."""
+    """An edge that was found, or one that was missed (confidence None)."""
 
     scene: int
     edge: Edge
@@ -44,33 +44,33 @@ class ScoredEdge:
 
 @dataclass
 class RelationScores:
-    """Edges found and missed, by what the meshes were ("true meshes", "completed meshes")."""
+    """Found and missed edges by kind of mesh ("true meshes", "completed meshes")."""
 
     edges: dict[str, list[ScoredEdge]] = field(default_factory=dict)
 
     def add(
         self, kind: str, scene: int, found: Iterable[Relation], truth: set[Edge], known: set[int]
     ) -> None:
-        """Compare the relations of one scene with its true edges.
+        """Add the relations of one scene and compare them with its true edges.
 
         Args:
-            kind: of the meshes.
-            scene: its number.
-            found: relations.
-            truth: all true edges of the predicates that are scored.
-            known: ids that take part; edges of others are left out.
+            kind: Kind of the meshes.
+            scene: Number of the scene.
+            found: Relations of the scene graph.
+            truth: All true edges of the scored predicates.
+            known: Ids of the objects that take part; edges of others are left out.
         """
         confidence = {
             _edge(r.subject, Predicate(r.predicate), r.object): r.confidence for r in found
         }
         confidence = {e: c for e, c in confidence.items() if e[1] in SCORED}
-        wanted = {_edge(*edge) for edge in truth if edge[0] in known and edge[2] in known}
+        expected = {_edge(*edge) for edge in truth if edge[0] in known and edge[2] in known}
         scored = self.edges.setdefault(kind, [])
-        scored += [ScoredEdge(scene, e, c, e in wanted) for e, c in confidence.items()]
-        scored += [ScoredEdge(scene, e, None, True) for e in wanted - confidence.keys()]
+        scored += [ScoredEdge(scene, e, c, e in expected) for e, c in confidence.items()]
+        scored += [ScoredEdge(scene, e, None, True) for e in expected - confidence.keys()]
 
     def report(self) -> str:
-        """A Markdown table a kind of mesh."""
+        """Return one Markdown table a kind of mesh."""
         parts = []
         for kind, scored in self.edges.items():
             lines = [list(HEADINGS)]
@@ -83,7 +83,7 @@ class RelationScores:
         return "\n".join(parts)
 
     def csv(self) -> str:
-        """Every edge, found or missed."""
+        """Return every found or missed edge as CSV."""
         lines: list[list[object]] = [
             ["meshes", "scene", "subject", "predicate", "object", "confidence", "holds"]
         ]
@@ -92,17 +92,17 @@ class RelationScores:
                 subject, predicate, obj = s.edge
                 shown = "" if s.confidence is None else f"{s.confidence:.4f}"
                 lines.append([kind, s.scene, subject, predicate.value, obj, shown, int(s.holds)])
-        return csv_of(lines)
+        return csv_text(lines)
 
 
 def f_score(rows: Iterable[ScoredEdge]) -> tuple[float, float, float]:
-    """Precision, recall and F1."""
+    """Return precision, recall and F1."""
     rows = list(rows)
     right = sum(s.holds and s.confidence is not None for s in rows)
     found = sum(s.confidence is not None for s in rows)
-    wanted = sum(s.holds for s in rows)
-    precision, recall = right / max(found, 1), right / max(wanted, 1)
-    return precision, recall, 2 * right / max(found + wanted, 1)
+    expected = sum(s.holds for s in rows)
+    precision, recall = right / max(found, 1), right / max(expected, 1)
+    return precision, recall, 2 * right / max(found + expected, 1)
 
 
 def _cells(rows: list[ScoredEdge]) -> list[str]:

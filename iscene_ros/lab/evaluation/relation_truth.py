@@ -1,4 +1,4 @@
-"""Which relations hold in a scene at rest: from its contacts, and from its exact geometry."""
+"""True relations of a scene at rest: from contact forces and from the true geometry."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.core.predicate import Predicate
+from iscene_ros.geometry.bodies import Body
+from iscene_ros.geometry.ray_columns import BITS, HALF, OFFSET, ColumnGrid, Triangles
 from iscene_ros.geometry.stability import margin_inside
-from iscene_ros.lab.evaluation.convex_columns import Columns, ConvexBody, enclosed_share, unpacked
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
 from iscene_ros.lab.synthetic.simulation import PhysicsContact
 
@@ -25,32 +26,34 @@ LEAST_SHARE = 0.05
 # Sideways pushes below this share of the weight hold nothing.
 LEAST_PUSH = 0.02
 
-# Columns of the exact geometry [m], and how far an object must reach over another one to be in its
-# way, in columns.
+# Spacing of the columns [m], and how many of them an object must reach over another to block it.
 SPACING_M = 0.0015
 LEAST_REACH = 2
 
+# A body may begin this far below the top of what it is above [m].
+CLEARANCE_M = 5e-4
+
+# Enclosed share of the volume from which on a body is inside.
 INSIDE_SHARE = 0.3
 
 
 def true_relations(scene: PhysicsScene) -> set[Edge]:
-    """Edges by object index + 1; 0 is the environment."""
+    """Return the true edges by object index + 1; 0 is the environment."""
     edges = contact_relations(scene)
     edges |= geometric_relations(scene, edges)
     return edges
 
 
 def contact_relations(scene: PhysicsScene) -> set[Edge]:
-    """supported_by, leaning_on and touching, from the forces of the physics engine."""
+    """Return supported_by, leaning_on and touching, from the forces of the physics engine."""
     edges: set[Edge] = set()
-    for body in range(len(scene.shapes)):
+    for body, geometry in enumerate(true_bodies(scene)):
         by_other: dict[int, list[PhysicsContact]] = defaultdict(list)
         for contact in scene.contacts:
             if body in (contact.one, contact.other):
-                seen = contact.seen_from(body)
-                by_other[seen.other].append(seen)
-        center = _center_of_mass(scene, body)
-        edges |= _edges_of(body, by_other, center)
+                own = contact.seen_from(body)
+                by_other[own.other].append(own)
+        edges |= _edges_of(body, by_other, geometry.center_of_mass)
     return edges
 
 
@@ -85,60 +88,140 @@ def _edges_of(
     return edges
 
 
-def geometric_relations(scene: PhysicsScene, known: set[Edge]) -> set[Edge]:
-    """inside, above, blocks_from_above, from exact columns."""
-    bodies = [ConvexBody(scene.pieces_world(i)) for i in range(len(scene.shapes))]
+def geometric_relations(scene: PhysicsScene, contacts: set[Edge]) -> set[Edge]:
+    """Return inside, above and blocks_from_above, from columns through the true meshes.
+
+    Args:
+        scene: Scene at rest.
+        contacts: Edges of `contact_relations`; what touches is not above.
+    """
+    bodies = true_bodies(scene)
+    fine = BodyColumns(bodies, SPACING_M, axis=2)
+    coarse = [BodyColumns(bodies, 2 * SPACING_M, axis) for axis in range(3)]
     edges: set[Edge] = set()
     for one, body in enumerate(bodies):
         for other, below in enumerate(bodies):
-            if one == other or not body.overlaps(below):
+            if one == other or not _overlap_from_above(body, below):
                 continue
-            if enclosed_share(body, below, 2 * SPACING_M) >= INSIDE_SHARE:
+            if enclosed_share(coarse, one, other) >= INSIDE_SHARE:
                 edges.add((one + 1, Predicate.INSIDE, other + 1))
-            if _reach_over(body.columns(SPACING_M), below.columns(SPACING_M)) >= LEAST_REACH:
+            if _reach_over(fine, one, other) >= LEAST_REACH:
                 edges.add((one + 1, Predicate.BLOCKS_FROM_ABOVE, other + 1))
-                if (one + 1, Predicate.TOUCHING, other + 1) not in known:
+                if (one + 1, Predicate.TOUCHING, other + 1) not in contacts:
                     edges.add((one + 1, Predicate.ABOVE, other + 1))
-        if _boxes_over(body, scene.boxes) >= LEAST_REACH:
+        if _reach_of_boxes(fine, one, scene.boxes) >= LEAST_REACH:
             edges.add((0, Predicate.BLOCKS_FROM_ABOVE, one + 1))
     return edges
 
 
-def _reach_over(upper: Columns, lower: Columns) -> float:
-    """How many columns deep the upper body reaches over the lower one."""
-    cells, first = np.unique(lower.cell, return_index=True)
+def true_bodies(scene: PhysicsScene) -> list[Body]:
+    """Return the objects of a scene as bodies without any error; ids are index + 1."""
+    bodies = []
+    for index, shape in enumerate(scene.shapes):
+        mesh = shape.mesh.transformed(scene.world_from_object[index])
+        bodies.append(Body.of(index + 1, mesh.vertices, mesh.faces))
+    return bodies
+
+
+class BodyColumns:
+    """Columns along one axis through several bodies; see `geometry.ray_columns`.
+
+    Args:
+        bodies: Bodies in the world.
+        spacing: Distance between neighbouring columns [m].
+        axis: 0, 1 or 2.
+    """
+
+    def __init__(self, bodies: Sequence[Body], spacing: float, axis: int) -> None:
+        self.grid = ColumnGrid(axis, spacing)
+        found = self.grid.intervals(Triangles.of(bodies))
+        rows = np.searchsorted(found.body, np.arange(len(bodies) + 1))
+        self._parts = [slice(*pair) for pair in zip(rows, rows[1:], strict=False)]
+        self._cell, self._low, self._high = found.cell, found.low, found.high
+
+    def intervals(self, body: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return cells (I,), sorted, and where each enters (I,) and leaves (I,) a body [m]."""
+        part = self._parts[body]
+        return self._cell[part], self._low[part], self._high[part]
+
+    def spans(self, body: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return cells (C,), where each first enters (C,) and last leaves (C,) a body [m]."""
+        cell, low, high = self.intervals(body)
+        cells, first = np.unique(cell, return_index=True)
+        return cells, low[first], high[np.append(first[1:], len(cell)) - 1]
+
+
+def enclosed_share(columns: Sequence[BodyColumns], contained: int, container: int) -> float:
+    """Return the share of a body's volume that another encloses along at least two axes.
+
+    Args:
+        columns: Columns of the same spacing along x, y and z.
+        contained, container: Indices of the bodies.
+    """
+    points = _lattice(columns[2], contained)
+    if not len(points):
+        return 0.0
+    enclosed = np.zeros(len(points), np.int64)
+    for axis, along_axis in enumerate(columns):
+        cells, low, high = along_axis.spans(container)
+        if not len(cells):
+            continue
+        u, v = points[:, (axis + 1) % 3], points[:, (axis + 2) % 3]
+        code = ((u + HALF) << BITS) | (v + HALF)
+        row = np.minimum(np.searchsorted(cells, code), len(cells) - 1)
+        along = (points[:, axis] + OFFSET[axis]) * along_axis.grid.spacing
+        enclosed += (cells[row] == code) & (low[row] < along) & (along < high[row])
+    return float(np.mean(enclosed >= 2))
+
+
+def _lattice(columns: BodyColumns, body: int) -> np.ndarray:
+    """Return (M, 3) int64 indices of the lattice points of all column grids within a body."""
+    cell, low, high = columns.intervals(body)
+    spacing, offset = columns.grid.spacing, OFFSET[2]
+    first = np.ceil(low / spacing - offset).astype(np.int64)
+    count = np.maximum(np.floor(high / spacing - offset).astype(np.int64) - first + 1, 0)
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.column_stack([_indices(np.repeat(cell, count)), np.repeat(first, count) + number])
+
+
+def _indices(cells: np.ndarray) -> np.ndarray:
+    """Return (M, 2) indices of columns along the two other axes."""
+    return np.column_stack([(cells >> BITS) - HALF, (cells & ((1 << BITS) - 1)) - HALF])
+
+
+def _overlap_from_above(one: Body, other: Body) -> bool:
+    return bool(np.all(one.low[:2] <= other.high[:2]) and np.all(other.low[:2] <= one.high[:2]))
+
+
+def _reach_over(columns: BodyColumns, upper: int, lower: int) -> float:
+    """Return how many columns deep the upper body reaches over the lower one."""
+    cells, _, top = columns.spans(lower)
     if not len(cells):
         return 0.0
-    row = np.minimum(np.searchsorted(cells, upper.cell), len(cells) - 1)
-    top = lower.high[first[row]]
-    over = (cells[row] == upper.cell) & (upper.low >= top - 5e-4) & (upper.high > top + SPACING_M)
-    return _depth(unpacked(np.unique(upper.cell[over])))
+    cell, low, high = columns.intervals(upper)
+    row = np.minimum(np.searchsorted(cells, cell), len(cells) - 1)
+    over = (cells[row] == cell) & (low >= top[row] - CLEARANCE_M) & (high > top[row] + SPACING_M)
+    return _depth(_indices(np.unique(cell[over])))
 
 
-def _boxes_over(body: ConvexBody, boxes: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
-    columns = body.columns(SPACING_M)
-    cells, first = np.unique(columns.cell, return_index=True)
-    points, top = SPACING_M * unpacked(cells), columns.high[first]
+def _reach_of_boxes(
+    columns: BodyColumns, body: int, boxes: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> float:
+    """Return how many columns deep the environment reaches over a body."""
+    cells, _, top = columns.spans(body)
+    points = columns.grid.positions(cells)
     over = np.zeros(len(cells), bool)
     for low, high in boxes:
         covers = np.all((points > low[:2]) & (points < high[:2]), axis=1)
-        over |= covers & (low[2] >= top - 5e-4)
-    return _depth(unpacked(cells[over]))
+        over |= covers & (low[2] >= top - CLEARANCE_M)
+    return _depth(_indices(cells[over]))
 
 
 def _depth(cells: np.ndarray) -> float:
-    """Half the width of a set of columns (M, 2) where it is widest, in columns."""
+    """Return half the width of a set of columns (M, 2) where it is widest, in columns."""
     if not len(cells):
         return 0.0
     cells = cells - cells.min(axis=0) + 1
     mask = np.zeros(cells.max(axis=0) + 2, bool)
     mask[tuple(cells.T)] = True
     return float(ndimage.distance_transform_edt(mask).max())
-
-
-def _center_of_mass(scene: PhysicsScene, body: int) -> np.ndarray:
-    from iscene_ros.geometry.bodies import Body
-
-    mesh = scene.shapes[body].mesh.transformed(scene.world_from_object[body])
-    made = Body.of(1, mesh.vertices, mesh.faces)
-    return made.center_of_mass

@@ -1,31 +1,92 @@
-"""What an evaluation found: tables for people, every object's scores as CSV."""
+"""Results of an evaluation of shapes: tables by method, layout and family, every object as CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from iscene_ros.lab.evaluation.machine import this_machine
-from iscene_ros.lab.evaluation.metrics import Score
-from iscene_ros.lab.evaluation.rendered_scenes import MODEL, ScoredObject, ScoredScene
-from iscene_ros.lab.evaluation.report import (
-    Row,
-    csv_of,
-    group_rows,
-    markdown,
-    method_rows,
-    write_text,
+from iscene_ros.lab.evaluation.metrics import Score, Summary, summary
+from iscene_ros.lab.evaluation.reports import csv_text, markdown_table, this_machine, write_text
+from iscene_ros.lab.evaluation.scenes import MODEL, ScoredObject, ScoredScene
+
+ALL = "all"
+CALIBRATION_BINS = 10
+
+
+class Scored(Protocol):
+    """One score of a method."""
+
+    method: str
+    score: Score
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one method on one group of objects, such as a family, or on all."""
+
+    method: str
+    group: str
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: its heading, its value, and the decimals in Markdown."""
+
+    heading: str
+    value: Callable[[Summary], float]
+    decimals: int = 1
+
+
+COLUMNS = (
+    Column("IoU [%]", lambda s: 100 * s.mean.iou),
+    Column("Box IoU [%]", lambda s: 100 * s.mean.box_iou),
+    Column("CD [mm]", lambda s: 1000 * s.mean.chamfer, decimals=2),
+    Column("F@5mm [%]", lambda s: 100 * s.mean.f_5mm),
+    Column("F@10mm [%]", lambda s: 100 * s.mean.f_10mm),
+    Column("n", lambda s: s.count, decimals=0),
+    Column("missing", lambda s: s.missing, decimals=0),
 )
 
-CALIBRATION_BINS = 10
+
+def method_rows(scored: Iterable[Scored]) -> list[Row]:
+    """Return one row a method, in the order of their first score."""
+    scored = list(scored)
+    methods = dict.fromkeys(one.method for one in scored)
+    return [
+        Row(method, ALL, summary(one.score for one in scored if one.method == method))
+        for method in methods
+    ]
+
+
+def group_rows(scored: Iterable[Scored], group_of: Callable[[Scored], str]) -> list[Row]:
+    """Return one row a group and method, groups in alphabetical order."""
+    scored = list(scored)
+    rows = []
+    for group in sorted({group_of(one) for one in scored}):
+        members = [one for one in scored if group_of(one) == group]
+        rows += [Row(row.method, group, row.summary) for row in method_rows(members)]
+    return rows
+
+
+def score_table(rows: Sequence[Row], group: str = "family") -> str:
+    """Return a Markdown table, with a column of groups where there are several."""
+    grouped = any(row.group != ALL for row in rows)
+    names = [group, "method"] if grouped else ["method"]
+    lines = [[*names, *(column.heading for column in COLUMNS)]]
+    for row in rows:
+        cells = [f"{column.value(row.summary):.{column.decimals}f}" for column in COLUMNS]
+        lines.append([row.group, row.method, *cells] if grouped else [row.method, *cells])
+    return markdown_table(lines, text_columns=len(names))
 
 
 @dataclass(frozen=True)
 class ScoredWhole:
-    """One scene as a whole by one method."""
+    """Score of one scene as a whole by one method."""
 
     method: str
     score: Score
@@ -33,14 +94,14 @@ class ScoredWhole:
 
 @dataclass(frozen=True)
 class Results:
-    """All scores of an evaluation."""
+    """All scores of an evaluation of shapes."""
 
     objects: tuple[ScoredObject, ...]
     wholes: tuple[ScoredWhole, ...]
 
     @classmethod
     def collect(cls, scenes: Iterable[ScoredScene | None]) -> Results:
-        """Gather the scores of scene after scene."""
+        """Collect the scores of many scenes."""
         objects: list[ScoredObject] = []
         wholes: list[ScoredWhole] = []
         for scene in scenes:
@@ -50,20 +111,20 @@ class Results:
         return cls(tuple(objects), tuple(wholes))
 
     def object_rows(self) -> list[Row]:
-        """A row a method: means over objects."""
+        """Return one row a method: means over objects."""
         return method_rows(self.objects)
 
     def of_model(self) -> list[ScoredObject]:
-        """The model's own objects that it completed."""
+        """Return the objects that the model completed."""
         return [o for o in self.objects if o.method == MODEL and not o.score.is_missing]
 
     def report(self) -> str:
-        """Everything as Markdown."""
+        """Return all tables as Markdown."""
         parts = [
-            f"Objects (means over instances):\n\n{markdown(self.object_rows())}",
-            f"Scenes as a whole:\n\n{markdown(method_rows(self.wholes))}",
-            f"By layout:\n\n{markdown(group_rows(self.objects, lambda o: o.layout), 'layout')}",
-            f"By family:\n\n{markdown(group_rows(self.objects, lambda o: o.family))}",
+            f"Objects (means over instances):\n\n{score_table(self.object_rows())}",
+            f"Scenes as a whole:\n\n{score_table(method_rows(self.wholes))}",
+            f"By layout:\n\n{score_table(group_rows(self.objects, lambda o: o.layout), 'layout')}",
+            f"By family:\n\n{score_table(group_rows(self.objects, lambda o: o.family))}",
             self._reported(),
             f"Machine: {this_machine()}\n",
         ]
@@ -72,10 +133,10 @@ class Results:
     def write(self, directory: Path) -> None:
         """Write report.md and objects.csv."""
         write_text(directory / "report.md", self.report())
-        write_text(directory / "objects.csv", csv_of(_lines(self.objects)))
+        write_text(directory / "objects.csv", csv_text(_lines(self.objects)))
 
     def _reported(self) -> str:
-        """How well the model knows its own results."""
+        """Return the calibration of the model's confidence and its depth residual as text."""
         own = self.of_model()
         if len(own) < 2:
             return ""
@@ -91,7 +152,12 @@ class Results:
 
 
 def expected_calibration_error(confidence: np.ndarray, overlaps: np.ndarray) -> float:
-    """Mean |confidence - overlap| over ten bins of confidence, weighted by their size."""
+    """Return the mean |confidence - IoU| over ten bins of confidence, weighted by their size.
+
+    Args:
+        confidence: (M,) in [0, 1].
+        overlaps: (M,) true IoU, or 1 and 0 for right and wrong.
+    """
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     error = 0.0
     for number in range(CALIBRATION_BINS):

@@ -70,7 +70,7 @@ class MiniShapes:
         if envelope is not Envelope.MEAN and model.calibration.uncertainty is None:
             raise InputError(
                 f"envelope: {envelope.value}, but the uncertainty of {model.name} was never "
-                "fitted: use mean, or fit it with iscene evaluate --calibrate"
+                "fitted: use mean, or fit it with iscene evaluate calibrate"
             )
         self.model, self.envelope = model, envelope
         self.sampler = sampler or SceneSamplerOptions()

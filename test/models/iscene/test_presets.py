@@ -1,46 +1,91 @@
-"""Presets: what they promise in work at full size, and what their approximations are."""
+"""Presets: how much work they save, and what their approximations are."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
+from release_schedule import paired, release_slat, release_structure
 from torch.testing import assert_close
 
-from iscene_ros.lab.benchmarks.benchmark_cells import benchmark_cells
-from iscene_ros.lab.benchmarks.release_work import WorkCounter
+from iscene_ros.lab.benchmarks.released import count_flops, shell_cells
 from iscene_ros.models import model_config
 from iscene_ros.models.iscene.config import ReleaseConfig
-from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions, sample
+from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
+from iscene_ros.models.iscene.packages.loading import random_release
+from iscene_ros.models.iscene.sampling.flow_sampler import (
+    ReleaseNoise,
+    SamplerOptions,
+    sample,
+    slat_noise_of,
+)
 from iscene_ros.models.iscene.sampling.presets import PRESETS, preset
+from iscene_ros.models.iscene.sampling.slat_stage import sample_slat
+from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
+
+CONFIG = ReleaseConfig.tiny()
+INSTANCES, CELLS = 5, 200
 
 
 @pytest.fixture(scope="module")
 def counted():
-    """Work of a scene of five objects of 8000 cells, in every way."""
-    counter, cells = WorkCounter(ReleaseConfig()), benchmark_cells(5, 8000, 64)
-    work = {name: counter.preset(preset(name), cells) for name in PRESETS}
-    return {"release": counter.release(cells), **work}
+    """Operations of both flows for a scene of tiny sizes, as released and with each preset."""
+    model = random_release(CONFIG)
+    cells = shell_cells(INSTANCES, CELLS, CONFIG.slat_flow.resolution)
+    context = torch.randn(1 + INSTANCES, 7, CONFIG.structure_flow.cond_channels)
+    noise = ReleaseNoise(0).structure(CONFIG.structure_flow)
+    starts = slat_noise_of((CELLS,) * INSTANCES, CONFIG.slat_flow.in_channels, 0)
+    normalization, generator = CONFIG.slat_normalization, torch.Generator()
+
+    def structure(name):
+        return sample_structure(
+            model.structure_flow, context, noise, preset(name, CONFIG).structure
+        )
+
+    def slat(name):
+        options = preset(name, CONFIG).slat
+        if options is not None:
+            sample_slat(model.slat_flow, cells, context[1:], starts, normalization, options)
+
+    def released_structure():
+        sampler = CONFIG.structure_sampler
+        release_structure(model.structure_flow, paired(context), generator, sampler)
+
+    def released_slat():
+        scene = torch.cat(cells).unique(dim=0)
+        slots = [slot for own in cells for slot in (own, scene)]
+        sampler = CONFIG.slat_sampler
+        release_slat(model.slat_flow, slots, paired(context), generator, sampler, normalization)
+
+    work = {
+        name: (count_flops(partial(structure, name)), count_flops(partial(slat, name)))
+        for name in PRESETS
+    }
+    return {"release": (count_flops(released_structure), count_flops(released_slat)), **work}
 
 
 def test_exact_takes_little_more_than_half_of_the_structure_work(counted):
-    assert counted["release"].structure / 1e12 == pytest.approx(2375, rel=0.002)
-    assert counted["exact"].structure / 1e12 == pytest.approx(1292, rel=0.002)
-    assert counted["exact"].structure <= 0.56 * counted["release"].structure
+    assert counted["exact"][0] <= 0.56 * counted["release"][0]
 
 
 def test_only_instances_are_sampled_in_the_second_stage(counted):
-    part = counted["exact"].slat_cells / counted["release"].slat_cells
-    assert part == pytest.approx(1 / 6, abs=0.05)
-    assert counted["exact"].slat <= (1 / 6 + 0.05) * counted["release"].slat
+    assert counted["exact"][1] <= (1 / 6 + 0.05) * counted["release"][1]
 
 
 def test_presets_save_what_they_promise(counted):
-    parts = {name: work.total / counted["release"].total for name, work in counted.items()}
+    parts = {name: sum(work) / sum(counted["release"]) for name, work in counted.items()}
     assert parts["exact"] < 1 / 2
     assert 1 / 6 < parts["balanced"] <= 1 / 4
     assert parts["fast"] <= 1 / 8
-    assert counted["structure-only"].slat == counted["structure-only"].mesh_decoder == 0
-    assert counted["structure-only"].structure == counted["exact"].structure
+    assert counted["structure-only"] == (counted["exact"][0], 0)
+
+
+def test_one_slot_of_the_published_flow_takes_5_tflop():
+    with torch.device("meta"):
+        flow = SceneFlowTransformer(ReleaseConfig().structure_flow)
+        inputs = torch.empty(1, 4096, 8), torch.empty(1)
+        flops = count_flops(lambda: flow(*inputs, context=torch.empty(1, 1374, 1024)))
+    assert flops == pytest.approx(5.23e12, rel=1e-3)
 
 
 def test_exact_samples_as_the_release_does():

@@ -13,8 +13,8 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.lab.evaluation.registration_scenes import Spoiling, draw_case
-from iscene_ros.lab.evaluation.registration_scores import placement_report, score_case
+from iscene_ros.lab.evaluation.registration_scenes import Perturbation, draw_case
+from iscene_ros.lab.evaluation.registration_scores import registration_report, score_case
 from iscene_ros.models.iscene.registration import object_motion
 from iscene_ros.models.iscene.registration import register as register_module
 from iscene_ros.models.iscene.registration.contacts import SampledSurface, gaps
@@ -252,13 +252,13 @@ def test_the_camera_height_must_be_positive():
 def test_the_generators_scenes_with_a_noisy_sensor():
     scores = []
     for number in (1, 5):
-        for spoiling in (Spoiling.SENSOR, Spoiling.WRONG):
-            case = draw_case(5, number, spoiling)
-            scores.append(score_case(case, spoiling))
+        for perturbation in (Perturbation.SENSOR, Perturbation.WRONG):
+            case = draw_case(5, number, perturbation)
+            scores.append(score_case(case, perturbation))
     assert max(abs(score.scale_error) for score in scores) < 0.015
-    assert sum(score.wrong_refused for score in scores) == 2
-    assert sum(score.right_refused for score in scores) == 0
-    report = placement_report(scores)
+    assert sum(score.wrong_rejected for score in scores) == 2
+    assert sum(score.right_rejected for score in scores) == 0
+    report = registration_report(scores)
     assert "one wrong shape" in report and "2 of 2" in report
 
 

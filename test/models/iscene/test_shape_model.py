@@ -1,5 +1,6 @@
 """The published model from pictures to objects in metres, with random weights and known shapes."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,6 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.lab.benchmarks import preset_comparison
 from iscene_ros.models.iscene import shape_model as release_shapes
 from iscene_ros.models.iscene.generation import CubeOccupancy, CubeSurface, generate
 from iscene_ros.models.iscene.packages.loading import load_release
@@ -204,22 +204,15 @@ def test_numbers_that_are_none_are_an_error(package, frame):
         made.complete(frame, steps=1)
 
 
-def test_presets_are_compared_with_exact(package, tmp_path, capsys):
-    argv = ["benchmark", "--model", package, "--device", "cpu", "--objects", "1"]
-    argv += ["--presets", "fast", "structure-only", "--out", str(tmp_path)]
-    assert main(argv) == 0
-    lines = (tmp_path / "presets.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["preset", "exact", "fast", "structure-only"]
-    exact = lines[1].split(",")
-    assert float(exact[3]) == 100 and float(exact[4]) < 0.01
-    assert float(lines[2].split(",")[3]) < 100
-    assert lines[3].split(",")[4] == "nan"
+def test_presets_of_a_package_are_compared_with_exact(package, tmp_path, capsys):
+    argv = ["benchmark", "released", "--model", package, "--device", "cpu", "--objects", "2"]
+    assert main([*argv, "--presets", "fast", "structure-only", "--out", str(tmp_path)]) == 0
+    with (tmp_path / "released.csv").open() as file:
+        exact, fast, structure_only = csv.DictReader(file)
+    assert [exact["preset"], fast["preset"]] == ["exact", "fast"]
+    assert float(exact["structure differs"]) == 0 and float(exact["same cells [%]"]) == 100
+    assert float(fast["structure differs"]) > 1e-3 and float(fast["same cells [%]"]) < 100
+    assert float(fast["work [TFLOP]"]) < float(exact["work [TFLOP]"])
+    assert structure_only["SLAT cells"] == "0" and int(exact["SLAT cells"]) > 0
+    assert package in (tmp_path / "released.md").read_text()
     assert "exact" in capsys.readouterr().out
-
-
-def test_shared_cells_are_those_of_both_over_those_of_either():
-    one = torch.tensor([[0, 0, 0], [1, 2, 3], [4, 4, 4]])
-    other = torch.tensor([[1, 2, 3], [9, 9, 9]])
-    assert preset_comparison.shared_cells(one, other) == pytest.approx(1 / 4)
-    assert preset_comparison.shared_cells(one, one) == 1
-    assert preset_comparison.shared_cells(one[:0], one[:0]) == 1

@@ -6,10 +6,10 @@ import pytest
 import torch
 from call_counter import CallCounter
 from random_weights import convert_torso, randomised
+from release_schedule import paired, release_scene, release_slat
 from torch import nn
 from torch.testing import assert_close
 
-from iscene_ros.lab.benchmarks.release_schedule import paired, release_scene, release_slat
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow

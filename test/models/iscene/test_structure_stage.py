@@ -6,10 +6,10 @@ import pytest
 import torch
 from call_counter import CallCounter
 from random_weights import convert_torso, randomised
+from release_schedule import paired, release_structure
 from slow_scene_flow import slow_scene_flow
 from torch.testing import assert_close
 
-from iscene_ros.lab.benchmarks.release_schedule import paired, release_structure
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.networks.attention import SceneRows
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer

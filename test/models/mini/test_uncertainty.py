@@ -8,23 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import TINY
 
-from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import Cube
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.io.scene_io import read_scene, write_scene
-from iscene_ros.lab.evaluation.calibration import fit_confidence
-from iscene_ros.lab.evaluation.occupancy import Grid, mesh_occupancy
-from iscene_ros.lab.evaluation.uncertainty_fit import fit_uncertainty
-from iscene_ros.models.iscene.shape_model import load_shape_model as load_released_shape_model
-from iscene_ros.models.mini.checkpoint import save_weights
+from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
+from iscene_ros.lab.evaluation.calibration import fit_confidence, fit_uncertainty
+from iscene_ros.models.iscene.packages.loading import ReleaseModel
+from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.envelope import bodies_around, moved_surface
 from iscene_ros.models.mini.network import VolumeSceneFlow
 from iscene_ros.models.mini.predicted_shape import DistanceShape
-from iscene_ros.models.mini.shape_model import load_shape_model
+from iscene_ros.models.mini.shape_model import MiniShapes
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
-from iscene_ros.models.model_config import CompletionOptions, Envelope, ModelConfig
+from iscene_ros.models.model_config import Envelope
 from iscene_ros.preprocess.crops import InstanceCrop
 
 SIDE, TRUNCATION = 24, 4.0
@@ -54,7 +53,7 @@ def ball_shape(radius=6.0, envelope=Envelope.MEAN, flat=1.0) -> DistanceShape:
 def occupancy(shape: DistanceShape) -> np.ndarray:
     cube = shape.slot.cube
     grid = Grid.around(cube.center_aligned - cube.size / 2, cube.center_aligned + cube.size / 2, 64)
-    return mesh_occupancy(shape.mesh().mesh_aligned)(grid)
+    return ScoredBody(shape.mesh().mesh_aligned).inside(grid)
 
 
 def test_the_hidden_side_is_less_certain_than_the_observed_one():
@@ -140,18 +139,17 @@ def test_fitted_sigma_holds_as_many_errors_as_it_should():
 
 
 def test_a_model_that_was_never_calibrated_has_the_mean_surface_alone(tmp_path):
-    path = tmp_path / "tiny.safetensors"
-    save_weights(VolumeSceneFlow(TINY), path)
-    load_shape_model(ModelConfig(str(path)), "cpu")
-    outer = ModelConfig(str(path), options=CompletionOptions(envelope=Envelope.OUTER))
+    save_weights(VolumeSceneFlow(TINY), tmp_path / "tiny.safetensors")
+    model, options = load_model(tmp_path / "tiny.safetensors"), CompletionOptions()
+    MiniShapes(model, options.sampler, options.fit)
     with pytest.raises(InputError, match="envelope: outer.*use mean"):
-        load_shape_model(outer, "cpu")
+        SceneCompleter(model, CompletionOptions(envelope=Envelope.OUTER))
 
 
 def test_a_released_model_has_the_mean_surface_alone():
-    inner = ModelConfig("LuLing/IScene", options=CompletionOptions(envelope=Envelope.INNER))
+    released = ReleaseModel.__new__(ReleaseModel)
     with pytest.raises(InputError, match="envelope: inner.*use mean"):
-        load_released_shape_model(inner, "cpu")
+        SceneCompleter(released, CompletionOptions(envelope=Envelope.INNER))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Relations of scenes that a physics engine put to rest, from true and from completed meshes."""
+"""Evaluation of relations on scenes settled by a physics engine: true and completed meshes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import numpy as np
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.predicate import Predicate
-from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.environment import BoxEnvironment
 from iscene_ros.geometry.scene_geometry import measure
 from iscene_ros.lab.evaluation.relation_fit import DEFINED, Examples
 from iscene_ros.lab.evaluation.relation_scores import Edge, RelationScores
-from iscene_ros.lab.evaluation.relation_truth import true_relations
+from iscene_ros.lab.evaluation.relation_truth import true_bodies, true_relations
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, physics_scenes
 from iscene_ros.lab.synthetic.physics_shapes import shape_pool
 from iscene_ros.lab.synthetic.physics_views import observe_physics
@@ -33,15 +32,15 @@ TRUE_MESHES, COMPLETED_MESHES = "true meshes", "completed meshes"
 
 @dataclass(frozen=True)
 class RelationOptions:
-    """What is evaluated.
+    """Choice of settled scenes.
 
     Attributes:
-        scenes: number of scenes.
-        seed: of the scenes.
-        held_out: shape families that training never sees, or those that it does.
-        shapes: size of the pool of shapes.
-        steps: of the sampler, None = default.
-        cache: folder in which the shapes are kept; they take minutes to make.
+        scenes: Number of scenes.
+        seed: Seed of the scenes.
+        held_out: Whether shape families are those that training never sees, or those that it does.
+        shapes: Number of shapes that scenes are made of.
+        steps: Steps of the sampler; None = the model's default.
+        cache: Folder in which the shapes are kept, since they take minutes to make; None = none.
     """
 
     scenes: int = 40
@@ -58,22 +57,23 @@ def evaluate_relations(
     examples: Examples | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Iterator[RelationScores]:
-    """Scores after each scene, growing.
+    """Yield the scores over all scenes so far, after each scene.
 
     Args:
-        completer: completes what a camera sees; None = only true meshes are asked.
-        options: what is evaluated.
-        examples: gathers candidates for a calibration.
-        report: is told what is being made.
+        completer: Completes what a camera sees; None = true meshes only.
+        options: Choice of scenes.
+        examples: Collects candidates for a calibration, if given.
+        report: Called with a line while shapes are made.
 
     Raises:
         InputError: mujoco or coacd is not installed.
     """
     name = f"shapes_{'held_out' if options.held_out else 'training'}_{options.shapes}.npz"
     cache = None if options.cache is None else options.cache / name
-    say = report or (lambda text: None)
+    report = report or (lambda line: None)
+    count = options.shapes
     pool = shape_pool(
-        options.shapes, options.held_out, 0, cache, lambda n: say(f"shape {n} of {options.shapes}")
+        count, options.held_out, 0, cache, lambda number: report(f"shape {number} of {count}")
     )
     scores = RelationScores()
     for number, scene in enumerate(physics_scenes(pool, options.scenes, options.seed)):
@@ -96,14 +96,14 @@ def _evaluate(
     geometry = measure(true_bodies(scene), BoxEnvironment(scene.boxes))
     candidates = find_candidates(geometry, pose, shapes=True)
     relations = named_edges(candidates, decide(candidates))
-    everyone = set(range(len(scene.shapes) + 1))
+    all_ids = set(range(len(scene.shapes) + 1))
     defined = {
         (r.subject, Predicate(r.predicate), r.object)
         for r in relations
         if Predicate(r.predicate) in DEFINED
     }
     own = [r for r in relations if Predicate(r.predicate) not in DEFINED]
-    scores.add(TRUE_MESHES, number, own, truth, everyone)
+    scores.add(TRUE_MESHES, number, own, truth, all_ids)
     if examples is not None:
         examples.add(candidates, truth)
     if completer is not None and observation is not None:
@@ -131,15 +131,6 @@ def _evaluate_completed(
     scores.add(COMPLETED_MESHES, number, relations, truth, known)
     if examples is not None:
         examples.add(candidates, {e for e in truth if e[0] in known and e[2] in known})
-
-
-def true_bodies(scene: PhysicsScene) -> list[Body]:
-    """The objects of a scene as bodies without any error; ids are index + 1."""
-    bodies = []
-    for index, shape in enumerate(scene.shapes):
-        mesh = shape.mesh.transformed(scene.world_from_object[index])
-        bodies.append(Body.of(index + 1, mesh.vertices, mesh.faces))
-    return bodies
 
 
 def _copies(scene: PhysicsScene) -> set[Edge]:

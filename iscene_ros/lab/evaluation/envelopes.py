@@ -1,4 +1,4 @@
-"""What the inner, the mean and the outer surface hold of the true object, and of its surface."""
+"""Scores of the inner, mean and outer surface, and coverage of the vertex uncertainty."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 from iscene_ros.completion.object_assembly import OBSERVED_CELLS
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.geometry.surface_distance import observed_vertices
+from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
 from iscene_ros.lab.evaluation.calibration import CompletedShape, completed_shapes
-from iscene_ros.lab.evaluation.metrics import ScoredBody
-from iscene_ros.lab.evaluation.occupancy import Grid
-from iscene_ros.lab.evaluation.rendered_scenes import EvaluationOptions
+from iscene_ros.lab.evaluation.scenes import EvaluationOptions
 from iscene_ros.lab.training.samples import draw_view
 from iscene_ros.models.model_config import Envelope
 
@@ -24,12 +23,12 @@ CONTAINED = 0.95
 
 @dataclass(frozen=True)
 class EnvelopeScore:
-    """One body against the true one.
+    """Overlap of one body with the true one.
 
     Attributes:
-        recall: share of the true volume that lies in it.
-        precision: share of its volume that lies in the true one.
-        volume: its volume over the true one.
+        recall: Share of the true volume that lies in the body.
+        precision: Share of the body's volume that lies in the true one.
+        volume: Ratio of the body's volume to the true one.
     """
 
     recall: float
@@ -38,20 +37,20 @@ class EnvelopeScore:
 
     @property
     def iou(self) -> float:
-        """Shared over joint volume."""
+        """Intersection over union."""
         shared = self.recall
         return shared / max(1.0 + self.volume - shared, 1e-9)
 
 
 @dataclass(frozen=True)
 class ShapeScore:
-    """One object.
+    """Scores of the surfaces of one object.
 
     Attributes:
-        envelopes: score of each of its surfaces.
-        ratios: (V,) distance of the mean mesh's vertices to the true surface, over their sigma.
-        sigma: (V,) their standard deviation [m].
-        observed: (V,) bool, which of them the camera saw.
+        envelopes: Score of each surface.
+        ratios: (V,) distance of the mean mesh's vertices to the true surface over their sigma.
+        sigma: (V,) standard deviation of the vertices [m].
+        observed: (V,) bool, whether the camera observed a vertex.
     """
 
     envelopes: dict[Envelope, EnvelopeScore]
@@ -71,7 +70,7 @@ def envelope_scores(
 
 
 def envelope_report(scores: list[ShapeScore]) -> str:
-    """Two Markdown tables."""
+    """Return the tables of surfaces and of vertex coverage as Markdown."""
     lines = [
         "| surface | true volume inside [%] | objects inside [%] | its volume that is true [%] "
         "| volume / true (median) | IoU [%] |",

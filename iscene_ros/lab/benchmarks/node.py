@@ -1,6 +1,6 @@
-"""The node under a fast camera and a slow model: age of what it publishes, and its memory.
+"""The scene node behind a fast camera with a slow model: age of its output, and its memory.
 
-A second process publishes the demo frame at the rate of a camera and listens to ~/objects.
+A second process publishes the demo frame at the rate of a camera and subscribes to ~/objects.
 """
 
 from __future__ import annotations
@@ -10,38 +10,40 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 import numpy as np
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.parameter import Parameter
 from tqdm import tqdm
 
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
-from iscene_ros.lab.benchmarks.layer_benchmark import KnownScene
+from iscene_ros.lab.benchmarks.message_layer import KnownScene
+from iscene_ros.models.base import Report
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
-from iscene_ros.ros.node import SceneNode
-from iscene_ros.ros.publishers import reliable_qos
-from iscene_ros.ros.subscriptions import IMAGE_DEPTH
 from iscene_ros.ros.topics import OBJECTS, output_topic
 from iscene_ros.session.status import resident_megabytes
+
+if TYPE_CHECKING:
+    from iscene_ros.ros.node import SceneNode
+
+FACES = 5000
 
 
 @dataclass(frozen=True)
 class NodeTimes:
-    """What was seen of a node.
+    """Measurements of one run of the node.
 
     Attributes:
-        rate: of the input [1/s]; frames: how many were published.
-        model_seconds: (C,) of each completion [s].
-        ages: (P,) from the stamp of a frame to the arrival of its objects [s].
-        dropped: ready frames that a newer one replaced.
-        rejected: inputs.
-        megabytes: resident memory of the node's process, evenly over the run [1e6 bytes].
+        rate: Rate of the camera [1/s].
+        frames: Number of published camera frames.
+        model_seconds: (C,) time of each completion [s].
+        ages: (P,) time from the stamp of a frame to the arrival of its objects [s].
+        dropped: Number of complete frames that a newer one replaced.
+        rejected: Number of rejected inputs.
+        megabytes: Resident memory of the node's process, sampled evenly over the run [1e6 bytes].
     """
 
     rate: float
@@ -53,38 +55,51 @@ class NodeTimes:
     megabytes: np.ndarray
 
 
-@dataclass
-class _SlowModel:
-    """Knows the answer, and takes its time all the same."""
+class SlowCompleter(KnownScene):
+    """A completer that takes at least `pause` seconds a frame and records its times."""
 
-    pause: float
-    known: KnownScene = field(default_factory=lambda: KnownScene(5000))
-    seconds: list[float] = field(default_factory=list)
+    def __init__(self, pause: float) -> None:
+        super().__init__(FACES)
+        self.pause = pause
+        self.seconds: list[float] = []
 
-    def complete(self, observation: Observation, steps: int | None, seed: int, faces: int) -> Scene:
-        """See `SceneCompleter.complete`."""
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
+    ) -> Scene:
+        """See `Completer.complete`."""
         started = time.monotonic()
         time.sleep(self.pause)
-        scene = self.known.complete(observation, steps, seed, faces)
+        scene = super().complete(observation, steps, seed, faces, progress)
         self.seconds.append(time.monotonic() - started)
         return scene
 
 
-def measure_node(frames: int = 2000, rate: float = 30.0, model_seconds: float = 1.0) -> NodeTimes:
-    """Run the node on frames of 640 x 480 with the eight objects of the demo, 5000 faces each."""
-    model = _SlowModel(model_seconds)
+def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) -> NodeTimes:
+    """Run the node on frames of 640 x 480 with the eight objects of the demo, 5000 faces each.
+
+    Args:
+        frames: Number of camera frames.
+        rate: Rate of the camera [1/s].
+        model_seconds: Time of a completion [s].
+    """
+    model = SlowCompleter(model_seconds)
     context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe()
+    receiving, sending = context.Pipe()
     with _running_node(model) as node:
-        camera = context.Process(target=_camera, args=(theirs, frames, rate), daemon=True)
+        camera = context.Process(target=_camera, args=(sending, frames, rate), daemon=True)
         camera.start()
         megabytes = []
         with tqdm(total=frames, unit="frame", desc="node") as bar:
-            while not mine.poll(0):
+            while not receiving.poll(0):
                 time.sleep(0.5)
                 megabytes.append(resident_megabytes())
                 bar.update(min(frames - bar.n, round(0.5 * rate)))
-        ages = np.array(mine.recv())
+        ages = np.array(receiving.recv())
         camera.join()
         session = node.session
         return NodeTimes(
@@ -99,12 +114,19 @@ def measure_node(frames: int = 2000, rate: float = 30.0, model_seconds: float = 
 
 
 @contextmanager
-def _running_node(model: _SlowModel) -> Iterator[SceneNode]:
+def _running_node(completer: SlowCompleter) -> Iterator[SceneNode]:
+    """Yield an active node in its own thread, and shut it down afterwards."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.parameter import Parameter
+
+    from iscene_ros.ros.node import SceneNode
+
     rclpy.init()
     parameters = {"detections": "vision_msgs", "reliability": "reliable", "model": "known"}
     parameters |= {"relations": False, "moveit": False}
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-    node = SceneNode(lambda name, device: model, parameter_overrides=overrides)
+    node = SceneNode(lambda config: completer, parameter_overrides=overrides)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     node.trigger_configure()
@@ -116,13 +138,19 @@ def _running_node(model: _SlowModel) -> Iterator[SceneNode]:
     finally:
         executor.shutdown()
         spinning.join()
-        node.on_shutdown(None)
+        node.trigger_shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
 
 
 def _camera(result: Connection, frames: int, rate: float) -> None:
-    """Publish frames; send the ages of the objects that came back."""
+    """Publish camera frames, then send the ages of the objects that arrived through `result`."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    from iscene_ros.ros.publishers import reliable_qos
+    from iscene_ros.ros.subscriptions import IMAGE_DEPTH
+
     rclpy.init()
     node, types, ages = rclpy.create_node("camera"), RclpyTypes(), []
 
@@ -144,7 +172,7 @@ def _camera(result: Connection, frames: int, rate: float) -> None:
     executor.add_node(node)
     spinning = threading.Thread(target=executor.spin, daemon=True)
     spinning.start()
-    time.sleep(2.0)  # until both sides know each other
+    time.sleep(2.0)  # until both sides have discovered each other
     start = time.monotonic()
     for number in range(frames):
         stamp = types.stamp(node.get_clock().now().nanoseconds)
@@ -167,7 +195,7 @@ def _headers(message: object) -> list:
 
 
 def node_table(measured: Sequence[NodeTimes]) -> list[list[str]]:
-    """Headings and one row a run."""
+    """Return the headings and one row a run."""
     rows = [
         [
             *("input [1/s]", "frames", "published", "model p50 [s]", "age p50 [s]", "age p95 [s]"),

@@ -1,7 +1,7 @@
-"""How long the layer around the model takes: messages in, the world, messages out, publishing.
+"""Time of the layer around the model: decoding, the object map, encoding and publishing.
 
-With ROS sourced, messages are rclpy's and leave through its publishers, each heard by a subscriber
-of another context; without ROS they are those of rosbags and end as CDR bytes.
+With ROS sourced, messages are rclpy's and leave through its publishers; without ROS they are those
+of rosbags and end as CDR bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from iscene_ros.core.scene import Mesh, Scene, SceneObject, Timings
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.demo_frame import DemoFrame
 from iscene_ros.lab.benchmarks.table_scene import table_scene
+from iscene_ros.models.base import Report
 from iscene_ros.ros.demo_messages import frame_messages
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.message_decoder import MessageDecoder
@@ -31,7 +32,7 @@ from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, OVERLAY
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
 
-STAGES = ("messages in", "world", "messages out", "publishing")
+STAGES = ("messages in", "object map", "messages out", "publishing")
 START_NS = 1_700_000_000 * SECOND
 PERIOD_NS = SECOND // 30
 Publish = Callable[[str, Any], None]
@@ -39,13 +40,14 @@ Publish = Callable[[str, Any], None]
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """Times of many frames.
+    """Times of F frames.
 
     Attributes:
-        objects, faces: of the scene, faces an object.
+        objects: Number of objects in the scene.
+        faces: Number of triangles of an object.
         through: "rclpy" or "rosbags".
-        overlay: whether ~/overlay was made, too.
-        seconds: (stage name, (F,) float64 [s]).
+        overlay: Whether ~/overlay was drawn.
+        seconds: (stage, (F,) float64 times [s]) of each of `STAGES`.
     """
 
     objects: int
@@ -56,12 +58,16 @@ class LayerTimes:
 
     @property
     def layer(self) -> np.ndarray:
-        """(F,) messages in, out and publishing of each frame [s]; the world is not the layer's."""
-        return np.sum([times for stage, times in self.seconds if stage != "world"], axis=0)
+        """(F,) time of decoding, encoding and publishing each frame [s], without the object map."""
+        return np.sum([times for stage, times in self.seconds if stage != "object map"], axis=0)
 
 
 class KnownScene:
-    """A completer that knows the answer: spheres of many faces."""
+    """A completer without a network that returns a sphere for each instance.
+
+    Args:
+        faces: Approximate number of triangles of a sphere.
+    """
 
     def __init__(self, faces: int) -> None:
         # A sphere of n x n segments has 4 n (n - 1) triangles.
@@ -70,8 +76,15 @@ class KnownScene:
         self.mesh = Mesh(sphere.vertices.astype(np.float32), sphere.faces.astype(np.int32))
         self.observed = np.arange(len(sphere.vertices)) % 2 == 0
 
-    def complete(self, observation: Observation, steps: int | None, seed: int, faces: int) -> Scene:
-        """One sphere an instance, in rows."""
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
+    ) -> Scene:
+        """Return one sphere an instance, in rows; see `Completer.complete`."""
         objects = tuple(
             self._object(observation, row) for row in range(len(observation.instance_ids))
         )
@@ -93,13 +106,13 @@ class KnownScene:
 def measure_layer(
     objects: int = 10, faces: int = 5000, frames: int = 60, overlay: bool = False
 ) -> LayerTimes:
-    """Send a table scene of 640 x 480 through the layer again and again.
+    """Send a table scene of 640 x 480 pixels through the layer again and again.
 
     Args:
-        objects: 1 to 20.
-        faces: triangles an object, about.
-        frames: how many are timed, after three to warm up.
-        overlay: also draw ~/overlay, which is made only where somebody listens.
+        objects: Number of objects, 1 to 20.
+        faces: Approximate number of triangles of an object.
+        frames: Number of timed frames, after three to warm up.
+        overlay: Whether to draw ~/overlay, which a node does only for subscribers.
     """
     with _transport() as (types, publish, through):
         layer = _Layer(types, publish, objects, faces, overlay)
@@ -116,19 +129,19 @@ class _Layer:
         self, types: MessageTypes, publish: Publish, objects: int, faces: int, overlay: bool
     ) -> None:
         self._types, self._publish = types, publish
-        # Relations are the world's; they have a measure of their own.
+        # Relations are part of the object map and have a benchmark of their own.
         settings = Settings(model="known", faces=faces, relations=False)
         completer = KnownScene(faces)
         self.faces = len(completer.mesh.faces)
         self._session = SceneSession(settings, completer)
-        self._intake = MessageDecoder(settings, lambda reason, line: None)
+        self._decoder = MessageDecoder(settings, lambda reason, line: None)
         self._encoder = Encoder(types, settings, "/iscene/meshes")
-        self._frame = _with_colours(table_scene(objects).observation)
+        self._frame = _with_colors(table_scene(objects).observation)
         left_out = (DIAGNOSTICS,) if overlay else (DIAGNOSTICS, OVERLAY)
         self._topics = [topic.name for topic in OUTPUTS if topic.name not in left_out]
 
     def frame(self, number: int) -> dict[str, float]:
-        """Seconds by stage of one frame."""
+        """Return the seconds of each stage of one frame."""
         stamp = START_NS + number * PERIOD_NS
         messages = frame_messages(self._types, self._frame, stamp)
         raw = [
@@ -138,7 +151,7 @@ class _Layer:
         ]
         started = time.perf_counter()
         for key, type_name, data in raw:
-            for item in self._intake.decode(key, self._types.deserialize(type_name, data)):
+            for item in self._decoder.decode(key, self._types.deserialize(type_name, data)):
                 self._session.add(item, stamp)
         self._session.poll(stamp)
         frame = self._session.take(stamp)
@@ -154,7 +167,7 @@ class _Layer:
         return dict(zip(STAGES, np.diff((started, *ends)).tolist(), strict=True))
 
 
-def _with_colours(observation: Observation) -> DemoFrame:
+def _with_colors(observation: Observation) -> DemoFrame:
     height, width = observation.depth.shape
     rgb = np.full((height, width, 3), 128, np.uint8)
     labels_image = np.zeros((height, width), np.uint8)
@@ -166,7 +179,7 @@ def _with_colours(observation: Observation) -> DemoFrame:
 
 @contextmanager
 def _transport() -> Iterator[tuple[MessageTypes, Publish, str]]:
-    """Whose messages, how one is published, and a name for it."""
+    """Yield the message types, a function that publishes, and the name of the middleware."""
     if find_spec("rclpy") is None:
         types = RosbagsTypes()
         names = {topic.name: topic.type_name for topic in OUTPUTS}
@@ -203,7 +216,7 @@ def _publishers() -> Iterator[dict[str, Any]]:
 
 
 def layer_table(measured: Sequence[LayerTimes]) -> list[list[str]]:
-    """Headings and rows: p50 and p95 of each stage and of the layer [ms]."""
+    """Return headings and rows: median and 95th percentile of each stage and of the layer [ms]."""
     headings = ["objects", "faces", "through", "overlay", "quantile"]
     rows = [[*headings, *(f"{stage} [ms]" for stage in STAGES), "layer [ms]"]]
     for one in measured:

@@ -1,20 +1,21 @@
-"""Truth of relations from a physics engine, scores, calibration."""
+"""True relations of settled scenes, their scores and their calibration."""
 
 import numpy as np
 import pytest
-import trimesh
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from made_scenes import box, cup
 
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import Mesh, Relation
+from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.environment import BoxEnvironment
-from iscene_ros.lab.evaluation.convex_columns import ConvexBody, enclosed_share
-from iscene_ros.lab.evaluation.relation_evaluation import true_bodies
 from iscene_ros.lab.evaluation.relation_fit import fit_logistic
 from iscene_ros.lab.evaluation.relation_scores import RelationScores, f_score
-from iscene_ros.lab.evaluation.relation_truth import true_relations
+from iscene_ros.lab.evaluation.relation_truth import (
+    BodyColumns,
+    enclosed_share,
+    true_bodies,
+    true_relations,
+)
 from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene, settle
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape, joined
 from iscene_ros.lab.synthetic.physics_views import observe_physics
@@ -103,23 +104,14 @@ def test_view_of_a_physics_scene(vessel_scene) -> None:
     assert world[:, 2].min() > -2e-3 and world[:, 2].max() < 0.082
 
 
-@given(size=st.tuples(*[st.floats(0.02, 0.1)] * 3), seed=st.integers(0, 100))
-@settings(max_examples=15, deadline=None)
-def test_columns_hold_the_volume(size, seed) -> None:
-    turn = trimesh.transformations.random_rotation_matrix(np.random.default_rng(seed).random(3))
-    mesh = trimesh.creation.box(size).apply_transform(turn)
-    for axis in range(3):
-        columns = ConvexBody([convex(mesh)]).columns(0.001, axis)
-        volume = (columns.high - columns.low).sum() * 0.001**2
-        assert volume == pytest.approx(np.prod(size), rel=0.05)
-
-
 def test_enclosed_share_of_a_box_in_a_vessel() -> None:
-    vessel = ConvexBody(walls(0.06, 0.08))
+    vessel = joined(walls(0.06, 0.08))
     for bottom, share in ((0.01, 1.0), (0.06, 0.5), (0.081, 0.0)):
-        item = ConvexBody([convex(box((0.04, 0.04, 0.04), bottom=bottom))])
-        assert enclosed_share(item, vessel, 0.003) == pytest.approx(share, abs=0.08)
-        assert enclosed_share(vessel, item, 0.003) == 0.0
+        item = convex(box((0.04, 0.04, 0.04), bottom=bottom))
+        bodies = [Body.of(i, mesh.vertices, mesh.faces) for i, mesh in enumerate((item, vessel))]
+        columns = [BodyColumns(bodies, 0.003, axis) for axis in range(3)]
+        assert enclosed_share(columns, 0, 1) == pytest.approx(share, abs=0.08)
+        assert enclosed_share(columns, 1, 0) == 0.0
 
 
 def test_pieces_are_joined_without_loss() -> None:

@@ -1,4 +1,4 @@
-"""Symmetries of shapes whose groups are known, and pairs of them."""
+"""Shapes with known symmetry groups, and how many of their symmetries are found."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.bodies import Body
-from iscene_ros.geometry.shape_alignment import ShapeSample, shape_matches
+from iscene_ros.geometry.shape_alignment import ShapeSample
 from iscene_ros.geometry.symmetry import ANY_ANGLE, symmetry_axes, symmetry_planes
-from iscene_ros.lab.evaluation.report import markdown_table
-from iscene_ros.lab.evaluation.truth import true_body
+from iscene_ros.lab.evaluation.bodies import true_body
 from iscene_ros.lab.synthetic.primitives import (
     box,
     cylinder,
@@ -24,12 +22,9 @@ from iscene_ros.lab.synthetic.primitives import (
     revolution,
 )
 from iscene_ros.lab.synthetic.shapes import Part, Solid
-from iscene_ros.relations.rule import probability
-from iscene_ros.relations.shape_rules import shape_candidate
 
 # A direction within this angle of the true one is right.
 RIGHT = np.cos(np.deg2rad(5.0))
-SAMPLES = 3
 X, Y, Z = np.eye(3)
 
 
@@ -99,54 +94,6 @@ def _prism(sides: int, width: float, height: float) -> KnownShape:
     return KnownShape(f"prism {sides}", (extrusion(outline, height),), (*planes, Z), axes)
 
 
-def symmetry_report() -> str:
-    """A Markdown table of precision, recall and F1 of planes, axes and pairs."""
-    planes, axes, pairs = np.zeros(3), np.zeros(3), np.zeros(3)
-    for seed in range(SAMPLES):
-        rng = np.random.default_rng(seed)
-        shapes = known_shapes(rng)
-        for shape in shapes:
-            found_planes, found_axes = _found(shape, rng)
-            planes += found_planes
-            axes += found_axes
-        pairs += _found_pairs(shapes, rng)
-    lines = [["symmetry", "precision", "recall", "F1", "true", "found"]]
-    rows = {"own planes": planes, "own axes with order": axes, "same or mirrored pairs": pairs}
-    for name, (right, found, wanted) in rows.items():
-        scores = right / max(found, 1), right / max(wanted, 1), 2 * right / (found + wanted)
-        lines.append([name, *(f"{100 * s:.1f}" for s in scores), f"{wanted:.0f}", f"{found:.0f}"])
-    return f"Shapes with known symmetry, true meshes:\n\n{markdown_table(lines)}"
-
-
-def _found_pairs(shapes: list[KnownShape], rng: np.random.Generator) -> np.ndarray:
-    """Right, found and true pairs (3,) among two copies of each shape and its mirror image."""
-    mirror = np.diag([1.0, 1.0, -1.0])
-    samples, names = [], []
-    for shape in shapes:
-        mesh = _mesh(shape)
-        is_chiral = shape.planes == ()
-        for turn in (np.eye(3), np.eye(3), mirror)[: 3 if is_chiral else 2]:
-            faces = mesh.faces if turn is not mirror else mesh.faces[:, ::-1]
-            samples.append(_turned(mesh.vertices @ turn, faces, rng)[0])
-            names.append((shape.name, turn is mirror))
-    wanted = {
-        (i, j, _pair(names[i], names[j]))
-        for i in range(len(names))
-        for j in range(i + 1, len(names))
-        if names[i][0] == names[j][0]
-    }
-    found = {
-        (c.subject, c.object, c.predicate)
-        for c in (shape_candidate(match, is_exact=True) for match in shape_matches(samples))
-        if probability(c) >= 0.5
-    }
-    return np.array([len(found & wanted), len(found), len(wanted)], float)
-
-
-def _pair(one: tuple[str, bool], other: tuple[str, bool]) -> Predicate:
-    return Predicate.SAME_SHAPE if one[1] == other[1] else Predicate.MIRRORED
-
-
 def _mesh(shape: KnownShape) -> Mesh:
     solid = Solid(shape.parts)
     low, high = (corner.numpy().astype(np.float64) for corner in solid.bounds())
@@ -165,8 +112,8 @@ def _turned(
     return ShapeSample.of(Body.of(1, vertices @ turn.T, faces)), turn
 
 
-def _found(shape: KnownShape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Right, found and true planes (3,), and axes (3,), of the shape in a random pose."""
+def found_symmetries(shape: KnownShape, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return right, found and true planes (3,), and axes (3,), of the shape in a random pose."""
     mesh = _mesh(shape)
     sample, turn = _turned(mesh.vertices, mesh.faces, rng)
     planes = [plane.normal @ turn for plane in symmetry_planes(sample)]

@@ -1,4 +1,4 @@
-"""What a part of a trained network is worth: the same network, that part's word withheld."""
+"""Inference ablation: a trained network with the contribution of one of its parts removed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iscene_ros.models.mini.network import VolumeSceneFlow
 
 
 class WithoutScene(nn.Module):
-    """Called as a transformer; no slot looks at its scene."""
+    """A transformer whose slots do not attend to the scene slot."""
 
     def __init__(self, transformer: SceneFlowTransformer) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class WithoutScene(nn.Module):
 
 
 class MeanTokens(nn.Module):
-    """Called as a transformer; every token that it returns is the mean of all."""
+    """A transformer that returns the mean of all its tokens for every token."""
 
     def __init__(self, transformer: SceneFlowTransformer) -> None:
         super().__init__()
@@ -45,41 +45,39 @@ class MeanTokens(nn.Module):
         return made.mean((0, 1), keepdim=True).expand_as(made), memory
 
 
-def withhold_scene(network: VolumeSceneFlow) -> None:
-    """Instances no longer look at their scene."""
+def remove_scene_context(network: VolumeSceneFlow) -> None:
+    """Stop instances from attending to their scene."""
     network.transformer = WithoutScene(network.transformer)
 
 
-def withhold_tokens(network: VolumeSceneFlow) -> None:
-    """What comes out of the transformer no longer depends on what goes in."""
+def remove_transformer(network: VolumeSceneFlow) -> None:
+    """Replace the tokens of the transformer by their mean."""
     network.transformer = MeanTokens(network.transformer)
 
 
-def withhold_coarse(network: VolumeSceneFlow) -> None:
-    """Nothing returns to the grid from what is coarser: tokens, and the level before them."""
+def remove_coarse_levels(network: VolumeSceneFlow) -> None:
+    """Remove everything coarser than the grid: the tokens, and the level before them."""
     last = network.up_grid if network.middle is None else network.middle.up
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
 
 
-WITHHELD = {
-    "scene-context": withhold_scene,
-    "transformer": withhold_tokens,
-    "coarse": withhold_coarse,
+# Keys of `--without`; `command.PARTS` repeats them, since this module loads torch.
+ABLATIONS = {
+    "scene-context": remove_scene_context,
+    "transformer": remove_transformer,
+    "coarse": remove_coarse_levels,
 }
 
 
 def without_part(completer: SceneCompleter, part: str) -> SceneCompleter:
-    """A completer of its own whose network withholds what a key of WITHHELD says.
+    """Return a completer with a copy of the network that lacks a part, a key of `ABLATIONS`.
 
     Raises:
         InputError: the model is a released one.
     """
-    if not isinstance(completer.shapes.model, LoadedModel):
+    if not isinstance(completer.model, LoadedModel):
         raise InputError("--without: for iscene-mini alone; choose another --model")
-    network = copy.deepcopy(completer.shapes.model.network)
-    WITHHELD[part](network)
-    return SceneCompleter(
-        completer.shapes.with_model(replace(completer.shapes.model, network=network)),
-        completer.relations,
-    )
+    network = copy.deepcopy(completer.model.network)
+    ABLATIONS[part](network)
+    return SceneCompleter(replace(completer.model, network=network), completer.options)

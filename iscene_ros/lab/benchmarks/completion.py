@@ -18,17 +18,23 @@ from iscene_ros.core.scene import Timings
 from iscene_ros.lab.benchmarks.table_scene import table_scene
 
 MEGABYTE = 1e6
+HEADINGS = (
+    *("objects", "steps", "completed", "prepare [s]", "network [s]", "meshing [s]", "total [s]"),
+    *("x 1 object", "peak [MB]", "GPU peak [MB]"),
+)
+DECIMALS = (0, 0, 0, 2, 2, 2, 2, 1, 0, 0)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number of objects at one number of steps, the median of several runs.
+    """The median of several runs with one number of objects and one number of steps.
 
     Attributes:
-        objects, steps: what was asked for; completed: objects that came back.
-        seconds: by stage [s].
-        peak_megabytes: of the process that did all steps for this number of objects [1e6 bytes].
-        peak_gpu_megabytes: allocated by torch on the GPU; 0 without one.
+        objects, steps: Numbers that were measured.
+        completed: Number of objects that were completed.
+        seconds: Time of each stage [s].
+        peak_megabytes: Peak of the process that ran this number of objects [1e6 bytes].
+        peak_gpu_megabytes: Peak allocated by torch on the GPU, 0 without one [1e6 bytes].
     """
 
     objects: int
@@ -39,18 +45,18 @@ class Measurement:
     peak_gpu_megabytes: float
 
 
-def benchmark(
+def measure_completions(
     load: Callable[[], Completer],
-    objects: Sequence[int] = (1, 2, 5, 10, 20),
-    steps: Sequence[int] = (1, 2, 4, 8),
-    repeats: int = 3,
+    objects: Sequence[int],
+    steps: Sequence[int],
+    repeats: int,
 ) -> Iterator[Measurement]:
     """Measure each number of objects in a fresh process, so that no peak hides another.
 
     Args:
-        load: makes the completer, in that process; picklable.
-        objects, steps: what to measure.
-        repeats: runs per measurement, after one to warm up.
+        load: Makes the completer, in that process; picklable.
+        objects, steps: Numbers to measure.
+        repeats: Runs per measurement, after one to warm up.
 
     Raises:
         ModelError: a process was killed, as for want of memory.
@@ -59,14 +65,13 @@ def benchmark(
     for count in objects:
         with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
             try:
-                yield from pool.submit(measure, load, count, steps, repeats).result()
+                yield from pool.submit(measure_objects, load, count, steps, repeats).result()
             except BrokenProcessPool as error:
-                raise ModelError(
-                    f"benchmark: the process for {count} objects was killed; too little memory?"
-                ) from error
+                message = f"benchmark completion: the process for {count} objects was killed"
+                raise ModelError(f"{message}; too little memory?") from error
 
 
-def measure(
+def measure_objects(
     load: Callable[[], Completer], objects: int, steps: Sequence[int], repeats: int
 ) -> list[Measurement]:
     """Measure one number of objects in this process."""
@@ -85,10 +90,9 @@ def measure(
 
 
 def peak_megabytes() -> float:
-    """The most memory this process has held [1e6 bytes].
+    """Return the most memory that this process has held [1e6 bytes].
 
-    Where the system tells (Linux), without what the parent held when it made this process, which
-    getrusage counts in.
+    On Linux it excludes what the parent held when it made this process, which getrusage includes.
     """
     status = Path("/proc/self/status")
     if status.is_file():
@@ -100,7 +104,7 @@ def peak_megabytes() -> float:
 
 
 def peak_gpu_megabytes() -> float:
-    """The most that torch has held on the GPU [1e6 bytes]; 0 where it is not in use."""
+    """Return the most that torch has held on the GPU [1e6 bytes], 0 where no GPU is in use."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return 0.0
@@ -110,3 +114,26 @@ def peak_gpu_megabytes() -> float:
 def _median(timings: Sequence[Timings]) -> Timings:
     middle = lambda stage: statistics.median(getattr(t, stage) for t in timings)  # noqa: E731
     return Timings(middle("prepare"), middle("network"), middle("meshing"), middle("total"))
+
+
+def completion_rows(measured: Sequence[Measurement]) -> list[list[float]]:
+    """Return the cells under `HEADINGS`; the ratio is NaN where one object was not measured."""
+    single = {m.steps: m.seconds.total for m in measured if m.objects == 1}
+    return [
+        [
+            *(m.objects, m.steps, m.completed),
+            *(m.seconds.prepare, m.seconds.network, m.seconds.meshing, m.seconds.total),
+            m.seconds.total / single[m.steps] if m.steps in single else float("nan"),
+            *(m.peak_megabytes, m.peak_gpu_megabytes),
+        ]
+        for m in measured
+    ]
+
+
+def completion_table(measured: Sequence[Measurement]) -> list[list[str]]:
+    """Return the headings and the rounded rows."""
+    rounded = [
+        [f"{cell:.{digits}f}" for cell, digits in zip(row, DECIMALS, strict=True)]
+        for row in completion_rows(measured)
+    ]
+    return [list(HEADINGS), *rounded]

@@ -1,0 +1,59 @@
+"""Oracle distances: the upper bound of a network with the same cubes and grid resolution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.observation import Observation
+from iscene_ros.lab.training.samples import SceneView
+from iscene_ros.models.base import Progress
+from iscene_ros.models.mini.scene_sampler import SceneSamplerOptions
+from iscene_ros.models.mini.shape_model import MiniShapes, PredictedDistances
+from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops
+
+
+def with_oracle_distances(
+    completer: SceneCompleter, view: SceneView, resolution: int
+) -> SceneCompleter:
+    """Return a completer of one view that predicts true distances at the voxels of its cubes.
+
+    The errors of its meshes are due to the cubes, the resolution and the meshing alone.
+    """
+    oracle = SceneCompleter(completer.model, completer.options)
+    oracle.shapes = OracleShapes(completer, view, resolution)
+    return oracle
+
+
+class OracleShapes(MiniShapes):
+    """The shape model of iscene-mini with true distances instead of predicted ones."""
+
+    def __init__(self, completer: SceneCompleter, view: SceneView, resolution: int) -> None:
+        calibration = replace(completer.model.calibration, level=0.0)
+        model = replace(completer.model, calibration=calibration)
+        super().__init__(model, completer.options.sampler, completer.options.fit)
+        self.view, self.resolution = view, resolution
+
+    def look(
+        self,
+        observation: Observation,
+        crops: SceneCrops,
+        options: SceneSamplerOptions,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> PredictedDistances:
+        """See `MiniShapes.look`."""
+        distances = np.array([self._true_distance(crop, crops) for crop in crops.instances])
+        return PredictedDistances(distances, np.zeros_like(distances))
+
+    def _true_distance(self, crop: InstanceCrop, crops: SceneCrops) -> np.ndarray:
+        """Return (R, R, R) float32 signed distances in units of the truncation."""
+        points_aligned = crop.cube.voxel_centers_aligned(self.resolution).reshape(-1, 3)
+        points_camera = torch.from_numpy(crops.aligned_frame.to_camera(points_aligned)).float()
+        distance = self.view.truths[crop.index].distance(points_camera).numpy()
+        truncation = self.model.network.config.truncation * crop.cube.size / self.resolution
+        grid = np.clip(distance / truncation, -1, 1).reshape((self.resolution,) * 3)
+        return grid.astype(np.float32)

@@ -1,0 +1,222 @@
+"""Rendered scenes with exact truth, completed and scored beside simple baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.frames import GravityAlignedFrame
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Mesh, Scene, SceneObject
+from iscene_ros.lab.evaluation.baselines import BASELINES
+from iscene_ros.lab.evaluation.bodies import ScoredBody, true_body
+from iscene_ros.lab.evaluation.metrics import SceneScore, Score, score_scene
+from iscene_ros.lab.evaluation.oracle import with_oracle_distances
+from iscene_ros.lab.synthetic.random_scenes import SceneOptions
+from iscene_ros.lab.training.samples import SampleOptions, SceneView, TruePlacement, draw_view
+from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
+from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+
+MODEL = "iscene-mini"
+# Instances with fewer depth readings are left out: ten pixels could belong to anything.
+MIN_READINGS = 100
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Choice of rendered scenes and of what is scored on them.
+
+    Attributes:
+        scenes: Number of rendered scenes.
+        seed: Seed of the scenes; training uses others.
+        held_out: Whether shape families are those that training never sees, or those that it does.
+        steps: Steps of the sampler; None = the model's default.
+        baselines: Whether to score the baselines, too.
+        oracle_resolution: Score true distances on grids of so many voxels a side instead of the
+            model's prediction; None = score the model.
+    """
+
+    scenes: int = 40
+    seed: int = 1000
+    held_out: bool = True
+    steps: int | None = None
+    baselines: bool = True
+    oracle_resolution: int | None = None
+
+    @property
+    def method(self) -> str:
+        """Name of what is scored beside the baselines."""
+        side = self.oracle_resolution
+        return MODEL if side is None else f"truth at {side}^3"
+
+    def samples(self) -> SampleOptions:
+        """Return the options of the scenes: as in training, with more single objects."""
+        return SampleOptions(held_out=self.held_out, scene=SceneOptions(single_share=0.25))
+
+
+@dataclass(frozen=True)
+class ScoredObject:
+    """Metrics of one object by one method.
+
+    Attributes:
+        scene: Number of the scene.
+        instance: Id of the object within the scene.
+        family: Shape family.
+        layout: Layout of the scene.
+        method: "iscene-mini" or a baseline.
+        score: Metrics against the truth.
+        confidence, observed_fraction, depth_residual: As the model reports them, else NaN.
+    """
+
+    scene: int
+    instance: int
+    family: str
+    layout: str
+    method: str
+    score: Score
+    confidence: float = float("nan")
+    observed_fraction: float = float("nan")
+    depth_residual: float = float("nan")
+
+
+@dataclass(frozen=True)
+class ScoredScene:
+    """Metrics of the objects of one scene, and of the scene as a whole by method."""
+
+    objects: tuple[ScoredObject, ...]
+    wholes: dict[str, Score]
+
+
+@dataclass(frozen=True, eq=False)
+class CompletedScene:
+    """A rendered view and its completion.
+
+    Attributes:
+        number: Number of the scene.
+        view: The rendered view with the truth.
+        observation: The observation of the view; its masks do not overlap.
+        aligned_frame: Gravity-aligned frame of the observation.
+        crops: Crops of the instances that are scored.
+        scene: The completed scene.
+    """
+
+    number: int
+    view: SceneView
+    observation: Observation
+    aligned_frame: GravityAlignedFrame
+    crops: tuple[InstanceCrop, ...]
+    scene: Scene
+
+    def completed_object(self, crop: InstanceCrop) -> SceneObject | None:
+        """Return the completed object of a crop; None where it is missing."""
+        instance = self.observation.instance_ids[crop.index]
+        return next((o for o in self.scene.objects if o.id == instance), None)
+
+    def predicted_mesh_camera(self, crop: InstanceCrop) -> Mesh | None:
+        """Return the completed mesh of a crop in the camera frame; None where it is missing."""
+        found = self.completed_object(crop)
+        if found is None:
+            return None
+        camera_from_frame = np.linalg.inv(self.scene.frame_from_camera)
+        return found.mesh.transformed(camera_from_frame @ found.frame_from_object)
+
+
+def evaluate_scenes(
+    completer: SceneCompleter, options: EvaluationOptions
+) -> Iterator[ScoredScene | None]:
+    """Score scene after scene; None for a view in which nothing has enough depth."""
+    for completed in completed_scenes(completer, options):
+        yield None if completed is None else score_completed(completed, options)
+
+
+def completed_scenes(
+    completer: SceneCompleter, options: EvaluationOptions
+) -> Iterator[CompletedScene | None]:
+    """Render and complete scene after scene; None where nothing has enough depth."""
+    for number in range(options.scenes):
+        view = draw_view(np.random.default_rng([options.seed, number]), options.samples())
+        observation = resolve_mask_overlaps(view.observation)
+        aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
+        readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
+        crops = fit_crops(observation, aligned_frame, completer.options.fit).instances
+        crops = tuple(crop for crop in crops if readings[crop.index] >= MIN_READINGS)
+        if not crops:
+            yield None
+            continue
+        chosen = completer
+        if options.oracle_resolution is not None:
+            chosen = with_oracle_distances(completer, view, options.oracle_resolution)
+        scene = chosen.complete(view.observation, options.steps)
+        yield CompletedScene(number, view, observation, aligned_frame, crops, scene)
+
+
+def score_completed(completed: CompletedScene, options: EvaluationOptions) -> ScoredScene:
+    """Score the model, and the baselines where they are asked for, on one scene."""
+    truths = [true_body_camera(completed.view.truths[crop.index]) for crop in completed.crops]
+    meshes = (completed.predicted_mesh_camera(crop) for crop in completed.crops)
+    predictions = {options.method: [_body(mesh) for mesh in meshes]}
+    if options.baselines:
+        predictions.update(_baselines(completed))
+    objects, wholes = [], {}
+    for method, bodies in predictions.items():
+        scores = score_scene(bodies, truths)
+        wholes[method] = scores.whole
+        objects += _scored_objects(completed, method, scores)
+    return ScoredScene(tuple(objects), wholes)
+
+
+def true_body_camera(truth: TruePlacement) -> ScoredBody | None:
+    """Return the true object in the camera frame; None where it is empty."""
+    low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
+    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+    corners = corners @ truth.camera_from_object[:3, :3].T + truth.camera_from_object[:3, 3]
+
+    def distance(points_camera: np.ndarray) -> np.ndarray:
+        return truth.distance(torch.from_numpy(points_camera).float()).numpy()
+
+    return true_body(distance, corners.min(axis=0), corners.max(axis=0))
+
+
+def _baselines(completed: CompletedScene) -> dict[str, list[ScoredBody | None]]:
+    camera_from_aligned = completed.aligned_frame.camera_from_aligned()
+    results: dict[str, list[ScoredBody | None]] = {}
+    for name, complete in BASELINES.items():
+        meshes = [complete(crop.points_aligned, crop.support_height) for crop in completed.crops]
+        results[name] = [
+            None if mesh is None else _body(mesh.transformed(camera_from_aligned))
+            for mesh in meshes
+        ]
+    return results
+
+
+def _body(mesh_camera: Mesh | None) -> ScoredBody | None:
+    return None if mesh_camera is None else ScoredBody(mesh_camera)
+
+
+def _scored_objects(
+    completed: CompletedScene, method: str, scores: SceneScore
+) -> list[ScoredObject]:
+    view, scored = completed.view, []
+    for crop, score in zip(completed.crops, scores.objects, strict=True):
+        row = ScoredObject(
+            scene=completed.number,
+            instance=completed.observation.instance_ids[crop.index],
+            family=view.truths[crop.index].family,
+            layout=view.layout,
+            method=method,
+            score=score,
+        )
+        found = completed.completed_object(crop) if method == MODEL else None
+        if found is not None:
+            row = replace(
+                row,
+                confidence=found.confidence,
+                observed_fraction=found.observed_fraction,
+                depth_residual=found.depth_residual,
+            )
+        scored.append(row)
+    return scored
