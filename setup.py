@@ -54,8 +54,9 @@ setup(
     extras_require={
         # Bags and messages without ROS; the types of Jazzy came with 0.10.8.
         "bag": ["rosbags>=0.11"],
-        # Scenes at rest for `iscene evaluate --relations`; coacd for convex collision parts, too.
-        "evaluate": ["coacd>=1.0.5", "mujoco>=3.1"],
+        # Distances of `iscene evaluate`, and scenes at rest for its relations; coacd for convex
+        # collision parts, too.
+        "evaluate": ["coacd>=1.0.5", "mujoco>=3.1", "open3d>=0.19"],
         # The published model: its weights, and its way to resize pictures.
         "release": ["huggingface-hub>=0.23", "opencv-python-headless>=4.5"],
         # Muon came with torch 2.9; mujoco settles piles, without it objects are placed.
@@ -66,6 +67,7 @@ setup(
             "hypothesis>=6.80",
             "matplotlib>=3.7",
             "mujoco>=3.1",
+            "open3d>=0.19",
             "opencv-python-headless>=4.5",
             "pddl>=0.4",
             "pytest>=7.4",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from tqdm import tqdm
 
 from iscene_ros.completion.object_assembly import SEEN_CELLS
 from iscene_ros.completion.scene_completer import SceneCompleter, checkpoint_path
@@ -101,6 +102,24 @@ class CompletedShape:
 def with_calibration(completer: SceneCompleter, calibration: Calibration) -> SceneCompleter:
     """Return a completer of the same network with another calibration."""
     return SceneCompleter(replace(completer.model, calibration=calibration), completer.options)
+
+
+def fitted_calibration(
+    completer: SceneCompleter, options: EvaluationOptions, keep_level: bool
+) -> Calibration:
+    """Fit level, confidence and uncertainty of a network.
+
+    Args:
+        completer: Completer with the network.
+        options: Scenes to fit to; a sixth of them for the level.
+        keep_level: Whether to keep the level, and with it all meshes.
+    """
+    level = completer.model.calibration.level
+    if not keep_level:
+        fewer = replace(options, scenes=-(-options.scenes // 6))
+        level = fit_level(with_calibration(completer, Calibration()), fewer)
+    completer = with_calibration(completer, Calibration(level=level))
+    return fit_calibration(list(tqdm(calibration_cases(completer, options), unit="object")), level)
 
 
 def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:

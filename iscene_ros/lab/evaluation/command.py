@@ -59,10 +59,14 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="(default: the model's)")
 
 
-def _add_shape_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_completion_arguments(parser: argparse.ArgumentParser) -> None:
     _add_scene_arguments(parser)
     _add_family_argument(parser)
     _add_model_arguments(parser)
+
+
+def _add_shape_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_completion_arguments(parser)
     parser.add_argument("--precision", default=PRECISIONS[0], choices=PRECISIONS)
     parser.add_argument(
         "--without", choices=PARTS, help="score the network without the effect of one of its parts"
@@ -112,44 +116,26 @@ def _score_shapes(completer: SceneCompleter, options: EvaluationOptions, out: Pa
 
 
 def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_scene_arguments(parser)
-    _add_family_argument(parser)
-    _add_model_arguments(parser)
+    _add_completion_arguments(parser)
     parser.add_argument(
         "--objects", type=int, default=24, metavar="N", help="on the sheet (%(default)s)"
     )
 
 
 def _run_gallery(args: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    from iscene_ros.lab.evaluation.contact_sheet import (
-        SheetObject,
-        draw_sheet,
-        png_bytes,
-        sheet_objects,
-    )
+    from iscene_ros.lab.evaluation.contact_sheet import draw_sheet, png_bytes, worst_objects
     from iscene_ros.lab.evaluation.reports import write_bytes
-    from iscene_ros.lab.evaluation.scenes import completed_scenes, score_completed
 
-    options = replace(_options(args), baselines=False)
-    objects: list[SheetObject] = []
-    scenes = completed_scenes(_completer(args), options)
-    for completed in tqdm(scenes, total=options.scenes, unit="scene"):
-        if completed is not None:
-            objects += sheet_objects(completed, score_completed(completed, options))
-    if not objects or args.objects < 1:
+    worst, total = worst_objects(_completer(args), _options(args), args.objects)
+    if not worst:
         raise InputError(f"evaluate gallery: no object in {args.scenes} scenes: take more")
-    worst = sorted(objects, key=lambda item: item.scored.score.iou)[: args.objects]
-    title = f"The {len(worst)} worst of {len(objects)} objects"
-    write_bytes(args.out / "gallery.png", png_bytes(draw_sheet(worst, title)))
+    page = draw_sheet(worst, f"The {len(worst)} worst of {total} objects")
+    write_bytes(args.out / "gallery.png", png_bytes(page))
     print(f"written to {args.out / 'gallery.png'}")
 
 
 def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_scene_arguments(parser)
-    _add_family_argument(parser)
-    _add_model_arguments(parser)
+    _add_completion_arguments(parser)
     parser.add_argument(
         "--shapes", type=int, default=48, metavar="N", help="to draw from (%(default)s)"
     )
@@ -188,12 +174,6 @@ def _run_relations(args: argparse.Namespace) -> None:
     print(text)
     if examples is not None:
         print(f"written into {write_table(examples.fitted())}", file=sys.stderr)
-
-
-def _add_envelope_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_scene_arguments(parser)
-    _add_family_argument(parser)
-    _add_model_arguments(parser)
 
 
 def _run_envelopes(args: argparse.Namespace) -> None:
@@ -251,26 +231,16 @@ def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_calibration(args: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    from iscene_ros.lab.evaluation import calibration
+    from iscene_ros.lab.evaluation.calibration import fitted_calibration, write_calibration
     from iscene_ros.lab.evaluation.scenes import EvaluationOptions
     from iscene_ros.models.mini.checkpoint import LoadedModel
-    from iscene_ros.models.mini.confidence import Calibration
 
     completer = _completer(args)
     if not isinstance(completer.model, LoadedModel):
         raise InputError("evaluate calibrate: for iscene-mini alone; choose another --model")
     options = EvaluationOptions(args.scenes, CALIBRATION_SEED, held_out=False, steps=args.steps)
-    level = completer.model.calibration.level
-    if not args.keep_level:
-        uncalibrated = calibration.with_calibration(completer, Calibration())
-        fewer = replace(options, scenes=-(-options.scenes // 6))
-        level = calibration.fit_level(uncalibrated, fewer)
-    completer = calibration.with_calibration(completer, Calibration(level=level))
-    cases = list(tqdm(calibration.calibration_cases(completer, options), unit="object"))
-    fitted = calibration.fit_calibration(cases, level)
-    print(f"written into {calibration.write_calibration(args.model, fitted)}: {fitted}")
+    fitted = fitted_calibration(completer, options, args.keep_level)
+    print(f"written into {write_calibration(args.model, fitted)}: {fitted}")
 
 
 EVALUATIONS = {
@@ -295,7 +265,7 @@ EVALUATIONS = {
         "score the scene graph on scenes settled by mujoco, from true and completed meshes",
     ),
     "envelopes": (
-        _add_envelope_arguments,
+        _add_completion_arguments,
         _run_envelopes,
         "score the inner, mean and outer surface, and the uncertainty of vertices",
     ),

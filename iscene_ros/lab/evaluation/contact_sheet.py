@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
+from tqdm import tqdm
 
+from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.rasteriser import BACKGROUND, NEAR_M, Rendering, render
 from iscene_ros.lab.evaluation.bodies import ScoredBody, true_body
-from iscene_ros.lab.evaluation.scenes import CompletedScene, ScoredObject, ScoredScene
+from iscene_ros.lab.evaluation.scenes import (
+    CompletedScene,
+    EvaluationOptions,
+    ScoredObject,
+    ScoredScene,
+    completed_scenes,
+    score_completed,
+)
 from iscene_ros.lab.training.samples import TruePlacement
 from iscene_ros.viz.shading import shade
 from iscene_ros.viz.side_view import ViewedMesh, Viewpoint, look_at
@@ -91,6 +100,20 @@ def sheet_objects(completed: CompletedScene, scored: ScoredScene) -> list[SheetO
             SheetObject(row, completed.observation, crop.index, truth, camera_from_aligned, mesh)
         )
     return objects
+
+
+def worst_objects(
+    completer: SceneCompleter, options: EvaluationOptions, count: int
+) -> tuple[list[SheetObject], int]:
+    """Return the objects with the smallest IoU, and the number of all scored objects."""
+    options = replace(options, baselines=False)
+    objects: list[SheetObject] = []
+    scenes = completed_scenes(completer, options)
+    for completed in tqdm(scenes, total=options.scenes, unit="scene"):
+        if completed is not None:
+            objects += sheet_objects(completed, score_completed(completed, options))
+    objects.sort(key=lambda item: item.scored.score.iou)
+    return objects[: max(count, 0)], len(objects)
 
 
 def draw_sheet(objects: Sequence[SheetObject], title: str) -> Image.Image:
