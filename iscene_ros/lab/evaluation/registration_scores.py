@@ -41,19 +41,15 @@ class RegistrationScore:
     seconds: float
 
 
-def registration_scores(
-    scenes: int, seed: int, options: PlacementOptions | None = None
-) -> Iterator[RegistrationScore | None]:
+def registration_scores(scenes: int, seed: int) -> Iterator[RegistrationScore | None]:
     """Score every scene with every perturbation; None where a view does not allow it."""
     for number in range(scenes):
         for perturbation in Perturbation:
             case = draw_case(seed, number, perturbation)
-            yield None if case is None else score_case(case, perturbation, options)
+            yield None if case is None else score_case(case, perturbation)
 
 
-def score_case(
-    case: RegistrationCase, perturbation: Perturbation, options: PlacementOptions | None = None
-) -> RegistrationScore:
+def score_case(case: RegistrationCase, perturbation: Perturbation) -> RegistrationScore:
     """Register one scene and compare it with the truth."""
     started = time.process_time()
     registration = register_scene(case.shapes, case.observation, case.aligned_frame)
