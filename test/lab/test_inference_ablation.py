@@ -7,7 +7,7 @@ import torch
 from tiny_model import tiny_inputs, tiny_network
 from torch.testing import assert_close
 
-from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.evaluation import command
 from iscene_ros.lab.evaluation.inference_ablation import (
@@ -18,6 +18,7 @@ from iscene_ros.lab.evaluation.inference_ablation import (
 )
 from iscene_ros.models.mini.checkpoint import save_weights
 from iscene_ros.models.mini.scene_sampler import SceneSamplerOptions, sample_scene
+from iscene_ros.models.model_config import CompletionOptions
 
 OPTIONS = SceneSamplerOptions(mirror_average=False)
 
@@ -49,11 +50,11 @@ def test_the_completer_itself_is_left_as_it_was(tmp_path):
     save_weights(tiny_network(), path)
     completer = SceneCompleter.from_pretrained(str(path), "cpu", CompletionOptions(relations=False))
     inputs = tiny_inputs(3)
-    before = sample_scene(completer.model.network, inputs, OPTIONS, 0).x0
+    before = sample_scene(completer.shapes.model.network, inputs, OPTIONS, 0).x0
     for part in ABLATIONS:
         ablated = without_part(completer, part).model.network
         assert not torch.allclose(sample_scene(ablated, inputs, OPTIONS, 0).x0, before)
-    assert_close(sample_scene(completer.model.network, inputs, OPTIONS, 0).x0, before)
+    assert_close(sample_scene(completer.shapes.model.network, inputs, OPTIONS, 0).x0, before)
 
 
 def test_a_released_model_has_no_such_parts():

@@ -14,13 +14,13 @@ from PIL import Image
 from waiting_completer import WaitingCompleter
 
 from iscene_ros.cli.main import main
-from iscene_ros.completion.scene_completer import checkpoint_path
 from iscene_ros.lab.benchmarks import command as benchmark_command
 from iscene_ros.lab.benchmarks import node
 from iscene_ros.lab.benchmarks.table_scene import table_scene
 from iscene_ros.lab.evaluation import relation_fit
 from iscene_ros.models.mini.checkpoint import load_model
 from iscene_ros.models.model_config import ModelConfig
+from iscene_ros.models.registry import checkpoint_path
 from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
 # A scene in which several objects have depth.

@@ -9,12 +9,8 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from iscene_ros.cli.completion_run import (
-    Completer,
-    add_model_arguments,
-    load_without_relations,
-    model_config,
-)
+from iscene_ros.cli.arguments import add_model_arguments, model_config
+from iscene_ros.cli.completion_run import Completer, load_completer
 from iscene_ros.core.errors import InputError
 from iscene_ros.models.model_config import DEVICES, PRESETS
 
@@ -61,7 +57,7 @@ def run_completion(args: argparse.Namespace, load: Callable[[], Completer] | Non
 
     _check_numbers(args, objects=MAX_OBJECTS, steps=None)
     print(f"device {args.device}, model {args.model}", file=sys.stderr)
-    load = load or partial(load_without_relations, model_config(args))
+    load = load or partial(load_completer, model_config(args, relations=False))
     measured = []
     for one in completion.measure_completions(
         load, sorted(args.objects), sorted(args.steps), args.repeats
@@ -154,11 +150,11 @@ def _run_released(args: argparse.Namespace) -> None:
 
 def _released_scenes(args: argparse.Namespace):
     """Return the model that the arguments name, and one scene for each number of objects."""
-    from iscene_ros.completion.scene_completer import resolved_device
     from iscene_ros.lab.benchmarks import released
     from iscene_ros.models.iscene.config import ReleaseConfig
     from iscene_ros.models.iscene.packages.loading import load_release, random_release
     from iscene_ros.models.iscene.packages.parts import DTYPES as TYPES
+    from iscene_ros.models.registry import resolved_device
 
     device, dtype = resolved_device(args.device), TYPES.get(args.dtype)
     objects = sorted(args.objects)

@@ -36,7 +36,7 @@ from iscene_ros.models.iscene.sampling.slat_stage import sample_slat
 from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 STAGES = ("conditioner", "structure", "structure decoder", "SLAT", "mesh decoder")
 HEADINGS = ("objects", "preset", *(f"{stage} [s]" for stage in STAGES), "total [s]", "faster")

@@ -11,8 +11,8 @@ import torch
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from iscene_ros.completion.object_assembly import SEEN_CELLS
-from iscene_ros.completion.scene_completer import SceneCompleter, checkpoint_path
+from iscene_ros.completion.object_assembly import OBSERVED_CELLS
+from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.surface_distance import observed_fraction
@@ -26,7 +26,8 @@ from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.models.registry import checkpoint_path
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
 # Share of objects of families that came later than the shipped weights: a fit to what the network
@@ -101,7 +102,10 @@ class CompletedShape:
 
 def with_calibration(completer: SceneCompleter, calibration: Calibration) -> SceneCompleter:
     """Return a completer of the same network with another calibration."""
-    return SceneCompleter(replace(completer.model, calibration=calibration), completer.options)
+    return SceneCompleter(
+        completer.shapes.with_model(replace(completer.shapes.model, calibration=calibration)),
+        completer.relations,
+    )
 
 
 def fitted_calibration(
@@ -114,7 +118,7 @@ def fitted_calibration(
         options: Scenes to fit to; a sixth of them for the level.
         keep_level: Whether to keep the level, and with it all meshes.
     """
-    level = completer.model.calibration.level
+    level = completer.shapes.model.calibration.level
     if not keep_level:
         fewer = replace(options, scenes=-(-options.scenes // 6))
         level = fit_level(with_calibration(completer, Calibration()), fewer)
@@ -226,7 +230,7 @@ def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
         return None
     vertices = made.mesh_aligned.vertices
     points = vertices[rng.integers(len(vertices), size=SURFACE_POINTS)]
-    seen = observed_fraction(made.mesh_aligned, shape.points_aligned, SEEN_CELLS * shape.cell)
+    seen = observed_fraction(made.mesh_aligned, shape.points_aligned, OBSERVED_CELLS * shape.cell)
     return Case(
         evidence=shape.evidence(seen),
         iou=body_iou([completed.body(made.mesh_aligned)], [truth], OBJECT_RESOLUTION),

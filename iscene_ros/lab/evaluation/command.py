@@ -92,7 +92,8 @@ def _add_oracle_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_oracle(args: argparse.Namespace) -> None:
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import SceneCompleter
+    from iscene_ros.models.model_config import CompletionOptions
 
     if args.resolution < LOWEST_RESOLUTION:
         raise InputError(f"--resolution: {args.resolution}, expected at least {LOWEST_RESOLUTION}")
@@ -186,7 +187,7 @@ def _run_envelopes(args: argparse.Namespace) -> None:
     completer = _completer(args)
     if not isinstance(completer.shapes, MiniShapes):
         raise InputError(f"evaluate envelopes: {args.model} has the mean surface alone")
-    if completer.model.calibration.uncertainty is None:
+    if completer.shapes.model.calibration.uncertainty is None:
         raise InputError(
             f"evaluate envelopes: the uncertainty of {args.model} was never fitted: run "
             "iscene evaluate calibrate first"
@@ -236,7 +237,7 @@ def _run_calibration(args: argparse.Namespace) -> None:
     from iscene_ros.models.mini.checkpoint import LoadedModel
 
     completer = _completer(args)
-    if not isinstance(completer.model, LoadedModel):
+    if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError("evaluate calibrate: for iscene-mini alone; choose another --model")
     options = EvaluationOptions(args.scenes, CALIBRATION_SEED, held_out=False, steps=args.steps)
     fitted = fitted_calibration(completer, options, args.keep_level)
@@ -284,7 +285,8 @@ EVALUATIONS = {
 
 def _completer(args: argparse.Namespace) -> SceneCompleter:
     """Load the model that the arguments name."""
-    from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+    from iscene_ros.completion.scene_completer import SceneCompleter
+    from iscene_ros.models.model_config import CompletionOptions
 
     precision = getattr(args, "precision", PRECISIONS[0])
     options = CompletionOptions(relations=False, precision=precision)

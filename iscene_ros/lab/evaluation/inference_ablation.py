@@ -76,8 +76,11 @@ def without_part(completer: SceneCompleter, part: str) -> SceneCompleter:
     Raises:
         InputError: the model is a released one.
     """
-    if not isinstance(completer.model, LoadedModel):
+    if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError("--without: for iscene-mini alone; choose another --model")
-    network = copy.deepcopy(completer.model.network)
+    network = copy.deepcopy(completer.shapes.model.network)
     ABLATIONS[part](network)
-    return SceneCompleter(replace(completer.model, network=network), completer.options)
+    return SceneCompleter(
+        completer.shapes.with_model(replace(completer.shapes.model, network=network)),
+        completer.relations,
+    )

@@ -23,21 +23,19 @@ def with_oracle_distances(
 
     The errors of its meshes are due to the cubes, the resolution and the meshing alone.
     """
-    oracle = SceneCompleter(completer.model, completer.options)
-    oracle.shapes = OracleShapes(completer, view, resolution)
-    return oracle
+    return SceneCompleter(OracleShapes(completer, view, resolution), completer.relations)
 
 
 class OracleShapes(MiniShapes):
     """The shape model of iscene-mini with true distances instead of predicted ones."""
 
     def __init__(self, completer: SceneCompleter, view: SceneView, resolution: int) -> None:
-        calibration = replace(completer.model.calibration, level=0.0)
-        model = replace(completer.model, calibration=calibration)
-        super().__init__(model, completer.options.sampler, completer.options.fit)
+        calibration = replace(completer.shapes.model.calibration, level=0.0)
+        model = replace(completer.shapes.model, calibration=calibration)
+        super().__init__(model, completer.shapes.sampler)
         self.view, self.resolution = view, resolution
 
-    def look(
+    def predict_distances(
         self,
         observation: Observation,
         crops: SceneCrops,
@@ -45,7 +43,7 @@ class OracleShapes(MiniShapes):
         seed: int = 0,
         progress: Progress | None = None,
     ) -> PredictedDistances:
-        """See `MiniShapes.look`."""
+        """See `MiniShapes.predict_distances`."""
         distances = np.array([self._true_distance(crop, crops) for crop in crops.instances])
         return PredictedDistances(distances, np.zeros_like(distances))
 

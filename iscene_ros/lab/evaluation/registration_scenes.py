@@ -17,7 +17,7 @@ from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE, SensorOptions
 from iscene_ros.lab.training.samples import SampleOptions, TruePlacement, draw_view
 from iscene_ros.models.iscene.registration.result import CubeShape, Similarity
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 # Instances with fewer mask pixels are left out: a sliver does not determine a pose.
 MIN_PIXELS = 100
@@ -145,7 +145,7 @@ def _perturbed(
 
 def without_depth(observation: Observation) -> Observation:
     """Return the same view of a camera without depth."""
-    return replace(observation, depth=None, allow_no_depth=True)
+    return replace(observation, depth=None)
 
 
 def _with_holes(observation: Observation, rng: np.random.Generator) -> Observation:

@@ -19,7 +19,7 @@ from iscene_ros.lab.evaluation.oracle import with_oracle_distances
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.training.samples import SampleOptions, SceneView, TruePlacement, draw_view
 from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
-from iscene_ros.preprocess.mask_overlaps import resolve_mask_overlaps
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 MODEL = "iscene-mini"
 # Instances with fewer depth readings are left out: ten pixels could belong to anything.
@@ -142,7 +142,7 @@ def completed_scenes(
         observation = resolve_mask_overlaps(view.observation)
         aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
         readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
-        crops = fit_crops(observation, aligned_frame, completer.options.fit).instances
+        crops = fit_crops(observation, aligned_frame).instances
         crops = tuple(crop for crop in crops if readings[crop.index] >= MIN_READINGS)
         if not crops:
             yield None

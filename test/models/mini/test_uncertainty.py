@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import TINY
 
-from iscene_ros.completion.scene_completer import CompletionOptions, SceneCompleter
+from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import Cube
 from iscene_ros.io.demo_frame import arc2017_observation
@@ -23,7 +23,7 @@ from iscene_ros.models.mini.network import VolumeSceneFlow
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.shape_model import MiniShapes
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
-from iscene_ros.models.model_config import Envelope
+from iscene_ros.models.model_config import CompletionOptions, Envelope
 from iscene_ros.preprocess.crops import InstanceCrop
 
 SIDE, TRUNCATION = 24, 4.0
