@@ -52,14 +52,14 @@ def test_the_completer_itself_is_left_as_it_was(tmp_path):
     inputs = tiny_inputs(3)
     before = sample_scene(completer.shapes.model.network, inputs, OPTIONS, 0).x0
     for part in ABLATIONS:
-        ablated = without_part(completer, part).model.network
+        ablated = without_part(completer, part).shapes.model.network
         assert not torch.allclose(sample_scene(ablated, inputs, OPTIONS, 0).x0, before)
     assert_close(sample_scene(completer.shapes.model.network, inputs, OPTIONS, 0).x0, before)
 
 
 def test_a_released_model_has_no_such_parts():
     with pytest.raises(InputError, match="for iscene-mini alone"):
-        without_part(SimpleNamespace(model=object()), "scene-context")
+        without_part(SceneCompleter(SimpleNamespace(model=object())), "scene-context")
 
 
 def test_the_command_offers_all_parts():

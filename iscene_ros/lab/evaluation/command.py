@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL
+from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL, CompletionOptions
 
 if TYPE_CHECKING:
     from iscene_ros.completion.scene_completer import SceneCompleter
@@ -93,7 +93,6 @@ def _add_oracle_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run_oracle(args: argparse.Namespace) -> None:
     from iscene_ros.completion.scene_completer import SceneCompleter
-    from iscene_ros.models.model_config import CompletionOptions
 
     if args.resolution < LOWEST_RESOLUTION:
         raise InputError(f"--resolution: {args.resolution}, expected at least {LOWEST_RESOLUTION}")
@@ -286,7 +285,6 @@ EVALUATIONS = {
 def _completer(args: argparse.Namespace) -> SceneCompleter:
     """Load the model that the arguments name."""
     from iscene_ros.completion.scene_completer import SceneCompleter
-    from iscene_ros.models.model_config import CompletionOptions
 
     precision = getattr(args, "precision", PRECISIONS[0])
     options = CompletionOptions(relations=False, precision=precision)

@@ -15,15 +15,15 @@ from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.io.scene_io import read_scene, write_scene
 from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
 from iscene_ros.lab.evaluation.calibration import fit_confidence, fit_uncertainty
-from iscene_ros.models.iscene.packages.loading import ReleaseModel
-from iscene_ros.models.mini.checkpoint import load_model, save_weights
+from iscene_ros.models.iscene.shape_model import load_shape_model as load_released_shape_model
+from iscene_ros.models.mini.checkpoint import save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.envelope import bodies_around, moved_surface
 from iscene_ros.models.mini.network import VolumeSceneFlow
 from iscene_ros.models.mini.predicted_shape import DistanceShape
-from iscene_ros.models.mini.shape_model import MiniShapes
+from iscene_ros.models.mini.shape_model import load_shape_model
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
-from iscene_ros.models.model_config import CompletionOptions, Envelope
+from iscene_ros.models.model_config import CompletionOptions, Envelope, ModelConfig
 from iscene_ros.preprocess.crops import InstanceCrop
 
 SIDE, TRUNCATION = 24, 4.0
@@ -139,17 +139,18 @@ def test_fitted_sigma_holds_as_many_errors_as_it_should():
 
 
 def test_a_model_that_was_never_calibrated_has_the_mean_surface_alone(tmp_path):
-    save_weights(VolumeSceneFlow(TINY), tmp_path / "tiny.safetensors")
-    model, options = load_model(tmp_path / "tiny.safetensors"), CompletionOptions()
-    MiniShapes(model, options.sampler, options.fit)
+    path = tmp_path / "tiny.safetensors"
+    save_weights(VolumeSceneFlow(TINY), path)
+    load_shape_model(ModelConfig(str(path)), "cpu")
+    outer = ModelConfig(str(path), options=CompletionOptions(envelope=Envelope.OUTER))
     with pytest.raises(InputError, match="envelope: outer.*use mean"):
-        SceneCompleter(model, CompletionOptions(envelope=Envelope.OUTER))
+        load_shape_model(outer, "cpu")
 
 
 def test_a_released_model_has_the_mean_surface_alone():
-    released = ReleaseModel.__new__(ReleaseModel)
+    inner = ModelConfig("LuLing/IScene", options=CompletionOptions(envelope=Envelope.INNER))
     with pytest.raises(InputError, match="envelope: inner.*use mean"):
-        SceneCompleter(released, CompletionOptions(envelope=Envelope.INNER))
+        load_released_shape_model(inner, "cpu")
 
 
 @pytest.fixture(scope="module")
