@@ -17,7 +17,7 @@ FEW = settings(
 
 
 def without_depth(seen):
-    observation = replace(seen.observation, depth=None, allow_no_depth=True)
+    observation = replace(seen.observation, depth=None)
     return replace(seen, observation=observation)
 
 

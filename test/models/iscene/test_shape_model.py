@@ -170,7 +170,7 @@ def test_every_preset_generates_a_shape_or_nothing_for_every_instance(package, p
 def test_fewer_objects_at_once_give_the_same_structure(package):
     pictures = np.random.default_rng(0).random((4, 3, 56, 56), np.float32)
     shapes = [
-        generate(c.model, pictures, c.shapes.sampling(2))
+        generate(c.shapes.model, pictures, c.shapes.sampling(2))
         for c in (completer(package, "structure-only", objects_at_once=n) for n in (1, 8))
     ]
     for one, many in zip(*shapes, strict=True):
