@@ -4,12 +4,17 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from iscene_ros.ros.topics import OUTPUTS
 from iscene_ros.session.settings import Settings, limits_of, parameter_name
 
 ROOT = Path(__file__).parents[1]
 ROS = (ROOT / "docs/ros.md").read_text("utf-8")
 PARAMETERS = (ROOT / "docs/parameters.md").read_text("utf-8")
+
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def shown(value: object) -> str:
@@ -41,3 +46,18 @@ def test_every_service_is_listed() -> None:
     source = (ROOT / "iscene_ros/ros/services.py").read_text("utf-8")
     services = set(re.findall(r'"(~/\w+)"', source))
     assert services and all(f"| `{service}` |" in ROS for service in services)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files(path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    names = re.findall(r"`([a-z_/]+(?:/|\.py|\.md|\.yaml))`", text)
+    assert names
+    for name in names:
+        assert (ROOT / name).exists() or (ROOT / "iscene_ros" / name).exists(), name
