@@ -10,6 +10,17 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/pip install -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PACKAGE := setup.py setup.cfg pyproject.toml constraints.txt
 
+# Libraries that open3d loads and a bare Debian or Ubuntu lacks.
+OPEN3D_NEEDS := libgl1 libgomp1 libusb-1.0-0
+define INSTALL_DEBIAN
+{ \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update && apt-get install -y $(1); \
+	else \
+		echo 'missing on this machine; run: sudo apt install $(1)' >&2; exit 1; \
+	fi; }
+endef
+
 .PHONY: demo test lint clean
 
 demo: $(VENV)/.installed
@@ -33,14 +44,10 @@ $(VENV)/.installed: $(BIN)/pip $(PACKAGE)
 
 $(VENV)/.installed-test: $(BIN)/pip $(PACKAGE)
 	$(INSTALL) -e '.[test]'
+	@$(BIN)/python -c 'import open3d' 2>/dev/null || $(call INSTALL_DEBIAN,$(OPEN3D_NEEDS))
 	touch $@
 
 # A bare Debian or Ubuntu lacks the module that puts pip into a new environment.
 $(BIN)/pip:
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update && apt-get install -y python3-venv; \
-		else \
-			echo 'Python lacks ensurepip; run: sudo apt install python3-venv' >&2; exit 1; \
-		fi; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(call INSTALL_DEBIAN,python3-venv)
 	$(PYTHON) -m venv $(VENV)
