@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from iscene_ros.io.demo_frame import demo_frame
 from iscene_ros.ros.topics import OUTPUTS
 from iscene_ros.session.settings import Settings, limits_of, parameter_name
 
 ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
 ROS = (ROOT / "docs/ros.md").read_text("utf-8")
 PARAMETERS = (ROOT / "docs/parameters.md").read_text("utf-8")
 
@@ -61,3 +63,20 @@ def test_files_that_the_architecture_names_exist() -> None:
     assert names
     for name in names:
         assert (ROOT / name).exists() or (ROOT / "iscene_ros" / name).exists(), name
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys) -> None:
+    frame = demo_frame()
+    monkeypatch.chdir(tmp_path)
+    inputs = {
+        "label_image": frame.labels_image,
+        "depth": frame.observation.depth,
+        "width": frame.observation.camera.width,
+        "height": frame.observation.camera.height,
+        "k": frame.observation.camera.k,
+        "pose": frame.world_from_camera,
+    }
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    exec(compile(code, "README.md", "exec"), inputs)
+    assert len(inputs["scene"].objects) == 8 and (tmp_path / "result/scene.json").exists()
+    assert "<trimesh.Trimesh" in capsys.readouterr().out
