@@ -165,20 +165,6 @@ def observe_volumes(
     )
 
 
-def own_view(volume: Tensor) -> Tensor:
-    """Channels (S, CHANNELS, R, R, R) that hold what the crop's own pixels show alone.
-
-    Voxels behind any other pixel are as those outside the image: nothing but their height is known.
-    """
-    height, classes = volume[:, 2:3], volume[:, 5:]
-    own = classes[:, OWN : OWN_HOLE + 1]
-    seen = own.sum(1, keepdim=True)
-    unseen = torch.zeros_like(classes[:, OWN_HOLE + 1 : OUTSIDE])
-    return torch.cat(
-        [volume[:, :2] * seen, height, volume[:, 3:5] * seen, own, unseen, 1 - seen], 1
-    )
-
-
 def _voxel_centers(centers: Tensor, sizes: Tensor, resolution: int) -> Tensor:
     axis = (torch.arange(resolution, device=sizes.device) + 0.5) / resolution - 0.5
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, -1, 3)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from iscene_ros.core.errors import ModelError
+
 
 @dataclass(frozen=True)
 class SceneFlowConfig:
@@ -52,6 +54,10 @@ class SceneFlowConfig:
         return range(start, start + self.scene_context_blocks)
 
 
+# Options of former ablations: checkpoints name them, at the one value that is still supported.
+FORMER_OPTIONS = {"prediction": "x", "own_view": False, "grid_skip": True}
+
+
 @dataclass(frozen=True)
 class MiniConfig:
     """iscene-mini: a convolutional stem and decoder around a small scene-context flow.
@@ -65,16 +71,9 @@ class MiniConfig:
         middle_layers: residual blocks of it, as many before as after the transformer.
         truncation: the signed distance is cut at this many voxels, for the observation's volume and
             for the network's target alike.
-        prediction: what comes out of the last layer: "x", the clean distance x0, or "v", the
-            velocity eps - x0. Either way the network returns x0; a velocity needs the noise that it
-            is the rest of, so the noisy grid enters unfaded and one step is a sample of its own.
         token_norm: whether tokens are normalised on their way into the transformer. Without it the
             convolutions before it may make them so large that its blocks add nothing to them; the
             first weights were trained so.
-        own_view: whether a slot that looks at a scene slot is shown the readings of its own pixels
-            alone, as an instance is in I-Scene: what stands around it only the scene slot knows.
-        grid_skip: whether the convolutions' features and the observation pass by the transformer.
-            Without, as in I-Scene, what its tokens do not carry is lost: for ablations.
         flow: the transformer.
     """
 
@@ -83,17 +82,12 @@ class MiniConfig:
     encoder_layers: int = 1
     decoder_layers: int = 2
     truncation: float = 4.0
-    prediction: str = "x"
     token_norm: bool = False
-    own_view: bool = False
-    grid_skip: bool = True
     middle_channels: int = 0
     middle_layers: int = 1
     flow: SceneFlowConfig = SceneFlowConfig()
 
     def __post_init__(self) -> None:
-        if self.prediction not in ("x", "v"):
-            raise ValueError(f"prediction: {self.prediction!r}, expected x or v")
         if self.resolution % (2 * self.flow.tokens_per_side):
             raise ValueError(
                 f"resolution: {self.resolution}, expected an even multiple of "
@@ -116,6 +110,13 @@ class MiniConfig:
 
     @classmethod
     def from_dict(cls, numbers: dict) -> MiniConfig:
-        """The inverse of `to_dict`."""
-        flow = SceneFlowConfig(**numbers["flow"])
-        return cls(**{**numbers, "flow": flow})
+        """Return the configuration of a checkpoint's metadata, as `to_dict` gives it.
+
+        Raises:
+            ModelError: an option of former ablations has another value than in `FORMER_OPTIONS`.
+        """
+        numbers = dict(numbers)
+        for name, value in FORMER_OPTIONS.items():
+            if numbers.pop(name, value) != value:
+                raise ModelError(f"model of an ablation: {name} is supported as {value} alone")
+        return cls(**{**numbers, "flow": SceneFlowConfig(**numbers["flow"])})

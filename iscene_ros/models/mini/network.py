@@ -12,7 +12,7 @@ from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer, S
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 from iscene_ros.models.mini.grid_blocks import depth_to_space, residual_blocks, space_to_depth
 from iscene_ros.models.mini.middle_level import MiddleLevel
-from iscene_ros.preprocess.observation_volume import CHANNELS, FINE_PLANES, own_view
+from iscene_ros.preprocess.observation_volume import CHANNELS, FINE_PLANES
 
 
 class VolumeSceneFlow(nn.Module):
@@ -36,7 +36,7 @@ class VolumeSceneFlow(nn.Module):
             self.down_tokens = nn.Conv3d(channels, tokens, cells, stride=cells)
             self.up_grid = nn.Conv3d(config.flow.out_channels, cells**3 * channels, 1)
         self.transformer = SceneFlowTransformer(config.flow)
-        passing_by = channels + 8 * len(FINE_PLANES) if config.grid_skip else 0
+        passing_by = channels + 8 * len(FINE_PLANES)
         self.merge = nn.Conv3d(channels + passing_by, channels, 1)
         self.decoder = residual_blocks(channels, config.decoder_layers)
         self.head = nn.Conv3d(channels, 8, 1)
@@ -50,14 +50,9 @@ class VolumeSceneFlow(nn.Module):
         scene: SceneMemory | None = None,  # of each slot's scene; None = no scene context
     ) -> tuple[Tensor, SceneMemory]:
         """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
-        if self.config.own_view and scene is not None:
-            volume = own_view(volume)
         encoded = self._encoded(noisy, time, volume)
         tokens, memory = self.transformer(encoded.tokens, time, positions, scene)
-        predicted = self._decoded(tokens, encoded, volume)
-        if self.config.prediction == "v":
-            predicted = noisy - time[:, None, None, None] * predicted
-        return predicted, memory
+        return self._decoded(tokens, encoded, volume), memory
 
     def remember(
         self, noisy: Tensor, time: Tensor, volume: Tensor, positions: Tensor
@@ -69,8 +64,7 @@ class VolumeSceneFlow(nn.Module):
     def _encoded(self, noisy: Tensor, time: Tensor, volume: Tensor) -> Encoded:
         t = time[:, None, None, None, None]
         # Pure noise tells nothing: fading it out makes one step from t = 1 the conditional mean.
-        fade = 1 - t if self.config.prediction == "x" else 1
-        faded = fade * noisy[:, None]
+        faded = (1 - t) * noisy[:, None]
         x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
         grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
         if self.middle is None:
@@ -90,9 +84,7 @@ class VolumeSceneFlow(nn.Module):
             completed = depth_to_space(self.up_grid(tokens), self.config.patch // 2)
         else:
             completed = self.middle.decoded(encoded.middle, tokens)
-        known = [completed]
-        if self.config.grid_skip:
-            known += [encoded.grid, space_to_depth(volume[:, FINE_PLANES])]
+        known = [completed, encoded.grid, space_to_depth(volume[:, FINE_PLANES])]
         grid = self.decoder(self.merge(torch.cat(known, dim=1)))
         return depth_to_space(self.head(F.silu(grid)))[:, 0]
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions, sample, seeded_noise
-from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
+from iscene_ros.models.iscene.scene_flow_config import MiniConfig, SceneFlowConfig
 from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel
 from iscene_ros.models.mini.grid_blocks import depth_to_space, space_to_depth
@@ -79,6 +79,27 @@ def test_space_to_depth_undoes_depth_to_space():
     assert up.shape == (2, 3, 6, 6, 6)
     assert_close(up[:, :, ::2, ::2, ::2], x[:, ::8])
     assert_close(space_to_depth(up), x)
+    cell = torch.arange(27.0)[None, :, None, None, None]
+    assert_close(depth_to_space(cell, 3)[0, 0], torch.arange(27.0).reshape(3, 3, 3))
+
+
+@pytest.mark.parametrize(("resolution", "side"), [(16, 4), (16, 8), (32, 4), (64, 8)])
+@torch.no_grad()
+def test_patches_of_any_even_size_give_a_grid_of_the_resolution(resolution, side):
+    flow = replace(TINY.flow, tokens_per_side=side)
+    network = VolumeSceneFlow(MiniConfig(resolution, 8, 1, 1, flow=flow))
+    volume = torch.zeros(1, CHANNELS, *(resolution,) * 3)
+    x0, _ = network(volume[:, 0], torch.ones(1), volume, torch.zeros(1, side**3, 4))
+    assert x0.shape == (1, *(resolution,) * 3)
+
+
+def test_options_of_ablations_are_read_at_their_one_value():
+    numbers = TINY.to_dict()
+    former = {"prediction": "x", "own_view": False, "grid_skip": True}
+    assert MiniConfig.from_dict({**numbers, **former}) == TINY
+    for name, value in (("prediction", "v"), ("own_view", True), ("grid_skip", False)):
+        with pytest.raises(ModelError, match=name):
+            MiniConfig.from_dict({**numbers, name: value})
 
 
 def test_pure_noise_does_not_change_the_one_step_answer():
@@ -101,52 +122,6 @@ def test_normalised_tokens_may_come_in_any_size(token_norm):
             parameter.mul_(100)
         after, _ = network(*slots)
     assert torch.allclose(after, before, atol=1e-4) is token_norm
-
-
-def test_a_network_of_own_views_learns_what_stands_around_from_the_scene_slot_alone():
-    torch.manual_seed(0)
-    network = VolumeSceneFlow(replace(TINY, own_view=True, token_norm=True)).eval()
-    volume = classified_volume(OTHER)
-    slots = torch.zeros(1, 16, 16, 16), torch.ones(1)
-    positions = tiny_inputs(1).positions
-    with torch.inference_mode():
-        scene = network.remember(*slots, volume, positions)
-        emptier = network.remember(*slots, classified_volume(ENVIRONMENT), positions)
-        answer, _ = network(*slots, volume, positions, scene)
-        other_surroundings, _ = network(*slots, classified_volume(ENVIRONMENT), positions, scene)
-        other_scene, _ = network(*slots, volume, positions, emptier)
-        alone, _ = network(*slots, volume, positions)
-        alone_elsewhere, _ = network(*slots, classified_volume(ENVIRONMENT), positions)
-    assert_close(other_surroundings, answer)
-    assert not torch.allclose(other_scene, answer)
-    assert not torch.allclose(alone_elsewhere, alone)
-
-
-@pytest.mark.parametrize("grid_skip", [True, False])
-def test_without_skips_only_tokens_tell_what_was_observed(grid_skip):
-    torch.manual_seed(0)
-    network = VolumeSceneFlow(replace(TINY, grid_skip=grid_skip)).eval()
-    inputs = tiny_inputs(2)
-    slots = torch.zeros(2, 16, 16, 16), torch.ones(2)
-    with torch.inference_mode():
-        heard, _ = network(*slots, inputs.volume, inputs.positions)
-        elsewhere, _ = network(*slots, inputs.volume.flip(0), inputs.positions)
-        assert not torch.allclose(heard, elsewhere)
-        torch.nn.init.zeros_(network.up_grid.weight)
-        heard, _ = network(*slots, inputs.volume, inputs.positions)
-        elsewhere, _ = network(*slots, inputs.volume.flip(0), inputs.positions)
-    assert torch.equal(heard, elsewhere) is not grid_skip
-
-
-def classified_volume(surroundings: int) -> torch.Tensor:
-    """Channels of a slot whose left half shows its own pixels, its right half others."""
-    volume = torch.zeros(1, CHANNELS, 16, 16, 16)
-    volume[:, :5] = 0.1 * (1 + surroundings)
-    volume[:, :5, :8] = 0.5
-    volume[:, 2] = 0.3
-    volume[:, 5 + OWN, :8] = 1
-    volume[:, 5 + surroundings, 8:] = 1
-    return volume
 
 
 def test_token_positions_place_a_zoomed_slot_in_its_scene():
