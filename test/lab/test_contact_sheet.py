@@ -43,7 +43,7 @@ def item(grown_by=None, iou=0.3):
     score = Score() if iou is None else Score(iou, iou, 0.01, iou, iou)
     scored = ScoredObject(3, 1, "milk_carton", "sparse", MODEL, score, 0.5, 0.4, 0.001)
     pose = aligned_frame.camera_from_aligned()
-    found = SheetObject(scored, observation, 0, drawn.placements()[0], pose, None)
+    found = SheetObject(scored, observation, 0, drawn.ground_truth()[0], pose, None)
     return found if grown_by is None else replace(found, predicted_aligned=grown(found, grown_by))
 
 

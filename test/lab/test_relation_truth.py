@@ -16,9 +16,13 @@ from iscene_ros.lab.evaluation.relation_truth import (
     true_bodies,
     true_relations,
 )
-from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene, settle
-from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape, joined
-from iscene_ros.lab.synthetic.physics_views import observe_physics
+from iscene_ros.lab.synthetic.physics_scenes import (
+    Arrangement,
+    PhysicsScene,
+    observe_physics,
+    settle,
+)
+from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape, joined_mesh
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE
 from iscene_ros.relations.build import RULES, relate_bodies
 from iscene_ros.relations.coefficients import COEFFICIENTS
@@ -43,14 +47,13 @@ def at_rest(*shapes):
     """Shapes let fall from where they are, as a scene."""
     mujoco = pytest.importorskip("mujoco")
     assert mujoco
-    rest = settle(shapes, [np.eye(4)] * len(shapes), [TABLE])
-    assert rest is not None
+    world_from_object, contacts = settle(shapes, [np.eye(4)] * len(shapes), [TABLE])
     return PhysicsScene(
         shapes,
         tuple(range(len(shapes))),
-        rest.world_from_body,
+        world_from_object,
         (TABLE,),
-        rest.contacts,
+        contacts,
         Arrangement.STACK,
     )
 
@@ -105,7 +108,7 @@ def test_view_of_a_physics_scene(vessel_scene) -> None:
 
 
 def test_enclosed_share_of_a_box_in_a_vessel() -> None:
-    vessel = joined(walls(0.06, 0.08))
+    vessel = joined_mesh(walls(0.06, 0.08))
     for bottom, share in ((0.01, 1.0), (0.06, 0.5), (0.081, 0.0)):
         item = convex(box((0.04, 0.04, 0.04), bottom=bottom))
         bodies = [Body.of(i, mesh.vertices, mesh.faces) for i, mesh in enumerate((item, vessel))]
@@ -116,7 +119,7 @@ def test_enclosed_share_of_a_box_in_a_vessel() -> None:
 
 def test_pieces_are_joined_without_loss() -> None:
     pieces = walls(0.06, 0.08)
-    whole = joined(pieces)
+    whole = joined_mesh(pieces)
     assert len(whole.faces) == sum(len(p.faces) for p in pieces)
     assert whole.faces.max() == len(whole.vertices) - 1
     assert PhysicsShape("cup", pieces).scaled(2.0).mesh.vertices == pytest.approx(

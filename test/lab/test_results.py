@@ -5,14 +5,11 @@ import csv
 import numpy as np
 import pytest
 
-from iscene_ros.core.errors import InputError
 from iscene_ros.lab.evaluation.metrics import Score
-from iscene_ros.lab.evaluation.reports import csv_text, this_machine, write_text
+from iscene_ros.lab.evaluation.reports import csv_text, print_report
 from iscene_ros.lab.evaluation.results import (
     Results,
     expected_calibration_error,
-    group_rows,
-    method_rows,
     score_table,
 )
 from iscene_ros.lab.evaluation.scenes import MODEL, ScoredObject, ScoredScene
@@ -30,23 +27,39 @@ def scene(number: int) -> ScoredScene:
     return ScoredScene(objects, {MODEL: GOOD, "extruded": BAD})
 
 
-def test_results_are_tables_and_one_line_an_object(tmp_path):
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")[1:-1]]
+
+
+def test_results_are_tables_and_one_line_an_object():
     results = Results.collect([scene(0), None, scene(1)])
     report = results.report()
-    for heading in ("Objects", "Scenes as a whole", "By layout", "By family", "Machine"):
+    for heading in ("Objects", "Scenes as a whole", "By layout", "By family"):
         assert heading in report
     assert "Observed points to the mesh: median 2.00 mm" in report
-    results.write(tmp_path)
-    lines = (tmp_path / "objects.csv").read_text().splitlines()
+    lines = results.csv().splitlines()
     assert len(lines) == 1 + 8
     assert lines[1] == "0,1,mug,clutter,iscene-mini,0.8,0.9,0.002,0.9,1.0,0.7,0.5,0.001"
-    assert (tmp_path / "report.md").read_text().startswith("Objects")
 
 
-def test_the_means_are_over_objects():
-    row = next(r for r in Results.collect([scene(0)]).object_rows() if r.method == "extruded")
-    assert row.summary.missing == 1
-    assert row.summary.mean.iou == pytest.approx(0.3)
+def test_a_table_has_the_means_of_each_method_in_the_order_of_their_first_score():
+    table = score_table(["method"], [((o.method,), o.score) for o in scene(0).objects])
+    lines = table.splitlines()
+    assert cells(lines[0])[:3] == ["method", "IoU [%]", "Box IoU [%]"]
+    assert cells(lines[2]) == ["iscene-mini", "70.0", "80.0", "3.00", "80.0", "90.0", "2", "0"]
+    assert cells(lines[3]) == ["extruded", "30.0", "35.0", "4.00", "35.0", "40.0", "2", "1"]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_the_rows_of_groups_are_sorted_by_group():
+    scores = [((o.family, o.method), o.score) for o in scene(0).objects]
+    lines = score_table(["family", "method"], scores).splitlines()
+    assert [cells(line)[:2] for line in lines[2:]] == [
+        ["bulb", MODEL],
+        ["bulb", "extruded"],
+        ["mug", MODEL],
+        ["mug", "extruded"],
+    ]
 
 
 def test_calibration_error_is_zero_for_honest_confidence_and_the_gap_otherwise():
@@ -55,54 +68,13 @@ def test_calibration_error_is_zero_for_honest_confidence_and_the_gap_otherwise()
     assert expected_calibration_error(np.full(4, 0.75), overlaps) == pytest.approx(0.25)
 
 
-def test_the_machine_has_a_name():
-    machine = this_machine()
-    assert machine.cores >= 1 and machine.torch in str(machine)
-
-
-class Scored:
-    def __init__(self, method, family, score):
-        self.method, self.family, self.score = method, family, score
-
-
-SCORES = [
-    Scored("iscene-mini", "mug", Score(0.8, 0.9, 0.002, 0.9, 1.0)),
-    Scored("extruded", "mug", Score(0.6, 0.7, 0.004, 0.7, 0.8)),
-    Scored("iscene-mini", "bowl", Score(0.6, 0.7, 0.004, 0.7, 0.8)),
-    Scored("extruded", "bowl", Score()),
-]
-
-
-def test_a_table_has_a_row_a_method():
-    lines = score_table(method_rows(SCORES)).splitlines()
-    assert [cell.strip() for cell in lines[0].split("|")[1:-1]][:3] == [
-        "method",
-        "IoU [%]",
-        "Box IoU [%]",
-    ]
-    cells = [cell.strip() for cell in lines[2].split("|")[1:-1]]
-    assert cells == ["iscene-mini", "70.0", "80.0", "3.00", "80.0", "90.0", "2", "0"]
-    assert lines[3].split("|")[1].strip() == "extruded" and lines[3].split("|")[-2].strip() == "1"
-    assert len({len(line) for line in lines}) == 1
-
-
-def test_group_rows_are_sorted_by_group():
-    rows = group_rows(SCORES, lambda scored: scored.family)
-    assert [(row.group, row.method) for row in rows] == [
-        ("bowl", "iscene-mini"),
-        ("bowl", "extruded"),
-        ("mug", "iscene-mini"),
-        ("mug", "extruded"),
-    ]
-    assert score_table(rows).startswith("| family | method")
+def test_a_report_names_the_machine_and_is_written_and_printed(tmp_path, capsys):
+    print_report(tmp_path / "new" / "report.md", "a table")
+    written = (tmp_path / "new" / "report.md").read_text()
+    assert written.startswith("a table\nMachine: ") and " cores, " in written
+    assert written in capsys.readouterr().out
 
 
 def test_cells_survive_comma_separated_values():
     text = csv_text([["a", "b"], ["1,5", float("nan")]])
     assert list(csv.reader(text.splitlines())) == [["a", "b"], ["1,5", "nan"]]
-
-
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file/table.md"):
-        write_text(tmp_path / "file" / "table.md", "text")

@@ -15,8 +15,8 @@ from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.lab.training import data_sheet
 from iscene_ros.lab.training import samples as samples_module
 from iscene_ros.lab.training.samples import (
+    GroundTruthObject,
     SampleOptions,
-    TruePlacement,
     _union_distance,
     draw_scene,
     draw_view,
@@ -78,7 +78,7 @@ def test_overlapping_masks_are_resolved_as_at_inference(monkeypatch):
 
 def test_the_scene_s_distance_is_right_up_to_the_truncation():
     drawn = draw_scene(np.random.default_rng(2), FEW)
-    truths: list[TruePlacement] = drawn.placements()
+    truths: list[GroundTruthObject] = drawn.ground_truth()
     assert len(truths) >= 2
     middle = torch.tensor(truths[0].camera_from_object[:3, 3]).float()
     points = middle + 0.3 * torch.randn(3000, 3, generator=torch.Generator().manual_seed(0))

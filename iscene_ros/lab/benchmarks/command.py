@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iscene_ros.cli.arguments import add_model_arguments, model_config
 from iscene_ros.cli.completion_run import Completer, load_completer
+from iscene_ros.core.atomic_files import write_text
 from iscene_ros.core.errors import InputError
 from iscene_ros.models.model_config import DEVICES, PRESETS
 
@@ -201,7 +202,7 @@ def _check_numbers(args: argparse.Namespace, **largest: int | None) -> None:
     """Check whole-number arguments and --repeats, each at least 1 and at most a largest value.
 
     Raises:
-        InputError: a number out of range.
+        InputError: A number out of range.
     """
     for name, most in {**largest, "repeats": None}.items():
         given = getattr(args, name, None)
@@ -220,16 +221,11 @@ def _publish(
     text_columns: int = 0,
 ) -> None:
     """Print a table; write NAME.md and NAME.csv where a folder is given."""
-    from iscene_ros.lab.evaluation.reports import (
-        csv_text,
-        markdown_table,
-        this_machine,
-        write_text,
-    )
+    from iscene_ros.lab.evaluation.reports import csv_text, markdown_table, this_machine
 
     text = markdown_table(table, text_columns)
     print(text)
     if out is not None:
-        heading = ", ".join(part for part in (str(this_machine()), setting) if part)
+        heading = ", ".join(part for part in (this_machine(), setting) if part)
         write_text(out / f"{name}.md", f"{heading}\n\n{text}")
         write_text(out / f"{name}.csv", csv_text(csv_rows or table))

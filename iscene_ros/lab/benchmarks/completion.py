@@ -59,7 +59,7 @@ def measure_completions(
         repeats: Runs per measurement, after one to warm up.
 
     Raises:
-        ModelError: a process was killed, as for want of memory.
+        ModelError: A process was killed, as for want of memory.
     """
     context = multiprocessing.get_context("spawn")
     for count in objects:

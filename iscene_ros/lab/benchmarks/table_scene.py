@@ -22,7 +22,7 @@ TABLE_SIZE_M = 1.5
 
 @dataclass(frozen=True)
 class TableScene:
-    """What the camera sees, and the true meshes [m] in the world frame, mesh i under mask i."""
+    """Observation of the scene, and the true meshes [m] in the world frame, mesh i under mask i."""
 
     observation: Observation
     meshes_world: tuple[Mesh, ...]
@@ -35,7 +35,7 @@ def table_scene(objects: int, seed: int = 0) -> TableScene:
     neither move nor shrink those already there, though they may hide them in part.
 
     Raises:
-        ValueError: another number of objects.
+        ValueError: Another number of objects.
     """
     if not 1 <= objects <= MAX_OBJECTS:
         raise ValueError(f"objects: {objects}, expected 1 to {MAX_OBJECTS}")
@@ -56,7 +56,7 @@ def table_scene(objects: int, seed: int = 0) -> TableScene:
 
 
 def _objects(rng: np.random.Generator) -> list[Mesh]:
-    """All 20 objects, alternately a box and an upright cylinder, standing on z = 0."""
+    """Return all 20 objects, alternately a box and an upright cylinder, on z = 0."""
     columns, rows = np.meshgrid(np.arange(COLUMNS), np.arange(ROWS))
     positions = np.column_stack([columns.ravel(), rows.ravel()]).astype(float)
     positions = (positions - positions.mean(axis=0)) * SPACING_M

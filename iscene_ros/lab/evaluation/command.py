@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iscene_ros.core.atomic_files import new_file, write_text
 from iscene_ros.core.errors import InputError
 from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL, CompletionOptions
 
@@ -106,13 +107,14 @@ def _run_oracle(args: argparse.Namespace) -> None:
 def _score_shapes(completer: SceneCompleter, options: EvaluationOptions, out: Path) -> None:
     from tqdm import tqdm
 
+    from iscene_ros.lab.evaluation.reports import print_report
     from iscene_ros.lab.evaluation.results import Results
     from iscene_ros.lab.evaluation.scenes import evaluate_scenes
 
     scenes = tqdm(evaluate_scenes(completer, options), total=options.scenes, unit="scene")
     results = Results.collect(scenes)
-    results.write(out)
-    print(results.report())
+    write_text(out / "objects.csv", results.csv())
+    print_report(out / "report.md", results.report())
 
 
 def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,15 +125,16 @@ def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_gallery(args: argparse.Namespace) -> None:
-    from iscene_ros.lab.evaluation.contact_sheet import draw_sheet, png_bytes, worst_objects
-    from iscene_ros.lab.evaluation.reports import write_bytes
+    from iscene_ros.lab.evaluation.contact_sheet import draw_sheet, save_png, worst_objects
 
     worst, total = worst_objects(_completer(args), _options(args), args.objects)
     if not worst:
         raise InputError(f"evaluate gallery: no object in {args.scenes} scenes: take more")
     page = draw_sheet(worst, f"The {len(worst)} worst of {total} objects")
-    write_bytes(args.out / "gallery.png", png_bytes(page))
-    print(f"written to {args.out / 'gallery.png'}")
+    path = args.out / "gallery.png"
+    with new_file(path) as temporary:
+        save_png(page, temporary)
+    print(f"written to {path}")
 
 
 def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,10 +152,9 @@ def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_relations(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from iscene_ros.lab.evaluation.relation_fit import Examples, write_table
-    from iscene_ros.lab.evaluation.relation_scenes import RelationOptions, evaluate_relations
-    from iscene_ros.lab.evaluation.relation_scores import RelationScores
-    from iscene_ros.lab.evaluation.reports import this_machine, write_text
+    from iscene_ros.lab.evaluation.relation_fit import write_table
+    from iscene_ros.lab.evaluation.relation_scenes import RelationEvaluation, RelationOptions
+    from iscene_ros.lab.evaluation.reports import print_report
 
     options = RelationOptions(
         scenes=args.scenes,
@@ -160,27 +162,24 @@ def _run_relations(args: argparse.Namespace) -> None:
         held_out=args.families == "held_out",
         shapes=args.shapes,
         steps=args.steps,
-        cache=args.out,
+        directory=args.out,
     )
-    examples, scores = (Examples() if args.calibrate else None), RelationScores()
+    evaluation = RelationEvaluation(_completer(args), options)
     with tqdm(total=options.scenes, unit="scene") as bar:
-        for grown in evaluate_relations(_completer(args), options, examples, bar.set_description):
-            scores = grown
+        for _ in evaluation.run(bar.set_description):
             bar.set_description("scenes")
             bar.update()
-    text = f"{scores.report()}\nMachine: {this_machine()}\n"
-    write_text(args.out / "relations.md", text)
-    write_text(args.out / "relations.csv", scores.csv())
-    print(text)
-    if examples is not None:
-        print(f"written into {write_table(examples.fitted())}", file=sys.stderr)
+    write_text(args.out / "relations.csv", evaluation.scores.csv())
+    print_report(args.out / "relations.md", evaluation.scores.report())
+    if args.calibrate:
+        print(f"written into {write_table(evaluation.examples.fitted())}", file=sys.stderr)
 
 
 def _run_envelopes(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from iscene_ros.lab.evaluation.envelopes import envelope_report, envelope_scores
-    from iscene_ros.lab.evaluation.reports import this_machine, write_text
+    from iscene_ros.lab.evaluation.reports import print_report
     from iscene_ros.models.mini.shape_model import MiniShapes
 
     completer = _completer(args)
@@ -195,9 +194,8 @@ def _run_envelopes(args: argparse.Namespace) -> None:
     scores = [score for scene in scenes for score in scene]
     if not scores:
         raise InputError(f"evaluate envelopes: no object in {args.scenes} scenes: take more")
-    report = f"{envelope_report(scores)}\n{len(scores)} objects. Machine: {this_machine()}\n"
-    write_text(args.out / "envelopes.md", report)
-    print(report)
+    report = f"{envelope_report(scores)}\n{len(scores)} objects."
+    print_report(args.out / "envelopes.md", report)
 
 
 def _run_registration(args: argparse.Namespace) -> None:
@@ -208,14 +206,12 @@ def _run_registration(args: argparse.Namespace) -> None:
         registration_report,
         registration_scores,
     )
-    from iscene_ros.lab.evaluation.reports import this_machine, write_text
+    from iscene_ros.lab.evaluation.reports import print_report
 
     total = args.scenes * len(Perturbation)
     scored = tqdm(registration_scores(args.scenes, args.seed), total=total, unit="view")
     report = registration_report([score for score in scored if score is not None])
-    text = f"{report}\nMachine: {this_machine()}\n"
-    write_text(args.out / "registration.md", text)
-    print(text)
+    print_report(args.out / "registration.md", report)
 
 
 def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.rasteriser import BACKGROUND, NEAR_M, Rendering, render
-from iscene_ros.lab.evaluation.bodies import ScoredBody, true_body
+from iscene_ros.lab.evaluation.bodies import ScoredBody
 from iscene_ros.lab.evaluation.scenes import (
     CompletedScene,
     EvaluationOptions,
@@ -24,8 +24,9 @@ from iscene_ros.lab.evaluation.scenes import (
     ScoredScene,
     completed_scenes,
     score_completed,
+    true_body_camera,
 )
-from iscene_ros.lab.training.samples import TruePlacement
+from iscene_ros.lab.training.samples import GroundTruthObject
 from iscene_ros.viz.shading import shade
 from iscene_ros.viz.side_view import ViewedMesh, Viewpoint, look_at
 
@@ -66,7 +67,7 @@ class SheetObject:
     scored: ScoredObject
     observation: Observation
     row: int
-    truth: TruePlacement
+    truth: GroundTruthObject
     camera_from_aligned: np.ndarray
     predicted_aligned: Mesh | None
 
@@ -78,12 +79,8 @@ class SheetObject:
 
     def true_mesh_aligned(self) -> Mesh:
         """Return the true surface in the gravity-aligned frame [m]."""
-        low, high = (corner.numpy().astype(np.float64) for corner in self.truth.solid.bounds())
-        corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-        pose = np.linalg.inv(self.camera_from_aligned) @ self.truth.camera_from_object
-        corners = corners @ pose[:3, :3].T + pose[:3, 3]
-        low, high = corners.min(axis=0), corners.max(axis=0)
-        return true_body(self.signed_distance, low, high, TRUTH_RESOLUTION).mesh
+        mesh_camera = true_body_camera(self.truth, TRUTH_RESOLUTION).mesh
+        return mesh_camera.transformed(np.linalg.inv(self.camera_from_aligned))
 
 
 def sheet_objects(completed: CompletedScene, scored: ScoredScene) -> list[SheetObject]:
@@ -140,11 +137,9 @@ def draw_sheet(objects: Sequence[SheetObject], title: str) -> Image.Image:
     return page
 
 
-def png_bytes(page: Image.Image) -> bytes:
-    """Return a PNG of 256 colours."""
-    encoded = io.BytesIO()
-    page.quantize(PALETTE, dither=0).save(encoded, "PNG", optimize=True)
-    return encoded.getvalue()
+def save_png(page: Image.Image, path: Path) -> None:
+    """Write a PNG of 256 colours."""
+    page.quantize(PALETTE, dither=0).save(path, "PNG", optimize=True)
 
 
 def tile_text(scored: ScoredObject) -> list[str]:

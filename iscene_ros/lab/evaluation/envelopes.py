@@ -12,6 +12,7 @@ from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.geometry.surface_distance import observed_vertices
 from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
 from iscene_ros.lab.evaluation.calibration import CompletedShape, completed_shapes
+from iscene_ros.lab.evaluation.reports import markdown_table
 from iscene_ros.lab.evaluation.scenes import EvaluationOptions
 from iscene_ros.lab.training.samples import draw_view
 from iscene_ros.models.model_config import Envelope
@@ -38,8 +39,7 @@ class EnvelopeScore:
     @property
     def iou(self) -> float:
         """Intersection over union."""
-        shared = self.recall
-        return shared / max(1.0 + self.volume - shared, 1e-9)
+        return self.recall / max(1.0 + self.volume - self.recall, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def envelope_scores(
 
 def envelope_report(scores: list[ShapeScore]) -> str:
     """Return the tables of surfaces and of vertex coverage as Markdown."""
-    lines = [
-        "| surface | true volume inside [%] | objects inside [%] | its volume that is true [%] "
-        "| volume / true (median) | IoU [%] |",
-        "|---|---:|---:|---:|---:|---:|",
+    surfaces = [
+        *("surface", "true volume inside [%]", "objects inside [%]", "its volume that is true [%]"),
+        *("volume / true (median)", "IoU [%]"),
     ]
+    lines = [surfaces]
     for envelope in Envelope:
         own = [score.envelopes[envelope] for score in scores]
         cells = [
@@ -85,17 +85,15 @@ def envelope_report(scores: list[ShapeScore]) -> str:
         ]
         text = [f"{c:.1f}" for c in cells] + [f"{np.median([s.volume for s in own]):.2f}"]
         text.append(f"{100 * np.mean([s.iou for s in own]):.1f}")
-        lines.append(f"| {envelope.value} | {' | '.join(text)} |")
-    lines += [
-        "",
-        "| vertices of the mean mesh | n | within 1 sigma [%] | within 2 sigma [%] "
-        "| median sigma [mm] |",
-        "|---|---:|---:|---:|---:|",
+        lines.append([envelope.value, *text])
+    coverage = [
+        *("vertices of the mean mesh", "n", "within 1 sigma [%]", "within 2 sigma [%]"),
+        "median sigma [mm]",
     ]
-    return "\n".join([*lines, *_coverage_lines(scores)]) + "\n"
+    return f"{markdown_table(lines)}\n{markdown_table([coverage, *_coverage_lines(scores)])}"
 
 
-def _coverage_lines(scores: list[ShapeScore]) -> Iterable[str]:
+def _coverage_lines(scores: list[ShapeScore]) -> Iterable[list[str]]:
     ratios, sigma, observed = (
         np.concatenate([getattr(score, name) for score in scores])
         for name in ("ratios", "sigma", "observed")
@@ -104,7 +102,7 @@ def _coverage_lines(scores: list[ShapeScore]) -> Iterable[str]:
         if chosen.any():
             one, two = (100 * np.mean(ratios[chosen] < n) for n in (1, 2))
             middle = 1000 * np.median(sigma[chosen])
-            yield f"| {name} | {chosen.sum()} | {one:.1f} | {two:.1f} | {middle:.1f} |"
+            yield [name, str(chosen.sum()), f"{one:.1f}", f"{two:.1f}", f"{middle:.1f}"]
 
 
 def _scored(completed: CompletedShape) -> ShapeScore | None:

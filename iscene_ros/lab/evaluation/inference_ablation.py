@@ -74,7 +74,7 @@ def without_part(completer: SceneCompleter, part: str) -> SceneCompleter:
     """Return a completer with a copy of the network that lacks a part, a key of `ABLATIONS`.
 
     Raises:
-        InputError: the model is a released one.
+        InputError: The model is a released one.
     """
     if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError("--without: for iscene-mini alone; choose another --model")

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
+from iscene_ros.lab.synthetic.physics_shapes import joined_mesh
 
 OBJECT_RESOLUTION = 64
 SCENE_RESOLUTION = 160
@@ -68,15 +68,8 @@ def score_object(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
     """Return the metrics of one predicted body against the truth."""
     if predicted is None:
         return Score()
-    to_truth = truth.distance(predicted.samples)
-    to_predicted = predicted.distance(truth.samples)
-    return Score(
-        iou=body_iou([predicted], [truth], OBJECT_RESOLUTION),
-        box_iou=box_iou(predicted, truth),
-        chamfer=0.5 * float(to_truth.mean() + to_predicted.mean()),
-        f_5mm=f_score(to_truth, to_predicted, THRESHOLDS_M[0]),
-        f_10mm=f_score(to_truth, to_predicted, THRESHOLDS_M[1]),
-    )
+    iou = body_iou([predicted], [truth], OBJECT_RESOLUTION)
+    return _score(predicted, truth, iou, box_iou(predicted, truth))
 
 
 def score_scene(predicted: Sequence[ScoredBody | None], truths: Sequence[ScoredBody]) -> SceneScore:
@@ -89,17 +82,24 @@ def score_scene(predicted: Sequence[ScoredBody | None], truths: Sequence[ScoredB
     present = [body for body in predicted if body is not None]
     if not present:
         return SceneScore(objects, Score())
-    joined, joined_truth = _joined(present), _joined(truths)
-    to_truth = joined_truth.distance(joined.samples)
-    to_predicted = joined.distance(joined_truth.samples)
-    whole = Score(
-        iou=body_iou(present, truths, SCENE_RESOLUTION),
-        box_iou=float(np.mean([score.box_iou for score in objects])),
+    joined = ScoredBody(joined_mesh([body.mesh for body in present]))
+    joined_truth = ScoredBody(joined_mesh([body.mesh for body in truths]))
+    iou = body_iou(present, truths, SCENE_RESOLUTION)
+    boxes = float(np.mean([score.box_iou for score in objects]))
+    return SceneScore(objects, _score(joined, joined_truth, iou, boxes))
+
+
+def _score(predicted: ScoredBody, truth: ScoredBody, iou: float, boxes: float) -> Score:
+    """Return the distances of two surfaces beside their overlaps."""
+    to_truth = truth.distance(predicted.samples)
+    to_predicted = predicted.distance(truth.samples)
+    return Score(
+        iou=iou,
+        box_iou=boxes,
         chamfer=0.5 * float(to_truth.mean() + to_predicted.mean()),
         f_5mm=f_score(to_truth, to_predicted, THRESHOLDS_M[0]),
         f_10mm=f_score(to_truth, to_predicted, THRESHOLDS_M[1]),
     )
-    return SceneScore(objects, whole)
 
 
 def summary(scores: Iterable[Score]) -> Summary:
@@ -157,10 +157,3 @@ def _union(bodies: Sequence[ScoredBody], grid: Grid) -> np.ndarray:
         if np.prod(part.shape):
             inside[where] |= body.inside(part)
     return inside
-
-
-def _joined(bodies: Sequence[ScoredBody]) -> ScoredBody:
-    offsets = np.cumsum([0] + [len(body.mesh.vertices) for body in bodies[:-1]])
-    vertices = np.concatenate([body.mesh.vertices for body in bodies])
-    faces = [body.mesh.faces + offset for body, offset in zip(bodies, offsets, strict=True)]
-    return ScoredBody(Mesh(vertices, np.concatenate(faces)))

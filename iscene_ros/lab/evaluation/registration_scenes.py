@@ -15,7 +15,7 @@ from iscene_ros.geometry.decimation import decimated
 from iscene_ros.lab.evaluation.bodies import true_body
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE, SensorOptions
-from iscene_ros.lab.training.samples import SampleOptions, TruePlacement, draw_view
+from iscene_ros.lab.training.samples import GroundTruthObject, SampleOptions, draw_view
 from iscene_ros.models.iscene.registration.result import CubeShape, Similarity
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
@@ -89,7 +89,7 @@ def draw_case(seed: int, number: int, perturbation: Perturbation) -> Registratio
     return _perturbed(case, perturbation, seed, number, rng)
 
 
-def true_mesh_aligned(truth: TruePlacement, aligned_frame: GravityAlignedFrame) -> Mesh | None:
+def true_mesh_aligned(truth: GroundTruthObject, aligned_frame: GravityAlignedFrame) -> Mesh | None:
     """Return the true surface in the gravity-aligned frame [m]; None if too thin for the grid."""
     low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
 
@@ -128,7 +128,7 @@ def _perturbed(
     rng: np.random.Generator,
 ) -> RegistrationCase | None:
     if perturbation is Perturbation.NO_DEPTH:
-        return replace(case, observation=without_depth(case.observation))
+        return replace(case, observation=replace(case.observation, depth=None))
     if perturbation is Perturbation.HOLES:
         return replace(case, observation=_with_holes(case.observation, rng))
     if perturbation is Perturbation.COARSE:
@@ -141,11 +141,6 @@ def _perturbed(
         other = draw_case(seed, number + 500_000, Perturbation.NOTHING)
         return None if other is None else _with_other_shapes(case, other)
     return case
-
-
-def without_depth(observation: Observation) -> Observation:
-    """Return the same view of a camera without depth."""
-    return replace(observation, depth=None)
 
 
 def _with_holes(observation: Observation, rng: np.random.Generator) -> Observation:
@@ -164,8 +159,8 @@ def _coarse(shape: CubeShape) -> CubeShape:
 
 
 def _jittered(shape: CubeShape, rng: np.random.Generator) -> CubeShape:
-    offset = rng.uniform(-0.5, 0.5, 3) / VOXELS
-    return replace(shape, mesh=_shifted(shape.mesh, offset))
+    vertices = shape.mesh.vertices + rng.uniform(-0.5, 0.5, 3) / VOXELS
+    return replace(shape, mesh=Mesh(vertices.astype(np.float32), shape.mesh.faces))
 
 
 def _with_one_wrong(case: RegistrationCase, rng: np.random.Generator) -> RegistrationCase:
@@ -185,7 +180,3 @@ def _with_other_shapes(case: RegistrationCase, other: RegistrationCase) -> Regis
     meshes = [other.shapes[row % len(other.shapes)].mesh for row in range(count)]
     shapes = tuple(CubeShape(row, mesh) for row, mesh in enumerate(meshes))
     return replace(case, shapes=shapes, wrong=tuple(range(count)))
-
-
-def _shifted(mesh: Mesh, offset: np.ndarray) -> Mesh:
-    return Mesh((mesh.vertices + offset).astype(np.float32), mesh.faces)

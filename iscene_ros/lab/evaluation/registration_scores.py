@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation.registration_scenes import Perturbation, RegistrationCase, draw_case
 from iscene_ros.lab.evaluation.reports import markdown_table
 from iscene_ros.models.iscene.registration.register import register_scene
@@ -73,7 +72,7 @@ def score_case(case: RegistrationCase, perturbation: Perturbation) -> Registrati
 
 
 def registration_report(scores: list[RegistrationScore]) -> str:
-    """A Markdown table, one line for each way of perturbation."""
+    """Return a Markdown table with one line a perturbation."""
     heading = "shapes and sensor|scenes|scale error [%]|90th percentile|within 1 % [%]"
     heading += (
         "|objects off [mm]|90th percentile|residual [mm]|true rejected|wrong rejected|time [s]"
@@ -117,12 +116,9 @@ def _object_error(
     factor = 1.0 if registration.is_metric else case.truth.scale / registration.similarity.scale
     shapes = {shape.row: shape.mesh for shape in case.shapes}
     true = {shape.row: shape.mesh for shape in case.unperturbed}
+    true_points = case.truth.to_aligned(true[registered.row].vertices)
     found = factor * _middle(registered.similarity.to_aligned(shapes[registered.row].vertices))
-    return float(np.linalg.norm(found - _middle(_true_points(true[registered.row], case))))
-
-
-def _true_points(mesh_cube: Mesh, case: RegistrationCase) -> np.ndarray:
-    return case.truth.to_aligned(mesh_cube.vertices)
+    return float(np.linalg.norm(found - _middle(true_points)))
 
 
 def _middle(points: np.ndarray) -> np.ndarray:

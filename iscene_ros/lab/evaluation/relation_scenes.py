@@ -15,11 +15,10 @@ from iscene_ros.core.predicate import Predicate
 from iscene_ros.geometry.environment import BoxEnvironment
 from iscene_ros.geometry.scene_geometry import measure
 from iscene_ros.lab.evaluation.relation_fit import DEFINED, Examples
-from iscene_ros.lab.evaluation.relation_scores import Edge, RelationScores
-from iscene_ros.lab.evaluation.relation_truth import true_bodies, true_relations
-from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, physics_scenes
+from iscene_ros.lab.evaluation.relation_scores import RelationScores
+from iscene_ros.lab.evaluation.relation_truth import Edge, true_bodies, true_relations
+from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, observe_physics, physics_scenes
 from iscene_ros.lab.synthetic.physics_shapes import shape_pool
-from iscene_ros.lab.synthetic.physics_views import observe_physics
 from iscene_ros.relations.build import (
     decide,
     find_candidates,
@@ -40,97 +39,79 @@ class RelationOptions:
         held_out: Whether shape families are those that training never sees, or those that it does.
         shapes: Number of shapes that scenes are made of.
         steps: Steps of the sampler; None = the model's default.
-        cache: Folder in which the shapes are kept, since they take minutes to make; None = none.
+        directory: Folder in which the shapes are kept, since they take minutes to make.
     """
 
-    scenes: int = 40
-    seed: int = 1000
-    held_out: bool = True
-    shapes: int = 48
-    steps: int | None = None
-    cache: Path | None = None
+    scenes: int
+    seed: int
+    held_out: bool
+    shapes: int
+    steps: int | None
+    directory: Path
 
 
-def evaluate_relations(
-    completer: SceneCompleter | None,
-    options: RelationOptions,
-    examples: Examples | None = None,
-    report: Callable[[str], None] | None = None,
-) -> Iterator[RelationScores]:
-    """Yield the scores over all scenes so far, after each scene.
+class RelationEvaluation:
+    """Relations from true and from completed meshes, compared with the truth.
 
-    Args:
-        completer: Completes what a camera sees; None = true meshes only.
-        options: Choice of scenes.
-        examples: Collects candidates for a calibration, if given.
-        report: Called with a line while shapes are made.
-
-    Raises:
-        InputError: mujoco or coacd is not installed.
+    Attributes:
+        scores: Scores over all scenes so far.
+        examples: Candidates of all scenes so far, for a fit of the coefficients.
     """
-    name = f"shapes_{'held_out' if options.held_out else 'training'}_{options.shapes}.npz"
-    cache = None if options.cache is None else options.cache / name
-    report = report or (lambda line: None)
-    count = options.shapes
-    pool = shape_pool(
-        count, options.held_out, 0, cache, lambda number: report(f"shape {number} of {count}")
-    )
-    scores = RelationScores()
-    for number, scene in enumerate(physics_scenes(pool, options.scenes, options.seed)):
-        _evaluate(number, scene, completer, options, scores, examples)
-        yield scores
 
+    def __init__(self, completer: SceneCompleter, options: RelationOptions) -> None:
+        self.completer, self.options = completer, options
+        self.scores, self.examples = RelationScores(), Examples()
 
-def _evaluate(
-    number: int,
-    scene: PhysicsScene,
-    completer: SceneCompleter | None,
-    options: RelationOptions,
-    scores: RelationScores,
-    examples: Examples | None,
-) -> None:
-    truth = true_relations(scene) | _copies(scene)
-    rng = np.random.default_rng([options.seed, number, 1])
-    observation = observe_physics(rng, scene)
-    pose = None if observation is None else observation.world_from_camera
-    geometry = measure(true_bodies(scene), BoxEnvironment(scene.boxes))
-    candidates = find_candidates(geometry, pose, shapes=True)
-    relations = named_edges(candidates, decide(candidates))
-    all_ids = set(range(len(scene.shapes) + 1))
-    defined = {
-        (r.subject, Predicate(r.predicate), r.object)
-        for r in relations
-        if Predicate(r.predicate) in DEFINED
-    }
-    own = [r for r in relations if Predicate(r.predicate) not in DEFINED]
-    scores.add(TRUE_MESHES, number, own, truth, all_ids)
-    if examples is not None:
-        examples.add(candidates, truth)
-    if completer is not None and observation is not None:
-        _evaluate_completed(
-            number, observation, completer, options, scores, examples, truth | defined
+    def run(self, report: Callable[[str], None]) -> Iterator[None]:
+        """Evaluate scene after scene, and yield after each.
+
+        Args:
+            report: Called with a line while shapes are made.
+
+        Raises:
+            InputError: Mujoco or coacd is not installed.
+        """
+        options = self.options
+        families = "held_out" if options.held_out else "training"
+        pool = shape_pool(
+            options.shapes,
+            options.held_out,
+            options.directory / f"shapes_{families}_{options.shapes}.npz",
+            lambda number: report(f"shape {number} of {options.shapes}"),
         )
+        for number, scene in enumerate(physics_scenes(pool, options.scenes, options.seed)):
+            self._evaluate(number, scene)
+            yield
 
+    def _evaluate(self, number: int, scene: PhysicsScene) -> None:
+        truth = true_relations(scene) | _copies(scene)
+        rng = np.random.default_rng([self.options.seed, number, 1])
+        observation = observe_physics(rng, scene)
+        pose = None if observation is None else observation.world_from_camera
+        geometry = measure(true_bodies(scene), BoxEnvironment(scene.boxes))
+        candidates = find_candidates(geometry, pose, shapes=True)
+        relations = named_edges(candidates, decide(candidates))
+        defined = {
+            (r.subject, Predicate(r.predicate), r.object)
+            for r in relations
+            if Predicate(r.predicate) in DEFINED
+        }
+        others = [r for r in relations if Predicate(r.predicate) not in DEFINED]
+        self.scores.add(TRUE_MESHES, number, others, truth, set(range(len(scene.shapes) + 1)))
+        self.examples.add(candidates, truth)
+        if observation is not None:
+            self._evaluate_completed(number, observation, truth | defined)
 
-def _evaluate_completed(
-    number: int,
-    observation: Observation,
-    completer: SceneCompleter,
-    options: RelationOptions,
-    scores: RelationScores,
-    examples: Examples | None,
-    truth: set[Edge],
-) -> None:
-    completed = completer.complete(observation, options.steps)
-    bodies, environment, pose = scene_bodies(completed, observation)
-    if not bodies:
-        return
-    candidates = find_candidates(measure(bodies, environment), pose, shapes=True)
-    known = {body.id for body in bodies} | {0}
-    relations = named_edges(candidates, decide(candidates))
-    scores.add(COMPLETED_MESHES, number, relations, truth, known)
-    if examples is not None:
-        examples.add(candidates, {e for e in truth if e[0] in known and e[2] in known})
+    def _evaluate_completed(self, number: int, observation: Observation, truth: set[Edge]) -> None:
+        completed = self.completer.complete(observation, self.options.steps)
+        bodies, environment, pose = scene_bodies(completed, observation)
+        if not bodies:
+            return
+        candidates = find_candidates(measure(bodies, environment), pose, shapes=True)
+        known = {body.id for body in bodies} | {0}
+        relations = named_edges(candidates, decide(candidates))
+        self.scores.add(COMPLETED_MESHES, number, relations, truth, known)
+        self.examples.add(candidates, {e for e in truth if e[0] in known and e[2] in known})
 
 
 def _copies(scene: PhysicsScene) -> set[Edge]:

@@ -9,10 +9,9 @@ import numpy as np
 
 from iscene_ros.core.predicate import SYMMETRIC, Predicate
 from iscene_ros.core.scene import Relation
+from iscene_ros.lab.evaluation.relation_truth import Edge
 from iscene_ros.lab.evaluation.reports import csv_text, markdown_table
 from iscene_ros.lab.evaluation.results import expected_calibration_error
-
-Edge = tuple[int, Predicate, int]
 
 HEADINGS = ("predicate", "precision", "recall", "F1", "calibration error", "true", "found")
 

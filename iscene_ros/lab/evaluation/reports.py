@@ -6,16 +6,13 @@ import csv
 import io
 import os
 import platform
-import secrets
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from iscene_ros.core.errors import InputError
+from iscene_ros.core.atomic_files import write_text
 
 
 def markdown_table(lines: Sequence[Sequence[str]], text_columns: int = 1) -> str:
@@ -42,62 +39,26 @@ def csv_text(lines: Sequence[Sequence[object]]) -> str:
     return buffer.getvalue()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file; see `write_bytes`."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file that appears complete or not at all.
+def print_report(path: Path, text: str) -> None:
+    """Print the tables of a measurement, and write them with the name of this machine.
 
     Raises:
-        InputError: it cannot be written.
+        OSError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    text = f"{text}\nMachine: {this_machine()}\n"
+    write_text(path, text)
+    print(text)
 
 
-@dataclass(frozen=True)
-class Machine:
-    """The hardware and software of a measurement; `commit` is empty outside a git checkout."""
-
-    cpu: str
-    cores: int
-    threads: int
-    gpu: str
-    python: str
-    torch: str
-    commit: str
-
-    def __str__(self) -> str:
-        """Describe the machine in one line."""
-        gpu = f", {self.gpu}" if self.gpu else ""
-        commit = f", commit {self.commit}" if self.commit else ""
-        return (
-            f"{self.cpu}, {self.cores} cores, {self.threads} torch threads{gpu}, "
-            f"Python {self.python}, torch {self.torch}{commit}"
-        )
-
-
-def this_machine() -> Machine:
-    """Return the machine that this process runs on."""
-    return Machine(
-        cpu=_cpu_name(),
-        cores=_usable_cores(),
-        threads=torch.get_num_threads(),
-        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else "",
-        python=platform.python_version(),
-        torch=torch.__version__,
-        commit=_commit(),
-    )
+def this_machine() -> str:
+    """Return one line about the hardware and software that this process runs on."""
+    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    commit = _commit()
+    parts = [
+        *(_cpu_name(), f"{_usable_cores()} cores", f"{torch.get_num_threads()} torch threads"),
+        *(*gpu, f"Python {platform.python_version()}", f"torch {torch.__version__}"),
+    ]
+    return ", ".join([*parts, f"commit {commit}"] if commit else parts)
 
 
 def _cpu_name() -> str:
@@ -116,7 +77,10 @@ def _usable_cores() -> int:
 
 
 def _commit() -> str:
-    """Return the abbreviated commit of this package's checkout, with + where it was changed."""
+    """Return the abbreviated commit of this package's checkout, with + where it was changed.
+
+    It is empty outside a git checkout.
+    """
     folder = Path(__file__).resolve().parent
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--match", ""]
     try:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from iscene_ros.lab.evaluation.metrics import Score, Summary, summary
-from iscene_ros.lab.evaluation.reports import csv_text, markdown_table, this_machine, write_text
+from iscene_ros.lab.evaluation.reports import csv_text, markdown_table
 from iscene_ros.lab.evaluation.scenes import MODEL, ScoredObject, ScoredScene
 
-ALL = "all"
 CALIBRATION_BINS = 10
-
-
-class Scored(Protocol):
-    """One score of a method."""
-
-    method: str
-    score: Score
-
-
-@dataclass(frozen=True)
-class Row:
-    """Scores of one method on one group of objects, such as a family, or on all."""
-
-    method: str
-    group: str
-    summary: Summary
 
 
 @dataclass(frozen=True)
@@ -53,66 +35,42 @@ COLUMNS = (
 )
 
 
-def method_rows(scored: Iterable[Scored]) -> list[Row]:
-    """Return one row a method, in the order of their first score."""
-    scored = list(scored)
-    methods = dict.fromkeys(one.method for one in scored)
-    return [
-        Row(method, ALL, summary(one.score for one in scored if one.method == method))
-        for method in methods
-    ]
+def score_table(names: Sequence[str], scored: Iterable[tuple[tuple[str, ...], Score]]) -> str:
+    """Return a Markdown table of the means of scores with equal keys.
 
-
-def group_rows(scored: Iterable[Scored], group_of: Callable[[Scored], str]) -> list[Row]:
-    """Return one row a group and method, groups in alphabetical order."""
-    scored = list(scored)
-    rows = []
-    for group in sorted({group_of(one) for one in scored}):
-        members = [one for one in scored if group_of(one) == group]
-        rows += [Row(row.method, group, row.summary) for row in method_rows(members)]
-    return rows
-
-
-def score_table(rows: Sequence[Row], group: str = "family") -> str:
-    """Return a Markdown table, with a column of groups where there are several."""
-    grouped = any(row.group != ALL for row in rows)
-    names = [group, "method"] if grouped else ["method"]
+    Args:
+        names: Headings of the parts of a key, the method last.
+        scored: Keys and their scores. Rows are sorted by the parts before the method; methods are
+            in the order of their first score.
+    """
+    members: dict[tuple[str, ...], list[Score]] = defaultdict(list)
+    for key, score in scored:
+        members[key].append(score)
     lines = [[*names, *(column.heading for column in COLUMNS)]]
-    for row in rows:
-        cells = [f"{column.value(row.summary):.{column.decimals}f}" for column in COLUMNS]
-        lines.append([row.group, row.method, *cells] if grouped else [row.method, *cells])
+    for key in sorted(members, key=lambda key: key[:-1]):
+        mean = summary(members[key])
+        lines.append([*key, *(f"{column.value(mean):.{column.decimals}f}" for column in COLUMNS)])
     return markdown_table(lines, text_columns=len(names))
 
 
 @dataclass(frozen=True)
-class ScoredWhole:
-    """Score of one scene as a whole by one method."""
-
-    method: str
-    score: Score
-
-
-@dataclass(frozen=True)
 class Results:
-    """All scores of an evaluation of shapes."""
+    """All scores of an evaluation of shapes.
+
+    Attributes:
+        objects: Scores of the objects of all scenes.
+        wholes: Method and score of every scene as a whole.
+    """
 
     objects: tuple[ScoredObject, ...]
-    wholes: tuple[ScoredWhole, ...]
+    wholes: tuple[tuple[str, Score], ...]
 
     @classmethod
     def collect(cls, scenes: Iterable[ScoredScene | None]) -> Results:
         """Collect the scores of many scenes."""
-        objects: list[ScoredObject] = []
-        wholes: list[ScoredWhole] = []
-        for scene in scenes:
-            if scene is not None:
-                objects += scene.objects
-                wholes += [ScoredWhole(m, s) for m, s in scene.wholes.items()]
-        return cls(tuple(objects), tuple(wholes))
-
-    def object_rows(self) -> list[Row]:
-        """Return one row a method: means over objects."""
-        return method_rows(self.objects)
+        scored = [scene for scene in scenes if scene is not None]
+        objects = tuple(found for scene in scored for found in scene.objects)
+        return cls(objects, tuple(whole for scene in scored for whole in scene.wholes.items()))
 
     def of_model(self) -> list[ScoredObject]:
         """Return the objects that the model completed."""
@@ -120,20 +78,22 @@ class Results:
 
     def report(self) -> str:
         """Return all tables as Markdown."""
+        by_method = [((o.method,), o.score) for o in self.objects]
+        wholes = [((method,), score) for method, score in self.wholes]
+        by_layout = [((o.layout, o.method), o.score) for o in self.objects]
+        by_family = [((o.family, o.method), o.score) for o in self.objects]
         parts = [
-            f"Objects (means over instances):\n\n{score_table(self.object_rows())}",
-            f"Scenes as a whole:\n\n{score_table(method_rows(self.wholes))}",
-            f"By layout:\n\n{score_table(group_rows(self.objects, lambda o: o.layout), 'layout')}",
-            f"By family:\n\n{score_table(group_rows(self.objects, lambda o: o.family))}",
+            f"Objects (means over instances):\n\n{score_table(['method'], by_method)}",
+            f"Scenes as a whole:\n\n{score_table(['method'], wholes)}",
+            f"By layout:\n\n{score_table(['layout', 'method'], by_layout)}",
+            f"By family:\n\n{score_table(['family', 'method'], by_family)}",
             self._reported(),
-            f"Machine: {this_machine()}\n",
         ]
         return "\n".join(parts)
 
-    def write(self, directory: Path) -> None:
-        """Write report.md and objects.csv."""
-        write_text(directory / "report.md", self.report())
-        write_text(directory / "objects.csv", csv_text(_lines(self.objects)))
+    def csv(self) -> str:
+        """Return every object as a line of CSV."""
+        return csv_text(_lines(self.objects))
 
     def _reported(self) -> str:
         """Return the calibration of the model's confidence and its depth residual as text."""

@@ -13,11 +13,11 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.lab.evaluation.baselines import BASELINES
-from iscene_ros.lab.evaluation.bodies import ScoredBody, true_body
+from iscene_ros.lab.evaluation.bodies import TRUTH_RESOLUTION, ScoredBody, true_body
 from iscene_ros.lab.evaluation.metrics import SceneScore, Score, score_scene
 from iscene_ros.lab.evaluation.oracle import with_oracle_distances
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
-from iscene_ros.lab.training.samples import SampleOptions, SceneView, TruePlacement, draw_view
+from iscene_ros.lab.training.samples import GroundTruthObject, SampleOptions, SceneView, draw_view
 from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
@@ -169,8 +169,15 @@ def score_completed(completed: CompletedScene, options: EvaluationOptions) -> Sc
     return ScoredScene(tuple(objects), wholes)
 
 
-def true_body_camera(truth: TruePlacement) -> ScoredBody | None:
-    """Return the true object in the camera frame; None where it is empty."""
+def true_body_camera(
+    truth: GroundTruthObject, resolution: int = TRUTH_RESOLUTION
+) -> ScoredBody | None:
+    """Return the true object in the camera frame; None where it is empty.
+
+    Args:
+        truth: Exact distance and pose of the object.
+        resolution: Number of grid points along the longest edge, from which the mesh is made.
+    """
     low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
     corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
     corners = corners @ truth.camera_from_object[:3, :3].T + truth.camera_from_object[:3, 3]
@@ -178,7 +185,7 @@ def true_body_camera(truth: TruePlacement) -> ScoredBody | None:
     def distance(points_camera: np.ndarray) -> np.ndarray:
         return truth.distance(torch.from_numpy(points_camera).float()).numpy()
 
-    return true_body(distance, corners.min(axis=0), corners.max(axis=0))
+    return true_body(distance, corners.min(axis=0), corners.max(axis=0), resolution)
 
 
 def _baselines(completed: CompletedScene) -> dict[str, list[ScoredBody | None]]:

@@ -1,17 +1,28 @@
-"""Random scenes settled by mujoco, whose contact forces are the ground truth of relations."""
+"""Random scenes settled by mujoco and noisy depth images of them.
+
+Their contact forces are the ground truth of relations.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
+import trimesh
 from scipy.spatial.transform import Rotation
 
+from iscene_ros.core.camera import Camera
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.rasteriser import render
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape
+from iscene_ros.lab.synthetic.random_cameras import pinhole
+from iscene_ros.lab.synthetic.rendering import Rendering
+from iscene_ros.lab.synthetic.sensor import SensorOptions, observe
 from iscene_ros.lab.synthetic.simulation import (
+    ENVIRONMENT,
     EngineSettings,
     FixedBox,
     PhysicsContact,
@@ -38,6 +49,12 @@ REST_SHIFT = 2e-3
 
 # Objects further from the middle than this have left the scene [m].
 REACH_M = 0.6
+MAX_OBJECTS = 7
+
+WIDTH, HEIGHT = 320, 240
+FIELD_OF_VIEW_DEG = 55.0
+# Instances with fewer depth readings are left out: a sliver of ten pixels shows nothing.
+MIN_READINGS = 100
 
 
 class Arrangement(str, Enum):
@@ -52,24 +69,16 @@ class Arrangement(str, Enum):
 
 
 @dataclass(frozen=True)
-class SettledBodies:
-    """Bodies at rest: their poses (N, 4, 4) and contacts."""
-
-    world_from_body: np.ndarray
-    contacts: tuple[PhysicsContact, ...]
-
-
-@dataclass(frozen=True)
 class PhysicsScene:
     """Objects at rest in the world, z up.
 
     Attributes:
-        shapes: one for each object.
-        shape_ids: objects with the same number are copies of each other.
+        shapes: Shape of each object.
+        shape_ids: Objects with the same number are copies of each other.
         world_from_object: (N, 4, 4) float64.
-        boxes: the environment: lower and upper corners (3,) of boxes [m].
-        contacts: between objects, and with the environment, which is -1.
-        arrangement: how the objects were dropped.
+        boxes: Environment: lower and upper corners (3,) of boxes [m].
+        contacts: Contacts between objects, and with the environment, which is -1.
+        arrangement: How the objects were dropped.
     """
 
     shapes: tuple[PhysicsShape, ...]
@@ -79,55 +88,48 @@ class PhysicsScene:
     contacts: tuple[PhysicsContact, ...]
     arrangement: Arrangement
 
-    def pieces_world(self, index: int) -> list[Mesh]:
-        """Return the convex pieces of an object at its pose."""
-        pose = self.world_from_object[index]
-        return [piece.transformed(pose) for piece in self.shapes[index].pieces]
 
-
-def physics_scenes(
-    pool: list[PhysicsShape], count: int, seed: int, most: int = 7
-) -> Iterator[PhysicsScene]:
-    """Yield `count` random scenes at rest, of 2 to `most` objects from a pool of shapes."""
+def physics_scenes(pool: list[PhysicsShape], count: int, seed: int) -> Iterator[PhysicsScene]:
+    """Yield `count` random scenes at rest of objects from a pool of shapes."""
     made, number = 0, 0
     while made < count:
         rng = np.random.default_rng([seed, number])
         number += 1
-        scene = random_physics_scene(rng, pool, most)
+        scene = random_physics_scene(rng, pool)
         if scene is not None:
             made += 1
             yield scene
 
 
-def random_physics_scene(
-    rng: np.random.Generator, pool: list[PhysicsShape], most: int = 7
-) -> PhysicsScene | None:
+def random_physics_scene(rng: np.random.Generator, pool: list[PhysicsShape]) -> PhysicsScene | None:
     """Drop random shapes; None where some do not come to rest, or fewer than two stay."""
     arrangement = list(Arrangement)[int(rng.integers(len(Arrangement)))]
-    chosen = _chosen(rng, pool, arrangement, int(rng.integers(2, most + 1)))
+    chosen = _chosen(rng, pool, arrangement, int(rng.integers(2, MAX_OBJECTS + 1)))
     if arrangement is Arrangement.STACK:
         chosen.sort(key=lambda pair: -np.prod(np.ptp(pair[0].mesh.vertices, axis=0)[:2]))
     shapes = [shape for shape, _ in chosen]
     boxes = _environment(rng, arrangement)
     poses = _dropped(rng, shapes, arrangement)
-    rest = settle(shapes, poses, boxes)
-    if rest is None:
+    settled = settle(shapes, poses, boxes)
+    if settled is None:
         return None
-    stays = np.linalg.norm(rest.world_from_body[:, :2, 3], axis=1) < REACH_M
-    stays &= rest.world_from_body[:, 2, 3] > -0.02
+    world_from_object, contacts = settled
+    stays = np.linalg.norm(world_from_object[:, :2, 3], axis=1) < REACH_M
+    stays &= world_from_object[:, 2, 3] > -0.02
     if stays.sum() < 2:
         return None
-    number = np.cumsum(stays) - 1
+    # The environment, -1, keeps its number: it reads the last entry.
+    number = np.append(np.cumsum(stays) - 1, ENVIRONMENT)
     contacts = tuple(
-        contact.renumbered(int(number[contact.one]), _other(contact.other, number))
-        for contact in rest.contacts
+        replace(contact, one=int(number[contact.one]), other=int(number[contact.other]))
+        for contact in contacts
         if stays[contact.one] and (contact.other < 0 or stays[contact.other])
     )
     kept = np.flatnonzero(stays)
     return PhysicsScene(
         shapes=tuple(shapes[i] for i in kept),
         shape_ids=tuple(chosen[i][1] for i in kept),
-        world_from_object=rest.world_from_body[kept],
+        world_from_object=world_from_object[kept],
         boxes=boxes,
         contacts=contacts,
         arrangement=arrangement,
@@ -136,11 +138,14 @@ def random_physics_scene(
 
 def settle(
     shapes: Sequence[PhysicsShape], poses: Sequence[np.ndarray], boxes: Sequence[Box]
-) -> SettledBodies | None:
-    """Drop shapes from their poses (4, 4) onto boxes; None where they do not come to rest.
+) -> tuple[np.ndarray, tuple[PhysicsContact, ...]] | None:
+    """Drop shapes from their poses (4, 4) onto boxes.
+
+    Returns:
+        Poses at rest (N, 4, 4) and contacts; None where they do not come to rest.
 
     Raises:
-        InputError: mujoco is not installed.
+        InputError: Mujoco is not installed.
     """
     bodies = [
         RigidBody([piece.vertices for piece in shape.pieces], pose)
@@ -158,16 +163,12 @@ def settle(
     contacts = simulation.mean_contacts(AVERAGED_STEPS)
     if not _all_rest(simulation) or np.abs(simulation.states - before).max() > REST_SHIFT:
         return None
-    return SettledBodies(simulation.poses, contacts)
+    return simulation.poses, contacts
 
 
 def _all_rest(simulation: Simulation) -> bool:
     speeds = np.abs(simulation.velocities)
     return bool(speeds[:, :3].max() < REST_SPEED and speeds[:, 3:].max() < REST_SPIN)
-
-
-def _other(index: int, number: np.ndarray) -> int:
-    return index if index < 0 else int(number[index])
 
 
 def _chosen(
@@ -261,3 +262,68 @@ def _orientation(rng: np.random.Generator, arrangement: Arrangement, number: int
     else:
         tilt = Rotation.random(random_state=int(rng.integers(2**31)))
     return (yaw * tilt).as_matrix()
+
+
+def observe_physics(
+    rng: np.random.Generator, scene: PhysicsScene, sensor: SensorOptions | None = None
+) -> Observation | None:
+    """Return one noisy frame with instance ids object index + 1; None where nothing is visible."""
+    world_from_camera = _camera_pose(rng, scene)
+    focal = 0.5 * WIDTH / np.tan(0.5 * np.deg2rad(FIELD_OF_VIEW_DEG))
+    camera = pinhole(WIDTH, HEIGHT, focal)
+    rendering = render_physics(scene, camera, world_from_camera)
+    sensed = observe(rendering, np.ones(len(scene.shapes), bool), rng, sensor)
+    readings = (sensed.masks & (sensed.depth > 0)).sum(axis=(1, 2))
+    kept = np.flatnonzero(readings >= MIN_READINGS)
+    if not len(kept):
+        return None
+    return Observation(
+        depth=sensed.depth,
+        masks=sensed.masks[kept],
+        camera=camera,
+        labels=tuple(scene.shapes[i].family for i in kept),
+        instance_ids=tuple(int(i) + 1 for i in kept),
+        world_from_camera=world_from_camera,
+    )
+
+
+def render_physics(scene: PhysicsScene, camera: Camera, world_from_camera: np.ndarray) -> Rendering:
+    """Return ideal depth and ids (0 = environment, i + 1 = object i)."""
+    camera_from_world = np.linalg.inv(world_from_camera)
+    meshes = [
+        shape.mesh.transformed(pose)
+        for shape, pose in zip(scene.shapes, scene.world_from_object, strict=True)
+    ]
+    meshes += [_tiled(low, high) for low, high in scene.boxes]
+    image = render([mesh.transformed(camera_from_world) for mesh in meshes], camera)
+    count = len(scene.shapes)
+    ids = np.where((image.ids >= 0) & (image.ids < count), image.ids + 1, 0).astype(np.int16)
+    depth = np.where(np.isfinite(image.depth), image.depth, 0).astype(np.float32)
+    return Rendering(depth, ids)
+
+
+def _tiled(low: np.ndarray, high: np.ndarray) -> Mesh:
+    """Return a box in small triangles, so that only those behind the camera are culled."""
+    box = trimesh.creation.box(bounds=[low, high])
+    vertices, faces = trimesh.remesh.subdivide_to_size(box.vertices, box.faces, 0.1)
+    return Mesh(np.asarray(vertices, np.float32), np.asarray(faces, np.int32))
+
+
+def _camera_pose(rng: np.random.Generator, scene: PhysicsScene) -> np.ndarray:
+    """Draw a pose (4, 4) that looks down at the middle of the objects from a fitting distance."""
+    middles = scene.world_from_object[:, :3, 3]
+    target = np.median(middles, axis=0)
+    size = np.median([np.ptp(shape.mesh.vertices, axis=0).max() for shape in scene.shapes])
+    radius = float(np.quantile(np.linalg.norm(middles - target, axis=1), 0.75) + 0.5 * size)
+    steep = scene.arrangement in (Arrangement.BIN, Arrangement.CONTAINER)
+    elevation = np.deg2rad(rng.uniform(40, 80) if steep else rng.uniform(25, 65))
+    azimuth = rng.uniform(-np.pi, np.pi)
+    if scene.arrangement is Arrangement.CORNER:
+        azimuth = rng.uniform(-1.3, 0.5)  # into the corner, not at the back of its walls
+    distance = float(np.clip(radius * rng.uniform(2.2, 3.2), 0.35, 1.5))
+    back = np.array([np.cos(azimuth), np.sin(azimuth), np.tan(elevation)]) * np.cos(elevation)
+    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(-back, right), -back], axis=1)
+    pose[:3, 3] = target + distance * back
+    return pose

@@ -6,7 +6,7 @@ are computed from them. How well they approximate the family's solid does not ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class PhysicsShape:
     """One rigid shape.
 
     Attributes:
-        family: of the solid that it was made from.
-        pieces: convex meshes in the object's frame [m].
+        family: Family of the solid that it was made from.
+        pieces: Convex meshes in the object's frame [m].
     """
 
     family: str
@@ -49,7 +49,7 @@ class PhysicsShape:
     @property
     def mesh(self) -> Mesh:
         """All pieces as one mesh of overlapping closed shells."""
-        return joined(self.pieces)
+        return joined_mesh(self.pieces)
 
     @property
     def is_container(self) -> bool:
@@ -62,7 +62,7 @@ class PhysicsShape:
         return PhysicsShape(self.family, tuple(pieces))
 
 
-def joined(meshes: tuple[Mesh, ...]) -> Mesh:
+def joined_mesh(meshes: Sequence[Mesh]) -> Mesh:
     """Concatenate meshes without merging vertices."""
     offsets = np.cumsum([0, *(len(m.vertices) for m in meshes[:-1])])
     faces = [m.faces + offset for m, offset in zip(meshes, offsets, strict=True)]
@@ -72,32 +72,32 @@ def joined(meshes: tuple[Mesh, ...]) -> Mesh:
 
 
 def shape_pool(
-    count: int,
-    held_out: bool,
-    seed: int = 0,
-    cache: Path | None = None,
-    report: Callable[[int], None] | None = None,
+    count: int, held_out: bool, cache: Path, report: Callable[[int], None]
 ) -> list[PhysicsShape]:
     """Draw random shapes, a third of them containers; made once and read from `cache` later.
 
+    Args:
+        count: Number of shapes.
+        held_out: Whether shape families are those that training never sees, or those that it does.
+        cache: File that the shapes are kept in, since they take minutes to make.
+        report: Called with the number of shapes after each that is made.
+
     Raises:
-        InputError: coacd is not installed.
+        InputError: Coacd is not installed.
     """
-    if cache is not None and cache.is_file():
+    if cache.is_file():
         return _read(cache)
     families = HELD_OUT_FAMILIES if held_out else TRAINING_FAMILIES
     hollow = {name: family for name, family in families.items() if name in CONTAINERS}
-    rng = np.random.default_rng([seed, int(held_out)])
+    rng = np.random.default_rng([0, int(held_out)])
     shapes: list[PhysicsShape] = []
     while len(shapes) < count:
         name, solid = random_solid(rng, hollow if len(shapes) % 3 == 2 else families)
         made = physics_shape(name, solid)
         if made is not None:
             shapes.append(made)
-            if report is not None:
-                report(len(shapes))
-    if cache is not None:
-        _write(cache, shapes)
+            report(len(shapes))
+    _write(cache, shapes)
     return shapes
 
 
@@ -118,7 +118,7 @@ def convex_pieces(mesh: Mesh) -> tuple[Mesh, ...]:
     """Decompose a closed mesh into approximately convex pieces by CoACD (arXiv 2205.02961).
 
     Raises:
-        InputError: coacd is not installed.
+        InputError: Coacd is not installed.
     """
     try:
         import coacd
@@ -135,18 +135,13 @@ def convex_pieces(mesh: Mesh) -> tuple[Mesh, ...]:
         mcts_nodes=12,
         max_ch_vertex=64,
     )
-    return tuple(convex_hull(np.asarray(vertices)) for vertices, _ in parts)
-
-
-def convex_hull(points: np.ndarray) -> Mesh:
-    """Return the convex hull of points (M, 3) [m], faces counter-clockwise from outside."""
-    hull = trimesh.convex.convex_hull(points)
-    return Mesh(np.asarray(hull.vertices, np.float32), np.asarray(hull.faces, np.int32))
+    hulls = [trimesh.convex.convex_hull(np.asarray(vertices)) for vertices, _ in parts]
+    return tuple(Mesh(h.vertices.astype(np.float32), h.faces.astype(np.int32)) for h in hulls)
 
 
 def _write(path: Path, shapes: list[PhysicsShape]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays: Mapping[str, np.ndarray] = {
+    arrays = {
         f"{number:04d}/{piece:03d}/{shape.family}/{name}": getattr(mesh, name)
         for number, shape in enumerate(shapes)
         for piece, mesh in enumerate(shape.pieces)

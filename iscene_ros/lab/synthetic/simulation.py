@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -20,7 +20,7 @@ class RigidBody:
     """A free body.
 
     Attributes:
-        pieces: vertices (V, 3) of its convex pieces in the body's frame [m].
+        pieces: Vertices (V, 3) of its convex pieces in the body's frame [m].
         world_from_body: (4, 4) float64 initial pose.
     """
 
@@ -48,10 +48,10 @@ class EngineSettings:
     """Solver and contact parameters of mujoco (MJCF attributes).
 
     Attributes:
-        step_s: time of one step [s].
-        option: attributes of `option`.
-        geom: attributes of all geoms: friction, density, softness of contacts.
-        quaternion_digits: significant digits of initial orientations. Piles are chaotic: which
+        step_s: Time of one step [s].
+        option: Attributes of `option`.
+        geom: Attributes of all geoms: friction, density, softness of contacts.
+        quaternion_digits: Significant digits of initial orientations. Piles are chaotic: which
             scene a seed stands for depends on them.
     """
 
@@ -65,7 +65,7 @@ class Simulation:
     """Bodies under gravity, in the order in which they are given.
 
     Raises:
-        InputError: mujoco is not installed.
+        InputError: Mujoco is not installed.
     """
 
     def __init__(
@@ -140,11 +140,11 @@ class PhysicsContact:
     """One contact point of two bodies at rest.
 
     Attributes:
-        one, other: bodies; `other` may be -1, the environment.
+        one, other: Numbers of the bodies; `other` may be -1, the environment.
         point: (3,) in the world [m].
         normal: (3,) unit direction from `other` to `one`.
         force: (3,) on `one` by `other`, in units of the weight of `one`.
-        force_on_other: the opposite force in units of the weight of `other`; 0 for the environment.
+        force_on_other: The opposite force in units of the weight of `other`; 0 for the environment.
     """
 
     one: int
@@ -153,10 +153,6 @@ class PhysicsContact:
     normal: np.ndarray
     force: np.ndarray
     force_on_other: np.ndarray
-
-    def renumbered(self, one: int, other: int) -> PhysicsContact:
-        """Return the same contact with other numbers of the bodies."""
-        return replace(self, one=one, other=other)
 
     def seen_from(self, body: int) -> PhysicsContact:
         """Return the contact with `body` as the first one."""

@@ -55,13 +55,13 @@ def _truth(drawn: DrawnScene) -> np.ndarray:
     points = depth[rows, columns, None] * (pixels @ np.linalg.inv(drawn.camera.intrinsics.k).T)
     picture = np.where(depth[..., None] > 0, GROUND, 255.0)
     up = -np.linalg.inv(drawn.camera.world_from_camera)[:3, 2]
-    for index, placement in enumerate(drawn.placements()):
+    for index, truth in enumerate(drawn.ground_truth()):
         own = ids[rows, columns] == index + 1
         if not own.any():
             continue
-        rotation = placement.camera_from_object[:3, :3]
-        inside = (points[own] - placement.camera_from_object[:3, 3]) @ rotation
-        normals = placement.solid.gradient(torch.from_numpy(inside).float()).numpy() @ rotation.T
+        rotation = truth.camera_from_object[:3, :3]
+        inside = (points[own] - truth.camera_from_object[:3, 3]) @ rotation
+        normals = truth.solid.gradient(torch.from_numpy(inside).float()).numpy() @ rotation.T
         normals /= np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-6)
         light = 0.35 + 0.35 * (-normals[:, 2]).clip(0, 1) + 0.3 * (0.5 - 0.5 * normals @ up)
         shown = drawn.scene.segmented[index]

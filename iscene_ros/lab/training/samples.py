@@ -36,11 +36,12 @@ class SampleOptions:
     """What is drawn.
 
     Attributes:
-        held_out: draw the shape families that training never sees; `shapes` must be the default.
-        with_scene_slot: whether samples have a scene slot.
-        as_at_inference: resolve overlapping masks, trim their rims and drop implausible readings,
-            as the completion does before the network sees an observation.
-        scene, shapes, camera, sensor: ranges of the generators.
+        held_out: Whether to draw the shape families that training never sees; `shapes` must be the
+            default.
+        with_scene_slot: Whether samples have a scene slot.
+        as_at_inference: Whether to resolve overlapping masks, trim their rims and drop implausible
+            readings, as the completion does before the network sees an observation.
+        scene, shapes, camera, sensor: Ranges of the generators.
     """
 
     held_out: bool = False
@@ -53,13 +54,13 @@ class SampleOptions:
 
 
 @dataclass(frozen=True)
-class TruePlacement:
+class GroundTruthObject:
     """Ground truth of one object.
 
     Attributes:
-        solid: its exact signed distance, in the object's frame.
+        solid: Its exact signed distance, in the object's frame.
         camera_from_object: (4, 4) float64.
-        family: name of the shape family.
+        family: Name of the shape family.
     """
 
     solid: Solid
@@ -71,7 +72,7 @@ class TruePlacement:
         return self.solid.distance(self._in_object(points_camera))
 
     def near(self, points_camera: Tensor, reach: float) -> Tensor:
-        """Return (M,) bool: which points_camera (M, 3) are within `reach` [m] of the bounds."""
+        """Return a mask (M,) of the points_camera (M, 3) within `reach` [m] of the bounds."""
         points_object = self._in_object(points_camera)
         low, high = (corner.to(points_camera.device) for corner in self.solid.bounds())
         return ((points_object > low - reach) & (points_object < high + reach)).all(dim=1)
@@ -87,13 +88,13 @@ class SceneView:
     """One observation of a random scene and the ground truth of each of its masks.
 
     Attributes:
-        observation: depth, masks, camera.
-        truths: one for each mask, in order.
-        layout: how the scene is arranged, a value of `Layout`.
+        observation: Depth, masks, camera.
+        truths: Ground truth of each mask, in order.
+        layout: How the scene is arranged, a value of `Layout`.
     """
 
     observation: Observation
-    truths: tuple[TruePlacement, ...]
+    truths: tuple[GroundTruthObject, ...]
     layout: str
 
 
@@ -102,10 +103,10 @@ class DrawnScene:
     """A random scene with its ideal rendering and the frame that the sensor gives.
 
     Attributes:
-        scene: all objects, segmented or not, and their environment.
-        camera: that looks at it.
-        rendering: ideal depth and the object of each pixel.
-        frame: depth and masks as a robot gets them.
+        scene: All objects, segmented or not, and their environment.
+        camera: Camera that looks at the scene.
+        rendering: Ideal depth and the object of each pixel.
+        frame: Depth and masks as a robot gets them.
     """
 
     scene: RandomScene
@@ -126,23 +127,23 @@ class DrawnScene:
             camera=self.camera.intrinsics,
             world_from_camera=self.camera.world_from_camera,
         )
-        placements = self.placements()
-        truths = tuple(placements[i] for i in self.rows)
+        objects = self.ground_truth()
+        truths = tuple(objects[i] for i in self.rows)
         return SceneView(observation, truths, self.scene.layout.value)
 
-    def placements(self) -> list[TruePlacement]:
+    def ground_truth(self) -> list[GroundTruthObject]:
         """Return the ground truth of all of the scene's objects, segmented or not."""
         camera_from_world = np.linalg.inv(self.camera.world_from_camera)
         scene = self.scene
         return [
-            TruePlacement(solid, camera_from_world @ pose, family)
+            GroundTruthObject(solid, camera_from_world @ pose, family)
             for solid, pose, family in zip(
                 scene.solids, scene.world_from_object, scene.families, strict=True
             )
         ]
 
     def _has_mask(self) -> np.ndarray:
-        """Return which of the segmented objects have any pixel in the masks, (N,) bool."""
+        """Return a mask (N,) of the segmented objects with any pixel in the masks."""
         return self.frame.masks.any(axis=(1, 2))
 
 
@@ -155,7 +156,7 @@ class CropSamples:
         target: (S, R, R, R) int8 truncated signed distance (times 127), the ground truth.
         centers: (S, 3) float32 cube centres, gravity-aligned frame [m].
         sizes: (S,) float32 cube edges [m].
-        has_scene_slot: whether row 0 is the scene slot.
+        has_scene_slot: Whether row 0 is the scene slot.
     """
 
     volumes: CropVolumes
@@ -196,11 +197,11 @@ def sample_crops(
     """Sample a view on the grids of its crops; None where no instance has enough depth.
 
     Args:
-        view: observation and ground truth.
-        options: those that the view was drawn with.
-        resolution: voxels along a side.
-        truncation: of the signed distance [voxels].
-        device: torch device to compute on; the samples are on the CPU.
+        view: Observation and ground truth.
+        options: Options that the view was drawn with.
+        resolution: Voxels along a side.
+        truncation: Truncation of the signed distance [voxels].
+        device: Torch device to compute on; the samples are on the CPU.
     """
     observation = view.observation
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
@@ -222,7 +223,7 @@ def sample_crops(
 
 
 def _targets(
-    truths: list[TruePlacement],
+    truths: list[GroundTruthObject],
     batch: CropBatch,
     aligned_frame: GravityAlignedFrame,
     with_scene_slot: bool,
@@ -245,7 +246,7 @@ def _targets(
     return torch.stack(targets).reshape(-1, resolution, resolution, resolution)
 
 
-def _union_distance(truths: list[TruePlacement], points_camera: Tensor, reach: float) -> Tensor:
+def _union_distance(truths: list[GroundTruthObject], points_camera: Tensor, reach: float) -> Tensor:
     """Return the distance (M,) [m] of points (M, 3) to the union, exact up to `reach` [m]."""
     if len(truths) == 1:
         return truths[0].distance(points_camera)
