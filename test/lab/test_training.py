@@ -240,10 +240,3 @@ def test_the_shipped_recipe_is_readable_and_has_the_two_phases():
     assert not config.phases[0].data.samples.with_scene_slot
     assert config.phases[1].data.samples.with_scene_slot
     assert config.held_out.samples.held_out
-
-
-def test_an_unknown_key_of_a_recipe_is_named(tmp_path):
-    path = tmp_path / "train.yaml"
-    path.write_text("model: {resolutoin: 32}\nphases: []\nheld_out: {}\n")
-    with pytest.raises(InputError, match="model: unknown key resolutoin"):
-        read_train_config(path)

@@ -102,9 +102,13 @@ def test_resuming_with_another_model_is_rejected_in_one_line(cache, tmp_path):
     assert "\n" not in str(error.value) and "another --out" in str(error.value)
 
 
-def test_a_damaged_state_is_rejected(cache, tmp_path):
-    (tmp_path / "state.pt").write_bytes(b"half a file")
+def test_a_damaged_state_or_one_of_another_version_is_rejected(cache, tmp_path):
+    state = tmp_path / "state.pt"
+    state.write_bytes(b"half a file")
     with pytest.raises(InputError, match=r"state.pt: cannot be read"):
+        Trainer(CONFIG, tmp_path, cache, workers=0)
+    torch.save({"network": {}, "progress": {}}, state)
+    with pytest.raises(InputError, match=r"state.pt: .* another version"):
         Trainer(CONFIG, tmp_path, cache, workers=0)
 
 

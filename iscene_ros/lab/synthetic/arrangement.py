@@ -40,12 +40,12 @@ def arrange(
     """Arrange objects in order.
 
     Args:
-        rng: of all choices.
-        layout: how they are arranged.
-        turned: objects at their orientation, at any position.
-        order: indices (N,) of `turned`.
-        ground: the environment.
-        surroundings: sizes of the environment.
+        rng: Source of all choices.
+        layout: How the objects are arranged.
+        turned: Objects at their orientation, at any position.
+        order: Indices (N,) of `turned`.
+        ground: The environment.
+        surroundings: Sizes of the environment.
 
     Returns:
         Indices of the objects that found room, and those objects at their poses.

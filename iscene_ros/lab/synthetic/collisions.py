@@ -23,10 +23,10 @@ class PlacedSolid:
     """A solid at a pose in the world.
 
     Attributes:
-        solid: signed distance in the object's frame.
+        solid: Signed distance in the object's frame.
         world_from_object: (4, 4) float64.
-        is_environment: a fixed environment, whose own surface points are not tested.
-        device: torch device that distances are computed on.
+        is_environment: A fixed environment, whose own surface points are not tested.
+        device: Torch device that distances are computed on.
     """
 
     solid: Solid

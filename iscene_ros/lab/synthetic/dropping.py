@@ -59,7 +59,7 @@ def drop(
         Indices of the solids that come to rest without overlap, and the solids at rest.
 
     Raises:
-        InputError: mujoco is not installed.
+        InputError: Mujoco is not installed.
     """
     moved = {
         index: PlacedSolid(released[index].solid, pose, device=ground.device)
@@ -85,7 +85,7 @@ def resting_poses(items: Sequence[PlacedSolid], environment: Solid) -> list[np.n
     the size; small overlaps of the solids themselves remain.
 
     Raises:
-        InputError: mujoco is not installed.
+        InputError: Mujoco is not installed.
     """
     hulls = [convex_cells(item.solid) for item in items]
     kept = [i for i, pieces in enumerate(hulls) if pieces]

@@ -15,10 +15,10 @@ class Environment:
     """Boxes in the world, and the room that they leave for objects.
 
     Attributes:
-        solid: the boxes.
-        support_height: of the surface that objects are put on.
-        half_x, half_y: half sizes of that surface.
-        height: of the walls or of the board above; infinite for an open table.
+        solid: The boxes.
+        support_height: Height of the surface that objects are put on.
+        half_x, half_y: Half sizes of that surface.
+        height: Height of the walls or of the board above; infinite for an open table.
     """
 
     solid: Solid

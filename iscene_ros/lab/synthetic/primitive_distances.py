@@ -90,8 +90,8 @@ def ray_box_crossing(
     Args:
         origins: (3,) or (R, 3).
         directions: (R, 3) or (3,); components below `min_slope` are replaced by it.
-        low, high: corners (3,) of the box.
-        min_slope: keeps the test free of 0 * inf.
+        low, high: Corners (3,) of the box.
+        min_slope: Keeps the test free of 0 * inf.
     """
     slope = torch.where(
         directions.abs() < min_slope, torch.full_like(directions, min_slope), directions
@@ -126,7 +126,7 @@ def _polygon_distance(u: Tensor, v: Tensor, outline: Tensor, skip_axis: bool) ->
 
 
 def _in_pieces(distance: Callable[..., Tensor], *points: Tensor) -> Tensor:
-    """Distance (M,) of tensors of length M, computed piece by piece on a CPU."""
+    """Compute a distance (M,) of tensors of length M piece by piece on a CPU."""
     if len(points[0]) <= 2 * _PIECE or points[0].is_cuda:
         return distance(*points)
     pieces = zip(*(tensor.split(_PIECE) for tensor in points), strict=True)

@@ -28,27 +28,27 @@ def pose(
 def box(
     size: Sequence[float], at: np.ndarray | None = None, rounding: float = 0.0, **kwargs
 ) -> Part:
-    """Box of full side lengths; the rounding is limited by its thinnest side."""
+    """Return a box of full side lengths; the rounding is limited by its thinnest side."""
     half = [0.5 * float(side) for side in size]
     rounding = float(min(rounding, 0.98 * min(half)))
     return _part(PartKind.BOX, (*half, rounding), None, at, **kwargs)
 
 
 def ellipsoid(radii: Sequence[float], at: np.ndarray | None = None, **kwargs) -> Part:
-    """Ellipsoid of three radii."""
+    """Return an ellipsoid of three radii."""
     return _part(PartKind.ELLIPSOID, tuple(float(r) for r in radii), None, at, **kwargs)
 
 
 def cylinder(
     radius: float, height: float, at: np.ndarray | None = None, rounding: float = 0.0, **kwargs
 ) -> Part:
-    """Cylinder along z, centred."""
+    """Return a centred cylinder along z."""
     rounding = min(rounding, 0.98 * radius, 0.49 * height)
     return _part(PartKind.CYLINDER, (radius, 0.5 * height, rounding), None, at, **kwargs)
 
 
 def torus(ring_radius: float, tube_radius: float, at: np.ndarray | None = None, **kwargs) -> Part:
-    """Torus around z."""
+    """Return a torus around z."""
     return _part(PartKind.TORUS, (ring_radius, tube_radius), None, at, **kwargs)
 
 
@@ -59,7 +59,7 @@ def revolution(
     rounding: float = 0.0,
     **kwargs,
 ) -> Part:
-    """Closed profile of (r, z) around z, or around a rectangle of half sizes `core`."""
+    """Return a closed profile of (r, z) around z, or around a rectangle of half sizes `core`."""
     return _part(PartKind.REVOLUTION, (*core, rounding), np.asarray(profile, float), at, **kwargs)
 
 
@@ -70,21 +70,21 @@ def extrusion(
     rounding: float = 0.0,
     **kwargs,
 ) -> Part:
-    """Polygon of (x, y) extruded along z, centred; rounding grows the outline."""
+    """Return a polygon of (x, y) extruded along z, centred; rounding grows the outline."""
     rounding = min(rounding, 0.49 * height)
     outline = np.asarray(outline, float)
     return _part(PartKind.EXTRUSION, (0.5 * height, rounding), outline, at, **kwargs)
 
 
 def sweep(chain: Sequence[Sequence[float]], at: np.ndarray | None = None, **kwargs) -> Part:
-    """Chain of balls (x, y, z, radius) joined by capsules."""
+    """Return a chain of balls (x, y, z, radius) joined by capsules."""
     return _part(PartKind.SWEEP, (), np.asarray(chain, float), at, **kwargs)
 
 
 def frustum(
     bottom_radius: float, top_radius: float, height: float, at: np.ndarray | None = None, **kwargs
 ) -> Part:
-    """Cone or frustum from z = 0 to z = height."""
+    """Return a cone or frustum from z = 0 to z = height."""
     profile = [(0, 0), (bottom_radius, 0), (top_radius, height), (0, height)]
     return revolution(profile, at, **kwargs)
 
@@ -92,14 +92,14 @@ def frustum(
 def arc_chain(
     radius: float, start: float, stop: float, thickness: Sequence[float], count: int = 8
 ) -> np.ndarray:
-    """Chain (count,4) along an arc in the x-z plane; thickness is interpolated along it."""
+    """Return a chain (count, 4) along an arc in the x-z plane of interpolated thickness."""
     angles = np.linspace(start, stop, count)
     widths = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(thickness)), thickness)
     return np.stack([radius * np.cos(angles), 0 * angles, radius * np.sin(angles), widths], 1)
 
 
 def smoothed(polyline: Sequence[Sequence[float]], rounds: int = 1) -> np.ndarray:
-    """Open polyline with corners cut (Chaikin); its ends stay."""
+    """Return an open polyline with corners cut (Chaikin); its ends stay."""
     line = np.asarray(polyline, float)
     for _ in range(rounds):
         early = 0.75 * line[:-1] + 0.25 * line[1:]
@@ -110,7 +110,7 @@ def smoothed(polyline: Sequence[Sequence[float]], rounds: int = 1) -> np.ndarray
 
 
 def wall_profile(outer: Sequence[Sequence[float]], thickness: float) -> np.ndarray:
-    """Closed profile of a vessel wall inside an outer line from (0, bottom) up to the rim."""
+    """Return the closed profile of a wall inside an outer line from (0, bottom) to the rim."""
     outer = np.asarray(outer, float)
     # The wall of a miniature may be thicker than its radius, and nothing would be hollow.
     thickness = min(thickness, 0.6 * outer[:, 0].max())
@@ -132,7 +132,7 @@ def hollowed(
     attached: Sequence[Part],
     core: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Part, ...]:
-    """Parts of a vessel with a wall inside an outer line; what is attached stays out of it."""
+    """Return the parts of a vessel with a wall inside an outer line, and what is attached."""
     line = np.asarray(outer, float)
     inner = wall_profile(line, thickness)[len(line) :][::-1]
     above = line[-1, 1] + line[:, 0].max() + 2 * np.ptp(line[:, 1])
@@ -142,7 +142,7 @@ def hollowed(
 
 
 def strip_outline(line: Sequence[Sequence[float]], thickness: float) -> np.ndarray:
-    """Closed outline (2K,2) of a sheet of a thickness along an open polyline (K,2)."""
+    """Return the closed outline (2K, 2) of a sheet of a thickness along a polyline (K, 2)."""
     line = np.asarray(line, float)
     tangent = np.gradient(line, axis=0)
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], 1)

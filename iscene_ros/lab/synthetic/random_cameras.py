@@ -21,10 +21,10 @@ class SimulatedCamera:
     """A posed pinhole camera, and how its image was cut and scaled from that of the sensor.
 
     Attributes:
-        intrinsics: of the rendered image.
+        intrinsics: Intrinsics of the rendered image.
         world_from_camera: (4, 4) float64 pose of the optical frame [m].
-        pixel_scale: sensor pixels in one rendered pixel; above 1 where it is rendered coarser.
-        cropped_columns: rendered columns that a crop leaves out on either side.
+        pixel_scale: Sensor pixels in one rendered pixel; above 1 where it is rendered coarser.
+        cropped_columns: Rendered columns that a crop leaves out on either side.
     """
 
     intrinsics: Camera
@@ -40,10 +40,10 @@ class CameraOptions:
     Attributes:
         sizes: (width, height) [pixels] of sensors. Scenes of a single object are seen in a crop of
             half the width and height, of the same angular resolution.
-        max_pixels: larger images are rendered coarser by a factor, which the sensor model knows.
-        field_of_view: horizontal [degrees].
-        distance: to the middle of the objects [m].
-        fill: share of the image width or height that the objects span.
+        max_pixels: Larger images are rendered coarser by a factor that the sensor model uses.
+        field_of_view: Horizontal field of view [degrees].
+        distance: Distance to the middle of the objects [m].
+        fill: Share of the image width or height that the objects span.
     """
 
     sizes: tuple[tuple[int, int], ...] = ((320, 240),)

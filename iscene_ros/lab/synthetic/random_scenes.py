@@ -30,11 +30,11 @@ class SceneOptions:
     """Choices of the scene generator; shares are probabilities.
 
     Attributes:
-        max_objects: in a scene.
-        single_share, sparse_share, clutter_share, stack_share, bin_share, shelf_share: of the
-            layouts, relative to their sum.
-        unsegmented_share: of objects without a mask, in scenes of several.
-        settled_share: of scenes, shelves excepted, whose objects are dropped by mujoco where it is
+        max_objects: Largest number of objects in a scene.
+        single_share, sparse_share, clutter_share, stack_share, bin_share, shelf_share: Shares of
+            the layouts, relative to their sum.
+        unsegmented_share: Share of objects without a mask, in scenes of several.
+        settled_share: Share of scenes, but shelves, whose objects are dropped by mujoco where it is
             installed; in the others they are arranged without physics.
     """
 
@@ -59,12 +59,12 @@ class RandomScene:
     """N objects at rest in the world frame, z up.
 
     Attributes:
-        solids, families: of the objects.
+        solids, families: Shape and family of each object.
         world_from_object: (N, 4, 4) float64.
         segmented: (N,) bool; the other objects count as environment.
-        environment: a union of boxes in the world frame.
-        support_height: of the surface that the objects were put on [m].
-        layout: how they are arranged.
+        environment: A union of boxes in the world frame.
+        support_height: Height of the surface that the objects were put on [m].
+        layout: How the objects are arranged.
     """
 
     solids: list[Solid]
@@ -91,11 +91,11 @@ def random_scene(
     """Draw a layout and objects and bring them to rest.
 
     Args:
-        rng: of all choices.
-        families: shape families by name.
-        options: of scenes.
-        shapes: of objects, default `ShapeOptions()`.
-        device: torch device that signed distances are computed on.
+        rng: Source of all choices.
+        families: Shape families by name.
+        options: Choices of scenes.
+        shapes: Choices of objects, default `ShapeOptions()`.
+        device: Torch device that signed distances are computed on.
     """
     shapes = shapes or ShapeOptions()
     layout = list(Layout)[int(rng.choice(len(Layout), p=options.shares()))]

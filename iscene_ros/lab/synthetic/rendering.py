@@ -37,7 +37,7 @@ class _Canvas:
 
 
 def render(scene: RandomScene, camera: SimulatedCamera, device: str = "cpu") -> Rendering:
-    """Ideal depth and object ids of a scene, computed on a torch device."""
+    """Compute the ideal depth and object ids of a scene on a torch device."""
     canvas = _canvas(camera.intrinsics, device)
     camera_from_world = np.linalg.inv(camera.world_from_camera)
     for part in scene.environment.parts:
@@ -70,7 +70,7 @@ def _canvas(camera: Camera, device: str) -> _Canvas:
 
 
 def _in_frame(camera_from_object: np.ndarray, rays: Tensor) -> tuple[Tensor, Tensor]:
-    """Origin (3,) and directions (R,3) of camera rays in the frame of an object."""
+    """Transform camera rays to an object's frame: origin (3,) and directions (R, 3)."""
     rotation = torch.from_numpy(camera_from_object[:3, :3].astype(np.float32).copy())
     origin = -camera_from_object[:3, :3].T @ camera_from_object[:3, 3]
     origin = torch.from_numpy(origin.astype(np.float32)).to(rays.device)
@@ -78,7 +78,7 @@ def _in_frame(camera_from_object: np.ndarray, rays: Tensor) -> tuple[Tensor, Ten
 
 
 def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera) -> Tensor | None:
-    """Flat indices of the pixels around the projected bounds; None if out of view."""
+    """Return flat indices of the pixels around the projected bounds; None if out of view."""
     low, high = (corner.numpy().astype(float) for corner in solid.bounds())
     corners = np.stack(np.meshgrid(*zip(low - _MARGIN, high + _MARGIN, strict=True)), -1)
     corners = corners.reshape(-1, 3)
@@ -125,7 +125,7 @@ def _trace_solid(
 def _march(
     solid: Solid, origin: Tensor, directions: Tensor, depth: Tensor, limit: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Mask (R,) of the rays that hit before their limit and the depths (R,) reached."""
+    """Return a mask (R,) of the rays that hit before their limit, and the depths (R,) reached."""
     length = directions.norm(dim=1)
     hit = torch.zeros(len(depth), dtype=torch.bool, device=depth.device)
     alive = torch.arange(len(depth), device=depth.device)

@@ -44,15 +44,15 @@ class SensorOptions:
     """Which sensors are simulated, and how strongly depth and masks are disturbed.
 
     Attributes:
-        clean_share: of frames without any disturbance.
-        stereo_share, structured_light_share: of the other frames, whose depth a stereo camera or a
-            structured-light sensor measures in place of the generic sensor.
-        stereo, structured_light: options of these sensors.
-        focal: focal length [pixels] for slopes of the generic sensor; None = that of the camera.
-        edge_jump: depth jump [m] that makes an edge, at zero depth; it grows by the same share of
+        clean_share: Share of frames without any disturbance.
+        stereo_share, structured_light_share: Shares of the other frames, whose depth a stereo camera
+            or a structured-light sensor measures in place of the generic sensor.
+        stereo, structured_light: Options of these sensors.
+        focal: Focal length [pixels] for slopes of the generic sensor; None = that of the camera.
+        edge_jump: Depth jump [m] that makes an edge, at zero depth; it grows by the same share of
             the depth.
-        random_dropout: range of the share of lost pixels.
-        mask_change: largest erosion or dilation of a mask [pixels].
+        random_dropout: Range of the share of lost pixels.
+        mask_change: Largest erosion or dilation of a mask [pixels].
     """
 
     clean_share: float = 0.15
@@ -93,15 +93,15 @@ def observe(
     """Disturb depth and masks; pixels without ideal depth never get any.
 
     Args:
-        rendering: ideal depth and object ids.
+        rendering: Ideal depth and object ids.
         segmented: (N,) bool, the objects that have a mask.
-        rng: of all choices.
-        options: default `SensorOptions()`.
-        camera: that took the picture; the generic sensor with a fixed focal length needs none.
-        device: torch device to compute on.
+        rng: Source of all choices.
+        options: Choices of the sensor, default `SensorOptions()`.
+        camera: Camera of the image; the generic sensor with a fixed focal length needs none.
+        device: Torch device to compute on.
 
     Raises:
-        ValueError: the sensor depends on the camera, but none is given.
+        ValueError: The sensor depends on the camera, but none is given.
     """
     options = options or SensorOptions()
     ids = torch.from_numpy(rendering.ids).to(device)

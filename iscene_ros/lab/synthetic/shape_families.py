@@ -147,10 +147,10 @@ class ShapeOptions:
     """Probabilities; for those at zero no random number is drawn.
 
     Attributes:
-        assembled_share: of a member of `ASSEMBLED_FAMILIES`: random compositions of parts.
-        further_share: otherwise of a member of `FURTHER_FAMILIES`: thin, hollow, bent, jointed.
-        detail_share: of ribs, grooves, knobs, bores or rings on an object.
-        cut_share: of a dent, a chip or a slice, on objects of compact families.
+        assembled_share: Share of objects from `ASSEMBLED_FAMILIES`: random compositions of parts.
+        further_share: Share of the others from `FURTHER_FAMILIES`: thin, hollow, bent, jointed.
+        detail_share: Share of objects with ribs, grooves, knobs, bores or rings.
+        cut_share: Share of objects of compact families with a dent, a chip or a slice.
     """
 
     assembled_share: float = 0.0

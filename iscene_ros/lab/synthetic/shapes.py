@@ -39,10 +39,10 @@ class Part:
     """A primitive at a pose.
 
     Attributes:
-        kind: which primitive; it gives `parameters` and `outline`, in metres, their meaning.
+        kind: Kind of primitive; it gives `parameters` and `outline`, in metres, their meaning.
         object_from_part: (4, 4) float64.
-        operation: how the part is combined with the parts before it.
-        blend: radius of a smooth union [m].
+        operation: How the part is combined with the parts before it.
+        blend: Radius of a smooth union [m].
     """
 
     kind: PartKind

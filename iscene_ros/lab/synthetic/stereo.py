@@ -29,23 +29,23 @@ class StereoOptions:
     """Ranges drawn from once a frame; lengths in sensor pixels unless noted.
 
     Attributes:
-        baseline: between the cameras [m].
-        noise: standard deviation of the disparity; depth errs by noise z^2 / (focal x baseline).
-        steps: of the disparity per pixel.
-        block: half width of the matching window, by which near surfaces may be dilated.
-        filled: share of the occlusion shadow that is filled with the background.
-        largest_disparity: as a share of the image width; nearer surfaces are lost.
-        untextured_share: of the surfaces (each object, and the rest as one surface).
-        untextured_hole: share of such a surface that is lost.
-        untextured_noise: factor of its noise.
-        edge_dropout: share of the pixels at depth jumps.
-        random_dropout: share of all pixels.
-        grazing_slope: surfaces steeper than this (tangent) are lost.
-        island_share: of the frames with islands of wrong matches (repeated patterns, highlights).
-        islands: least and greatest number of islands in such a frame.
-        island_area: of one island [sensor pixels].
-        island_jump: relative error of the disparity in an island, up or down.
-        right_share: of the frames whose second camera is on the left, with shadows on the right.
+        baseline: Distance between the cameras [m].
+        noise: Standard deviation of the disparity; depth errs by noise z^2 / (focal x baseline).
+        steps: Steps of the disparity per pixel.
+        block: Half width of the matching window, by which near surfaces may be dilated.
+        filled: Share of the occlusion shadow that is filled with the background.
+        largest_disparity: Share of the image width; surfaces of a larger disparity are lost.
+        untextured_share: Share of the surfaces (each object, and the rest as one surface).
+        untextured_hole: Share of such a surface that is lost.
+        untextured_noise: Factor of the noise of such a surface.
+        edge_dropout: Share of the pixels at depth jumps.
+        random_dropout: Share of all pixels.
+        grazing_slope: Surfaces steeper than this (tangent) are lost.
+        island_share: Share of frames with islands of wrong matches (repeated patterns, highlights).
+        islands: Least and greatest number of islands in such a frame.
+        island_area: Area of one island [sensor pixels].
+        island_jump: Relative error of the disparity in an island, up or down.
+        right_share: Share of frames whose second camera is on the left, with shadows on the right.
     """
 
     baseline: tuple[float, float] = (0.05, 0.1)

@@ -28,18 +28,18 @@ class StructuredLightOptions:
     """Ranges drawn from once a frame; lengths in sensor pixels unless noted.
 
     Attributes:
-        baseline: between projector and camera [m].
-        noise: standard deviation of the disparity.
-        steps: of the disparity per pixel.
-        speckle_size: edge of the pattern's speckles, each of which is read or lost as a whole.
-        edge_dropout: share of the speckles lost at depth jumps, which makes outlines ragged.
-        random_dropout: share of the speckles lost anywhere.
-        dark_share, dark_loss: share of the objects that absorb the light, and the share of their
+        baseline: Distance between projector and camera [m].
+        noise: Standard deviation of the disparity.
+        steps: Steps of the disparity per pixel.
+        speckle_size: Edge of the pattern's speckles, each of which is read or lost as a whole.
+        edge_dropout: Share of the speckles lost at depth jumps, which makes outlines ragged.
+        random_dropout: Share of the speckles lost anywhere.
+        dark_share, dark_loss: Share of the objects that absorb the light, and the share of their
             speckles that are lost.
-        shiny_share, shiny_spread: share of the objects with a saturated highlight, and its size as
+        shiny_share, shiny_spread: Share of the objects with a saturated highlight, and its size as
             a slope.
-        grazing_slope: surfaces steeper than this (tangent) fail.
-        right_share: of the frames whose projector is on the left, with shadows on the right.
+        grazing_slope: Surfaces steeper than this (tangent) fail.
+        right_share: Share of frames whose projector is on the left, with shadows on the right.
     """
 
     baseline: tuple[float, float] = (0.06, 0.08)

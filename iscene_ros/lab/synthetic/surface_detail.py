@@ -58,7 +58,7 @@ def _rotation_to(direction: np.ndarray) -> np.ndarray:
 
 
 def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
-    """Button, stud, foot or peg, standing on the surface."""
+    """Draw a button, stud, foot or peg that stands on the surface."""
     size = _size(solid)
     _, at = random_surface_frame(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.08), 0.002)
@@ -94,7 +94,7 @@ def _groove(rng: np.random.Generator, solid: Solid) -> list[Part]:
 
 
 def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
-    """Hole along the normal, blind or through."""
+    """Draw a hole along the normal, blind or through."""
     size = _size(solid)
     _, at = random_surface_frame(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.07), 0.0015)
@@ -102,7 +102,7 @@ def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
 
 
 def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
-    """Small ring that sticks in the surface: eyelets, lugs, pull tabs."""
+    """Draw a small ring that sticks in the surface: an eyelet, lug or pull tab."""
     r = max(_size(solid) * log_uniform(rng, 0.03, 0.1), 0.005)
     _, at = random_surface_frame(rng, solid)
     wire = max(0.2 * r, 0.0015)
@@ -110,7 +110,7 @@ def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
 
 
 def _cut(rng: np.random.Generator, solid: Solid) -> Part:
-    """Dent, chip off a corner, or a slice off one side."""
+    """Draw a dent, a chip off a corner, or a slice off one side."""
     size, kind = _size(solid), int(rng.integers(3))
     point, at = random_surface_frame(rng, solid)
     if kind == 0:

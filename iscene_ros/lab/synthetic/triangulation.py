@@ -15,10 +15,10 @@ class Baseline:
     """Geometry of a rectified pair along the image rows.
 
     Attributes:
-        focal: focal length of the rendered image [pixels].
-        pixel_scale: pixels of the sensor in one pixel of the rendered image.
-        length: distance of the two centres [m].
-        cropped_columns: columns of the sensor that the rendered image leaves out on either side.
+        focal: Focal length of the rendered image [pixels].
+        pixel_scale: Pixels of the sensor in one pixel of the rendered image.
+        length: Distance of the two centres [m].
+        cropped_columns: Columns of the sensor that the rendered image leaves out on either side.
     """
 
     focal: float

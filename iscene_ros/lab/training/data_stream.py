@@ -32,9 +32,9 @@ class MiniBatch:
     """The views of one optimisation step.
 
     Attributes:
-        views: together they have at most as many slots as a step has room for.
-        noise: random numbers of the step.
-        following: position of the next mini-batch.
+        views: Views that together have at most as many slots as a step has room for.
+        noise: Random numbers of the step.
+        following: Position of the next mini-batch.
     """
 
     views: list[CropSamples]

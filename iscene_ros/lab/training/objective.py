@@ -25,11 +25,11 @@ class ObjectiveOptions:
     """Loss and noise.
 
     Attributes:
-        pure_noise_share: share of the slots that are trained at t = 1, from where inference takes
+        pure_noise_share: Share of the slots that are trained at t = 1, from where inference takes
             one step; the others draw a random time.
-        surface_weight: weight of voxels within half the truncation of the true surface, against 1;
+        surface_weight: Weight of voxels within half the truncation of the true surface, against 1;
             thin walls hold few voxels, and a wrong sign there costs little distance.
-        overlap_weight: weight of one minus the soft intersection over union of each slot, beside
+        overlap_weight: Weight of one minus the soft intersection over union of each slot, beside
             the absolute error, whose median drops thin and uncertain parts; 0 = none.
     """
 
@@ -68,10 +68,10 @@ def predict(network: nn.Module, noisy: Tensor, time: Tensor, batch: TrainingBatc
     """Return x0 (S, R, R, R) of all slots of a batch, scene slots first.
 
     Args:
-        network: a `VolumeSceneFlow`.
+        network: A `VolumeSceneFlow`.
         noisy: (S, R, R, R) x_t.
         time: (S,) flow times.
-        batch: the observation of the slots.
+        batch: The observation of the slots.
     """
     slots = (noisy, time, batch.volume, batch.positions)
     if batch.scene_of_slot is None:

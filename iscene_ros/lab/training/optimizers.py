@@ -53,10 +53,10 @@ def make_optimizers(
     """Return AdamW and Muon, whose groups carry `relative_rate`: their share of the learning rate.
 
     Args:
-        network: a `VolumeSceneFlow`.
-        kernel_rate: relative rate of the kernels, which Muon trains.
-        transformer_rate: relative rate of the transformer's weights.
-        weight_decay: of the kernels.
+        network: A `VolumeSceneFlow`.
+        kernel_rate: Relative rate of the kernels, which Muon trains.
+        transformer_rate: Relative rate of the transformer's weights.
+        weight_decay: Weight decay of the kernels.
     """
     named = list(network.named_parameters())
     kernels = [p for n, p in named if p.ndim == 5 and not n.startswith(OUTER_LAYERS)]
@@ -97,7 +97,7 @@ class WeightAverage:
 
 
 def _as_matrix(kernel: Tensor) -> Tensor:
-    """(O, I, k, k, k) -> (O, I k^3) in the same memory; the columns keep the order in memory."""
+    """Return a kernel (O, I, k, k, k) as a matrix (O, I k^3) in the same memory."""
     if not kernel.is_contiguous():
         kernel = kernel.permute(0, 2, 3, 4, 1)
     return kernel.view(len(kernel), -1)

@@ -12,17 +12,20 @@ from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import InputError
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 
+# Number of the format of the file; one of another format is rejected.
+FORMAT = 2
+
 
 @dataclass
 class RunProgress:
     """How far a run has come.
 
     Attributes:
-        phase: index of the phase.
-        step, seconds: steps and training time [s] within the phase.
-        shard, batch: position in the phase's stream of mini-batches.
-        total_steps, total_seconds: of the run.
-        best: best held-out overlap so far in this phase.
+        phase: Index of the phase.
+        step, seconds: Steps and training time [s] within the phase.
+        shard, batch: Position in the phase's stream of mini-batches.
+        total_steps, total_seconds: Steps and training time [s] of the run.
+        best: Best held-out overlap so far in this phase.
     """
 
     phase: int = 0
@@ -44,14 +47,15 @@ class RunProgress:
 def save_state(path: Path, state: dict[str, Any], model: MiniConfig) -> None:
     """Write the state of a run."""
     with new_file(path) as temporary:
-        torch.save({**state, "model": model.to_dict()}, temporary)
+        torch.save({**state, "format": FORMAT, "model": model.to_dict()}, temporary)
 
 
 def load_state(path: Path, model: MiniConfig, device: torch.device) -> dict[str, Any]:
     """Read the state of a run of this network.
 
     Raises:
-        InputError: the file cannot be read, or is of a network of other sizes.
+        InputError: The file cannot be read, is of another version of this package, or of a
+            network of other sizes.
     """
     try:
         state = torch.load(path, map_location=device, weights_only=True)
@@ -60,6 +64,11 @@ def load_state(path: Path, model: MiniConfig, device: torch.device) -> dict[str,
             f"{path}: cannot be read ({str(error).splitlines()[0]}); "
             "delete it, or choose another --out"
         ) from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: the run there is of another version of iscene_ros; "
+            "delete it, or choose another --out"
+        )
     if differing := _differences(state["model"], model.to_dict()):
         raise InputError(
             f"{path}: the run there has another model: {'; '.join(differing)}; "

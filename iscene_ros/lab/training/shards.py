@@ -26,13 +26,13 @@ class ShardOptions:
     """One set of samples.
 
     Attributes:
-        directory: folder of its shards.
-        count: number of shards.
-        views: views in one shard.
-        seed: of the whole set.
-        resolution, truncation: of the grids, as in `MiniConfig`.
-        samples: what is drawn.
-        device: torch device that signed distances and volumes are computed on, on which the last
+        directory: Folder of its shards.
+        count: Number of shards.
+        views: Views in one shard.
+        seed: Seed of the whole set.
+        resolution, truncation: Numbers of the grids, as in `MiniConfig`.
+        samples: Options of the samples.
+        device: Torch device that signed distances and volumes are computed on, on which the last
             bits of a sample depend. Samples are on the CPU.
     """
 
@@ -67,7 +67,7 @@ def read_shard(options: ShardOptions, index: int) -> list[CropSamples]:
     """Read the views of shard `index`, which must exist.
 
     Raises:
-        InputError: its grids have another resolution.
+        InputError: Its grids have another resolution.
     """
     path = options.path(index)
     tensors = load_file(path)
@@ -86,7 +86,7 @@ class ShardSet:
     it is read.
 
     Attributes:
-        seed: of the first set; the order in which shards are read depends on it.
+        seed: Seed of the first set; the order in which shards are read depends on it.
     """
 
     def __init__(self, sets: Sequence[ShardOptions], workers: int) -> None:

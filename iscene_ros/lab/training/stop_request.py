@@ -15,7 +15,7 @@ class StopRequest:
     Outside the main thread, where Python allows no handlers, signals keep their effect.
 
     Attributes:
-        signal: number of the recorded signal, None = none yet.
+        signal: Number of the recorded signal, None = none yet.
     """
 
     def __init__(self) -> None:

@@ -32,13 +32,13 @@ class PhaseConfig:
 
     Attributes:
         name: "instances" (the instance generator alone) or "scenes" (with scene context).
-        data: training samples; they have scene slots exactly where the network is to use them.
-        more_data: further sets of the same kind, read together with `data`.
-        share: of the run's budget, above 0.
-        learning_rate: at the plateau.
-        warmup_steps: steps of the linear rise to it.
-        decay_share: last share of the phase, in which the rate falls linearly to zero.
-        objective: loss and noise.
+        data: Training samples; they have scene slots exactly where the network is to use them.
+        more_data: Further sets of the same kind, read together with `data`.
+        share: Share of the run's budget, above 0.
+        learning_rate: Learning rate at the plateau.
+        warmup_steps: Steps of the linear rise to it.
+        decay_share: Last share of the phase, in which the rate falls linearly to zero.
+        objective: Loss and noise.
     """
 
     name: str
@@ -68,21 +68,21 @@ class TrainConfig:
     """A whole run.
 
     Attributes:
-        model: sizes of the network.
-        phases: in order.
-        held_out: samples of the shape families that training never sees.
-        minutes: budget of training time of all phases together, resumed runs included.
-        batch_slots: slots in one step.
-        seed: of the weights and of the noise.
-        kernel_rate: learning rate of the convolutions' kernels, which Muon trains, relative to that
+        model: Sizes of the network.
+        phases: Phases in order.
+        held_out: Samples of the shape families that training never sees.
+        minutes: Budget of training time of all phases together, resumed runs included.
+        batch_slots: Slots in one step.
+        seed: Seed of the weights and of the noise.
+        kernel_rate: Learning rate of the convolutions' kernels, which Muon trains, relative to that
             of the rest, which AdamW trains.
-        transformer_rate: learning rate of the transformer's weights relative to the others that
+        transformer_rate: Learning rate of the transformer's weights relative to the others that
             AdamW trains. At an equal rate the convolutions in front of it may grow until its blocks
             add nothing.
-        evaluate_minutes: time between two evaluations on `held_out`.
-        save_minutes: time between two saved states.
+        evaluate_minutes: Time between two evaluations on `held_out`.
+        save_minutes: Time between two saved states.
         precision: "float32" or "bfloat16" (autocast).
-        data_device: torch device on which the workers compute samples.
+        data_device: Torch device on which the workers compute samples.
     """
 
     model: MiniConfig
@@ -116,7 +116,7 @@ def read_train_config(path: Path) -> TrainConfig:
     """Read a run's YAML.
 
     Raises:
-        InputError: the file cannot be read, or a key is unknown, missing or has a wrong value.
+        InputError: The file cannot be read, or a key is unknown, missing or has a wrong value.
     """
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

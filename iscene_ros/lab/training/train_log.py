@@ -16,10 +16,10 @@ class LogRow:
     """One evaluation.
 
     Attributes:
-        phase: name of the phase.
-        step, seconds: total steps and training time [s] of the run.
-        training_loss: running mean of the objective.
-        held_out_loss, held_out_iou: as in `HeldOutScore`.
+        phase: Name of the phase.
+        step, seconds: Total steps and training time [s] of the run.
+        training_loss: Running mean of the objective.
+        held_out_loss, held_out_iou: Scores as in `HeldOutScore`.
     """
 
     phase: str
@@ -34,7 +34,7 @@ class TrainLog:
     """Appends to metrics.csv and redraws curves.png.
 
     Attributes:
-        smooth_loss: running mean of the training loss; NaN before the first step.
+        smooth_loss: Running mean of the training loss; NaN before the first step.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -41,16 +41,16 @@ class Trainer:
     A trainer of a folder that holds a `state.pt` resumes the run there.
 
     Args:
-        config: the run.
-        directory: folder of the run: state, weights, metrics.
-        cache: folder of the samples.
-        device: torch device name.
-        workers: processes that make samples; 0 = made when they are read.
-        max_steps: stop after so many steps of the run; None = at the end of its budget.
-        initial: checkpoint whose weights a new run starts from.
+        config: The run.
+        directory: Folder of the run: state, weights, metrics.
+        cache: Folder of the samples.
+        device: Torch device name.
+        workers: Processes that make samples; 0 = made when they are read.
+        max_steps: Stop after so many steps of the run; None = at the end of its budget.
+        initial: Checkpoint whose weights a new run starts from.
 
     Raises:
-        InputError: the state or the checkpoint is of another network.
+        InputError: The state or the checkpoint is of another network.
     """
 
     def __init__(
@@ -238,9 +238,9 @@ def learning_rate(phase: PhaseConfig, step: int, spent: float) -> float:
     """Return the rate of a step: a linear rise, a plateau, a linear fall to zero.
 
     Args:
-        phase: the schedule.
-        step: number of the step within the phase.
-        spent: spent share of the phase's budget.
+        phase: The schedule.
+        step: Number of the step within the phase.
+        spent: Spent share of the phase's budget.
     """
     rise = min(1.0, (step + 1) / phase.warmup_steps)
     fall = min(1.0, (1 - spent) / phase.decay_share)

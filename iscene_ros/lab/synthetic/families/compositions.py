@@ -44,7 +44,7 @@ Limb = Callable[[np.random.Generator, float, dict], Part]
 
 
 def assembly(rng: np.random.Generator) -> Solid:
-    """A compact trunk with one to three kinds of limbs."""
+    """Draw a compact trunk with one to three kinds of limbs."""
     size = longest_side(rng)
     trunks = (_block, _turned, _outlined, _mirrored_outline)
     trunk = Solid((trunks[int(rng.integers(len(trunks)))](rng, 0.75 * size),))
@@ -53,7 +53,7 @@ def assembly(rng: np.random.Generator) -> Solid:
 
 
 def bent_assembly(rng: np.random.Generator) -> Solid:
-    """A bent bar that swells and narrows, with a limb or two along it."""
+    """Draw a bent bar that swells and narrows, with a limb or two along it."""
     size = longest_side(rng, 0.08, 0.3)
     count = int(rng.integers(4, 8))
     along = np.linspace(-0.5, 0.5, count)
@@ -72,7 +72,7 @@ def bent_assembly(rng: np.random.Generator) -> Solid:
 
 
 def vessel_assembly(rng: np.random.Generator) -> Solid:
-    """An open vessel with knobs, feet or flanges."""
+    """Draw an open vessel with knobs, feet or flanges."""
     height = longest_side(rng, 0.06, 0.25)
     radius = 0.5 * height * log_uniform(rng, 0.4, 2.0)
     line = smoothed([(0, 0), *_profile(rng, radius, height)], 2)
@@ -137,14 +137,14 @@ def _turned(rng: np.random.Generator, s: float) -> Part:
 
 
 def _profile(rng: np.random.Generator, radius: float, height: float) -> list[tuple]:
-    """Points (r, z) from the bottom to the top."""
+    """Return points (r, z) from the bottom to the top."""
     levels = np.sort(rng.uniform(0.05, 0.95, int(rng.integers(1, 5))))
     levels = np.concatenate([[0.0], levels, [1.0]])
     return list(zip(radius * ratios(rng, len(levels), 0.5, 1.0), height * levels, strict=True))
 
 
 def _outline(rng: np.random.Generator, s: float) -> np.ndarray:
-    """Smooth star-shaped outline (24,2) of a few waves."""
+    """Draw a smooth star-shaped outline (24, 2) of a few waves."""
     turn = 2 * np.pi * np.arange(24) / 24
     waves = sum(
         rng.normal(0, 0.22 / k) * np.cos(k * turn + rng.uniform(0, 2 * np.pi)) for k in range(2, 6)
@@ -180,7 +180,7 @@ def _ball(rng: np.random.Generator, s: float, joined: dict) -> Part:
 
 
 def _rod(rng: np.random.Generator, s: float, joined: dict) -> Part:
-    """Straight or bent, thicker or thinner towards its end."""
+    """Draw a straight or bent rod that is thicker or thinner towards its end."""
     radius = max(s * uniform(rng, 0.08, 0.25), 0.002)
     away = s * uniform(rng, -0.7, 0.7) * chance(rng, 0.6)
     chain = [(0, 0, -radius, radius), (0, 0, 0.6 * s, radius), (away, 0, 1.2 * s, radius)]
@@ -190,7 +190,7 @@ def _rod(rng: np.random.Generator, s: float, joined: dict) -> Part:
 
 
 def _disc(rng: np.random.Generator, s: float, joined: dict) -> Part:
-    """Lying on the surface, or standing in it like a wheel."""
+    """Draw a disc that lies on the surface, or stands in it like a wheel."""
     height = max(s * uniform(rng, 0.1, 0.5), 0.003)
     at = pose(roll=np.pi / 2) if chance(rng, 0.4) else pose((0, 0, 0.4 * height))
     return cylinder(0.5 * s, height, at, 0.2 * height, **joined)
@@ -202,7 +202,7 @@ def _cone(rng: np.random.Generator, s: float, joined: dict) -> Part:
 
 
 def _loop(rng: np.random.Generator, s: float, joined: dict) -> Part:
-    """An arc that stands on one end; where the trunk goes on there, on both."""
+    """Draw an arc that stands on one end; where the trunk goes on there, on both."""
     wire = max(s * uniform(rng, 0.06, 0.16), 0.002)
     arc = arc_chain(0.5 * s, 0.0, np.pi, [wire]) - (0.5 * s, 0, 0, 0)
     return sweep(arc, **joined)

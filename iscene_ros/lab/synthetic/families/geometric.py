@@ -34,7 +34,7 @@ INTERSECT = Operation.INTERSECT
 
 
 def bracket(rng: np.random.Generator) -> Solid:
-    """L, T, Z or H profile, extruded."""
+    """Draw an extruded L, T, Z or H profile."""
     s = longest_side(rng, 0.05, 0.22)
     d, w = s * uniform(rng, 0.4, 1.0), s * uniform(rng, 0.12, 0.3)
     m = uniform(rng, 0.2, 0.8) * (s - w)
@@ -50,7 +50,7 @@ def bracket(rng: np.random.Generator) -> Solid:
 
 
 def wedge(rng: np.random.Generator) -> Solid:
-    """Prism of a triangle or trapezoid: wedges, cheese, roofs, tapes, pyramidal cartons."""
+    """Draw a prism of a triangle or trapezoid: a wedge, cheese, roof, tape or pyramidal carton."""
     s = longest_side(rng, 0.05, 0.2)
     h, top = s * uniform(rng, 0.3, 0.9), uniform(rng, 0.02, 0.7) * s
     shift = uniform(rng, 0, 1) * (s - top)
@@ -65,7 +65,7 @@ def wedge(rng: np.random.Generator) -> Solid:
 
 
 def prism(rng: np.random.Generator) -> Solid:
-    """Extruded irregular star-shaped polygon: hexagonal boxes, cookies, nuts, stars."""
+    """Draw an extruded irregular star-shaped polygon: a hexagonal box, cookie, nut or star."""
     s = 0.5 * longest_side(rng)
     count = int(rng.integers(3, 10))
     angles = 2 * np.pi * (np.arange(count) + rng.uniform(-0.2, 0.2, count)) / count
@@ -76,7 +76,7 @@ def prism(rng: np.random.Generator) -> Solid:
 
 
 def ring(rng: np.random.Generator) -> Solid:
-    """Torus, tape roll or short tube."""
+    """Draw a torus, tape roll or short tube."""
     width = longest_side(rng, 0.04, 0.16)
     radius = 0.5 * width
     if chance(rng, 0.35):
@@ -89,7 +89,7 @@ def ring(rng: np.random.Generator) -> Solid:
 
 
 def composite(rng: np.random.Generator) -> Solid:
-    """Random parts joined sharply or smoothly, sometimes with a cut."""
+    """Draw random parts joined sharply or smoothly, sometimes with a cut."""
     s = longest_side(rng)
     base = random_part(rng, 0.8 * s, np.eye(4))
     parts = [base]
@@ -109,7 +109,7 @@ def composite(rng: np.random.Generator) -> Solid:
 
 
 def blob(rng: np.random.Generator) -> Solid:
-    """Smooth lump of ellipsoids: plush toys, potatoes, bags, soft packages."""
+    """Draw a smooth lump of ellipsoids: a plush toy, potato, bag or soft package."""
     s = longest_side(rng)
     parts = [ellipsoid(0.4 * s * ratios(rng, 3, 0.45, 1.0))]
     for _ in range(int(rng.integers(1, 6))):
@@ -121,7 +121,7 @@ def blob(rng: np.random.Generator) -> Solid:
 
 
 def bent_tube(rng: np.random.Generator) -> Solid:
-    """Hollow pipe, bent, its radius changing along the way: elbows, horns, hoses, drain traps."""
+    """Draw a bent hollow pipe of changing radius: an elbow, horn, hose or drain trap."""
     s = longest_side(rng, 0.07, 0.26)
     angle, wall = uniform(rng, 0.3, 2.6), thin_wall(rng)
     radii = s * uniform(rng, 0.07, 0.16) * ratios(rng, 4, 0.6, 1.5)
@@ -143,7 +143,7 @@ def bent_tube(rng: np.random.Generator) -> Solid:
 
 
 def half_shell(rng: np.random.Generator) -> Solid:
-    """Part of a thin shell of revolution: gutters, visors, scoops, shards, half eggs."""
+    """Draw a part of a thin shell of revolution: a gutter, visor, scoop, shard or half egg."""
     s = longest_side(rng, 0.07, 0.26)
     r, wall = s * uniform(rng, 0.2, 0.5), thin_wall(rng)
     radii = r * ratios(rng, 3, 0.5, 1.2)
@@ -157,7 +157,7 @@ def half_shell(rng: np.random.Generator) -> Solid:
 
 
 def random_part(rng: np.random.Generator, size: float, at: np.ndarray, **kwargs) -> Part:
-    """Primitive with random proportions, about `size` long [m]."""
+    """Draw a primitive of random proportions, about `size` long [m]."""
     sides = size * ratios(rng, 3, 0.3, 1.0)
     choice = int(rng.integers(6))
     if choice <= 1:

@@ -26,7 +26,7 @@ SMOOTH = Operation.SMOOTH_UNION
 
 
 def mug(rng: np.random.Generator) -> Solid:
-    """Hollow cup with a handle."""
+    """Draw a hollow cup with a handle."""
     height = longest_side(rng, 0.08, 0.13)
     radius = 0.5 * height * uniform(rng, 0.7, 1.1)
     line = smoothed([(0, 0), (radius, 0), (radius * uniform(rng, 0.9, 1.05), height)])
@@ -60,7 +60,7 @@ def teapot(rng: np.random.Generator) -> Solid:
 
 
 def hammer(rng: np.random.Generator) -> Solid:
-    """Long handle with a head across it."""
+    """Draw a long handle with a head across it."""
     s = longest_side(rng, 0.18, 0.33)
     thick = s * uniform(rng, 0.03, 0.05)
     handle = sweep([(-0.5 * s, 0, 0, thick), (0.4 * s, 0, 0, 0.8 * thick)])
@@ -74,7 +74,7 @@ def hammer(rng: np.random.Generator) -> Solid:
 
 
 def u_clamp(rng: np.random.Generator) -> Solid:
-    """U-shaped frame with a screw through one arm."""
+    """Draw a U-shaped frame with a screw through one arm."""
     s = longest_side(rng, 0.08, 0.2)
     deep, arm = s * uniform(rng, 0.5, 0.9), s * uniform(rng, 0.1, 0.18)
     outline = [
@@ -94,7 +94,7 @@ def u_clamp(rng: np.random.Generator) -> Solid:
 
 
 def dumbbell(rng: np.random.Generator) -> Solid:
-    """A grip between two round or hexagonal heads, lying along x."""
+    """Draw a grip between two round or hexagonal heads, lying along x."""
     s = longest_side(rng, 0.12, 0.3)
     radius, width = s * uniform(rng, 0.16, 0.3), s * uniform(rng, 0.18, 0.3)
     sides = 6 if chance(rng, 0.5) else 24
@@ -108,7 +108,7 @@ def dumbbell(rng: np.random.Generator) -> Solid:
 
 
 def bulb(rng: np.random.Generator) -> Solid:
-    """Pear or light bulb: a wide body that narrows to a stem."""
+    """Draw a pear or light bulb: a wide body that narrows to a stem."""
     height = longest_side(rng, 0.07, 0.18)
     wide, narrow = height * uniform(rng, 0.28, 0.42), height * uniform(rng, 0.1, 0.2)
     line = [(0, 0), (0.8 * wide, 0.02 * height), (wide, 0.3 * height), (0.9 * wide, 0.5 * height)]
@@ -122,7 +122,7 @@ def bulb(rng: np.random.Generator) -> Solid:
 
 
 def detergent_jug(rng: np.random.Generator) -> Solid:
-    """A flat canister with a grip cut through one shoulder and a cap on the other."""
+    """Draw a flat canister with a grip cut through one shoulder and a cap on the other."""
     height = longest_side(rng, 0.16, 0.32)
     width, depth = height * uniform(rng, 0.5, 0.8), height * uniform(rng, 0.25, 0.4)
     body = box((width, depth, 0.85 * height), rounding=0.35 * depth)
@@ -139,7 +139,7 @@ def detergent_jug(rng: np.random.Generator) -> Solid:
 
 
 def game_controller(rng: np.random.Generator) -> Solid:
-    """Two horns and a flat middle, with sticks and a pad on top."""
+    """Draw two horns and a flat middle, with sticks and a pad on top."""
     s = longest_side(rng, 0.12, 0.2)
     thick = s * uniform(rng, 0.12, 0.18)
     middle = box((0.62 * s, 0.42 * s, thick), rounding=0.4 * thick)
@@ -157,7 +157,7 @@ def game_controller(rng: np.random.Generator) -> Solid:
 
 
 def stapler(rng: np.random.Generator) -> Solid:
-    """A foot and an arm that meet at one end, open at the other."""
+    """Draw a foot and an arm that meet at one end, open at the other."""
     s = longest_side(rng, 0.1, 0.2)
     width, thick = s * uniform(rng, 0.2, 0.35), s * uniform(rng, 0.07, 0.12)
     angle = uniform(rng, 0.12, 0.35)
@@ -169,7 +169,7 @@ def stapler(rng: np.random.Generator) -> Solid:
 
 
 def milk_carton(rng: np.random.Generator) -> Solid:
-    """A square column with a sloped top and a flat fin along its ridge."""
+    """Draw a square column with a sloped top and a flat fin along its ridge."""
     width = longest_side(rng, 0.12, 0.26) * 0.36
     height, roof = width * uniform(rng, 1.6, 2.4), width * uniform(rng, 0.35, 0.6)
     outline = [(-0.5 * width, 0), (0.5 * width, 0), (0.02 * width, roof), (-0.02 * width, roof)]

@@ -29,7 +29,7 @@ INTERSECT = Operation.INTERSECT
 
 
 def shoe(rng: np.random.Generator) -> Solid:
-    """Sole, toe and heel blended, with an opening cut from above."""
+    """Draw a sole, toe and heel blended, with an opening cut from above."""
     s = longest_side(rng, 0.15, 0.3)
     width = s * uniform(rng, 0.28, 0.4)
     height = s * uniform(rng, 0.25, 0.5)
@@ -64,7 +64,7 @@ def shoe(rng: np.random.Generator) -> Solid:
 
 
 def book(rng: np.random.Generator) -> Solid:
-    """Flat slab with covers, or a phone or a remote control."""
+    """Draw a flat slab with covers, or a phone or a remote control."""
     s = longest_side(rng, 0.12, 0.28)
     size = s * np.array([1.0, uniform(rng, 0.3, 0.8), uniform(rng, 0.05, 0.22)])
     if chance(rng, 0.5):
@@ -80,7 +80,7 @@ def book(rng: np.random.Generator) -> Solid:
 
 
 def spectacles(rng: np.random.Generator) -> Solid:
-    """Two rims, a bridge and two arms bent down at their ends, with or without lenses."""
+    """Draw two rims, a bridge and two arms bent down at their ends, with or without lenses."""
     s = longest_side(rng, 0.12, 0.16)
     wire, rim = uniform(rng, 0.0012, 0.003), s * uniform(rng, 0.15, 0.19)
     tall, apart = rim * uniform(rng, 0.6, 0.95), 0.27 * s
@@ -101,7 +101,7 @@ def spectacles(rng: np.random.Generator) -> Solid:
 
 
 def headphones(rng: np.random.Generator) -> Solid:
-    """Thin arched band with a flat cup at each end, facing each other.
+    """Draw a thin arched band with a flat cup at each end, facing each other.
 
     No dumbbell: the band is bent half round; no u_clamp: thin, round, without a screw.
     """
@@ -118,7 +118,7 @@ def headphones(rng: np.random.Generator) -> Solid:
 
 
 def desk_lamp(rng: np.random.Generator) -> Solid:
-    """Disc with a thin bent pole that carries a thin hollow shade, tilted."""
+    """Draw a disc with a thin bent pole that carries a thin hollow tilted shade."""
     s = longest_side(rng, 0.14, 0.4)
     base, pole = s * uniform(rng, 0.16, 0.28), s * uniform(rng, 0.012, 0.025)
     foot = cylinder(base, s * uniform(rng, 0.03, 0.07), rounding=0.01 * s)
@@ -135,7 +135,7 @@ def desk_lamp(rng: np.random.Generator) -> Solid:
 
 
 def stool(rng: np.random.Generator) -> Solid:
-    """Seat or board on three or four thin spread legs, sometimes with a back: small furniture."""
+    """Draw a seat or board on three or four thin spread legs, sometimes with a back."""
     s = longest_side(rng, 0.1, 0.4)
     half = 0.5 * s * np.array([uniform(rng, 0.5, 1.0), uniform(rng, 0.4, 0.8)])
     h, leg = s * uniform(rng, 0.35, 0.9), s * uniform(rng, 0.015, 0.035)
@@ -160,7 +160,7 @@ def stool(rng: np.random.Generator) -> Solid:
 
 
 def rack(rng: np.random.Generator) -> Solid:
-    """Frame of rods with upright loops: toast racks, plate racks, letter holders."""
+    """Draw a frame of rods with upright loops: a toast rack, plate rack or letter holder."""
     s = longest_side(rng, 0.1, 0.3)
     wide, h = s * uniform(rng, 0.3, 0.6), s * uniform(rng, 0.25, 0.6)
     wire = uniform(rng, 0.0018, 0.004)
@@ -176,7 +176,7 @@ def rack(rng: np.random.Generator) -> Solid:
 
 
 def boot(rng: np.random.Generator) -> Solid:
-    """Shoe with a high, deep hollow shaft, with or without a heel."""
+    """Draw a shoe with a high, deep hollow shaft, with or without a heel."""
     s = longest_side(rng, 0.16, 0.32)
     wide, tall = s * uniform(rng, 0.26, 0.36), s * uniform(rng, 0.6, 1.2)
     toe = ellipsoid((0.5 * s, 0.5 * wide, 0.28 * s), pose((0.12 * s, 0, 0.08 * s)))
@@ -198,7 +198,7 @@ def boot(rng: np.random.Generator) -> Solid:
 
 
 def sandal(rng: np.random.Generator) -> Solid:
-    """Foot-shaped thin sole under one to three thin straps; also clogs' soles and flip-flops."""
+    """Draw a foot-shaped thin sole, mostly under one to three thin straps."""
     s = longest_side(rng, 0.16, 0.3)
     thick, wide = s * uniform(rng, 0.03, 0.09), s * uniform(rng, 0.14, 0.2)
     half = [(-0.5, 0.25), (-0.48, 0.75), (-0.2, 0.7), (0.2, 1.0), (0.42, 0.8), (0.5, 0.2)]
@@ -216,7 +216,7 @@ def sandal(rng: np.random.Generator) -> Solid:
 
 
 def hat(rng: np.random.Generator) -> Solid:
-    """Thin hollow dome with a brim all around or a peak on one side: caps, helmets, lids."""
+    """Draw a thin hollow dome with a brim all around or a peak on one side, such as a cap."""
     w = longest_side(rng, 0.14, 0.3)
     radii = 0.36 * w * np.array([1.0, uniform(rng, 0.8, 1.0), uniform(rng, 0.6, 1.1)])
     wall = thin_wall(rng)
@@ -233,6 +233,6 @@ def hat(rng: np.random.Generator) -> Solid:
 
 
 def _peak(reach: float, half: float) -> np.ndarray:
-    """Rounded outline (K,2) of a cap's peak, from x = -reach to reach."""
+    """Draw the rounded outline (K, 2) of a cap's peak, from x = -reach to reach."""
     line = [(-reach, -half), (0.6 * reach, -half), (reach, 0), (0.6 * reach, half), (-reach, half)]
     return smoothed(line, 2)

@@ -36,7 +36,7 @@ SMOOTH = Operation.SMOOTH_UNION
 
 
 def bowl(rng: np.random.Generator) -> Solid:
-    """Hollow bowl, round or oval, on a foot or not."""
+    """Draw a hollow bowl, round or oval, on a foot or not."""
     width = longest_side(rng, 0.09, 0.26)
     radius, depth = 0.5 * width, width * uniform(rng, 0.2, 0.55)
     foot = radius * uniform(rng, 0.25, 0.7)
@@ -48,7 +48,7 @@ def bowl(rng: np.random.Generator) -> Solid:
 
 
 def plate(rng: np.random.Generator) -> Solid:
-    """Shallow plate or tray."""
+    """Draw a shallow plate or tray."""
     width = longest_side(rng, 0.12, 0.3)
     radius, depth = 0.5 * width, width * uniform(rng, 0.05, 0.14)
     flat = uniform(rng, 0.5, 0.8) * radius
@@ -60,7 +60,7 @@ def plate(rng: np.random.Generator) -> Solid:
 
 
 def tumbler(rng: np.random.Generator) -> Solid:
-    """Hollow cup or pot without a handle, straight or conical."""
+    """Draw a hollow cup or pot without a handle, straight or conical."""
     height = longest_side(rng, 0.07, 0.18)
     top = 0.5 * height * uniform(rng, 0.6, 1.3)
     bottom = top * uniform(rng, 0.6, 1.05)
@@ -70,7 +70,7 @@ def tumbler(rng: np.random.Generator) -> Solid:
 
 
 def frying_pan(rng: np.random.Generator) -> Solid:
-    """Shallow hollow pan with a straight handle."""
+    """Draw a shallow hollow pan with a straight handle."""
     width = longest_side(rng, 0.1, 0.26)
     radius, depth = 0.5 * width, width * uniform(rng, 0.12, 0.5)
     line = smoothed([(0, 0), (0.8 * radius, 0), (radius, depth)])
@@ -82,7 +82,7 @@ def frying_pan(rng: np.random.Generator) -> Solid:
 
 
 def pitcher(rng: np.random.Generator) -> Solid:
-    """Jug with a belly, a narrow neck, a pouring lip and an angular strap from neck to belly.
+    """Draw a jug with a belly, a narrow neck, a pouring lip and an angular handle.
 
     No mug: the wall swells and narrows, the rim has a lip, the handle is no round loop.
     """
@@ -104,7 +104,7 @@ def pitcher(rng: np.random.Generator) -> Solid:
 
 
 def bucket(rng: np.random.Generator) -> Solid:
-    """Conical thin wall, wider at the top, with a wire bail standing or leaning over the rim.
+    """Draw a conical thin wall, wider at the top, with a wire bail above or leaning on the rim.
 
     No mug: the handle is a wire arch across the mouth, hinged at two opposite sides.
     """
@@ -119,7 +119,7 @@ def bucket(rng: np.random.Generator) -> Solid:
 
 
 def saucepan(rng: np.random.Generator) -> Solid:
-    """Wide straight pot with two small ears at the rim, sometimes under a domed lid with a knob.
+    """Draw a wide straight pot with two small ears at the rim, sometimes under a domed lid.
 
     No mug: ears lie flat in the plane of the rim on opposite sides; no teapot: no spout, no ball.
     """
@@ -142,7 +142,7 @@ def saucepan(rng: np.random.Generator) -> Solid:
 
 
 def goblet(rng: np.random.Generator) -> Solid:
-    """Thin hollow bowl on a stem with a foot: wine glasses, egg cups, sundae dishes.
+    """Draw a thin hollow bowl on a stem with a foot: a wine glass, egg cup or sundae dish.
 
     No bulb: open and hollow above, on a thin stem with a disc below.
     """
@@ -158,7 +158,7 @@ def goblet(rng: np.random.Generator) -> Solid:
 
 
 def basket(rng: np.random.Generator) -> Solid:
-    """Thin open box or round tub whose wall is cut by slots: baskets, trays for cutlery, colanders.
+    """Draw a thin open box or round tub whose wall is cut by slots: a basket or colander.
 
     Open like open_bin, but broken by holes; nothing held out has any.
     """
@@ -182,7 +182,7 @@ def basket(rng: np.random.Generator) -> Solid:
 
 
 def ladle(rng: np.random.Generator) -> Solid:
-    """Deep thin half ball at the end of a long bent rod."""
+    """Draw a deep thin half ball at the end of a long bent rod."""
     s = longest_side(rng, 0.16, 0.32)
     r, rod = s * uniform(rng, 0.12, 0.2), s * uniform(rng, 0.012, 0.025)
     wall = min(thin_wall(rng), 0.2 * r)
@@ -196,7 +196,7 @@ def ladle(rng: np.random.Generator) -> Solid:
 
 
 def funnel(rng: np.random.Generator) -> Solid:
-    """Thin cone that ends in a tube, open at both ends; also nozzles and lamp shades."""
+    """Draw a thin cone that ends in a tube, open at both ends: a funnel, nozzle or lamp shade."""
     h = longest_side(rng, 0.08, 0.22)
     wide, narrow = h * uniform(rng, 0.3, 0.6), h * uniform(rng, 0.04, 0.12)
     split, wall = uniform(rng, 0.25, 0.6) * h, thin_wall(rng)
@@ -207,7 +207,7 @@ def funnel(rng: np.random.Generator) -> Solid:
 
 
 def divided_tray(rng: np.random.Generator) -> Solid:
-    """Flat open box with thin dividing walls: cutlery trays, paint boxes, ice trays."""
+    """Draw a flat open box with thin dividing walls: a cutlery tray, paint box or ice tray."""
     s = longest_side(rng, 0.12, 0.32)
     size = s * np.array([1.0, uniform(rng, 0.4, 1.0), uniform(rng, 0.08, 0.35)])
     wall = min(thin_wall(rng), 0.3 * size[2])
@@ -227,7 +227,7 @@ def divided_tray(rng: np.random.Generator) -> Solid:
 
 
 def spoon(rng: np.random.Generator) -> Solid:
-    """Handle with a hollowed spoon bowl, a spatula blade or a brush head."""
+    """Draw a handle with a hollowed spoon bowl, a spatula blade or a brush head."""
     s = longest_side(rng, 0.14, 0.3)
     thick = s * uniform(rng, 0.02, 0.045)
     rise = s * uniform(rng, 0.0, 0.08)
@@ -262,7 +262,7 @@ def spoon(rng: np.random.Generator) -> Solid:
 
 
 def fork(rng: np.random.Generator) -> Solid:
-    """Flat teeth at the end of a handle, or a comb of many teeth without one.
+    """Draw flat teeth at the end of a handle, or a comb of many teeth without one.
 
     No u_clamp: two bare prongs without a handle would be its frame, so combs have five or more.
     """

@@ -34,7 +34,7 @@ INTERSECT = Operation.INTERSECT
 
 
 def carton(rng: np.random.Generator) -> Solid:
-    """Box with sharp or slightly rounded edges, sometimes with a gabled top."""
+    """Draw a box with sharp or slightly rounded edges, sometimes with a gabled top."""
     size = longest_side(rng, 0.06, 0.3) * np.array([1.0, *ratios(rng, 2, 0.15, 1.0)])
     size = rng.permutation(size)
     parts = [box(size, rounding=uniform(rng, 0, 0.08) * size.min() * chance(rng, 0.5))]
@@ -46,7 +46,7 @@ def carton(rng: np.random.Generator) -> Solid:
 
 
 def rounded_block(rng: np.random.Generator) -> Solid:
-    """Block between a box and an ellipsoid."""
+    """Draw a block between a box and an ellipsoid."""
     size = longest_side(rng) * np.array([1.0, *ratios(rng, 2, 0.25, 1.0)])
     size = rng.permutation(size)
     parts = [box(size, rounding=uniform(rng, 0.15, 0.95) * 0.5 * size.min())]
@@ -57,7 +57,7 @@ def rounded_block(rng: np.random.Generator) -> Solid:
 
 
 def can(rng: np.random.Generator) -> Solid:
-    """Cylinder, with rims, a neck-in or plainly rounded edges."""
+    """Draw a cylinder with rims, a neck-in or plainly rounded edges."""
     height = longest_side(rng, 0.06, 0.25)
     radius = 0.5 * height * log_uniform(rng, 0.3, 1.6)
     if chance(rng, 0.4):
@@ -72,7 +72,7 @@ def can(rng: np.random.Generator) -> Solid:
 
 
 def bottle(rng: np.random.Generator) -> Solid:
-    """Bottle or flask with a shoulder, a neck and a cap; round or oval."""
+    """Draw a bottle or flask with a shoulder, a neck and a cap; round or oval."""
     height = longest_side(rng, 0.1, 0.3)
     radius = 0.5 * height * uniform(rng, 0.2, 0.55)
     core = (0.0, 0.0)
@@ -97,7 +97,7 @@ def bottle(rng: np.random.Generator) -> Solid:
 
 
 def soap_bottle(rng: np.random.Generator) -> Solid:
-    """Dispenser with an oval or round body, a stem and a pump head with a spout."""
+    """Draw a dispenser with an oval or round body, a stem and a pump head with a spout."""
     height = longest_side(rng, 0.12, 0.25)
     radius = height * uniform(rng, 0.1, 0.2)
     top = uniform(rng, 0.55, 0.72) * height
@@ -118,7 +118,7 @@ def soap_bottle(rng: np.random.Generator) -> Solid:
 
 
 def jar(rng: np.random.Generator) -> Solid:
-    """Wide jar with a lid, round or with a rounded square section."""
+    """Draw a wide jar with a lid, round or with a rounded square section."""
     height = longest_side(rng, 0.06, 0.2)
     radius = 0.5 * height * uniform(rng, 0.5, 1.1)
     edge = chance(rng, 0.3) * uniform(rng, 0.2, 0.5) * radius
@@ -138,7 +138,7 @@ def jar(rng: np.random.Generator) -> Solid:
 
 
 def vase(rng: np.random.Generator) -> Solid:
-    """Random smooth profile: vases, goblets, spinning tops, chess men, lamps (solid)."""
+    """Draw a solid of a random smooth profile: a vase, goblet, spinning top, chess man or lamp."""
     height = longest_side(rng, 0.06, 0.28)
     levels = np.linspace(0, 1, int(rng.integers(4, 8)))
     radii = height * uniform(rng, 0.12, 0.45) * ratios(rng, len(levels), 0.35, 1.3)
@@ -147,7 +147,7 @@ def vase(rng: np.random.Generator) -> Solid:
 
 
 def open_bin(rng: np.random.Generator) -> Solid:
-    """Hollow box without a lid."""
+    """Draw a hollow box without a lid."""
     length = longest_side(rng, 0.1, 0.35)
     width, height = length * uniform(rng, 0.4, 1.0), length * uniform(rng, 0.2, 0.8)
     wall = wall_thickness(rng, length)
@@ -160,7 +160,7 @@ def open_bin(rng: np.random.Generator) -> Solid:
 
 
 def flap_carton(rng: np.random.Generator) -> Solid:
-    """Opened cardboard box: thin walls, flaps at any angle. No milk_carton: no roof, no fin."""
+    """Draw an opened cardboard box: thin walls, flaps at any angle, no roof."""
     s = longest_side(rng, 0.1, 0.3)
     size = s * np.array([1.0, *ratios(rng, 2, 0.4, 1.0)])
     wall = uniform(rng, 0.0015, 0.004)
@@ -196,7 +196,7 @@ def squeeze_tube(rng: np.random.Generator) -> Solid:
 
 
 def pillow_pack(rng: np.random.Generator) -> Solid:
-    """Soft bag with a thin crimped seam at both ends: crisps, refills, sachets."""
+    """Draw a soft bag with a thin crimped seam at both ends: crisps, a refill, a sachet."""
     s = longest_side(rng, 0.07, 0.26)
     wide, thick = s * uniform(rng, 0.4, 0.9), s * uniform(rng, 0.12, 0.35)
     side = [(-0.42, 0.02), (-0.3, 0.38), (0, 0.5), (0.3, 0.38), (0.42, 0.02)]

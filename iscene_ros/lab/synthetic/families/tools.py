@@ -34,7 +34,7 @@ SMOOTH = Operation.SMOOTH_UNION
 
 
 def screwdriver(rng: np.random.Generator) -> Solid:
-    """Thick profiled grip with a thin shaft, lying along x; also brushes and whisks."""
+    """Draw a thick profiled grip with a thin shaft along x: a screwdriver, brush or whisk."""
     s = longest_side(rng, 0.1, 0.26)
     grip = s * uniform(rng, 0.3, 0.55)
     radius = s * uniform(rng, 0.05, 0.1)
@@ -57,7 +57,7 @@ def screwdriver(rng: np.random.Generator) -> Solid:
 
 
 def power_tool(rng: np.random.Generator) -> Solid:
-    """Barrel on a grip with a battery: drills, hair dryers, spray guns, glue guns."""
+    """Draw a barrel on a grip with a battery: a drill, hair dryer, spray gun or glue gun."""
     s = longest_side(rng, 0.12, 0.26)
     r = s * uniform(rng, 0.12, 0.18)
     line = smoothed([(0, 0), (0.8 * r, 0), (r, 0.6 * s), (0.4 * r, 0.75 * s), (0.3 * r, s)])
@@ -78,7 +78,7 @@ def power_tool(rng: np.random.Generator) -> Solid:
 
 
 def pen(rng: np.random.Generator) -> Solid:
-    """Thin rod with a tip: pens, candles, batteries, tubes of toothpaste."""
+    """Draw a thin rod with a tip: a pen, candle, battery or tube of toothpaste."""
     s = longest_side(rng, 0.08, 0.2)
     r = 0.5 * s * log_uniform(rng, 0.05, 0.25)
     line = [(0, 0), (r, 0), (r, uniform(rng, 0.6, 0.95) * s), (uniform(rng, 0.1, 0.9) * r, s)]
@@ -88,7 +88,7 @@ def pen(rng: np.random.Generator) -> Solid:
 
 
 def scissors(rng: np.random.Generator) -> Solid:
-    """Two flat blades that cross at a pivot, with finger loops: scissors, shears.
+    """Draw two flat blades that cross at a pivot, with finger loops: scissors, shears.
 
     No stapler: thin, crossed in an X, in one plane.
     """
@@ -118,7 +118,7 @@ def scissors(rng: np.random.Generator) -> Solid:
 
 
 def pliers(rng: np.random.Generator) -> Solid:
-    """Two round bars that cross at a pivot: short jaws, long bowed grips. No stapler: an X."""
+    """Draw two round bars that cross at a pivot: short jaws, long bowed grips."""
     s = longest_side(rng, 0.12, 0.26)
     jaw, r = s * uniform(rng, 0.2, 0.4), s * uniform(rng, 0.022, 0.04)
     opening, bow = uniform(rng, 0.05, 0.35), s * uniform(rng, 0.04, 0.12)
@@ -134,7 +134,7 @@ def pliers(rng: np.random.Generator) -> Solid:
 
 
 def wrench(rng: np.random.Generator) -> Solid:
-    """Flat bar with open jaws or a ring at its ends, in line with it. No hammer: nothing across."""
+    """Draw a flat bar with open jaws or a ring at its ends, in line with it."""
     s = longest_side(rng, 0.1, 0.28)
     thick, wide = s * uniform(rng, 0.025, 0.05), s * uniform(rng, 0.05, 0.09)
     parts = [box((0.8 * s, wide, 0.8 * thick), rounding=0.2 * thick)]
@@ -154,7 +154,7 @@ def wrench(rng: np.random.Generator) -> Solid:
 
 
 def knife(rng: np.random.Generator) -> Solid:
-    """Thin blade with a straight back and a handle in line: knives, files, saws, palettes."""
+    """Draw a thin blade with a straight back and a handle in line: a knife, file or saw."""
     s = longest_side(rng, 0.15, 0.32)
     blade, wide = s * uniform(rng, 0.45, 0.7), s * uniform(rng, 0.05, 0.16)
     belly = [(0, 0), (0, -wide), (0.7 * blade, -wide), (blade, -uniform(rng, 0.0, 0.8) * wide)]
@@ -171,7 +171,7 @@ def knife(rng: np.random.Generator) -> Solid:
 
 
 def wire_form(rng: np.random.Generator) -> Solid:
-    """One bent wire of 3 to 8 mm: hooks, hangers, coils, clips, tent pegs, cables."""
+    """Draw one bent wire of 3 to 8 mm: a hook, hanger, coil, clip, tent peg or cable."""
     s = longest_side(rng, 0.06, 0.28)
     radius = uniform(rng, 0.0015, 0.004)
     kind = int(rng.integers(4))
@@ -195,7 +195,7 @@ def wire_form(rng: np.random.Generator) -> Solid:
 
 
 def brush(rng: np.random.Generator) -> Solid:
-    """Long flat head in line with the handle, bristles below it. No hammer: nothing across."""
+    """Draw a long flat head in line with the handle, bristles below it."""
     s = longest_side(rng, 0.12, 0.28)
     head, wide = s * uniform(rng, 0.2, 0.5), s * uniform(rng, 0.06, 0.22)
     thick, r = s * uniform(rng, 0.02, 0.05), s * uniform(rng, 0.018, 0.035)
@@ -214,7 +214,7 @@ def brush(rng: np.random.Generator) -> Solid:
 
 
 def bolt(rng: np.random.Generator) -> Solid:
-    """Ribbed shaft under a wider flat or hexagonal head on the same axis.
+    """Draw a ribbed shaft under a wider flat or hexagonal head on the same axis.
 
     No dumbbell: never a second head, nor a nut; no hammer: the head is coaxial with the shaft.
     """
@@ -230,7 +230,7 @@ def bolt(rng: np.random.Generator) -> Solid:
 
 
 def gear(rng: np.random.Generator) -> Solid:
-    """Toothed disc: gears with a bore, ribbed caps and knobs, castors, pastry cutters."""
+    """Draw a toothed disc: a gear with a bore, ribbed cap, knob, castor or pastry cutter."""
     w = longest_side(rng, 0.03, 0.18)
     r, count = 0.5 * w, int(rng.integers(6, 22))
     depth = uniform(rng, 0.7, 0.93)
@@ -252,7 +252,7 @@ def gear(rng: np.random.Generator) -> Solid:
 
 
 def bent_sheet(rng: np.random.Generator) -> Solid:
-    """Thin sheet bent along one direction: waves, zigzags, rolls, easels, shelf brackets."""
+    """Draw a thin sheet bent along one direction: a wave, zigzag, roll, easel or bracket."""
     s = longest_side(rng, 0.08, 0.28)
     thick, kind = thin_wall(rng), int(rng.integers(4))
     if kind == 0:

@@ -21,7 +21,7 @@ SMOOTH = Operation.SMOOTH_UNION
 
 
 def toy_animal(rng: np.random.Generator) -> Solid:
-    """Body, head, legs, ears and tail, smoothly joined."""
+    """Draw a body, head, legs, ears and tail, smoothly joined."""
     s = longest_side(rng, 0.06, 0.25)
     body = s * np.array([0.32, *rng.uniform(0.12, 0.24, 2)])
     blend = uniform(rng, 0.02, 0.07) * s
@@ -46,7 +46,7 @@ def toy_animal(rng: np.random.Generator) -> Solid:
 
 
 def toy_car(rng: np.random.Generator) -> Solid:
-    """Chassis, cabin and four wheels."""
+    """Draw a chassis, cabin and four wheels."""
     s = longest_side(rng, 0.06, 0.25)
     width, height = s * uniform(rng, 0.35, 0.6), s * uniform(rng, 0.15, 0.3)
     wheel = s * uniform(rng, 0.08, 0.15)
@@ -71,7 +71,7 @@ def toy_car(rng: np.random.Generator) -> Solid:
 
 
 def ball(rng: np.random.Generator) -> Solid:
-    """Sphere or ellipsoid."""
+    """Draw a sphere or ellipsoid."""
     radii = 0.5 * longest_side(rng, 0.035, 0.2) * np.ones(3)
     if chance(rng, 0.6):
         radii = radii * ratios(rng, 3, 0.45, 1.0)
@@ -79,7 +79,7 @@ def ball(rng: np.random.Generator) -> Solid:
 
 
 def banana(rng: np.random.Generator) -> Solid:
-    """Bent, tapered chain lying flat: bananas, peppers, croissants, hooks."""
+    """Draw a bent, tapered chain lying flat: a banana, pepper, croissant or hook."""
     s = longest_side(rng, 0.08, 0.22)
     angle = uniform(rng, 0.6, 2.4)
     radius = 0.5 * s / np.sin(min(0.5 * angle, np.pi / 2))
@@ -91,7 +91,7 @@ def banana(rng: np.random.Generator) -> Solid:
 
 
 def fruit(rng: np.random.Generator) -> Solid:
-    """Apple, pear, lemon, egg: smooth profile, with or without dents and a stem."""
+    """Draw an apple, pear, lemon or egg: a smooth profile, with or without dents and a stem."""
     h = longest_side(rng, 0.04, 0.12)
     r = 0.5 * h * uniform(rng, 0.6, 1.2)
     top, dent = uniform(rng, 0.4, 1.0), h * uniform(rng, 0, 0.1)
