@@ -19,7 +19,7 @@ MAX_CLUTTER_GAP = 0.02
 
 
 class Layout(str, Enum):
-    """How the objects of a scene are arranged."""
+    """Arrangement of the objects of a scene."""
 
     SINGLE = "single"
     SPARSE = "sparse"
@@ -144,15 +144,13 @@ def _slide(
     standing = _on_support(item, surroundings)
     if layout is Layout.SHELF:
         start, direction, limit = _shelf_start(rng, standing, surroundings)
-        obstacles = placed
     else:
         angle = rng.uniform(-np.pi, np.pi)
         direction = -np.array([np.cos(angle), np.sin(angle), 0.0])
         aim = 0.05 * rng.normal(size=2)
         limit = 3.0
         start = standing.shifted((*(aim - limit * direction[:2]), 0.0))
-        obstacles = placed
-    path = free_path(start, obstacles, direction, limit)
+    path = free_path(start, placed, direction, limit)
     gap = rng.uniform(0.0, MAX_CLUTTER_GAP) if path < limit else 0.0
     if path < gap + CONTACT_GAP:
         return None

@@ -21,7 +21,7 @@ _MARGIN = 1e-3  # m around the measured bounds
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """What an ideal sensor sees."""
+    """Depth and object ids as an ideal sensor measures them."""
 
     depth: np.ndarray  # (H,W) float32 [m] along the optical axis, 0 = nothing
     ids: np.ndarray  # (H,W) int16, 0 = environment or nothing, i + 1 = object i

@@ -41,12 +41,12 @@ BITE_SHARE = 0.2
 
 @dataclass(frozen=True)
 class SensorOptions:
-    """Which sensors are simulated, and how strongly depth and masks are disturbed.
+    """Choice of the simulated sensors and of the disturbance of depth and masks.
 
     Attributes:
         clean_share: Share of frames without any disturbance.
-        stereo_share, structured_light_share: Shares of the other frames, whose depth a stereo camera
-            or a structured-light sensor measures in place of the generic sensor.
+        stereo_share, structured_light_share: Shares of the other frames, whose depth a stereo
+            camera or a structured-light sensor measures in place of the generic sensor.
         stereo, structured_light: Options of these sensors.
         focal: Focal length [pixels] for slopes of the generic sensor; None = that of the camera.
         edge_jump: Depth jump [m] that makes an edge, at zero depth; it grows by the same share of
@@ -125,7 +125,7 @@ def _measured_depth(
     special = options.stereo_share + options.structured_light_share
     draw = rng.random() if special > 0 else 1.0
     if (options.focal is None or draw < special) and camera is None:
-        raise ValueError("this sensor needs the camera that took the picture; pass `camera`")
+        raise ValueError("this sensor needs the camera of the image; pass `camera`")
     if draw < special:
         baseline = Baseline(
             float(camera.intrinsics.k[0, 0]),

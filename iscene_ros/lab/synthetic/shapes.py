@@ -26,7 +26,7 @@ class PartKind(str, Enum):
 
 
 class Operation(str, Enum):
-    """How a part joins what the parts before it have formed."""
+    """Set operation that joins a part to the parts before it."""
 
     UNION = "union"
     SMOOTH_UNION = "smooth_union"
