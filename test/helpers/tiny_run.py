@@ -1,5 +1,6 @@
-"""A training run small enough for tests, and the samples that it reads."""
+"""Training runs small enough for tests, and the samples that they read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from tiny_model import TINY
@@ -12,6 +13,7 @@ from iscene_ros.lab.training.train_config import DataConfig, PhaseConfig, TrainC
 SINGLES = SceneOptions(
     single_share=1, sparse_share=0, clutter_share=0, stack_share=0, bin_share=0, shelf_share=0
 )
+INSTANCES = DataConfig("instances", 1, 3, 1, SampleOptions(with_scene_slot=False, scene=SINGLES))
 SCENES = DataConfig("scenes", 2, 2, 2, SampleOptions(scene=SceneOptions(max_objects=3)))
 CONFIG = TrainConfig(
     model=TINY,
@@ -22,11 +24,14 @@ CONFIG = TrainConfig(
     save_minutes=1000.0,
     evaluate_minutes=1000.0,
 )
+TWO_PHASES = replace(
+    CONFIG, phases=(PhaseConfig("instances", INSTANCES, 0.5), PhaseConfig("scenes", SCENES, 0.5))
+)
 
 
 def make_samples(cache: Path) -> Path:
-    """All shards of `CONFIG`."""
-    for data in (SCENES, CONFIG.held_out):
+    """Make all shards of both configurations."""
+    for data in (INSTANCES, SCENES, CONFIG.held_out):
         for index in range(data.shards):
             write_shard(CONFIG.shard_options(data, cache), index)
     return cache

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_model import TINY
-from tiny_run import CONFIG, make_samples
+from tiny_run import CONFIG
 from torch.testing import assert_close
 
 from iscene_ros.core.errors import InputError
@@ -24,11 +24,6 @@ from iscene_ros.lab.training.objective import (
 from iscene_ros.lab.training.shards import read_shard
 from iscene_ros.lab.training.train_config import read_train_config
 from iscene_ros.models.mini.network import VolumeSceneFlow
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return make_samples(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")

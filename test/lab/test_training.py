@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_model import TINY
+from tiny_run import INSTANCES, SCENES, SINGLES, TWO_PHASES
 from torch.testing import assert_close
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.training.batches import StepNoise, make_batch, step_noise
 from iscene_ros.lab.training.data_stream import StreamPosition, mini_batches, shard_order
 from iscene_ros.lab.training.objective import ObjectiveOptions, flow_loss
@@ -19,34 +18,11 @@ from iscene_ros.lab.training.shards import ShardOptions, ShardSet, read_shard, w
 from iscene_ros.lab.training.train_config import (
     DataConfig,
     PhaseConfig,
-    TrainConfig,
     read_train_config,
 )
 from iscene_ros.lab.training.trainer import Trainer, learning_rate
 
 ROOT = Path(__file__).parents[2]
-SINGLES = SceneOptions(
-    single_share=1, sparse_share=0, clutter_share=0, stack_share=0, bin_share=0, shelf_share=0
-)
-INSTANCES = DataConfig("instances", 1, 3, 1, SampleOptions(with_scene_slot=False, scene=SINGLES))
-SCENES = DataConfig("scenes", 1, 2, 2, SampleOptions(scene=SceneOptions(max_objects=3)))
-CONFIG = TrainConfig(
-    model=TINY,
-    phases=(PhaseConfig("instances", INSTANCES, 0.5), PhaseConfig("scenes", SCENES, 0.5)),
-    held_out=DataConfig("held_out", 1, 1, 3, SampleOptions(held_out=True)),
-    minutes=1000.0,
-    batch_slots=4,
-    save_minutes=1000.0,
-    evaluate_minutes=1000.0,
-)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("cache")
-    for data in (INSTANCES, SCENES, CONFIG.held_out):
-        write_shard(CONFIG.shard_options(data, folder), 0)
-    return folder
 
 
 def noise_for(views: list[CropSamples]) -> StepNoise:
@@ -54,7 +30,7 @@ def noise_for(views: list[CropSamples]) -> StepNoise:
 
 
 def options_of(data: DataConfig, cache: Path) -> ShardOptions:
-    return CONFIG.shard_options(data, cache)
+    return TWO_PHASES.shard_options(data, cache)
 
 
 def test_a_shard_depends_on_its_seed_and_index_alone(cache, tmp_path):
@@ -183,23 +159,8 @@ def test_the_loss_of_a_perfect_prediction_is_zero(cache):
     assert loss.item() == 0
 
 
-def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return trainer.network.state_dict()
-
-
-def test_a_resumed_run_equals_an_uninterrupted_one(cache, tmp_path):
-    straight = Trainer(CONFIG, tmp_path / "a", cache, workers=0, max_steps=4)
-    straight.run()
-    Trainer(CONFIG, tmp_path / "b", cache, workers=0, max_steps=2).run()
-    resumed = Trainer(CONFIG, tmp_path / "b", cache, workers=0, max_steps=4)
-    assert resumed.progress.total_steps == 2
-    resumed.run()
-    for name, tensor in weights(straight).items():
-        assert_close(weights(resumed)[name], tensor, msg=name)
-
-
 def test_a_run_goes_through_both_phases_and_keeps_its_best_weights(cache, tmp_path):
-    config = replace(CONFIG, minutes=0.02)
+    config = replace(TWO_PHASES, minutes=0.02)
     trainer = Trainer(config, tmp_path, cache, workers=0)
     trainer.run()
     assert trainer.progress.phase == 2
@@ -211,7 +172,7 @@ def test_a_run_goes_through_both_phases_and_keeps_its_best_weights(cache, tmp_pa
 
 
 def test_training_lowers_the_loss(cache, tmp_path):
-    config = replace(CONFIG, phases=(replace(CONFIG.phases[1], warmup_steps=5),))
+    config = replace(TWO_PHASES, phases=(replace(TWO_PHASES.phases[1], warmup_steps=5),))
     views = read_shard(options_of(SCENES, cache), 0)
     batch = make_batch(views, 4, np.zeros(len(views), bool), torch.device("cpu"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_run import CONFIG, make_samples
+from tiny_run import CONFIG
 from torch.testing import assert_close
 
 from iscene_ros.cli.main import main
@@ -22,11 +22,6 @@ from iscene_ros.models.mini.checkpoint import load_model, save_weights
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "config" / "train_mini.yaml"
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
-    return make_samples(tmp_path_factory.mktemp("cache"))
 
 
 def test_items_read_ahead_come_in_order_and_no_further_than_allowed():
