@@ -36,7 +36,6 @@ def evaluated(tmp_path, *arguments):
     "arguments",
     [
         ("shapes", "--steps", "1"),
-        ("shapes", "--no-baselines", "--without", "transformer"),
         ("shapes", "--no-baselines", "--families", "training", "--precision", "int8"),
         ("oracle", "--resolution", "16"),
     ],

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 # Fewer voxels a side show no shape.
 LOWEST_RESOLUTION = 8
-# The keys of `inference_ablation.ABLATIONS`, which loads torch.
-PARTS = ("scene-context", "transformer", "coarse")
 # Scenes to calibrate on, far from the seeds of evaluations.
 CALIBRATION_SCENES, CALIBRATION_SEED = 240, 2000
 
@@ -69,19 +67,12 @@ def _add_completion_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_shape_arguments(parser: argparse.ArgumentParser) -> None:
     _add_completion_arguments(parser)
     parser.add_argument("--precision", default=PRECISIONS[0], choices=PRECISIONS)
-    parser.add_argument(
-        "--without", choices=PARTS, help="score the network without the effect of one of its parts"
-    )
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
 
 
 def _run_shapes(args: argparse.Namespace) -> None:
-    from iscene_ros.lab.evaluation.inference_ablation import without_part
-
-    completer = _completer(args)
-    if args.without:
-        completer = without_part(completer, args.without)
-    _score_shapes(completer, replace(_options(args), baselines=not args.no_baselines), args.out)
+    options = replace(_options(args), baselines=not args.no_baselines)
+    _score_shapes(_completer(args), options, args.out)
 
 
 def _add_oracle_arguments(parser: argparse.ArgumentParser) -> None:
