@@ -142,7 +142,7 @@ def test_noise_free_sensor_returns_the_rendering():
 
 
 @pytest.mark.parametrize("layout", list(Layout))
-def test_every_layout_can_be_asked_for(layout):
+def test_every_layout_can_be_chosen(layout):
     shares = {f"{other.value}_share": float(other is layout) for other in Layout}
     scene = make_scene(11, **shares)
     assert scene.layout is layout

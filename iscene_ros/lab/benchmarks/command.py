@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print the table, and write it where --out asks for it."""
+    """Measure, print the table, and write it into the folder --out, if given."""
     args.run_benchmark(args)
     return 0
 

@@ -77,11 +77,11 @@ class ReleasedScene:
     """The input of a measurement.
 
     Attributes:
-        pictures: (1 + N, 3, side, side) float32 in [0, 1], row 0 the scene's.
+        images: (1 + N, 3, side, side) float32 in [0, 1], row 0 the scene's.
         cells: (M_i, 3) int64 occupied cells of each object; None = those that the model finds.
     """
 
-    pictures: Tensor
+    images: Tensor
     cells: tuple[Tensor, ...] | None = None
 
 
@@ -130,16 +130,16 @@ def demo_scene(model: ReleaseModel, objects: int) -> ReleasedScene:
     """Return the first objects of the demo's real frame, whose cells the model has to find."""
     frame = resolve_mask_overlaps(arc2017_observation())
     side = model.config.vision.image_side
-    pictures = condition_images(frame.rgb, frame.masks[:objects], side).images
-    return ReleasedScene(torch.from_numpy(np.ascontiguousarray(pictures)))
+    images = condition_images(frame.rgb, frame.masks[:objects], side).images
+    return ReleasedScene(torch.from_numpy(np.ascontiguousarray(images)))
 
 
 def random_scene(model: ReleaseModel, objects: int, cells: int) -> ReleasedScene:
-    """Return random pictures, and as many occupied cells an object as asked for."""
+    """Return random images, and `cells` occupied cells of each object."""
     side = model.config.vision.image_side
     generator = torch.Generator().manual_seed(SEED)
-    pictures = torch.rand(1 + objects, 3, side, side, generator=generator)
-    return ReleasedScene(pictures, shell_cells(objects, cells, model.config.slat_flow.resolution))
+    images = torch.rand(1 + objects, 3, side, side, generator=generator)
+    return ReleasedScene(images, shell_cells(objects, cells, model.config.slat_flow.resolution))
 
 
 def shell_cells(objects: int, cells: int, resolution: int) -> tuple[Tensor, ...]:
@@ -165,7 +165,7 @@ def measure_presets(
         clock = StageClock(model.device)
         structure, found, slat_cells = _run(model, scene, preset, clock)
         peak = torch.cuda.max_memory_allocated() if on_gpu else 0
-        objects = len(scene.pictures) - 1
+        objects = len(scene.images) - 1
         yield PresetCost(
             objects, preset.name, clock.seconds, flops, peak, structure, found, slat_cells
         )
@@ -210,8 +210,8 @@ def _run(
 ) -> tuple[Tensor, Tensor, int]:
     """Return structure latents, found cells and the number of sampled cells of one run."""
     config, noise = model.config, ReleaseNoise(SEED)
-    pictures = scene.pictures.to(model.device)
-    context = clock("conditioner", lambda: model.conditioner(pictures))
+    images = scene.images.to(model.device)
+    context = clock("conditioner", lambda: model.conditioner(images))
     start = noise.structure(config.structure_flow)
     latents = clock(
         "structure",

@@ -82,7 +82,7 @@ BASELINES: dict[str, Completion] = {
 
 
 def without_outliers(points: np.ndarray) -> np.ndarray:
-    """Return those of the points (M, 3) whose neighbours are about as close as usual."""
+    """Remove the points (M, 3) whose neighbours are much further than usual."""
     if len(points) <= OUTLIER_NEIGHBOUR:
         return points
     distance, _ = cKDTree(points).query(points, k=[OUTLIER_NEIGHBOUR + 1])

@@ -30,7 +30,7 @@ SignedDistance = Callable[[np.ndarray], np.ndarray]
 SURFACE_SAMPLES = 10_000
 TRUTH_RESOLUTION = 64
 TRUTH_FACES = 20_000
-# Points asked of a signed distance at once.
+# Number of points at which a signed distance is evaluated at once.
 CHUNK = 200_000
 
 

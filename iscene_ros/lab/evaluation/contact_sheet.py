@@ -132,8 +132,8 @@ def draw_sheet(objects: Sequence[SheetObject], title: str) -> Image.Image:
         for line, text in enumerate(tile_text(item.scored)):
             ink = FAINT if line == 1 else INK
             draw.text((left, top + line * LINE), text, ink, ImageFont.load_default(LETTERS))
-        for panel, picture in enumerate(draw_panels(item, PANEL)):
-            page.paste(picture, (left + TEXT_WIDTH + panel * (PANEL + GAP), top))
+        for panel, image in enumerate(draw_panels(item, PANEL)):
+            page.paste(image, (left + TEXT_WIDTH + panel * (PANEL + GAP), top))
     return page
 
 
@@ -143,7 +143,7 @@ def save_png(page: Image.Image, path: Path) -> None:
 
 
 def tile_text(scored: ScoredObject) -> list[str]:
-    """Return the lines beside the pictures of an object."""
+    """Return the lines beside the images of an object."""
     lines = [scored.family.replace("_", " "), f"{scored.layout}, scene {scored.scene}"]
     lines[1] += f" id {scored.instance}"
     if scored.score.is_missing:
@@ -157,7 +157,7 @@ def tile_text(scored: ScoredObject) -> list[str]:
 
 
 def draw_panels(item: SheetObject, size: int) -> list[Image.Image]:
-    """Draw the pictures in the order of `TITLES`, each of size x size pixels.
+    """Draw the images in the order of `TITLES`, each of size x size pixels.
 
     All but the input are seen from 40 degrees to the right of the camera and from above.
     """
@@ -166,12 +166,12 @@ def draw_panels(item: SheetObject, size: int) -> list[Image.Image]:
     nothing = np.zeros((0, 3)), np.zeros(3, np.uint8)
     side = SUPERSAMPLING * size
     viewpoint = look_at([ViewedMesh(mesh, *nothing) for mesh in meshes], YAW_RAD, side, side)
-    pictures = [
+    images = [
         _draw_mesh(predicted, PREDICTION, viewpoint)[0],
         _draw_mesh(truth, TRUTH, viewpoint)[0],
         _draw_errors(item, truth, viewpoint),
     ]
-    reduced = [Image.fromarray(picture).reduce(SUPERSAMPLING) for picture in pictures]
+    reduced = [Image.fromarray(image).reduce(SUPERSAMPLING) for image in images]
     return [Image.fromarray(_draw_input(item, size)), *reduced]
 
 
@@ -187,46 +187,46 @@ def _draw_mesh(
 ) -> tuple[np.ndarray, Rendering | None]:
     """Return (S, S, 3) uint8 of one mesh in one colour, and its rendering."""
     camera = viewpoint.camera
-    picture = np.full((camera.height, camera.width, 3), PAPER, np.uint8)
+    image = np.full((camera.height, camera.width, 3), PAPER, np.uint8)
     if mesh_aligned is None:
-        return picture, None
+        return image, None
     seen = render([mesh_aligned.transformed(viewpoint.camera_from_aligned)], camera)
     up_camera = viewpoint.camera_from_aligned[:3, 2]
-    return shade(seen, np.array([color], np.uint8), up_camera, picture), seen
+    return shade(seen, np.array([color], np.uint8), up_camera, image), seen
 
 
 def _draw_errors(item: SheetObject, truth: Mesh, viewpoint: Viewpoint) -> np.ndarray:
     """Return (S, S, 3) uint8: the prediction coloured by its errors, dots on the missed truth."""
-    picture, seen = _draw_mesh(item.predicted_aligned, NEUTRAL, viewpoint)
+    image, seen = _draw_mesh(item.predicted_aligned, NEUTRAL, viewpoint)
     samples = ScoredBody(truth).samples[:MISSED_SAMPLES]
     if seen is None:
-        return _draw_dots(picture, viewpoint, samples, np.full(picture.shape[:2], np.inf))
+        return _draw_dots(image, viewpoint, samples, np.full(image.shape[:2], np.inf))
     rows, columns = np.nonzero(seen.ids != BACKGROUND)
     pixels = np.column_stack([columns, rows]).astype(np.float64)
     points = viewpoint.camera.unproject(pixels, seen.depth[rows, columns].astype(np.float64))
     aligned_from_camera = np.linalg.inv(viewpoint.camera_from_aligned)
     points_aligned = points @ aligned_from_camera[:3, :3].T + aligned_from_camera[:3, 3]
-    shading = picture[rows, columns] / np.array(NEUTRAL)
+    shading = image[rows, columns] / np.array(NEUTRAL)
     colors = shading * error_colors(item.signed_distance(points_aligned))
-    picture[rows, columns] = np.clip(colors, 0, 255).astype(np.uint8)
+    image[rows, columns] = np.clip(colors, 0, 255).astype(np.uint8)
     missed = samples[ScoredBody(item.predicted_aligned).distance(samples) > MISSED_M]
-    return _draw_dots(picture, viewpoint, missed, seen.depth)
+    return _draw_dots(image, viewpoint, missed, seen.depth)
 
 
 def _draw_dots(
-    picture: np.ndarray, viewpoint: Viewpoint, points_aligned: np.ndarray, depth: np.ndarray
+    image: np.ndarray, viewpoint: Viewpoint, points_aligned: np.ndarray, depth: np.ndarray
 ) -> np.ndarray:
     """Draw missed points (M, 3) as 3 x 3 pixels where nothing of a depth (S, S) [m] hides them."""
     points = viewpoint.to_camera(points_aligned)
     points = points[points[:, 2] > NEAR_M]
     columns, rows = np.rint(viewpoint.camera.project(points)).astype(np.int64).T
-    last = len(picture) - 2
+    last = len(image) - 2
     shown = (columns >= 1) & (columns <= last) & (rows >= 1) & (rows <= last)
     shown[shown] = points[shown, 2] < depth[rows[shown], columns[shown]]
     for row_offset in (-1, 0, 1):
         for column_offset in (-1, 0, 1):
-            picture[rows[shown] + row_offset, columns[shown] + column_offset] = MISSED
-    return picture
+            image[rows[shown] + row_offset, columns[shown] + column_offset] = MISSED
+    return image
 
 
 def _draw_input(item: SheetObject, size: int) -> np.ndarray:

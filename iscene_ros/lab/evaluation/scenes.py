@@ -155,7 +155,7 @@ def completed_scenes(
 
 
 def score_completed(completed: CompletedScene, options: EvaluationOptions) -> ScoredScene:
-    """Score the model, and the baselines where they are asked for, on one scene."""
+    """Score the model, and the baselines if `options` include them, on one scene."""
     truths = [true_body_camera(completed.view.truths[crop.index]) for crop in completed.crops]
     meshes = (completed.predicted_mesh_camera(crop) for crop in completed.crops)
     predictions = {options.method: [_body(mesh) for mesh in meshes]}

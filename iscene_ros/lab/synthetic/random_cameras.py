@@ -166,7 +166,7 @@ def _visible_share(points: np.ndarray, camera: SimulatedCamera, scene: RandomSce
 
 
 def _occluded(points: np.ndarray, origin: np.ndarray, environment: Solid) -> np.ndarray:
-    """Return (P,) bool: the points whose line of sight crosses a box of the environment."""
+    """Return a mask (P,) of the points behind a box of the environment."""
     occluded = np.zeros(len(points), bool)
     rays = torch.from_numpy(points - origin)
     for part in environment.parts:

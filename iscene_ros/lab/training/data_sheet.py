@@ -53,7 +53,7 @@ def _truth(drawn: DrawnScene) -> np.ndarray:
     rows, columns = np.nonzero(ids > 0)
     pixels = np.column_stack([columns, rows, np.ones(len(rows))])
     points = depth[rows, columns, None] * (pixels @ np.linalg.inv(drawn.camera.intrinsics.k).T)
-    picture = np.where(depth[..., None] > 0, GROUND, 255.0)
+    image = np.where(depth[..., None] > 0, GROUND, 255.0)
     up = -np.linalg.inv(drawn.camera.world_from_camera)[:3, 2]
     for index, truth in enumerate(drawn.ground_truth()):
         own = ids[rows, columns] == index + 1
@@ -66,8 +66,8 @@ def _truth(drawn: DrawnScene) -> np.ndarray:
         light = 0.35 + 0.35 * (-normals[:, 2]).clip(0, 1) + 0.3 * (0.5 - 0.5 * normals @ up)
         shown = drawn.scene.segmented[index]
         color = instance_color(index + 1) if shown else np.full(3, 170)
-        picture[rows[own], columns[own]] = 1.15 * light[:, None] * color
-    return picture.clip(0, 255).astype(np.uint8)
+        image[rows[own], columns[own]] = 1.15 * light[:, None] * color
+    return image.clip(0, 255).astype(np.uint8)
 
 
 def _sensed(drawn: DrawnScene) -> np.ndarray:
@@ -79,21 +79,21 @@ def _sensed(drawn: DrawnScene) -> np.ndarray:
     stops = [(0.0, (250, 200, 90)), (0.5, (190, 70, 110)), (1.0, (70, 60, 140))]
     where = [stop for stop, _ in stops]
     channels = [np.interp(share[..., 0], where, [c[i] for _, c in stops]) for i in range(3)]
-    picture = np.stack(channels, axis=-1).astype(np.uint8)
-    picture[depth == 0] = NOTHING
+    image = np.stack(channels, axis=-1).astype(np.uint8)
+    image[depth == 0] = NOTHING
     for mask in masks:
         inner = mask.copy()
         inner[1:-1, 1:-1] &= mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-        picture[mask & ~inner] = (255, 255, 255)
-    return picture
+        image[mask & ~inner] = (255, 255, 255)
+    return image
 
 
-def _tile(picture: np.ndarray) -> np.ndarray:
+def _tile(image: np.ndarray) -> np.ndarray:
     """Return (H, W, 3) uint8 scaled to the size of a tile, with margins."""
     width, height = TILE
-    scale = min(width / picture.shape[1], height / picture.shape[0])
-    size = max(1, int(scale * picture.shape[1])), max(1, int(scale * picture.shape[0]))
-    small = Image.fromarray(picture).resize(size, Image.Resampling.BOX)
+    scale = min(width / image.shape[1], height / image.shape[0])
+    size = max(1, int(scale * image.shape[1])), max(1, int(scale * image.shape[0]))
+    small = Image.fromarray(image).resize(size, Image.Resampling.BOX)
     tile = Image.new("RGB", TILE, "white")
     tile.paste(small, ((width - size[0]) // 2, (height - size[1]) // 2))
     return np.asarray(tile)

@@ -12,7 +12,7 @@ from iscene_ros.lab.training.batches import StepNoise, TrainingBatch
 # Flow times are the sigmoid of a normal number with this mean and deviation 1 (TRELLIS,
 # arXiv 2412.01506).
 TIME_MEAN = 1.0
-# Weight of voxels that the camera has seen to be empty, against 1.
+# Weight of voxels that the camera observed to be empty, relative to 1.
 FREE_SPACE_WEIGHT = 0.25
 # Weight of scene slots, against 1.
 SCENE_WEIGHT = 0.5

@@ -1,4 +1,4 @@
-"""Metrics of a run as CSV and as a picture of curves."""
+"""Metrics of a run as CSV and as a image of curves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TrainLog:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "metrics.csv"
-        self.picture = directory / "curves.png"
+        self.image = directory / "curves.png"
         self.smooth_loss = math.nan
 
     def add_step(self, loss: float) -> None:
@@ -57,10 +57,10 @@ class TrainLog:
             if new:
                 writer.writeheader()
             writer.writerow(asdict(row))
-        draw_curves(self.path, self.picture)
+        draw_curves(self.path, self.image)
 
 
-def draw_curves(metrics: Path, picture: Path) -> None:
+def draw_curves(metrics: Path, image: Path) -> None:
     """Draw losses and held-out overlap over minutes; without matplotlib nothing is drawn."""
     try:
         from matplotlib.figure import Figure
@@ -83,4 +83,4 @@ def draw_curves(metrics: Path, picture: Path) -> None:
         for minute, row, following in zip(minutes, rows, rows[1:], strict=False):
             if row["phase"] != following["phase"]:
                 axes.axvline(minute, color="gray", linestyle=":", linewidth=1)
-    figure.savefig(picture, dpi=110)
+    figure.savefig(image, dpi=110)
