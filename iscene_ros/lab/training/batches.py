@@ -1,4 +1,4 @@
-"""Training batches: slots of several views stacked into tensors, and the noise of a step."""
+"""Training batches: slots of several views stacked as tensors, and the noise of a step."""
 
 from __future__ import annotations
 
@@ -76,9 +76,13 @@ def step_noise(views: Sequence[CropSamples], seed: Sequence[int]) -> StepNoise:
 def make_batch(
     views: Sequence[CropSamples], tokens_per_side: int, mirror: np.ndarray, device: torch.device
 ) -> TrainingBatch:
-    """Stack views; those with mirror (len(views),) bool are reflected left to right.
+    """Stack the slots of views.
 
-    All views have a scene slot, or none has.
+    Args:
+        views: Samples that all have a scene slot, or none of which has one.
+        tokens_per_side: Tokens along a side of a slot's grid.
+        mirror: (len(views),) bool, the views that are reflected left to right.
+        device: Device of the batch.
     """
     views = [_mirrored(v) if m else v for v, m in zip(views, mirror, strict=True)]
     with_scene = views[0].has_scene_slot
@@ -107,10 +111,8 @@ def make_batch(
 
 def _mirrored(view: CropSamples) -> CropSamples:
     """Reflect a view about the camera's vertical plane: x becomes -x."""
-    volumes = view.volumes
-    flipped = CropVolumes(
-        volumes.surface.flip(1), volumes.gap.flip(1), volumes.pixel_class.flip(1), volumes.support
-    )
+    v = view.volumes
+    flipped = CropVolumes(v.surface.flip(1), v.gap.flip(1), v.pixel_class.flip(1), v.support)
     centers = view.centers * torch.tensor([-1.0, 1.0, 1.0])
     return CropSamples(flipped, view.target.flip(1), centers, view.sizes, view.has_scene_slot)
 
