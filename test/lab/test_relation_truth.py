@@ -19,10 +19,10 @@ from iscene_ros.lab.evaluation.relation_truth import (
 from iscene_ros.lab.synthetic.physics_scenes import (
     Arrangement,
     PhysicsScene,
-    observe_physics,
     settle,
 )
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape, joined_mesh
+from iscene_ros.lab.synthetic.physics_views import observe_physics
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE
 from iscene_ros.relations.build import RULES, relate_bodies
 from iscene_ros.relations.coefficients import COEFFICIENTS

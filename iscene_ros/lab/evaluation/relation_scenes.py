@@ -17,8 +17,9 @@ from iscene_ros.geometry.scene_geometry import measure
 from iscene_ros.lab.evaluation.relation_fit import DEFINED, Examples
 from iscene_ros.lab.evaluation.relation_scores import RelationScores
 from iscene_ros.lab.evaluation.relation_truth import Edge, true_bodies, true_relations
-from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, observe_physics, physics_scenes
+from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, physics_scenes
 from iscene_ros.lab.synthetic.physics_shapes import shape_pool
+from iscene_ros.lab.synthetic.physics_views import observe_physics
 from iscene_ros.relations.build import (
     decide,
     find_candidates,
