@@ -124,7 +124,7 @@ def footprint_cells(geometry: SceneGeometry) -> np.ndarray:
 
 
 def near_boxes(geometry: SceneGeometry) -> list[tuple[int, int]]:
-    """Pairs of objects whose boxes are closer than their limit, in the order of their x."""
+    """Return the pairs of objects whose boxes are closer than their limit, ordered by x."""
     bodies = geometry.bodies
     order = np.argsort([body.low[0] for body in bodies], kind="stable")
     pairs = []

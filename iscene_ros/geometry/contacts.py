@@ -22,9 +22,9 @@ REACH = 10.0
 # no contact: the bodies stand beside each other and overlap sideways.
 DEEPEST = 3.0
 
-# The closest columns are left out as strays: so many times the root of their number, but at least
+# The closest columns are left out as outliers: so many times the root of their number, but at least
 # two. A share of them would leave out the feet of a table.
-STRAY_ROOTS, STRAYS = 0.4, 2
+OUTLIER_ROOTS, LEAST_OUTLIERS = 0.4, 2
 
 # So many standard deviations beyond the closest approach still belong to the patch.
 PATCH = 1.0
@@ -116,7 +116,7 @@ def _between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _slope(normal: np.ndarray, grid: ColumnGrid) -> np.ndarray:
-    """(M,) tangent of the angle between surfaces and the plane across the columns."""
+    """Return (M,) tangents of the angles between surfaces and the plane across the columns."""
     along = np.abs(normal[:, grid.axis]).astype(np.float64)
     return np.sqrt(np.maximum(1.0 - along**2, 0.0)) / np.maximum(along, STEEPEST)
 
@@ -144,11 +144,6 @@ class Patch:
     points: np.ndarray
     normal: np.ndarray
     share: float
-
-    @property
-    def z_score(self) -> float:
-        """The gap in standard deviations."""
-        return self.gap / self.sigma
 
     @property
     def point(self) -> np.ndarray:
@@ -209,7 +204,9 @@ def _patches(
     for rows in np.split(order, starts[1:]):
         if not len(rows):
             continue
-        closest = gap[rows[min(max(int(STRAY_ROOTS * len(rows) ** 0.5), STRAYS), len(rows) - 1)]]
+        closest = gap[
+            rows[min(max(int(OUTLIER_ROOTS * len(rows) ** 0.5), LEAST_OUTLIERS), len(rows) - 1)]
+        ]
         if closest > REACH * sigma[rows[0]]:
             continue
         near = rows[gap[rows] <= max(closest, 0.0) + PATCH * sigma[rows[0]]]

@@ -1,4 +1,4 @@
-"""Fewer triangles by edge collapses (quadric error), safe to ask for from several threads."""
+"""Fewer triangles by edge collapses (quadric error), and repair of the edges that they pinch."""
 
 from __future__ import annotations
 
@@ -24,12 +24,17 @@ RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
 SMALLEST_TRIANGLE = 1e-6
 
 Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+# How far a new corner moves from the edge into the body, as a share of the way across it.
+STEP_ASIDE = 0.05
+# Of an edge with more than four triangles a pair is taken apart at a time.
+ROUNDS = 4
+Triangle = tuple[int, int, int]
 
 
 def decimate(
     corners: np.ndarray, triangles: np.ndarray, faces: int, aggressiveness: float = 7.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A surface of about `faces` triangles, which may be pinched where it is thin.
+    """Reduce a surface to about `faces` triangles; thin parts may be pinched.
 
     Args:
         corners: (V, 3) float32 or float64.
@@ -47,7 +52,7 @@ def decimate(
 
 
 def decimated(mesh: Mesh, faces: int) -> Mesh:
-    """The mesh with about so many triangles at most."""
+    """Return the mesh with at most about `faces` triangles."""
     if len(mesh.faces) <= faces:
         return mesh
     vertices, triangles = decimate(
@@ -59,7 +64,7 @@ def decimated(mesh: Mesh, faces: int) -> Mesh:
 def decimate_closed(
     corners: np.ndarray, triangles: np.ndarray, faces: int, repair: Repair | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """At most `faces` triangles where edge collapses keep the surface closed, else a few more.
+    """Reduce a closed surface to `faces` triangles, or to a few more where it would open.
 
     Args:
         corners: (V, 3) float64 [cells of the grid that the surface was cut from].
@@ -88,3 +93,127 @@ def _is_sound(corners: np.ndarray, triangles: np.ndarray) -> bool:
     doubled_area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     volume = signed_volume(corners, triangles).sum()
     return bool(doubled_area.min() > SMALLEST_TRIANGLE and volume > 0)
+
+
+def separated(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take a surface apart until at most two triangles meet at an edge, where possible.
+
+    Where four triangles meet at an edge, two thin parts of the body touch. The two triangles around
+    the narrower part get a corner of their own on that edge, a little inside the part. Triangles
+    that lie back to back enclose nothing and are dropped.
+
+    Args:
+        corners: (V, 3) float64.
+        triangles: (F, 3), each edge as often one way as the other.
+    """
+    for _ in range(ROUNDS):
+        corners, triangles = _distinct(corners, triangles)
+        crowded = _crowded_edges(triangles, len(corners))
+        if not len(crowded):
+            break
+        corners, triangles = _split_narrow_parts(corners, triangles, crowded)
+    return corners, triangles
+
+
+def _distinct(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Remove triangles that repeat a corner, and leave no two on the same corners.
+
+    Opposite ones cancel; of equal ones all but the first get a corner in their middle.
+    """
+    _, group = np.unique(np.sort(triangles, axis=1), axis=0, return_inverse=True)
+    group = group.ravel()
+    # The same for each rotation of the corners, the opposite for each reversal, 0 for a repetition.
+    sense = np.sign(np.roll(triangles, -1, axis=1) - triangles).prod(axis=1)
+    rest = np.bincount(group, weights=sense)[group]
+    rank = _rank(2 * group + (sense > 0))
+    stays = (sense * rest > 0) & (rank < np.abs(rest))
+    copies = triangles[stays & (rank > 0)]
+    middle = len(corners) + np.arange(len(copies))
+    a, b, c = copies.T
+    fans = [np.stack([start, end, middle], 1) for start, end in ((a, b), (b, c), (c, a))]
+    corners = np.concatenate([corners, corners[copies].mean(axis=1)])
+    return corners, np.concatenate([triangles[stays & (rank == 0)], *fans])
+
+
+def _rank(keys: np.ndarray) -> np.ndarray:
+    """Return (N,) numbers of equal keys before each key."""
+    order = np.argsort(keys, kind="stable")
+    rank = np.empty(len(keys), np.int64)
+    rank[order] = np.arange(len(keys)) - np.searchsorted(keys[order], keys[order])
+    return rank
+
+
+def _crowded_edges(triangles: np.ndarray, vertex_count: int) -> np.ndarray:
+    """Return the edges (E, 2), lower number first, of more than two triangles."""
+    ends = np.stack([triangles, np.roll(triangles, -1, axis=1)], -1).reshape(-1, 2).astype(np.int64)
+    keys, count = np.unique(ends.min(axis=1) * vertex_count + ends.max(axis=1), return_counts=True)
+    return np.stack(np.divmod(keys[count > 2], vertex_count), 1)
+
+
+def _split_narrow_parts(
+    corners: np.ndarray, triangles: np.ndarray, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    is_end = np.zeros(len(corners), bool)
+    is_end[edges] = True
+    near = is_end[triangles].sum(axis=1) >= 2
+    # Triangles at each end; dictionaries as sets that keep the order of insertion.
+    at = {end: {} for end in np.flatnonzero(is_end).tolist()}
+    for triangle in map(tuple, triangles[near].tolist()):
+        _add(at, triangle)
+    points = np.concatenate([corners, np.zeros((len(edges), 3))])
+    count = len(corners)
+    for low, high in edges.tolist():
+        pair = _narrowest_part(points, [t for t in at[low] if t in at[high]], low, high)
+        if pair is None:
+            continue
+        aside = points[[_apex(triangle, low, high) for triangle in pair]].mean(axis=0)
+        middle = (points[low] + points[high]) / 2
+        points[count] = middle + STEP_ASIDE * (aside - middle)
+        for triangle in pair:
+            _remove(at, triangle)
+            for end in (low, high):
+                _add(at, tuple(count if corner == end else corner for corner in triangle))
+        count += 1
+    touched = list(dict.fromkeys(t for here in at.values() for t in here))
+    return points[:count], np.concatenate([triangles[~near], np.array(touched)])
+
+
+def _add(at: dict[int, dict], triangle: Triangle) -> None:
+    for corner in triangle:
+        if corner in at:
+            at[corner][triangle] = None
+
+
+def _remove(at: dict[int, dict], triangle: Triangle) -> None:
+    for corner in triangle:
+        if corner in at:
+            del at[corner][triangle]
+
+
+def _narrowest_part(
+    corners: np.ndarray, here: list[Triangle], low: int, high: int
+) -> tuple[Triangle, Triangle] | None:
+    """Return the two triangles at an edge with the least inner angle between them."""
+    forward = [t for t in here if t[t.index(low) - 2] == high]
+    backward = [t for t in here if t[t.index(high) - 2] == low]
+    if len(forward) < 2 or len(forward) != len(backward):
+        return None
+    angle = {t: _angle(corners, _apex(t, low, high), low, high) for t in here}
+    # Right-handed about the edge the outside follows a triangle that runs forward along it.
+    return min(
+        ((f, b) for f in forward for b in backward),
+        key=lambda pair: ((angle[pair[0]] - angle[pair[1]]) % (2 * np.pi), pair),
+    )
+
+
+def _angle(corners: np.ndarray, apex: int, low: int, high: int) -> float:
+    """Return the direction [rad] of an apex around the edge."""
+    along = corners[high] - corners[low]
+    along = along / max(np.linalg.norm(along), np.finfo(float).tiny)
+    across = np.cross(along, np.eye(3)[np.argmin(np.abs(along))])
+    offset = corners[apex] - corners[low]
+    return float(np.arctan2(offset @ np.cross(along, across), offset @ across))
+
+
+def _apex(triangle: Triangle, low: int, high: int) -> int:
+    return next(corner for corner in triangle if corner not in (low, high))

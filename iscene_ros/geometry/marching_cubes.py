@@ -31,7 +31,7 @@ def mesh_from_distance(
     least_share: float = LEAST_SHARE,
     smoothings: tuple[float, ...] = (),
 ) -> Mesh | None:
-    """The large bodies of a signed distance field as a closed mesh.
+    """Extract the large bodies of a signed distance field as a closed mesh.
 
     An object that was seen on both sides of what hides its middle may have several. Floaters
     are dropped, cavities that nothing outside reaches are filled, and a body that leaves the cube
@@ -66,7 +66,7 @@ def _closed_surface(
     least_share: float,
     smoothings: tuple[float, ...],
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The surface of the least smoothed field that keeps to the budget, or of the one nearest."""
+    """Extract the surface of the least smoothed field that is within, or nearest, the budget."""
     best = None
     for sigma in (0.0, *smoothings):
         smooth = ndimage.gaussian_filter(distance, sigma) if sigma else distance
@@ -83,7 +83,7 @@ def _closed_surface(
 
 
 def zero_surface(distance: np.ndarray, upsample: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """All closed surfaces at the zero of a field as of `mesh_from_distance`.
+    """Extract all closed surfaces at the zero of a field as of `mesh_from_distance`.
 
     Returns:
         (V, 3) float64 corners, for `cube_points`, and (F, 3) triangles; None where nothing is
@@ -100,13 +100,13 @@ def zero_surface(distance: np.ndarray, upsample: int) -> tuple[np.ndarray, np.nd
 
 
 def cube_points(corners: np.ndarray, resolution: int, upsample: int) -> np.ndarray:
-    """Cube coordinates in [-0.5, 0.5] of (V, 3) corners of `zero_surface`."""
+    """Return cube coordinates in [-0.5, 0.5] of (V, 3) corners of `zero_surface`."""
     # Index i of the refined grid lies (i + 0.5) / upsample voxels from the border of the padding.
     return ((corners + 0.5) / upsample - 1.0) / resolution - 0.5
 
 
 def _outside_at_border(distance: np.ndarray) -> np.ndarray:
-    """The field with its outermost layer positive: mirrored, so that bodies end half a voxel in."""
+    """Mirror the outermost layer to positive values: bodies end half a voxel inside."""
     interior = np.zeros(distance.shape, bool)
     interior[1:-1, 1:-1, 1:-1] = True
     return np.where(interior, distance, np.abs(distance))
@@ -123,7 +123,7 @@ def _refined(distance: np.ndarray, factor: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _spline_matrix(count: int, factor: int) -> np.ndarray:
-    """(factor * count, count) float32 cubic spline interpolation; 100 times faster than zoom."""
+    """Return (factor * count, count) float32 cubic spline weights; 100 times faster than zoom."""
     identity = np.eye(count)
     return ndimage.zoom(identity, (factor, 1), order=3, mode="nearest", grid_mode=True).astype(
         np.float32
@@ -131,14 +131,14 @@ def _spline_matrix(count: int, factor: int) -> np.ndarray:
 
 
 def _off_surface(distance: np.ndarray) -> np.ndarray:
-    """The field without samples on the surface itself."""
+    """Move samples away from the surface itself."""
     snap = np.float32(SNAP * _step_at_surface(distance))
     near = np.abs(distance) < snap
     return np.where(near, np.where(distance < 0, -snap, snap), distance)
 
 
 def _step_at_surface(distance: np.ndarray) -> float:
-    """How much the field typically changes over one voxel across the surface."""
+    """Return the typical change of the field over one voxel across the surface."""
     steps = []
     for axis in range(3):
         ahead = np.moveaxis(distance, axis, 0)

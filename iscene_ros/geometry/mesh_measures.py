@@ -13,7 +13,7 @@ LEAST_SHARE = 0.02
 
 
 def triangle_areas(mesh: Mesh) -> np.ndarray:
-    """(F,) float64 [m²]; not finite where a corner is not."""
+    """Return the areas (F,) float64 [m^2]; not finite where a corner is not."""
     # One plain array a coordinate: gathers are several times faster than of (V, 3) rows.
     x, y, z = np.ascontiguousarray(mesh.vertices.T, np.float64)
     a, b, c = np.ascontiguousarray(mesh.faces.T)
@@ -23,7 +23,7 @@ def triangle_areas(mesh: Mesh) -> np.ndarray:
 
 
 def signed_volume(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """(F,) volume between each triangle and the origin; their sum is the volume of the body."""
+    """Return (F,) volumes between triangles and the origin, whose sum is that of the body."""
     a, b, c = np.moveaxis(vertices[triangles], 1, 0)
     return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
 
@@ -56,7 +56,7 @@ def volume_and_center(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, n
 
 
 def is_watertight(triangles: np.ndarray, vertex_count: int) -> bool:
-    """Whether each edge of the (F, 3) triangles is used exactly once in each direction."""
+    """Return whether each edge of the (F, 3) triangles is used exactly once in each direction."""
     start, end = triangles, np.roll(triangles, -1, axis=1)
     edges = np.sort((start.astype(np.int64) * vertex_count + end).ravel())
     opposite = np.sort((end.astype(np.int64) * vertex_count + start).ravel())
@@ -78,7 +78,7 @@ def components(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, 
 def used_corners(
     corners: np.ndarray, triangles: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The corners that triangles use, the triangles among these, and the rows of the corners."""
+    """Return the used corners, the triangles with indices of these, and the corners' rows."""
     used, renumbered = np.unique(triangles, return_inverse=True)
     return corners[used], renumbered.reshape(-1, 3), used
 

@@ -29,7 +29,7 @@ class PlacedMesh(NamedTuple):
 
 
 def object_frame(mesh: Mesh, frame_from_mesh: np.ndarray, up: np.ndarray) -> PlacedMesh:
-    """The mesh in an upright frame of its own.
+    """Transform a mesh to an upright frame of its own.
 
     Yaw follows the smallest rectangle around the horizontal projection, within [-45, 45) degrees
     of the frame's x axis (of its y axis where x is nearly vertical).
@@ -54,7 +54,7 @@ def object_frame(mesh: Mesh, frame_from_mesh: np.ndarray, up: np.ndarray) -> Pla
 
 
 def tightest_yaw(points: np.ndarray) -> float:
-    """Angle [rad] in [-pi/4, pi/4) of the smallest rectangle around (M, 2) points."""
+    """Return the angle [rad] in [-pi/4, pi/4) of the smallest rectangle around (M, 2) points."""
     try:
         hull = points[ConvexHull(points).vertices]
     except (QhullError, ValueError):  # fewer than three points, or all on one line
@@ -68,7 +68,7 @@ def tightest_yaw(points: np.ndarray) -> float:
 
 
 def upright_axes(up: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation whose z is up and whose x is the frame's x (or y) axis made horizontal."""
+    """Return the rotation (3, 3) to z up, with x along the horizontal part of the x (or y) axis."""
     z = up / np.linalg.norm(up)
     reference = np.eye(3)[0 if abs(z[0]) < 0.9 else 1]
     x = reference - z * (reference @ z)

@@ -78,7 +78,7 @@ def _guesses(
     free: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, float]:
-    """(G, 4) planes through small windows, and the median deviation from them [m]."""
+    """Fit (G, 4) planes to small windows; return them and the median deviation from them [m]."""
     number = np.full(free.shape, -1, np.int64)
     number[rows, columns] = np.arange(len(rows))
     half = max(2, round(WINDOW_SHARE * free.shape[1]))

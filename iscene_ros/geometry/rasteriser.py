@@ -45,7 +45,7 @@ def render(meshes_camera: Sequence[Mesh], camera: Camera) -> Rendering:
 
     Args:
         meshes_camera: meshes in the optical frame [m].
-        camera: intrinsics of the picture; pixel centres have integer coordinates.
+        camera: intrinsics of the image; pixel centres have integer coordinates.
     """
     triangles = _Triangles.project(meshes_camera, camera)
     inverse_depth = np.zeros(camera.height * camera.width)
@@ -61,8 +61,8 @@ class _Triangles:
 
     Attributes:
         edges: (T, 3, 3) float64; edges[t] @ (u, v, 1) are the barycentric coordinates of a pixel.
-        inverse_z: (T, 3) float64, 1 / depth of the corners [1/m], linear over the picture.
-        low, high: (T, 2) int64 first and last pixel (u, v) of the box inside the picture.
+        inverse_z: (T, 3) float64, 1 / depth of the corners [1/m], linear over the image.
+        low, high: (T, 2) int64 first and last pixel (u, v) of the box inside the image.
         mesh: (T,) int32 index of the mesh; face: (T,) int64 index of its face.
     """
 
@@ -190,7 +190,7 @@ def _shade(
 
 
 def scaled_camera(camera: Camera, width: int, height: int) -> Camera:
-    """The camera of the same picture at another size; pixel centres have integer coordinates."""
+    """Return the camera of the same image resized; pixel centres have integer coordinates."""
     scale = np.array([width / camera.width, height / camera.height])
     k = camera.k.copy()
     k[:2] *= scale[:, None]
@@ -199,7 +199,7 @@ def scaled_camera(camera: Camera, width: int, height: int) -> Camera:
 
 
 def vertex_normals(mesh: Mesh) -> np.ndarray:
-    """(V, 3) float64 unit normals of the vertices, faces weighted by their areas."""
+    """Return unit normals (V, 3) float64 of the vertices, faces weighted by their areas."""
     a, b, c = (mesh.vertices[mesh.faces[:, i]].astype(np.float64) for i in range(3))
     area = np.cross(b - a, c - a)
     total = np.zeros((len(mesh.vertices), 3))

@@ -172,7 +172,7 @@ def _cut(
     candidates: np.ndarray,
     batch: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Triangle, column and coordinate along the axis of each crossing of a batch of triangles."""
+    """Return triangle, column and coordinate along the axis of each crossing of a batch."""
     triangle = np.repeat(batch, candidates[batch])
     start = np.repeat(np.cumsum(candidates[batch]) - candidates[batch], candidates[batch])
     number = np.arange(len(triangle)) - start

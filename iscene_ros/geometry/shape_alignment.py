@@ -154,7 +154,7 @@ def shape_matches(samples: Sequence[ShapeSample]) -> list[ShapeMatch]:
 
 
 def align(one: ShapeSample, other: ShapeSample, mirrored: bool) -> Alignment:
-    """The rotation, or reflection, about the centres that lays one shape best over the other."""
+    """Find the rotation, or reflection, about the centres that aligns two shapes best."""
     starts = [
         _error(one, other, start, START_PROBES)
         for start in _starts(one, other)
@@ -177,7 +177,7 @@ def _have_similar_extents(one: ShapeSample, other: ShapeSample) -> bool:
 
 
 def _starts(one: ShapeSample, other: ShapeSample) -> list[np.ndarray]:
-    """Principal axes laid over principal axes, in all ways that their extents allow."""
+    """Return the alignments of principal axes with principal axes that their extents allow."""
     spread = one.spread
     close = [
         spread[i] - spread[i + 1] < 2 * EQUAL_EXTENTS * max(spread[0], 1e-12) for i in range(2)
@@ -202,7 +202,7 @@ def _error(
 
 
 def _refined(one: ShapeSample, other: ShapeSample, transform: np.ndarray) -> Alignment:
-    """A few steps of iterated closest points; the centres stay together."""
+    """Refine an alignment by iterated closest points; the centres stay together."""
     best = _error(one, other, transform)
     for _ in range(ALIGNMENT_STEPS):
         points = one.points[:PROBES] @ transform.T
@@ -218,7 +218,7 @@ def _refined(one: ShapeSample, other: ShapeSample, transform: np.ndarray) -> Ali
 
 
 def _surface_moment(triangles: np.ndarray) -> np.ndarray:
-    """(3, 3) mean of p p^T over the surface of triangles (T, 3, 3)."""
+    """Return the mean (3, 3) of p p^T over the surface of triangles (T, 3, 3)."""
     a, b, c = np.moveaxis(triangles, 1, 0)
     area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
     total = a + b + c

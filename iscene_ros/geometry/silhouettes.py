@@ -1,4 +1,4 @@
-"""Which pixels meshes cover, hidden or not; far cheaper than rendering them.
+"""Silhouettes: the pixels that meshes cover, hidden or not; far cheaper than rendering.
 
 Seen from a point, the triangles that face it cover a pixel as often as their outlines wind around
 it. Along a row of pixels, an edge that goes down adds a layer and one that goes up takes one away.
@@ -15,13 +15,13 @@ from iscene_ros.geometry.rasteriser import NEAR_M
 
 
 def silhouette(mesh_camera: Mesh, camera: Camera) -> np.ndarray:
-    """(H, W) bool: the pixels whose centres a mesh covers; lens distortion is ignored.
+    """Return (H, W) bool: the pixels whose centres a mesh covers, without lens distortion.
 
     A triangle with a corner nearer than 1 cm is left out.
 
     Args:
         mesh_camera: closed, counter-clockwise from outside, in the optical frame [m].
-        camera: intrinsics of the picture; pixel centres have integer coordinates.
+        camera: intrinsics of the image; pixel centres have integer coordinates.
     """
     start, end = _edges(_facing_triangles(mesh_camera, camera))
     # An edge has the same crossings whichever way it goes: they are computed from its upper end.
@@ -47,25 +47,25 @@ def silhouette(mesh_camera: Mesh, camera: Camera) -> np.ndarray:
 
 
 def _window_layers(row: np.ndarray, column: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """(h, w) float64 layers over each pixel of the smallest window with all crossings."""
+    """Return (h, w) float64 layers over each pixel of the smallest window with all crossings."""
     height, width = row.max() + 1, column.max() + 1
     steps = np.bincount(row * width + column, signs, minlength=height * width)
     return np.cumsum(steps.reshape(height, width), axis=1)
 
 
 def _facing_triangles(mesh: Mesh, camera: Camera) -> np.ndarray:
-    """(T, 3, 2) float64 pixels (u, v) of the triangles that face the camera."""
+    """Return the pixels (u, v), (T, 3, 2) float64, of the triangles that face the camera."""
     in_front = mesh.vertices[:, 2] > NEAR_M
     pixels = np.full((len(mesh.vertices), 2), np.nan)
     pixels[in_front] = camera.project(mesh.vertices[in_front].astype(np.float64))
     a, b, c = (pixels[mesh.faces[:, corner]] for corner in range(3))
     area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
-    # Counter-clockwise from outside is clockwise in a picture with v down: a negative area.
+    # Counter-clockwise from outside is clockwise in an image with v down: a negative area.
     return np.stack([a, b, c], axis=1)[area < 0]
 
 
 def _edges(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(E, 2) first and last pixel (u, v) of the edges that cross a row of pixel centres."""
+    """Return (E, 2) first and last pixels (u, v) of edges that cross a row of pixel centres."""
     start = triangles.reshape(-1, 2)
     end = np.roll(triangles, -1, axis=1).reshape(-1, 2)
     crosses = np.ceil(start[:, 1]) != np.ceil(end[:, 1])

@@ -70,7 +70,7 @@ def upright_axis(points: np.ndarray, center: np.ndarray, up: np.ndarray) -> np.n
 
 
 def _distance_to_line(points: np.ndarray, center: np.ndarray) -> float:
-    """To the segment between the two outermost points."""
+    """Return the distance to the segment between the two outermost points."""
     middle = points.mean(axis=0)
     _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
     along = (points - middle) @ axes[0]

@@ -124,7 +124,7 @@ def symmetry_axes(sample: ShapeSample, up: np.ndarray | None = None) -> tuple[Sy
 def _across(
     found: list[tuple[np.ndarray, float]], error: Error, tolerance: float
 ) -> list[tuple[np.ndarray, float]]:
-    """The best direction, and up to two that are perpendicular to what was taken."""
+    """Return the best direction and up to two that are perpendicular to those before."""
     kept: list[tuple[np.ndarray, float]] = []
     for direction, value in found:
         if all(abs(direction @ k) < PERPENDICULAR for k, _ in kept):
@@ -137,7 +137,7 @@ def _across(
 
 
 def _plane_axes(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two unit directions perpendicular to a unit direction and to each other."""
+    """Return two unit directions perpendicular to a unit direction and to each other."""
     helper = np.eye(3)[int(np.argmin(np.abs(direction)))]
     u = np.cross(direction, helper)
     u /= np.linalg.norm(u)
@@ -145,7 +145,7 @@ def _plane_axes(direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _order(sample: ShapeSample, direction: np.ndarray) -> tuple[int, float]:
-    """The highest order about a direction and its error; 1 where there is none."""
+    """Return the highest order about a direction, and its error; 1 where there is none."""
     odd = _turned(sample, direction, ODD_ANGLES[0])
     if odd <= sample.tolerance:
         odd = max(odd, *(_turned(sample, direction, angle) for angle in ODD_ANGLES[1:]))
@@ -167,7 +167,7 @@ def _turned(
 def _best(
     sample: ShapeSample, error: Error, up: np.ndarray | None
 ) -> list[tuple[np.ndarray, float]]:
-    """Directions with an error within tolerance, refined, each once."""
+    """Return the directions with an error within tolerance, refined, each once."""
     kept: list[tuple[np.ndarray, float]] = []
     guesses = [(error(d, FEW_PROBES), tuple(d)) for d in _directions(sample, up)]
     for value, guess in sorted(guesses):
@@ -198,7 +198,7 @@ def _refined(error: Error, direction: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _directions(sample: ShapeSample, up: np.ndarray | None) -> list[np.ndarray]:
-    """Where symmetry may lie: principal axes, and all around where these are undetermined."""
+    """Return possible directions: principal axes, and a sampling where these are undetermined."""
     axes, spread = sample.axes, sample.spread
     directions = list(axes) + ([] if up is None else [np.asarray(up, np.float64)])
     close = [spread[i] - spread[i + 1] < EQUAL_EXTENTS * max(spread[0], 1e-12) for i in range(2)]
@@ -213,7 +213,7 @@ def _directions(sample: ShapeSample, up: np.ndarray | None) -> list[np.ndarray]:
 
 
 def _sphere(count: int) -> np.ndarray:
-    """(count, 3) directions spread over a half sphere (Fibonacci)."""
+    """Return directions (count, 3) spread over a half sphere (Fibonacci lattice)."""
     number = np.arange(count) + 0.5
     z = number / count
     angle = np.pi * (1 + 5**0.5) * number

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
-from iscene_ros.models.iscene.packages.package import read_package
+from iscene_ros.models.iscene.packages.package import ReleasePackage, read_package
 from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 from iscene_ros.models.mini.network import VolumeSceneFlow
@@ -83,8 +83,8 @@ def inspect_model(
     path = Path(name_or_path).expanduser()
     if find_model(name_or_path) is RELEASE:
         if path.is_file():
-            return _converted_contents(path)
-        return _package_contents(name_or_path, base, revision)
+            return _release_contents(ConvertedFile(path))
+        return _release_contents(read_package(name_or_path, base, revision, fetch=False))
     if not path.is_file():
         raise ModelError(f"model {name_or_path}: no such file or folder, and no hub id")
     return _mini_contents(path)
@@ -123,19 +123,9 @@ def key_lines(parts: Iterable[PartContents], prefixed: bool) -> list[str]:
     return [*lines, f"# tensors {len(lines)} params {parameters}{counted} bytes {size}"]
 
 
-def _package_contents(name: str, base: str | None, revision: str | None) -> ModelContents:
-    package = read_package(name, base, revision, fetch=False)
-    parts = tuple(
-        _part(part, build_part(part, package.config), read_tensors(package.weights[part].path))
-        for part in PARTS
-    )
+def _release_contents(package: ReleasePackage | ConvertedFile) -> ModelContents:
+    parts = tuple(_part(p, build_part(p, package.config), package.tensors(p)) for p in PARTS)
     return ModelContents(RELEASE, package.name, package.checksum(), package.config, parts)
-
-
-def _converted_contents(path: Path) -> ModelContents:
-    with ConvertedFile(path) as file:
-        parts = tuple(_part(p, build_part(p, file.config), file.tensors(p)) for p in PARTS)
-        return ModelContents(RELEASE, file.name, file.checksum, file.config, parts)
 
 
 def _mini_contents(path: Path) -> ModelContents:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import trimesh
 
+from iscene_ros.geometry.decimation import separated
 from iscene_ros.geometry.mesh_measures import is_watertight, signed_volume
-from iscene_ros.geometry.nonmanifold_edges import separated
 from iscene_ros.models.iscene.surface.flexicubes import extract_mesh
 
 

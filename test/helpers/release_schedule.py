@@ -7,6 +7,7 @@ guidance, zeros as the unconditional context, scene slots kept until they are th
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.networks.structure_decoder import occupied_cells
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
 from iscene_ros.models.iscene.sampling.scene_stages import StageNetworks
-from iscene_ros.models.iscene.sparse.tensor import SparseTensor
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
 
 def paired(rows: Tensor) -> Tensor:
@@ -81,16 +82,18 @@ def release_slat(
     """Structured latents of all 2 N slots."""
     coords, lengths = torch.cat(cells), tuple(len(own) for own in cells)
     noise = torch.randn(len(coords), flow.config.in_channels, generator=generator)
-    x = SparseTensor(coords, noise.to(context.device, flow.out_layer.weight.dtype), lengths)
+    x = SparseTensor(
+        CellGeometry(coords, lengths), noise.to(context.device, flow.out_layer.weight.dtype)
+    )
     nothing = torch.zeros_like(context)
 
     def velocity(features: Tensor, time: float, conditional: bool) -> Tensor:
         times = torch.full((len(cells),), time, dtype=torch.float64, device=features.device)
-        return flow(x.replace(features), times, context if conditional else nothing)
+        return flow(replace(x, features=features), times, context if conditional else nothing)
 
     latents = euler(velocity, x.features, options)
     mean, std = (latents.new_tensor(t) for t in (normalization.mean, normalization.std))
-    return x.replace(latents * std + mean).items()
+    return replace(x, features=latents * std + mean).items()
 
 
 def release_scene(

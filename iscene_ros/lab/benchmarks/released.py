@@ -242,8 +242,8 @@ def _run(
 
 
 def _decode(model: ReleaseModel, latents: list[SparseTensor]) -> None:
-    for _ in model.mesh_decoder.decode_each(SparseTensor.joined(latents)):
-        pass  # each is dropped before the next is made
+    for latent in latents:
+        model.mesh_decoder(latent)
 
 
 def _cell_codes(row: int, cells: Tensor) -> Tensor:

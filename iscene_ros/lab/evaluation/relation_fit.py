@@ -89,15 +89,14 @@ def write_table(table: dict[str, dict[str, tuple[float, ...]]]) -> Path:
         "",
         "from __future__ import annotations",
         "",
+        "# One line a predicate, however long.",
+        "# ruff: noqa: E501",
+        "# fmt: off",
+        "COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {",
     ]
-    lines.append("COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {")
     for kind, found in table.items():
-        lines.append(f'    "{kind}": {{')
-        for predicate, values in found.items():
-            lines.append(f'        "{predicate}": (')
-            lines += [f"            {value!r}," for value in values]
-            lines.append("        ),")
-        lines.append("    },")
+        rows = (f'        "{predicate}": {values!r},' for predicate, values in found.items())
+        lines += [f'    "{kind}": {{', *rows, "    },"]
     path = Path(coefficients.__file__)
-    path.write_text("\n".join([*lines, "}", ""]), "utf-8")
+    path.write_text("\n".join([*lines, "}", "# fmt: on", ""]), "utf-8")
     return path

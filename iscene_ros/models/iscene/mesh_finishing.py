@@ -9,10 +9,9 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import decimate, decimate_closed
+from iscene_ros.geometry.decimation import decimate, decimate_closed, separated
 from iscene_ros.geometry.marching_cubes import cube_points, zero_surface
 from iscene_ros.geometry.mesh_measures import is_watertight, without_floaters
-from iscene_ros.geometry.nonmanifold_edges import separated
 
 # Upsampling of occupancy before the surface is extracted.
 STRUCTURE_UPSAMPLE = 2

@@ -34,7 +34,7 @@ class SceneFlowConfig:
 
     @classmethod
     def release(cls) -> SceneFlowConfig:
-        """The published denoiser: config.yml of LuLing/IScene."""
+        """Return the sizes of the published denoiser: config.yml of LuLing/IScene."""
         return cls(
             tokens_per_side=16,
             in_channels=8,

@@ -17,7 +17,7 @@ from iscene_ros.models.iscene.packages.converted import convert
 from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release, random_release
 from iscene_ros.models.iscene.packages.package import read_package
 from iscene_ros.models.iscene.packages.parts import PARTS
-from iscene_ros.models.iscene.sparse.tensor import SparseTensor
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 from iscene_ros.models.registry import MINI, RELEASE, find_model
 
 SHIPPED = Path(__file__).parents[3] / "iscene_ros/checkpoints/iscene_mini.safetensors"
@@ -269,7 +269,9 @@ def test_every_part_computes_something(written: TinyPackage) -> None:
     grid = velocity.transpose(1, 2).reshape(1, -1, *[flow.tokens_per_side] * 3)
     logits = model.structure_decoder(grid)
     cells = torch.tensor([[2, 3, 4], [2, 3, 5], [7, 8, 9]])
-    slat = SparseTensor(cells, torch.randn(3, model.config.slat_flow.in_channels), (3,))
+    slat = SparseTensor(
+        CellGeometry(cells, (3,)), torch.randn(3, model.config.slat_flow.in_channels)
+    )
     slat_velocity = model.slat_flow(slat, time, context)
     features = model.mesh_decoder(slat).features
     assert (logits > 0).any()

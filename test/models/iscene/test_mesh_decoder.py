@@ -19,7 +19,7 @@ from sparse_cells import (
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import MeshDecoderConfig, ReleaseConfig
-from iscene_ros.models.iscene.networks.embeddings import absolute_positions
+from iscene_ros.models.iscene.networks.layers import absolute_positions
 from iscene_ros.models.iscene.networks.mesh_decoder import MeshDecoder
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 
@@ -36,7 +36,7 @@ def tiny_latents() -> SparseTensor:
     geometry = random_cells(LENGTHS, TINY.resolution)
     generator = torch.Generator().manual_seed(1)
     latents = torch.randn(len(geometry), TINY.latent_channels, generator=generator)
-    return SparseTensor.on(geometry, latents.double())
+    return SparseTensor(geometry, latents.double())
 
 
 class DenseDecoder:
@@ -133,15 +133,15 @@ def test_each_cell_becomes_64_of_a_quarter_of_its_side():
 
 def test_float32_is_right_to_1e_5(expected):
     x = tiny_latents()
-    out = tiny_decoder().float()(x.replace(x.features.float())).features
+    out = tiny_decoder().float()(replace(x, features=x.features.float())).features
     assert (out - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-def test_items_come_one_by_one_and_do_not_see_each_other():
+def test_items_do_not_see_each_other():
     decoder, x = tiny_decoder(), tiny_latents()
-    each = list(decoder.decode_each(x))
-    assert [len(part.features) for part in each] == [64 * length for length in LENGTHS]
-    for part, item in zip(each, x.items(), strict=True):
+    together = decoder(x).items()
+    assert [len(part.features) for part in together] == [64 * length for length in LENGTHS]
+    for part, item in zip(together, x.items(), strict=True):
         assert_close(part.features, decoder(item).features)
 
 

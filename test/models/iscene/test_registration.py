@@ -17,7 +17,7 @@ from iscene_ros.lab.evaluation.registration_scenes import Perturbation, draw_cas
 from iscene_ros.lab.evaluation.registration_scores import registration_report, score_case
 from iscene_ros.models.iscene.registration import object_motion
 from iscene_ros.models.iscene.registration import register as register_module
-from iscene_ros.models.iscene.registration.contacts import SampledSurface, gaps
+from iscene_ros.models.iscene.registration.object_motion import SampledSurface, gaps
 from iscene_ros.models.iscene.registration.register import register_scene
 from iscene_ros.models.iscene.registration.result import CubeShape, RegistrationOptions
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps

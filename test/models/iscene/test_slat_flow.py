@@ -20,9 +20,9 @@ from sparse_cells import (
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import ReleaseConfig, SlatFlowConfig
-from iscene_ros.models.iscene.networks.embeddings import absolute_positions
+from iscene_ros.models.iscene.networks.layers import absolute_positions
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
-from iscene_ros.models.iscene.sparse.tensor import SparseTensor
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
 TINY = replace(ReleaseConfig.tiny().slat_flow, resolution=8)
 LENGTHS = (60, 1, 17)
@@ -39,7 +39,7 @@ def tiny_inputs(lengths=LENGTHS):
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(len(geometry), TINY.in_channels, generator=generator).double()
     tokens = torch.randn(len(lengths), TOKENS, TINY.cond_channels, generator=generator).double()
-    return SparseTensor.on(geometry, noise), torch.linspace(0.2, 1, len(lengths)), tokens
+    return SparseTensor(geometry, noise), torch.linspace(0.2, 1, len(lengths)), tokens
 
 
 class DenseFlow:
@@ -143,7 +143,7 @@ def test_velocity_is_that_of_the_dense_network():
 def test_float32_is_right_to_1e_5():
     flow, (x, time, tokens) = tiny_flow(), tiny_inputs()
     expected = reference(flow, x, time, tokens)
-    out = flow.float()(x.replace(x.features.float()), time, tokens.float())
+    out = flow.float()(replace(x, features=x.features.float()), time, tokens.float())
     assert (out - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
@@ -161,7 +161,8 @@ def test_context_can_be_kept_for_other_times_and_cells():
 
 def test_conditional_and_unconditional_items_share_a_batch():
     flow, (x, time, tokens) = tiny_flow(), tiny_inputs()
-    both = SparseTensor.joined([x, x])
+    cells = CellGeometry(torch.cat([x.coords, x.coords]), 2 * x.lengths)
+    both = SparseTensor(cells, torch.cat([x.features, x.features]))
     out = flow(both, torch.cat([time, time]), flow.cached_context(tokens))
     conditional, unconditional = out.chunk(2)
     assert_close(conditional, flow(x, time, tokens))

@@ -17,8 +17,7 @@ from sparse_cells import (
 )
 from torch.testing import assert_close
 
-from iscene_ros.models.iscene.networks.embeddings import absolute_positions
-from iscene_ros.models.iscene.networks.norms import SparseGroupNorm
+from iscene_ros.models.iscene.networks.layers import SparseGroupNorm, absolute_positions
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 from iscene_ros.models.iscene.sparse import convolution as sparse_convolution
@@ -244,19 +243,10 @@ def test_the_order_of_cells_in_an_item_does_not_matter(geometry, seed):
 
 
 def test_what_depends_on_the_cells_alone_is_made_once():
-    x = SparseTensor(torch.tensor([[0, 0, 0], [1, 0, 0]]), torch.zeros(2, 3), (2,))
-    other = x.replace(torch.ones(2, 5))
-    assert other.geometry.pairs is x.geometry.pairs
-    assert other.geometry.windows(4, 2) is x.geometry.windows(4, 2)
-    assert other.geometry.positions(12) is x.geometry.positions(12)
-
-
-def test_items_taken_apart_can_be_joined_again():
-    geometry = random_cells(LENGTHS, SIDE)
-    x = SparseTensor.on(geometry, features_of(geometry, 3))
-    joined = SparseTensor.joined(x.items())
-    assert joined.lengths == LENGTHS
-    assert joined.coords.equal(x.coords) and joined.features.equal(x.features)
+    geometry = CellGeometry(torch.tensor([[0, 0, 0], [1, 0, 0]]), (2,))
+    assert geometry.pairs is geometry.pairs
+    assert geometry.windows(4, 2) is geometry.windows(4, 2)
+    assert geometry.positions(12) is geometry.positions(12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -294,7 +284,7 @@ def test_a_cell_listed_twice_is_refused():
 
 def test_features_for_other_cells_are_refused():
     with pytest.raises(ValueError, match="2 cells"):
-        SparseTensor(torch.tensor([[0, 0, 0], [1, 0, 0]]), torch.zeros(3, 3), (2,))
+        SparseTensor(CellGeometry(torch.tensor([[0, 0, 0], [1, 0, 0]]), (2,)), torch.zeros(3, 3))
 
 
 def test_the_size_of_a_file_is_foretold_to_the_byte(tmp_path):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.models.iscene.networks.norms import HeadRMSNorm
+from iscene_ros.models.iscene.networks.layers import HeadRMSNorm
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iscene_ros.models.iscene.config import MeshDecoderConfig
-from iscene_ros.models.iscene.networks.norms import Float32LayerNorm, SparseGroupNorm
-from iscene_ros.models.iscene.networks.scene_flow import FeedForward
+from iscene_ros.models.iscene.networks.layers import FeedForward, Float32LayerNorm, SparseGroupNorm
 from iscene_ros.models.iscene.sparse.attention import Sequences, SparseSelfAttention
 from iscene_ros.models.iscene.sparse.convolution import PointwiseConvolution, SubmanifoldConvolution
 from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
@@ -44,28 +41,15 @@ class MeshDecoder(nn.Module):
 
     def forward(self, latents: SparseTensor) -> SparseTensor:
         """Decode latents (M, C) to features (64 M, out_channels) on cells of a quarter side."""
-        return SparseTensor.joined(list(self.decode_each(latents)))
-
-    def decode_each(self, latents: SparseTensor) -> Iterator[SparseTensor]:
-        """Yield the features of one item after another, so that only one is in memory at a time."""
-        for item in self.transform(latents).items():
-            yield self._subdivide(item)
-
-    def transform(self, latents: SparseTensor) -> SparseTensor:
-        """Run the transformer on all items, from (M, C) to (M, model_channels)."""
         geometry = latents.geometry
         h = self.input_layer(latents.features.to(self.input_layer.weight.dtype))
         h = (h + geometry.positions(h.shape[1]).to(h.dtype)).to(self.torso_dtype)
         size = self.config.window_size
         for i, block in enumerate(self.blocks):
             h = block(h, geometry.windows(size, shift=size // 2 * (i % 2)))
-        return latents.replace(h)
-
-    def _subdivide(self, item: SparseTensor) -> SparseTensor:
-        h, geometry = item.features, item.geometry
         for block in self.upsample:
             h, geometry = block(h, geometry), geometry.subdivided
-        return SparseTensor.on(geometry, self.out_layer(h.to(self.out_layer.weight.dtype)))
+        return SparseTensor(geometry, self.out_layer(h.to(self.out_layer.weight.dtype)))
 
 
 class MeshDecoderBlock(nn.Module):

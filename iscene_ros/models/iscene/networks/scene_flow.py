@@ -15,13 +15,15 @@ from iscene_ros.models.iscene.networks.attention import (
     SceneContextAttention,
     SceneRows,
 )
-from iscene_ros.models.iscene.networks.embeddings import (
+from iscene_ros.models.iscene.networks.layers import (
     TIME_SCALE,
+    FeedForward,
+    Float32LayerNorm,
     ScenePositionEmbedder,
     TimestepEmbedder,
+    at_least_float32,
     grid_positions,
 )
-from iscene_ros.models.iscene.networks.norms import Float32LayerNorm, at_least_float32
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
 
@@ -229,18 +231,3 @@ class SceneFlowBlock(nn.Module):
             return read
         constant = self.cross_attn.without_context().expand_as(x[count:])
         return torch.cat([read, constant])
-
-
-class FeedForward(nn.Module):
-    """Two linear layers with a tanh GELU between them."""
-
-    def __init__(self, channels: int, ratio: float) -> None:
-        super().__init__()
-        hidden = int(channels * ratio)
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, channels)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x token by token; the shape stays."""
-        return self.mlp(x)

@@ -8,9 +8,13 @@ from torch import Tensor, nn
 
 from iscene_ros.models.iscene.config import SlatFlowConfig
 from iscene_ros.models.iscene.networks.attention import KeyValue
-from iscene_ros.models.iscene.networks.embeddings import TIME_SCALE, TimestepEmbedder
-from iscene_ros.models.iscene.networks.norms import Float32LayerNorm
-from iscene_ros.models.iscene.networks.scene_flow import CachedContext, FeedForward
+from iscene_ros.models.iscene.networks.layers import (
+    TIME_SCALE,
+    FeedForward,
+    Float32LayerNorm,
+    TimestepEmbedder,
+)
+from iscene_ros.models.iscene.networks.scene_flow import CachedContext
 from iscene_ros.models.iscene.sparse.attention import SparseCrossAttention, SparseSelfAttention
 from iscene_ros.models.iscene.sparse.convolution import SubmanifoldConvolution
 from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor

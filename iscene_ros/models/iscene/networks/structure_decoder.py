@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iscene_ros.models.iscene.config import StructureDecoderConfig
-from iscene_ros.models.iscene.networks.norms import ChannelLayerNorm
+from iscene_ros.models.iscene.networks.layers import ChannelLayerNorm
 from iscene_ros.models.mini.grid_blocks import depth_to_space
 
 

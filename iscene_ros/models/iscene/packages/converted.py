@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import ExitStack
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,8 +17,8 @@ from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.package import ReleasePackage
-from iscene_ros.models.iscene.packages.parts import build_part, tensor_dtypes
-from iscene_ros.models.weight_files import check_tensors, read_tensors, readable
+from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
+from iscene_ros.models.weight_files import check_tensors, readable
 
 FORMAT = "iscene-release/1"
 
@@ -36,10 +35,10 @@ def convert(package: ReleasePackage, path: Path, dtype: torch.dtype) -> None:
         ModelError: names or shapes differ from the configured sizes; the disk is full.
     """
     tensors = {}
-    for part, file in package.weights.items():
+    for part in PARTS:
         network = build_part(part, package.config)
-        found = read_tensors(file.path)
-        check_tensors(network.state_dict(), found, str(file.path))
+        found = package.tensors(part)
+        check_tensors(network.state_dict(), found, package.where(part))
         for name, kept in tensor_dtypes(network, dtype).items():
             tensors[f"{part}.{name}"] = found[name].to(kept).contiguous()
     metadata = {
@@ -52,12 +51,11 @@ def convert(package: ReleasePackage, path: Path, dtype: torch.dtype) -> None:
 
 
 class ConvertedFile:
-    """A file of `convert`, mapped into memory while it is used as a context.
+    """A file of `convert`, mapped into memory.
 
     Attributes:
-        config: sizes and samplers.
         name: of the package.
-        checksum: sha256 over the package's weight files, hex.
+        config: sizes and samplers.
 
     Raises:
         ModelError: the file cannot be read, or has another format.
@@ -65,25 +63,26 @@ class ConvertedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stack = ExitStack()
         with readable(path):
-            self._file = self._stack.enter_context(safe_open(path, framework="pt"))
+            self._file = safe_open(path, framework="pt")
         metadata = self._file.metadata() or {}
         if metadata.get("format") != FORMAT:
             raise ModelError(f"{path}: format {metadata.get('format')!r}, expected {FORMAT!r}")
         try:
-            self.name, self.checksum = metadata["name"], metadata["checksum"]
+            self.name, self._checksum = metadata["name"], metadata["checksum"]
             self.config: ReleaseConfig = _from_json(ReleaseConfig, json.loads(metadata["config"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{path}: written by another version ({error}); convert the model again"
             ) from error
 
-    def __enter__(self) -> ConvertedFile:
-        return self
+    def checksum(self) -> str:
+        """Return the sha256 over the package's weight files, hex."""
+        return self._checksum
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def where(self, part: str) -> str:
+        """Return how errors name the weights of a part."""
+        return f"{self._path}: {part}"
 
     def tensors(self, part: str) -> dict[str, Tensor]:
         """Return the tensors of one part, as views of the file."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
-from iscene_ros.models.iscene.packages.package import read_package
+from iscene_ros.models.iscene.packages.package import ReleasePackage, read_package
 from iscene_ros.models.iscene.packages.parts import (
     PARTS,
     build_part,
@@ -21,7 +21,7 @@ from iscene_ros.models.iscene.packages.parts import (
     tensor_dtypes,
 )
 from iscene_ros.models.iscene.sampling.flow_sampler import seeded_noise
-from iscene_ros.models.weight_files import check_tensors, read_tensors
+from iscene_ros.models.weight_files import check_tensors
 
 # Standard deviations of random biases, gains, and learned tokens and positions.
 BIAS_SPREAD = 0.1
@@ -81,11 +81,18 @@ def load_release(
     """
     dtype = dtype or default_dtype(device)
     path = Path(source).expanduser()
-    if not path.is_file():
-        return _load_package(str(source), base, device, dtype)
-    if base is not None:
+    if path.is_file() and base is not None:
         raise ModelError(f"{path}: a converted file has no base; leave it out")
-    return _load_converted(path, device, dtype)
+    package = ConvertedFile(path) if path.is_file() else read_package(str(source), base)
+    networks = {part: _with_weights(part, package, device, dtype) for part in PARTS}
+    return ReleaseModel(
+        config=package.config,
+        **networks,
+        name=package.name,
+        checksum=package.checksum(),
+        device=device,
+        dtype=dtype,
+    )
 
 
 def random_release(
@@ -104,55 +111,16 @@ def random_release(
     return ReleaseModel(config, **networks, name="random", checksum="", device=device, dtype=dtype)
 
 
-def _load_package(name: str, base: str | None, device: str, dtype: torch.dtype) -> ReleaseModel:
-    package = read_package(name, base)
-    networks = {
-        part: _with_weights(part, package.config, read_tensors(f.path), device, dtype, str(f.path))
-        for part, f in package.weights.items()
-    }
-    return ReleaseModel(
-        config=package.config,
-        **networks,
-        name=package.name,
-        checksum=package.checksum(),
-        device=device,
-        dtype=dtype,
-    )
-
-
-def _load_converted(path: Path, device: str, dtype: torch.dtype) -> ReleaseModel:
-    with ConvertedFile(path) as file:
-        networks = {
-            part: _with_weights(
-                part, file.config, file.tensors(part), device, dtype, f"{path}: {part}"
-            )
-            for part in PARTS
-        }
-        return ReleaseModel(
-            config=file.config,
-            **networks,
-            name=file.name,
-            checksum=file.checksum,
-            device=device,
-            dtype=dtype,
-        )
-
-
 def _with_weights(
-    part: str,
-    config: ReleaseConfig,
-    tensors: dict[str, Tensor],
-    device: str,
-    dtype: torch.dtype,
-    what: str,  # names the file in errors
+    part: str, package: ReleasePackage | ConvertedFile, device: str, dtype: torch.dtype
 ) -> nn.Module:
-    """Build a network with the tensors of a file.
+    """Build a network with the tensors of a package.
 
     On a CPU, a tensor that has its dtype already stays a view of the file.
     """
-    network = build_part(part, config)
-    check_tensors(network.state_dict(), tensors, what)
-    return _place(network, tensors.__getitem__, device, dtype, what)
+    network, tensors = build_part(part, package.config), package.tensors(part)
+    check_tensors(network.state_dict(), tensors, package.where(part))
+    return _place(network, tensors.__getitem__, device, dtype, package.where(part))
 
 
 def _random_network(

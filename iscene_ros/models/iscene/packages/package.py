@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
 
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages import package_config as settings
+from iscene_ros.models.iscene.packages.hub import HubSource, split_hub_id
 from iscene_ros.models.iscene.packages.section import Section, read_json, read_yaml
-from iscene_ros.models.iscene.packages.sources import FolderSource, Source, open_source
+from iscene_ros.models.weight_files import checksum, read_tensors
 
 RELEASE_ID = "LuLing/IScene"
 RELEASE_FILE = "iscene_config.json"
@@ -47,6 +51,14 @@ class ReleasePackage:
     name: str
     config: ReleaseConfig
     weights: dict[str, WeightFile]
+
+    def tensors(self, part: str) -> dict[str, Tensor]:
+        """Map the tensors of a part into memory."""
+        return read_tensors(self.weights[part].path)
+
+    def where(self, part: str) -> str:
+        """Return how errors name the weights of a part."""
+        return str(self.weights[part].path)
 
     def checksums(self) -> dict[str, str]:
         """Return the sha256 of each part's weights, hex."""
@@ -141,3 +153,76 @@ def _weights(source: Source, names: dict[str, str]) -> dict[str, WeightFile]:
     paths = source.paths(list(names.values()))
     files = zip(names.items(), paths, strict=True)
     return {part: WeightFile(path, name, source) for (part, name), path in files}
+
+
+class Source(Protocol):
+    """Files by their names in a package: relative, with slashes."""
+
+    name: str
+
+    def paths(self, files: Sequence[str]) -> list[Path]:
+        """Return the local files, after fetching those that are missing where that is possible.
+
+        Raises:
+            ModelError: files are missing (all are listed) or cannot be fetched.
+        """
+
+    def checksum(self, file: str) -> str:
+        """Return the sha256 of a file, hex."""
+
+    def finish(self) -> None:
+        """Record that all files of the package are there."""
+
+
+class FolderSource:
+    """A local folder, laid out as on the hub."""
+
+    def __init__(self, folder: Path, fetch_hint: str) -> None:
+        self.name = folder.resolve().name
+        self.folder = folder
+        self._fetch_hint = fetch_hint
+
+    def paths(self, files: Sequence[str]) -> list[Path]:
+        """See `Source.paths`."""
+        paths = [self.folder / file for file in files]
+        missing = [file for file, path in zip(files, paths, strict=True) if not path.is_file()]
+        if missing:
+            raise ModelError(f"{self.folder}: missing {', '.join(missing)}; {self._fetch_hint}")
+        return paths
+
+    def checksum(self, file: str) -> str:
+        """See `Source.checksum`."""
+        return checksum(self.folder / file)
+
+    def finish(self) -> None:
+        """See `Source.finish`."""
+
+
+def open_source(
+    name_or_folder: str,
+    revision: str | None,
+    fetch_hint: str,
+    log: Callable[[str], None] | None = None,
+    fetch: bool = True,
+) -> Source:
+    """Return the source that a name stands for.
+
+    Args:
+        name_or_folder: a folder, or a hub id: owner/name or owner/name@revision.
+        revision: branch, tag or commit on the hub; None = that of the id, or `main`.
+        fetch_hint: says in errors what to do when files are missing.
+        log: gets one line for each file that is fetched.
+        fetch: whether the network may be used; False = only what is cached.
+
+    Raises:
+        ModelError: neither a folder nor a hub id, or a revision where there can be none.
+    """
+    folder = Path(name_or_folder).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise ModelError(f"{folder}: a folder has no revision {revision!r}; leave it out")
+        return FolderSource(folder, fetch_hint)
+    repo_id, named_revision = split_hub_id(name_or_folder)
+    if revision and named_revision and revision != named_revision:
+        raise ModelError(f"{name_or_folder}: revision {revision!r} contradicts the name's")
+    return HubSource(repo_id, revision or named_revision, log, None if fetch else fetch_hint)

@@ -12,7 +12,7 @@ from iscene_ros.core.scene import Mesh
 
 @dataclass(frozen=True)
 class RegistrationOptions:
-    """What is known of the camera where a view has no depth.
+    """Camera or support heights for views without depth.
 
     Attributes:
         camera_height: height of the camera above the support [m].

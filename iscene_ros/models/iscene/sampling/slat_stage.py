@@ -63,7 +63,7 @@ def sample_slat(
         sampler = _SlatSampler(flow, own, context[group], options, progress or Progress(None))
         x = integrate(sampler.velocity, start, options.sampler)
         mean, std = (x.new_tensor(t) for t in (normalization.mean, normalization.std))
-        latents += SparseTensor.on(sampler.once, x * std + mean).items()
+        latents += SparseTensor(sampler.once, x * std + mean).items()
     return latents
 
 
@@ -102,7 +102,7 @@ class _SlatSampler:
     def _network(self, geometry: CellGeometry, x: Tensor, step: Step) -> Tensor:
         # The release multiplies the time by 1000 in double precision before it rounds it.
         time = torch.tensor([step.time], dtype=torch.float64, device=x.device)
-        velocity = self.flow(SparseTensor.on(geometry, x), time, self.context)
+        velocity = self.flow(SparseTensor(geometry, x), time, self.context)
         self.progress.network(len(geometry.lengths))
         return velocity
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iscene_ros.models.iscene.networks.attention import CrossAttention, KeyValue
-from iscene_ros.models.iscene.networks.norms import HeadRMSNorm
+from iscene_ros.models.iscene.networks.layers import HeadRMSNorm
 
 # Windows are padded to a power of two, at least to this length: few batches, little waste.
 SHORTEST_BATCH = 8

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.models.iscene.networks.norms import at_least_float32
+from iscene_ros.models.iscene.networks.layers import at_least_float32
 from iscene_ros.models.iscene.sparse.neighbours import (
     STAY,
     STEPS,

@@ -13,39 +13,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from iscene_ros.models.iscene.networks.embeddings import absolute_positions
+from iscene_ros.models.iscene.networks.layers import absolute_positions
 from iscene_ros.models.iscene.sparse.attention import Sequences, item_sequences, window_sequences
 from iscene_ros.models.iscene.sparse.neighbours import KernelPairs, find_pairs, subdivide_pairs
 
 
+@dataclass(frozen=True)
 class SparseTensor:
     """Features on occupied cells; tensors on the same cells share one geometry.
 
     Attributes:
-        features: (M, C).
         geometry: the M cells and the tables that follow from them.
+        features: (M, C).
+
+    Raises:
+        ValueError: the number of rows is not that of the cells.
     """
 
-    def __init__(
-        self,
-        coords: Tensor,  # [M, 3] int64 x, y, z
-        features: Tensor,  # [M, C]
-        lengths: tuple[int, ...],  # cells of each item of the batch, whose sum is M
-    ) -> None:
-        self.geometry = CellGeometry(coords, lengths)
-        self.features = self._checked(features)
+    geometry: CellGeometry
+    features: Tensor
 
-    @classmethod
-    def on(cls, geometry: CellGeometry, features: Tensor) -> SparseTensor:
-        """Return features (M, C) on the cells of a geometry.
-
-        Raises:
-            ValueError: the number of rows is not that of the cells.
-        """
-        tensor = cls.__new__(cls)
-        tensor.geometry = geometry
-        tensor.features = tensor._checked(features)
-        return tensor
+    def __post_init__(self) -> None:
+        if self.features.ndim != 2 or len(self.features) != len(self.geometry):
+            raise ValueError(
+                f"features must be (M, C) for {len(self.geometry)} cells, these are "
+                f"{tuple(self.features.shape)}"
+            )
 
     @property
     def coords(self) -> Tensor:
@@ -57,31 +50,13 @@ class SparseTensor:
         """Number of cells of each item."""
         return self.geometry.lengths
 
-    def replace(self, features: Tensor) -> SparseTensor:
-        """Return other features on the same cells."""
-        return SparseTensor.on(self.geometry, features)
-
     def items(self) -> list[SparseTensor]:
         """Return each item as a tensor of its own."""
         parts = zip(self.coords.split(self.lengths), self.features.split(self.lengths), strict=True)
-        return [SparseTensor(coords, features, (len(coords),)) for coords, features in parts]
-
-    @classmethod
-    def joined(cls, tensors: list[SparseTensor]) -> SparseTensor:
-        """Concatenate the items of all tensors."""
-        return cls(
-            torch.cat([t.coords for t in tensors]),
-            torch.cat([t.features for t in tensors]),
-            tuple(length for t in tensors for length in t.lengths),
-        )
-
-    def _checked(self, features: Tensor) -> Tensor:
-        if features.ndim != 2 or len(features) != len(self.geometry):
-            raise ValueError(
-                f"features must be (M, C) for {len(self.geometry)} cells, these are "
-                f"{tuple(features.shape)}"
-            )
-        return features
+        return [
+            SparseTensor(CellGeometry(coords, (len(coords),)), features)
+            for coords, features in parts
+        ]
 
 
 class CellGeometry:

@@ -42,7 +42,7 @@ class SurfaceCells:
         cases: (S,) int64 their numbers in `dual_cases`.
         edges: (S, 12) int64 rows of the surface edges; -1 where an edge is none.
         around: (E, 4) int64 the cells around each edge; -1 outside the grid.
-        numbers: (E, 4) int64 which of its 12 edges this one is for each of these cells.
+        numbers: (E, 4) int64 number of the edge among the 12 of each of these cells.
         first_vertex: (S,) int64 number of the first dual vertex of a cell.
     """
 
