@@ -59,7 +59,9 @@ def test_keys_are_those_of_the_published_files(
     assert hashlib.sha256(out.encode()).hexdigest() == digest
 
 
-def test_the_published_model_is_told_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_model_is_described_without_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["inspect-model", "--release-shape"]) == 0
     out = capsys.readouterr().out
     assert "555,543,560   1,130.7  float16, float32" in out
@@ -67,7 +69,7 @@ def test_the_published_model_is_told_without_a_file(capsys: pytest.CaptureFixtur
     assert "slat_flow: resolution 64" in out
 
 
-def test_all_ways_of_a_model_tell_the_same(
+def test_all_ways_of_a_model_have_the_same_contents(
     package: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "one.safetensors"
@@ -86,7 +88,7 @@ def test_all_ways_of_a_model_tell_the_same(
     assert keys[0].startswith("conditioner.base_img_conditioner.")
 
 
-def test_what_would_not_load_is_shown_and_said(
+def test_a_fault_is_shown_and_explained(
     package: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "copy"
@@ -102,7 +104,7 @@ def test_what_would_not_load_is_shown_and_said(
     assert main(["inspect-model", str(folder), "--part", "slat_flow"]) == 0
 
 
-def test_iscene_mini_is_told_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_iscene_mini_is_described_too(capsys: pytest.CaptureFixture[str]) -> None:
     parameters = sum(
         tensor.numel() for tensor in load_file(checkpoint_path("iscene-mini")).values()
     )

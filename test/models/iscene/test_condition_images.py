@@ -152,7 +152,7 @@ ONE = np.ones((1, 40, 60), bool)
         ),
     ],
 )
-def test_what_gives_no_picture_is_refused(rgb: object, masks: np.ndarray, says: str) -> None:
+def test_what_gives_no_picture_is_rejected(rgb: object, masks: np.ndarray, says: str) -> None:
     with pytest.raises(InputError, match=says):
         condition_images(rgb, masks)
 

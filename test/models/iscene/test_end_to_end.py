@@ -48,7 +48,7 @@ def test_the_command_line_completes_files(files, tmp_path, package, preset, caps
 
 
 @pytest.mark.parametrize("option", [("--precision", "bfloat16"), ("--compile",)])
-def test_what_only_iscene_mini_has_is_refused_and_not_ignored(
+def test_what_only_iscene_mini_has_is_rejected_and_not_ignored(
     files, tmp_path, package, option, capsys
 ):
     assert complete(files, tmp_path / "out", package, "--depth", str(files.depth), *option) == 2

@@ -70,7 +70,7 @@ def test_the_cache_is_enough_without_a_network(server: HubServer, package: TinyP
     assert pinned.name == again.name
 
 
-def test_what_is_cached_is_not_asked_for_again(server: HubServer) -> None:
+def test_cached_files_are_not_requested_again(server: HubServer) -> None:
     read_package(RELEASE)
     server.requests.clear()
     read_package(RELEASE)
@@ -147,7 +147,7 @@ def test_offline_mode_is_kept(server: HubServer, monkeypatch: pytest.MonkeyPatch
         ("a--b/..c", "not a name on the hub"),
     ],
 )
-def test_wrong_names_are_told_apart(
+def test_each_kind_of_wrong_name_has_its_message(
     server: HubServer, cache: Path, name: str, message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
@@ -169,7 +169,7 @@ def test_a_wrong_checksum_is_not_kept(server: HubServer, cache: Path) -> None:
     assert "0" * 64 not in {path.name for path in blobs(cache)}
 
 
-def test_a_small_disk_is_refused_before_it_is_filled(
+def test_a_small_disk_is_rejected_before_it_is_filled(
     server: HubServer, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10**6}))

@@ -183,6 +183,6 @@ def test_the_published_model_has_its_names_shapes_and_size() -> None:
         (torch.zeros(1, 3, 56, 56), 0, "at_once: 0"),
     ],
 )
-def test_wrong_pictures_are_refused(given: torch.Tensor, at_once: int, says: str) -> None:
+def test_wrong_pictures_are_rejected(given: torch.Tensor, at_once: int, says: str) -> None:
     with pytest.raises(InputError, match=says):
         conditioner()(given, at_once)

@@ -80,7 +80,7 @@ def test_a_folder_loads_as_it_was_written(written: TinyPackage) -> None:
         assert not any(p.requires_grad for p in network.parameters())
 
 
-def test_torsos_alone_are_of_the_asked_precision(written: TinyPackage) -> None:
+def test_only_torsos_have_the_requested_precision(written: TinyPackage) -> None:
     model = load_release(written.release, dtype=torch.bfloat16)
     kept = {name: t.dtype for name, t in tensors(model).items()}
     assert kept["structure_flow.blocks.0.mlp.mlp.0.weight"] == torch.bfloat16
@@ -126,7 +126,7 @@ def test_weights_stay_views_of_the_file(converted: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_a_converted_file_has_the_asked_precision(
+def test_a_converted_file_has_the_requested_precision(
     written: TinyPackage, tmp_path: Path, dtype: torch.dtype
 ) -> None:
     path = tmp_path / "release.safetensors"
@@ -196,7 +196,7 @@ def test_a_file_that_could_run_code_is_not_loaded(package: TinyPackage, tmp_path
         ({}, "holds a dict, expected names and tensors"),
     ],
 )
-def test_other_contents_are_told(package: TinyPackage, content: object, message: str) -> None:
+def test_other_contents_are_named(package: TinyPackage, content: object, message: str) -> None:
     torch.save(content, package.release / CONDITIONER)
     with pytest.raises(ModelError, match=message):
         load_release(package.release)
@@ -220,7 +220,7 @@ def test_truncated_converted_files_say_fetch_again(converted: Path, tmp_path: Pa
         load_release(path)
 
 
-def test_a_file_of_the_other_model_is_told() -> None:
+def test_a_file_of_the_other_model_is_rejected_by_name() -> None:
     with pytest.raises(ModelError, match="format 'iscene-mini/1', expected 'iscene-release/1'"):
         load_release(SHIPPED)
 
@@ -230,7 +230,7 @@ def test_a_converted_file_has_no_base(converted: Path) -> None:
         load_release(converted, base="folder")
 
 
-def test_kinds_of_models_are_told_apart(
+def test_kinds_of_models_are_distinguished(
     written: TinyPackage, converted: Path, tmp_path: Path
 ) -> None:
     for name in (written.release, converted, "LuLing/IScene", "LuLing/IScene@main"):

@@ -58,7 +58,7 @@ def test_the_same_input_gives_the_same_bytes():
     assert first.vertex_colors.tobytes() == second.vertex_colors.tobytes()
 
 
-def test_large_bodies_stay_and_crumbs_go():
+def test_large_bodies_stay_and_floaters_go():
     far = [decoded_cells.sphere(r, c) for r, c in ((0.2, (-0.25, 0, 0)), (0.12, (0.2, 0, 0)))]
     crumb = decoded_cells.sphere(0.04, (0.2, 0.0, 0.3))
     finished = finished_mesh(*raw_surface(either(*far, crumb)), BUDGET)

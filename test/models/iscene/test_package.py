@@ -115,7 +115,7 @@ def test_the_base_may_lie_anywhere(package: TinyPackage, tmp_path: Path) -> None
     assert together.checksum() == apart.checksum()
 
 
-def test_heads_may_be_told_by_their_width(package: TinyPackage) -> None:
+def test_the_width_of_the_heads_gives_their_number(package: TinyPackage) -> None:
     def edit(config: dict[str, Any]) -> None:
         arguments = config["models"]["denoiser"]["args"]
         arguments.update(num_heads=None, num_head_channels=16)
@@ -197,7 +197,7 @@ def test_missing_files_are_all_listed(package: TinyPackage) -> None:
         ({"cond_channels": 768}, "structure flow: cond_channels 768, expected 48"),
     ],
 )
-def test_other_denoisers_are_refused(
+def test_other_denoisers_are_rejected(
     package: TinyPackage, arguments: dict[str, object], message: str
 ) -> None:
     def edit(config: dict[str, Any]) -> None:
@@ -222,7 +222,7 @@ def test_both_places_of_the_slots_setting_count(package: TinyPackage) -> None:
         ("img_conditioner", {"cond_in_channels": 7}, "cond_in_channels: 7 is not supported"),
     ],
 )
-def test_other_picture_encoders_are_refused(
+def test_other_image_encoders_are_rejected(
     package: TinyPackage, where: str, how: dict[str, object], message: str
 ) -> None:
     change(package.release / "config.yml", lambda c: c["models"][where]["args"].update(how))
@@ -256,7 +256,7 @@ def test_other_picture_encoders_are_refused(
         ),
     ],
 )
-def test_other_pipelines_are_refused(package: TinyPackage, how: Change, message: str) -> None:
+def test_other_pipelines_are_rejected(package: TinyPackage, how: Change, message: str) -> None:
     change(package.base / "pipeline.json", how)
     rejected(package, message)
 
@@ -273,7 +273,7 @@ def test_other_pipelines_are_refused(package: TinyPackage, how: Change, message:
         ("sparse_structure_decoder", {"channels": []}, r"channels: \[\], expected a list of whole"),
     ],
 )
-def test_other_networks_of_the_base_are_refused(
+def test_other_networks_of_the_base_are_rejected(
     package: TinyPackage, key: str, arguments: dict[str, object], message: str
 ) -> None:
     path = (package.base / STEMS[key]).with_suffix(".json")
@@ -281,7 +281,7 @@ def test_other_networks_of_the_base_are_refused(
     rejected(package, message)
 
 
-def test_swapped_networks_are_refused(package: TinyPackage) -> None:
+def test_swapped_networks_are_rejected(package: TinyPackage) -> None:
     def edit(pipeline: dict[str, Any]) -> None:
         pipeline["args"]["models"]["slat_flow_model"] = STEMS["slat_decoder_mesh"]
 
@@ -304,7 +304,7 @@ def test_files_of_another_format(package: TinyPackage, file: str, text: str, mes
     rejected(package, message)
 
 
-def test_a_revision_of_a_folder_is_refused(package: TinyPackage) -> None:
+def test_a_revision_of_a_folder_is_rejected(package: TinyPackage) -> None:
     with pytest.raises(ModelError, match="a folder has no revision 'v1'"):
         read_package(str(package.release), revision="v1")
     with pytest.raises(ModelError, match="revision 'v2' contradicts the name's"):
@@ -325,7 +325,7 @@ JSON_VALUES = st.recursive(
 
 
 @given(data=st.data())
-def test_whatever_a_file_says_it_is_read_or_refused(
+def test_any_content_of_a_file_is_read_or_rejected(
     written: TinyPackage, data: st.DataObject
 ) -> None:
     stem = written.base / data.draw(st.sampled_from(sorted(STEMS.values())))

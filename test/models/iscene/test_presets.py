@@ -153,6 +153,6 @@ def test_nothing_is_extrapolated_across_the_end_of_guidance():
 
 
 @pytest.mark.parametrize("wrong", [{"order": 3}, {"guidance_every": 0}])
-def test_bad_sampler_options_are_refused(wrong):
+def test_bad_sampler_options_are_rejected(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SamplerOptions(**wrong)

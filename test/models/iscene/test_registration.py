@@ -69,7 +69,7 @@ def test_noise_and_half_of_the_readings_gone(table):
     assert max(off(found, table) for found in registration.objects) < 0.004
 
 
-def test_stray_readings_at_outlines_do_not_pull(table):
+def test_outlier_readings_at_outlines_do_not_pull(table):
     rng = np.random.default_rng(1)
     depth = table.observation.depth.copy()
     stray = rng.random(depth.shape) < 0.1

@@ -53,7 +53,7 @@ def test_a_stated_support_height_makes_it_metric(table):
     assert registration.similarity.scale == pytest.approx(by_camera.similarity.scale)
 
 
-def test_else_the_edge_of_the_cube_is_the_unit_and_that_is_said(table):
+def test_else_the_edge_of_the_cube_is_the_unit_with_a_warning(table):
     registration = register(table)
     assert registration.method == "unit" and not registration.is_metric
     assert registration.similarity.scale == 1.0
@@ -97,7 +97,7 @@ def test_a_support_above_the_camera_is_not_used(table):
     assert "the scale stays unknown" in registration.warnings[0]
 
 
-def test_a_wrong_shape_is_refused_by_its_outline(table):
+def test_a_wrong_shape_is_rejected_by_its_outline(table):
     vertices = table.shapes[3].mesh.vertices
     middle = vertices.mean(axis=0)
     registration = register(table.with_mesh(3, 2 * (vertices - middle) + middle + (0.3, 0.0, 0.3)))

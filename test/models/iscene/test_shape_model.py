@@ -140,7 +140,7 @@ def test_a_stated_support_height_gives_the_scale_of_a_view_with_a_pose(
     np.testing.assert_allclose(centers(scene), expected, atol=0.1)
 
 
-def test_random_weights_run_through_and_what_fits_nothing_is_refused(package, frame):
+def test_random_weights_run_through_and_what_fits_nothing_is_rejected(package, frame):
     seen = []
     scene = completer(package).complete(
         frame, steps=1, progress=lambda done, total, what: seen.append((done, total))

@@ -116,7 +116,7 @@ def test_groups_of_instances_leave_the_result(released, max_cells):
     assert max(calls.counts) == {1: 2, 70: 4, 90: 4}[max_cells]
 
 
-def test_instances_without_cells_are_refused():
+def test_instances_without_cells_are_rejected():
     flow, cells, context = tiny_networks().slat_flow, random_cells((5, 0)), tiny_context(2)
     noise = [torch.zeros(5, 8), torch.zeros(0, 8)]
     with pytest.raises(ValueError, match=r"instances \[1\] have no occupied cell"):

@@ -270,19 +270,19 @@ def test_half_precision_is_summed_in_float32(dtype):
         (torch.zeros(2, 3, dtype=torch.int64), (2, 0), "at least one"),
     ],
 )
-def test_cells_that_are_no_batch_are_refused(coords, lengths, message):
+def test_cells_that_are_no_batch_are_rejected(coords, lengths, message):
     with pytest.raises(ValueError, match=message):
         CellGeometry(coords, lengths)
 
 
-def test_a_cell_listed_twice_is_refused():
+def test_a_cell_listed_twice_is_rejected():
     cells = torch.tensor([[1, 2, 3], [0, 0, 0], [1, 2, 3]])
     with pytest.raises(ValueError, match="twice"):
         _ = CellGeometry(cells, (3,)).pairs
     assert len(CellGeometry(cells, (2, 1)).pairs.at(13).cells) == 3
 
 
-def test_features_for_other_cells_are_refused():
+def test_features_for_other_cells_are_rejected():
     with pytest.raises(ValueError, match="2 cells"):
         SparseTensor(CellGeometry(torch.tensor([[0, 0, 0], [1, 0, 0]]), (2,)), torch.zeros(3, 3))
 

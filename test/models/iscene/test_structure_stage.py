@@ -146,7 +146,7 @@ def test_noise_is_what_the_release_draws():
     assert torch.equal(drawn[0], second[:5]) and torch.equal(drawn[1], second[9:12])
 
 
-def test_bad_options_are_refused():
+def test_bad_options_are_rejected():
     with pytest.raises(ValueError, match="max_slots: 0"):
         StructureOptions(max_slots=0)
     with pytest.raises(ValueError, match="deep_every: 0"):
