@@ -41,9 +41,8 @@ def complete_to(
         args: with the arguments of `add_completion_arguments`.
         load: makes the completer of a configuration.
     """
-    from iscene_ros.io.pddl_files import check_pddl_files, write_pddl
     from iscene_ros.io.scene_io import check_writable, write_scene
-    from iscene_ros.planning.pddl import pddl_problem
+    from iscene_ros.planning.pddl import check_pddl_files, pddl_problem, write_pddl
 
     if args.pddl:
         check_pddl_files(args.pddl, directory)

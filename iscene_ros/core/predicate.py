@@ -8,7 +8,7 @@ from enum import Enum
 class Predicate(str, Enum):
     """A directed relation between a subject and an object; 0 is the environment.
 
-    Its position is its number in the relation table of the node: append, never insert or reorder.
+    Its position gives its colour in RViz: append, never insert or reorder.
     """
 
     SUPPORTED_BY = "supported_by"  # rests on it: contact from below that can bear load
@@ -53,7 +53,7 @@ MARKER_PREDICATES = (
     Predicate.BLOCKS_FROM_ABOVE,
 )
 
-# Predicates that pictures and drawn graphs show, one direction of each pair.
+# Predicates that the image of a graph and DOT files show, one direction of each pair.
 DRAWN_PREDICATES = (
     Predicate.SUPPORTED_BY,
     Predicate.LEANING_ON,
@@ -63,17 +63,10 @@ DRAWN_PREDICATES = (
     Predicate.MIRRORED,
 )
 
-PREDICATES = tuple(predicate.value for predicate in Predicate)
-OTHER_NUMBER = 255
-OTHER_LABEL = "other"
-_NUMBERS = {predicate: number for number, predicate in enumerate(PREDICATES)}
+_NUMBERS = {predicate.value: number for number, predicate in enumerate(Predicate)}
+_UNKNOWN_NUMBER = 255
 
 
 def predicate_number(predicate: str) -> int:
-    """Return the uint8 number of a predicate; 255 = one that has no number."""
-    return _NUMBERS.get(predicate, OTHER_NUMBER)
-
-
-def predicate_label(number: int) -> str:
-    """Return the predicate of a number; "other" where it has none."""
-    return PREDICATES[number] if 0 <= number < len(PREDICATES) else OTHER_LABEL
+    """Return the position of a predicate in the enumeration, for its colour; 255 = unknown."""
+    return _NUMBERS.get(predicate, _UNKNOWN_NUMBER)

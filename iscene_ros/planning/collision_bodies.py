@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from importlib.util import find_spec
 
 import numpy as np
 import trimesh
@@ -73,9 +74,9 @@ class CollisionBody:
     Attributes:
         id, label, color: of the object.
         frame_from_object: (4, 4) float64 pose in the scene's frame.
-        pieces: meshes in the object's frame [m]; convex unless `shape` is MESH.
-        shape: what they are.
-        subframes: to grasp and place by.
+        pieces: meshes in the object's frame [m], at least one; convex unless `shape` is MESH.
+        shape: how they were made; never AUTO.
+        subframes: frames to grasp and place by.
     """
 
     id: int
@@ -101,13 +102,24 @@ def collision_bodies(
     padding: float = 0.0,
     max_faces: int = MAX_FACES,
 ) -> tuple[CollisionBody, ...]:
-    """Every object of a scene as a body for collision checking; degenerate meshes are left out.
+    """Return every object of a scene as a body; arguments and errors as of `collision_body`."""
+    found = (collision_body(item, shape, padding, max_faces) for item in scene.objects)
+    return tuple(body for body in found if body is not None)
+
+
+def collision_body(
+    item: SceneObject,
+    shape: CollisionShape | str = CollisionShape.AUTO,
+    padding: float = 0.0,
+    max_faces: int = MAX_FACES,
+) -> CollisionBody | None:
+    """Return an object as a body for collision checking; None where its mesh is degenerate.
 
     Args:
-        scene: completed.
-        shape: how meshes are simplified.
+        item: the object.
+        shape: how its mesh is simplified.
         padding: by which surfaces are moved outward [m].
-        max_faces: of a mesh, or of each convex piece.
+        max_faces: of the mesh, or of each convex piece.
 
     Raises:
         InputError: a negative padding, an unknown shape, or convex parts without coacd.
@@ -119,12 +131,18 @@ def collision_bodies(
     except ValueError as error:
         names = ", ".join(s.value for s in CollisionShape)
         raise InputError(f"collision shape {shape!r}: expected one of {names}") from error
-    found = (_body(item, shape, padding, max_faces) for item in scene.objects)
-    return tuple(body for body in found if body is not None)
+    if shape is CollisionShape.AUTO:
+        shape = CollisionShape.PARTS if _has_coacd() else CollisionShape.HULL
+    pieces = tuple(_padded(piece, padding) for piece in _pieces(item.mesh, shape, max_faces))
+    if not pieces:
+        return None
+    return CollisionBody(
+        item.id, item.label, item.color, item.frame_from_object, pieces, shape, subframes(item)
+    )
 
 
 def subframes(item: SceneObject) -> tuple[Subframe, ...]:
-    """Frames on top of an object, below it, and for two grasps from above."""
+    """Return frames on top of an object, below it, and for two grasps from above."""
     half = 0.5 * np.asarray(item.size, np.float64)
     frames = [
         Subframe("top", _at((0.0, 0.0, half[2]))),
@@ -140,7 +158,7 @@ def subframes(item: SceneObject) -> tuple[Subframe, ...]:
 
 
 def support_boxes(planes: Sequence[Plane], up: np.ndarray) -> tuple[SupportBox, ...]:
-    """Boxes whose tops are the level planes of the surroundings, as far as these were seen.
+    """Return boxes whose tops are the level planes of the surroundings, as far as these were seen.
 
     Args:
         planes: in the scene's frame.
@@ -157,30 +175,17 @@ def support_boxes(planes: Sequence[Plane], up: np.ndarray) -> tuple[SupportBox, 
     return tuple(boxes)
 
 
-def _body(
-    item: SceneObject, shape: CollisionShape, padding: float, max_faces: int
-) -> CollisionBody | None:
-    if shape is CollisionShape.AUTO:
-        shape = CollisionShape.PARTS if _has_coacd() else CollisionShape.HULL
-    try:
-        pieces = _pieces(item.mesh, shape, max_faces)
-    except (QhullError, ValueError):  # flat, or without a finite triangle
-        return None
-    padded = tuple(_padded(piece, padding) for piece in pieces)
-    return CollisionBody(
-        item.id, item.label, item.color, item.frame_from_object, padded, shape, subframes(item)
-    )
-
-
 def _pieces(mesh: Mesh, shape: CollisionShape, max_faces: int) -> tuple[Mesh, ...]:
+    """Return the simplified mesh; no piece where it is flat or without a finite triangle."""
     if shape is CollisionShape.MESH:
-        if not len(mesh.faces):
-            raise ValueError("no face")
-        return (decimated(mesh, max_faces),)
+        return (decimated(mesh, max_faces),) if len(mesh.faces) else ()
     hull = _hull(mesh.vertices)
+    if hull is None:
+        return ()
     if shape is CollisionShape.HULL or _is_nearly_convex(mesh, hull):
         return (decimated(hull, max_faces),)
-    return tuple(decimated(part, max_faces) for part in _parts(mesh))
+    # Where all convex parts are flat, the hull takes their place.
+    return tuple(decimated(part, max_faces) for part in _convex_parts(mesh) or [hull])
 
 
 def _is_nearly_convex(mesh: Mesh, hull: Mesh) -> bool:
@@ -190,7 +195,7 @@ def _is_nearly_convex(mesh: Mesh, hull: Mesh) -> bool:
     return bool(whole > (1 - CONCAVITY) * around)
 
 
-def _parts(mesh: Mesh) -> list[Mesh]:
+def _convex_parts(mesh: Mesh) -> list[Mesh]:
     if not _has_coacd():
         raise InputError("coacd is not installed; run: pip install coacd, or choose shape hull")
     import coacd
@@ -200,24 +205,27 @@ def _parts(mesh: Mesh) -> list[Mesh]:
     found = coacd.run_coacd(
         coacd.Mesh(coarse.vertices.astype(np.float64), coarse.faces), **PARTS_SEARCH
     )
-    return [_hull(np.asarray(vertices)) for vertices, _ in found]
+    hulls = (_hull(np.asarray(vertices)) for vertices, _ in found)
+    return [hull for hull in hulls if hull is not None]
 
 
 def _has_coacd() -> bool:
-    from importlib.util import find_spec
-
     return find_spec("coacd") is not None
 
 
-def _hull(points: np.ndarray) -> Mesh:
-    hull = trimesh.convex.convex_hull(np.asarray(points, np.float64))
+def _hull(points: np.ndarray) -> Mesh | None:
+    """Return the convex hull; None where it is flat or the points are not finite."""
+    try:
+        hull = trimesh.convex.convex_hull(np.asarray(points, np.float64))
+    except (QhullError, ValueError):
+        return None
     if signed_volume(np.asarray(hull.vertices), np.asarray(hull.faces)).sum() <= LEAST_VOLUME:
-        raise ValueError("flat")
+        return None
     return Mesh(np.asarray(hull.vertices, np.float32), np.asarray(hull.faces, np.int32))
 
 
 def _padded(mesh: Mesh, padding: float) -> Mesh:
-    """The mesh with its vertices moved outward."""
+    """Return the mesh with its vertices moved outward [m]."""
     if padding == 0:
         return mesh
     body = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from iscene_ros.core.scene import Mesh, Scene, SceneObject
+from iscene_ros.core.scene import Mesh, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.geometry.bodies import up_in_frame
 from iscene_ros.geometry.planes import scene_planes
@@ -16,10 +16,9 @@ from iscene_ros.planning.collision_bodies import (
     CollisionBody,
     CollisionShape,
     SupportBox,
-    collision_bodies,
+    collision_body,
     support_boxes,
 )
-from iscene_ros.planning.scene_diff import same_mesh
 
 SUPPORT_NAME = "support"
 # An object whose surface has changed by no more than this is only moved.
@@ -47,27 +46,21 @@ class CollisionScene:
 
     Attributes:
         stamp_ns, frame_id: of the update.
-        scene: with the objects that have a body.
-        names: of these by id.
-        bodies: of these by id.
+        bodies: bodies by the names of the objects, without those whose meshes are degenerate.
         supports: level surroundings in `frame_id`, as boxes.
-        support_name: under which they go.
-        form: shape and padding of the bodies; where it changes, all bodies do.
+        support_name: name of the one object that holds these boxes.
     """
 
     stamp_ns: int
     frame_id: str
-    scene: Scene
-    names: Mapping[int, str]
-    bodies: Mapping[int, CollisionBody]
+    bodies: Mapping[str, CollisionBody]
     supports: tuple[SupportBox, ...]
     support_name: str
-    form: tuple[str, float]
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A body and what it was made of; None where the mesh is degenerate."""
+class _CachedBody:
+    """A body, None where the mesh is degenerate, and the mesh and options it was made from."""
 
     mesh: Mesh
     shape: str
@@ -79,56 +72,52 @@ class CollisionObjectCache:
     """Makes collision scenes; the body of a mesh that stays about the same is made once."""
 
     def __init__(self) -> None:
-        self._made: dict[int, _Made] = {}
+        self._cached: dict[int, _CachedBody] = {}
 
     def collision_scene(self, update: SceneUpdate, options: CollisionOptions) -> CollisionScene:
-        """Return the collision scene of an update, without objects whose meshes are degenerate."""
-        items = [known.item for known in update.objects]
-        made = {item.id: self._body(item, update, options) for item in items}
-        self._made = made
-        bodies = {
-            item.id: replace(body, frame_from_object=item.frame_from_object, color=item.color)
-            for item in items
-            if (body := made[item.id].body) is not None
+        """Return the collision scene of an update.
+
+        Raises:
+            InputError: as of `collision_body`.
+        """
+        self._cached = {
+            known.id: self._cached_body(known.item, options) for known in update.objects
         }
-        scene = replace(
-            update.world,
-            frame_id=update.frame_id,
-            objects=tuple(
-                replace(item, mesh=made[item.id].mesh) for item in items if item.id in bodies
-            ),
-        )
+        bodies = {}
+        for known in update.objects:
+            body, item = self._cached[known.id].body, known.item
+            if body is not None:
+                bodies[known.name] = replace(
+                    body, frame_from_object=item.frame_from_object, color=item.color
+                )
         return CollisionScene(
             update.stamp_ns,
             update.frame_id,
-            scene,
-            {known.id: known.name for known in update.objects if known.id in bodies},
             bodies,
             observed_supports(update),
             f"{options.frame_prefix}{SUPPORT_NAME}",
-            (options.shape, options.padding),
         )
 
-    def _body(self, item: SceneObject, update: SceneUpdate, options: CollisionOptions) -> _Made:
+    def _cached_body(self, item: SceneObject, options: CollisionOptions) -> _CachedBody:
         shape, padding = options.shape, options.padding
-        made = self._made.get(item.id)
-        if made is not None and (made.shape, made.padding) == (shape, padding):
-            # Against the mesh that the body was made of, so that small changes do not add up.
-            if same_mesh(made.mesh, item.mesh) or _alike(made.mesh, item.mesh, SHAPE_TOLERANCE_M):
-                return made
-        scene = replace(update.scene, objects=(item,))
-        try:
-            found = collision_bodies(scene, shape, padding)
-        except Exception:  # coacd may fail on a mesh; a hull never does
-            found = collision_bodies(scene, CollisionShape.HULL, padding)
-        return _Made(item.mesh, shape, padding, found[0] if found else None)
+        cached = self._cached.get(item.id)
+        if cached is not None and (cached.shape, cached.padding) == (shape, padding):
+            # Against the mesh that the body was made from, so that small changes do not add up.
+            if same_mesh(cached.mesh, item.mesh) or _is_alike(cached.mesh, item.mesh):
+                return cached
+        return _CachedBody(item.mesh, shape, padding, collision_body(item, shape, padding))
 
 
-def _alike(one: Mesh, other: Mesh, tolerance: float) -> bool:
-    """Return whether every vertex lies within the tolerance of one of the other mesh [m]."""
-    if tolerance == 0 or not (len(one.vertices) and len(other.vertices)):
+def same_mesh(one: Mesh, other: Mesh) -> bool:
+    """Return whether two meshes have the same vertices and faces."""
+    return np.array_equal(one.faces, other.faces) and np.array_equal(one.vertices, other.vertices)
+
+
+def _is_alike(one: Mesh, other: Mesh) -> bool:
+    """Return whether every vertex lies within the tolerance of one of the other mesh."""
+    if not (len(one.vertices) and len(other.vertices)):
         return False
-    sets = one.vertices, other.vertices
+    sets, tolerance = (one.vertices, other.vertices), SHAPE_TOLERANCE_M
     if any(np.abs(f(sets[0], 0) - f(sets[1], 0)).max() > tolerance for f in (np.min, np.max)):
         return False
     return all(

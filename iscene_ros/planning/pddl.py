@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.predicate import Predicate
@@ -50,22 +51,20 @@ FACTS = {
 
 
 def pddl_domain() -> str:
-    """The domain: types, predicates, and the actions lift and put-away."""
+    """Return the domain: types, predicates, and the actions lift and put-away."""
     return DOMAIN
 
 
 def pddl_problem(
     graph: SceneGraph,
     goal: int | None = None,
-    name: str = "scene",
     names: Mapping[int, str] | None = None,
 ) -> str:
-    """The facts of a graph as a problem; that of an empty scene is solved from the beginning.
+    """Return the facts of a graph as a problem; an empty scene gives a problem that is solved.
 
     Args:
         graph: of the scene.
         goal: id of the object to hold in the end; None = the one with the most in its way.
-        name: of the problem.
         names: PDDL names of the objects by id; None = `item_names`.
 
     Raises:
@@ -77,7 +76,7 @@ def pddl_problem(
     objects = "".join(f"\n    {names[i]} - item" for i in graph.ids)
     facts = "".join(f"\n    ({fact})" for fact in pddl_facts(graph, names))
     return (
-        f"(define (problem {_identifier(name)})\n  (:domain {DOMAIN_NAME})\n"
+        f"(define (problem scene)\n  (:domain {DOMAIN_NAME})\n"
         + (f"  (:objects{objects})\n" if objects else "")
         + f"  (:init\n    ({HAND_EMPTY}){facts})\n"
         f"  (:goal ({pddl_goal(graph, goal, names)})))\n"
@@ -87,7 +86,7 @@ def pddl_problem(
 def pddl_goal(
     graph: SceneGraph, goal: int | None = None, names: Mapping[int, str] | None = None
 ) -> str:
-    """The fact to reach, such as "holding mug-3"; arguments as of `pddl_problem`."""
+    """Return the fact to reach, such as "holding mug-3"; arguments as of `pddl_problem`."""
     if not graph.ids:
         return HAND_EMPTY
     if goal is None:
@@ -96,13 +95,13 @@ def pddl_goal(
 
 
 def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tuple[str, ...]:
-    """The facts of a graph, such as "on mug-3 environment", sorted.
+    """Return the facts of a graph, such as "on mug-3 environment", sorted.
 
     Args:
         graph: of the scene.
         names: PDDL names of the objects by id; None = `item_names`.
     """
-    names = {ENVIRONMENT: ENVIRONMENT_NAME} | dict(names or item_names(graph))
+    names = {ENVIRONMENT: ENVIRONMENT_NAME, **(names or item_names(graph))}
     facts = set()
     for predicate, word in FACTS.items():
         for subject, _, obj in graph.edges(predicate):
@@ -117,35 +116,61 @@ def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tup
 
 
 def item_names(graph: SceneGraph) -> dict[int, str]:
-    """PDDL names of all nodes: label and id, such as "mug-3"; the environment is a constant."""
+    """Return PDDL names of all nodes: label and id, such as "mug-3"; 0 is the environment."""
     names = {ENVIRONMENT: ENVIRONMENT_NAME}
     names.update({i: f"{_identifier(graph.label(i))}-{i}" for i in graph.ids})
     return names
 
 
+def check_pddl_files(paths: Sequence[Path], result: Path) -> None:
+    """Check, before any work is done, that domain and problem can be written.
+
+    Args:
+        paths: of the domain and of the problem.
+        result: folder of the scene, which is replaced as a whole.
+
+    Raises:
+        InputError: both are one file, one is a folder or in the result, or its folder is missing.
+    """
+    domain, problem = (path.resolve() for path in paths)
+    if domain == problem:
+        raise InputError(f"--pddl: {paths[0]} twice; name a file for the domain and another one")
+    for path in (domain, problem):
+        if path.is_dir():
+            raise InputError(f"--pddl {path}: is a folder; name a file")
+        if result.resolve() in path.parents:
+            raise InputError(f"--pddl {path}: lies in --out, which holds nothing but the scene")
+        if not path.parent.is_dir():
+            raise InputError(f"--pddl {path}: no such folder; make it first")
+
+
+def write_pddl(paths: Sequence[Path], problem: str) -> None:
+    """Write the domain and a problem of it.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    for path, text in zip(paths, (pddl_domain(), problem), strict=True):
+        try:
+            path.write_text(text, "utf-8")
+        except OSError as error:
+            raise InputError(f"--pddl {path}: cannot be written ({error.strerror})") from error
+
+
 def _blockers(graph: SceneGraph) -> dict[int, tuple[int, ...]]:
-    """What blocks each object, without circles: no plan could open them."""
+    """Return the ids that block each object, without cycles, which no plan could resolve."""
     found = {}
     for object_id in graph.ids:
-        order = graph.removal_order(object_id)
-        place = {other: number for number, other in enumerate(order)}
-        found[object_id] = tuple(
-            b for b in graph.blockers(object_id) if place[b] < place[object_id]
-        )
-    return _without_circles(graph, found)
-
-
-def _without_circles(
-    graph: SceneGraph, blockers: dict[int, tuple[int, ...]]
-) -> dict[int, tuple[int, ...]]:
-    """Blockers of one consistent order of removal of the whole scene."""
-    order = _removal_of_all(graph.ids, blockers)
+        earlier = graph.removal_order(object_id)[:-1]
+        found[object_id] = tuple(b for b in graph.blockers(object_id) if b in earlier)
+    # One consistent order for the whole scene.
+    order = _removal_of_all(graph.ids, found)
     place = {object_id: number for number, object_id in enumerate(order)}
-    return {i: tuple(b for b in found if place[b] < place[i]) for i, found in blockers.items()}
+    return {i: tuple(b for b in blockers if place[b] < place[i]) for i, blockers in found.items()}
 
 
 def _removal_of_all(ids: Iterable[int], blockers: dict[int, tuple[int, ...]]) -> list[int]:
-    """All objects, those first that have the least in their way."""
+    """Return all ids, those with the fewest blockers left first."""
     left, order = list(ids), []
     while left:
         waiting = {i: sum(b in left for b in blockers[i]) for i in left}

@@ -1,35 +1,37 @@
-"""What a motion planner was told, and what it has to be told next."""
+"""Changes from the objects that a motion planner has to the objects of the map."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from iscene_ros.core.scene import Scene
 from iscene_ros.planning.collision_bodies import CollisionBody, SupportBox
-from iscene_ros.planning.collision_objects import CollisionScene
-from iscene_ros.planning.scene_diff import Operation, scene_changes
+from iscene_ros.planning.collision_objects import CollisionScene, same_mesh
 
-# A support is told again when its box has changed by more than this.
+# Poses closer than this are the same pose.
+SAME_PLACE_M = 5e-4
+SAME_ANGLE_RAD = 2e-3
+# A support is sent again when its box has changed by more than this.
 SAME_SUPPORT_M = 0.01
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What turns what a planner knows into a picture; names are never empty.
+    """Changes that bring a planner to a collision scene; names are never empty.
 
     Attributes:
-        picture: what the planner knows then.
-        removed: names to take away.
+        scene: the collision scene that the planner has afterwards.
+        removed: names to remove.
         added: names and bodies that are new, or whose shape has changed.
-        moved: names and bodies that only have another pose.
+        moved: names and bodies of which only the pose has changed.
         supports: boxes of the support where it is new or has changed, else empty.
         attached: names that were left alone.
     """
 
-    picture: CollisionScene
+    scene: CollisionScene
     removed: tuple[str, ...]
     added: tuple[tuple[str, CollisionBody], ...]
     moved: tuple[tuple[str, CollisionBody], ...]
@@ -38,98 +40,86 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to tell."""
+        """Whether there is nothing to send."""
         return not (self.removed or self.added or self.moved or self.supports)
 
 
 class PlanningSceneTracker:
-    """Remembers what one planner was told, under which names.
+    """Keeps a record of the objects that were sent to one planner.
 
-    Only these names are ever removed. Used by one thread at a time.
+    Only objects that were sent are ever removed. One thread at a time may use it.
     """
 
     def __init__(self) -> None:
-        self._scene: Scene | None = None
+        self._frame_id: str | None = None
+        self._bodies: Mapping[str, CollisionBody] = {}
         self._supports: tuple[SupportBox, ...] = ()
-        self._ours: frozenset[str] = frozenset()
-        self._form: tuple[str, float] | None = None
+        self._sent_names: frozenset[str] = frozenset()
 
     def difference(
         self,
-        picture: CollisionScene,
+        scene: CollisionScene,
         attached: Collection[str] = (),
         present: Collection[str] | None = None,
     ) -> Difference:
-        """What to tell, so that the planner knows the picture.
+        """Return the changes that bring the planner to a collision scene.
 
         Args:
-            picture: of the world now.
+            scene: the objects of the map now.
             attached: names of objects that are attached to a robot; they are left alone.
-            present: names of all objects in the planner's world; None = not known, what was told
-                is taken to be there.
+            present: names of all objects that the planner has; None = not known, all that were
+                sent are taken to be there.
         """
-        held = frozenset(attached)
-        there = self._ours if present is None else self._ours & frozenset(present)
-        ids = {name: i for i, name in picture.names.items()}
-        if self._form != picture.form:
-            self._scene = None
-        known = self._known({ids[name] for name in (there - held) & ids.keys()})
-        names = picture.names
-        changes = [c for c in scene_changes(known, picture.scene) if names.get(c.id) not in held]
-        wanted = {*ids, picture.support_name} if self._has_support(picture) else set(ids)
-        of = {
-            operation: tuple(
-                (names[c.id], picture.bodies[c.id]) for c in changes if c.operation is operation
-            )
-            for operation in (Operation.ADD, Operation.MOVE)
-        }
-        removed = tuple(sorted(there - wanted - held))
-        supports = self._new_supports(picture, there)
-        return Difference(picture, removed, of[Operation.ADD], of[Operation.MOVE], supports, held)
-
-    def confirm(self, told: Difference) -> None:
-        """The planner knows a difference now."""
-        picture = told.picture
-        self._form = picture.form
-        objects = tuple(
-            item for item in picture.scene.objects if picture.names[item.id] not in told.attached
+        attached = frozenset(attached)
+        there = self._sent_names if present is None else self._sent_names & frozenset(present)
+        added, moved = [], []
+        for name, body in scene.bodies.items():
+            if name in attached:
+                continue
+            before = self._bodies.get(name) if name in there else None
+            if before is None or scene.frame_id != self._frame_id or not _same_shape(before, body):
+                added.append((name, body))
+            elif not _same_pose(before, body):
+                moved.append((name, body))
+        wanted = set(scene.bodies)
+        # A support out of view stays as long as there is something on it.
+        if scene.supports or (self._supports and scene.bodies):
+            wanted.add(scene.support_name)
+        removed = tuple(sorted(there - wanted - attached))
+        is_same = (
+            scene.frame_id == self._frame_id
+            and scene.support_name in there
+            and _same_supports(self._supports, scene.supports)
         )
-        self._scene = replace(picture.scene, objects=objects)
-        if told.supports or not picture.scene.objects:
-            self._supports = told.supports
-        supports = {picture.support_name} if self._supports else set()
-        # What is held is still ours: it is taken away after it was put down.
-        held = self._ours & told.attached
-        self._ours = (
-            (self._ours - frozenset(told.removed))
-            | {picture.names[item.id] for item in objects}
-            | held
-            | supports
+        supports = () if is_same else scene.supports
+        return Difference(scene, removed, tuple(added), tuple(moved), supports, attached)
+
+    def confirm(self, difference: Difference) -> None:
+        """Record that the planner has applied a difference."""
+        scene = difference.scene
+        self._frame_id = scene.frame_id
+        self._bodies = {n: b for n, b in scene.bodies.items() if n not in difference.attached}
+        if difference.supports or not scene.bodies:
+            self._supports = difference.supports
+        supports = {scene.support_name} if self._supports else set()
+        # The names of attached objects stay: these are removed after they were put down.
+        self._sent_names = (
+            (self._sent_names - frozenset(difference.removed)) | self._bodies.keys() | supports
         )
 
     def forget(self) -> None:
-        """Tell everything again; what was told may still be there."""
-        self._scene, self._supports = None, ()
+        """Make the next difference hold all objects; what was sent may still be there."""
+        self._frame_id, self._bodies, self._supports = None, {}, ()
 
-    def _known(self, ids: Collection[int]) -> Scene | None:
-        if self._scene is None:
-            return None
-        return replace(self._scene, objects=tuple(o for o in self._scene.objects if o.id in ids))
 
-    def _has_support(self, picture: CollisionScene) -> bool:
-        """A support out of view stays as long as there is something on it."""
-        return bool(picture.supports or (self._supports and picture.scene.objects))
+def _same_shape(one: CollisionBody, other: CollisionBody) -> bool:
+    return len(one.pieces) == len(other.pieces) and all(map(same_mesh, one.pieces, other.pieces))
 
-    def _new_supports(
-        self, picture: CollisionScene, there: Collection[str]
-    ) -> tuple[SupportBox, ...]:
-        same = (
-            self._scene is not None
-            and self._scene.frame_id == picture.frame_id
-            and picture.support_name in there
-            and _same_supports(self._supports, picture.supports)
-        )
-        return () if same else picture.supports
+
+def _same_pose(one: CollisionBody, other: CollisionBody) -> bool:
+    between = np.linalg.inv(one.frame_from_object) @ other.frame_from_object
+    angle = Rotation.from_matrix(between[:3, :3]).magnitude()
+    return bool(np.linalg.norm(between[:3, 3]) <= SAME_PLACE_M and angle <= SAME_ANGLE_RAD)
 
 
 def _same_supports(before: tuple[SupportBox, ...], after: tuple[SupportBox, ...]) -> bool:
@@ -140,6 +130,6 @@ def _same_supports(before: tuple[SupportBox, ...], after: tuple[SupportBox, ...]
 
 
 def _corners(box: SupportBox) -> np.ndarray:
-    """(2, 3) opposite corners in the scene's frame [m]."""
+    """Return (2, 3) opposite corners in the scene's frame [m]."""
     half = np.array([[-0.5], [0.5]]) * box.size
     return half @ box.frame_from_box[:3, :3].T + box.frame_from_box[:3, 3]

@@ -36,7 +36,7 @@ def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
     Raises:
         LookupError: moveit_msgs is not installed.
     """
-    scene = difference.picture
+    scene = difference.scene
     header = types.header(scene.stamp_ns, scene.frame_id)
     objects = [_object(types, header, name, REMOVE) for name in difference.removed]
     objects += [_added(types, header, name, body) for name, body in difference.added]
@@ -108,7 +108,7 @@ def _support(types: MessageTypes, header: Any, difference: Difference) -> Any:
     return _object(
         types,
         header,
-        difference.picture.support_name,
+        difference.scene.support_name,
         ADD,
         pose=encode_pose(types, np.eye(4)),
         primitives=boxes,
@@ -123,7 +123,7 @@ def _box(types: MessageTypes, size: np.ndarray) -> Any:
 def _colors(types: MessageTypes, difference: Difference) -> list[Any]:
     colors = [(name, body.color) for name, body in difference.added]
     if difference.supports:
-        colors.append((difference.picture.support_name, SUPPORT_COLOR))
+        colors.append((difference.scene.support_name, SUPPORT_COLOR))
     return [
         types.make("moveit_msgs/msg/ObjectColor", id=name, color=encode_color(types, color, 1.0))
         for name, color in colors

@@ -123,7 +123,7 @@ class MoveItScene:
         # Part of it may have been applied: the next update sends everything.
         self._tracker.forget()
         self._rejected(
-            f"{self._apply.srv_name} rejected the objects in frame {difference.picture.frame_id}; "
+            f"{self._apply.srv_name} rejected the objects in frame {difference.scene.frame_id}; "
             "look at the log of move_group: its robot model may not know this frame"
         )
 

@@ -11,15 +11,12 @@ from hypothesis import strategies as st
 from made_objects import scene_object, scene_of
 from made_scenes import box
 
-from iscene_ros.core.camera import Camera
-from iscene_ros.core.observation import Observation
-from iscene_ros.core.predicate import PREDICATES, Predicate
+from iscene_ros.core.colors import instance_color
 from iscene_ros.core.scene import Relation, RelationEvidence, Scene
 from iscene_ros.core.scene_graph import SceneGraph
 from iscene_ros.io.graph_files import to_dot, to_graphml, to_json, write_graph
 from iscene_ros.relations.build import relate, with_relations
-from iscene_ros.viz.graph_over_scene import draw_graph_over_scene
-from iscene_ros.viz.graph_picture import COLORS, draw_graph
+from iscene_ros.viz.graph_picture import draw_graph
 
 
 def tower() -> Scene:
@@ -88,8 +85,6 @@ def test_files_by_suffix(graph, tmp_path) -> None:
 
 def test_picture_shows_every_object(graph) -> None:
     colors = {tuple(c) for c in np.asarray(draw_graph(graph)).reshape(-1, 3).tolist()}
-    from iscene_ros.core.colors import instance_color
-
     assert {tuple(int(v) for v in instance_color(i)) for i in graph.ids} <= colors
     assert draw_graph(SceneGraph((), ())).size[0] > 0
 
@@ -149,10 +144,6 @@ def test_removal_order_ends_with_the_object_and_names_each_once(edges) -> None:
         assert order[-1] == object_id
 
 
-def test_every_predicate_has_a_number_on_the_wire() -> None:
-    assert {p.value for p in Predicate} == set(PREDICATES)
-
-
 def test_equal_objects_are_a_group() -> None:
     scene = scene_of(
         *(scene_object(i, box((0.03, 0.05, 0.08), (0.1 * i, 0.0))) for i in (1, 2, 3, 4)),
@@ -160,18 +151,3 @@ def test_equal_objects_are_a_group() -> None:
     )
     scene = with_relations(scene)
     assert scene.graph.shape_groups() == ((1, 2, 3, 4),)
-
-
-def test_graph_is_drawn_over_the_scene() -> None:
-    scene = with_relations(tower())
-    camera = Camera(64, 48, np.array([[60.0, 0, 31.5], [0, 60.0, 23.5], [0, 0, 1]]))
-    observation = Observation(
-        depth=np.full((48, 64), 1.5, np.float32),
-        masks=np.ones((1, 48, 64), bool),
-        camera=camera,
-        world_from_camera=scene.frame_from_camera,
-    )
-    picture = np.asarray(draw_graph_over_scene(scene, observation))
-    assert picture.shape == (720, 960, 3)
-    blocked = np.abs(picture.astype(int) - COLORS["blocks_from_above"]).sum(axis=2) < 12
-    assert blocked.sum() > 50

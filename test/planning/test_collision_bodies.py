@@ -1,4 +1,4 @@
-"""Collision bodies, subframes, and what changed between two scenes."""
+"""Collision bodies, their subframes, and support boxes."""
 
 from dataclasses import replace
 
@@ -8,12 +8,11 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_objects import scene_object, scene_of
-from made_scenes import box, cup, joined, moved
+from made_scenes import box, cup
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh, Plane
 from iscene_ros.planning.collision_bodies import collision_bodies, subframes, support_boxes
-from iscene_ros.planning.scene_diff import Change, Operation, scene_changes
 
 
 def body(mesh):
@@ -59,7 +58,7 @@ def test_degenerate_mesh_is_left_out() -> None:
     assert collision_bodies(scene_of(flat, nothing), "hull") == ()
 
 
-def test_wrong_requests_are_refused() -> None:
+def test_wrong_requests_are_rejected() -> None:
     scene = scene_of(scene_object(1, box((0.1, 0.1, 0.1))))
     with pytest.raises(InputError, match="padding"):
         collision_bodies(scene, padding=-0.01)
@@ -87,28 +86,3 @@ def test_support_plane_becomes_a_box_below_it() -> None:
     (found,) = support_boxes([level, wall], np.array([0, 0, 1.0]))
     assert sorted(found.size) == pytest.approx([0.02, 0.5, 1.0], abs=1e-6)
     assert found.frame_from_box[:3, 3] == pytest.approx((0.5, 0.25, 0.69), abs=1e-6)
-
-
-def test_changes_tell_what_moved_appeared_and_went() -> None:
-    first, second = (scene_object(i, box((0.1, 0.1, 0.1 * i))) for i in (1, 2))
-    before = scene_of(first, second)
-    pushed = first.frame_from_object.copy()
-    pushed[0, 3] += 0.1
-    after = scene_of(
-        replace(first, frame_from_object=pushed), scene_object(3, joined(box((0.1, 0.1, 0.1))))
-    )
-    assert set(scene_changes(before, after)) == {
-        Change(1, Operation.MOVE),
-        Change(2, Operation.REMOVE),
-        Change(3, Operation.ADD),
-    }
-    assert scene_changes(before, before) == ()
-    assert {c.operation for c in scene_changes(None, before)} == {Operation.ADD}
-
-
-def test_changed_shape_replaces_and_attached_objects_are_left_alone() -> None:
-    before = scene_of(scene_object(1, box((0.1, 0.1, 0.1))))
-    after = scene_of(scene_object(1, moved(box((0.1, 0.1, 0.2)), (0.2, 0, 0))))
-    assert scene_changes(before, after) == (Change(1, Operation.ADD),)
-    assert scene_changes(before, after, attached=(1,)) == ()
-    assert scene_changes(before, scene_of(), attached=(1,)) == ()
