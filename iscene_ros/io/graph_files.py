@@ -58,7 +58,7 @@ def write_graph(graph: SceneGraph, path: Path) -> None:
     """
     texts = {".json": to_json, ".graphml": to_graphml, ".dot": to_dot}
     if path.suffix == ".png":
-        from iscene_ros.viz.graph_picture import draw_graph
+        from iscene_ros.viz.graph_image import draw_graph
 
         draw_graph(graph).save(path)
     elif path.suffix in texts:

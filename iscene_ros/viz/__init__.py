@@ -1,1 +1,1 @@
-"""Pictures of scenes and graphs, drawn with numpy and Pillow; no OpenGL, no display."""
+"""Images of scenes and graphs, drawn with numpy and Pillow; no OpenGL, no display."""

@@ -1,4 +1,4 @@
-"""Short labels in a picture that do not cover each other."""
+"""Short labels in an image that do not cover each other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# Of the width of the picture, and its bounds [pixels].
+# Of the width of the image, and its bounds [pixels].
 LETTER_SHARE, LETTER_PIXELS = 1 / 58, (9, 36)
 LONGEST = 22
 INK, PAPER = (24, 26, 30), (255, 255, 255)
@@ -16,7 +16,7 @@ INK, PAPER = (24, 26, 30), (255, 255, 255)
 
 @dataclass(frozen=True)
 class Label:
-    """A text and where it belongs.
+    """A text and its place.
 
     Attributes:
         text: of one line.
@@ -45,35 +45,35 @@ class _Box:
         )
 
 
-def draw_labels(picture: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
-    """The picture with labels, each near its centre, inside the picture, beside those before it.
+def draw_labels(image: np.ndarray, labels: Sequence[Label]) -> np.ndarray:
+    """Draw labels, each near its centre, inside the image, and beside those before it.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         labels: the first ones have the first choice.
 
     Returns:
         (H, W, 3) uint8.
     """
-    image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
-    letters = round(float(np.clip(LETTER_SHARE * image.width, *LETTER_PIXELS)))
+    canvas = Image.fromarray(image)
+    draw = ImageDraw.Draw(canvas)
+    letters = round(float(np.clip(LETTER_SHARE * canvas.width, *LETTER_PIXELS)))
     font = ImageFont.load_default(letters)
     taken: list[_Box] = []
     for label in labels:
         text = label.text if len(label.text) <= LONGEST else _shortened(label.text)
         width, height = draw.textlength(text, font) + 0.8 * letters, 1.35 * letters
-        box = _free_place(label.center, width, height, image.size, taken)
+        box = _free_place(label.center, width, height, canvas.size, taken)
         taken.append(box)
         corners = [box.left, box.top, box.left + width, box.top + height]
         draw.rounded_rectangle(corners, height / 3, PAPER, label.color, max(1, letters // 7))
         middle = box.left + width / 2, box.top + height / 2
         draw.text(middle, text, INK, font, anchor="mm")
-    return np.array(image)
+    return np.array(canvas)
 
 
 def _shortened(text: str) -> str:
-    """The text without the end of its name; its last word, the id, stays."""
+    """Return the text without the end of its name; its last word, the id, stays."""
     name, _, last = text.rpartition(" ")
     return f"{name[: LONGEST - len(last) - 2].rstrip()}… {last}"
 
@@ -95,7 +95,7 @@ def _free_place(
 
 
 def _offsets(rows: float) -> Iterator[float]:
-    """0, half a row down, half a row up, and so on until every row was tried."""
+    """Yield 0, half a row down, half a row up, and so on until every row was tried."""
     yield 0.0
     for step in range(1, int(2 * rows) + 1):
         yield step / 2

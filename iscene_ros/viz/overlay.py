@@ -1,4 +1,4 @@
-"""The overlay of a live view: what was seen and what was completed, drawn into the input image."""
+"""The overlay of a live view: masks and completed objects, drawn into the input image."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
 from iscene_ros.geometry.rasteriser import scaled_camera
 from iscene_ros.geometry.silhouettes import silhouette
+from iscene_ros.viz.camera_images import SKIPPED_COLOR, input_image, mask_anchor
 from iscene_ros.viz.labels import Label, draw_labels
-from iscene_ros.viz.overview_panels import SKIPPED_COLOR, input_picture, label_anchor
 
 FILL_OPACITY = 0.35
-# Contours of objects that this frame does not show are remembered, not seen.
+# Opacity of the contours of objects that this frame did not complete.
 REMEMBERED_OPACITY = 0.45
 SUPERSAMPLING = 2
-# A dark seam tells a contour from things of its own colour.
+# A dark seam separates a contour from things of its own colour.
 CONTOUR_PIXELS, SEAM_PIXELS, SEAM_OPACITY = 3, 7, 0.4
 
 
 def draw_overlay(update: SceneUpdate) -> np.ndarray:
-    """The input with its masks filled and the completed objects outlined, each in its colour.
+    """Draw the input with its masks filled and the completed objects outlined in their colours.
 
-    Outlines go around all of an object, also where others hide it; those of objects that this frame
-    did not complete are faint. A mask without an object is grey. The picture has the size of the
+    An outline also goes around hidden parts of an object; outlines of objects that this frame did
+    not complete are faint. A mask without an object is grey. The image has the size of the
     observation and no lens distortion.
 
     Returns:
@@ -32,17 +32,17 @@ def draw_overlay(update: SceneUpdate) -> np.ndarray:
     """
     observation = update.observation.rectified()
     camera = observation.camera
-    picture = input_picture(observation, camera.width, camera.height).astype(np.float32)
+    image = input_image(observation, camera.width, camera.height).astype(np.float32)
     shapes = {known.id: _outline(known, update, observation) for known in update.objects}
-    _fill_masks(picture, update, observation)
+    _fill_masks(image, update, observation)
     for known in update.objects:
         opacity = 1.0 if known.id in update.seen else REMEMBERED_OPACITY
-        _draw_contour(picture, shapes[known.id], known.item.color, opacity)
-    return draw_labels(picture.astype(np.uint8), _labels(update, observation, shapes))
+        _draw_contour(image, shapes[known.id], known.item.color, opacity)
+    return draw_labels(image.astype(np.uint8), _labels(update, observation, shapes))
 
 
 def _outline(known: TrackedObject, update: SceneUpdate, observation: Observation) -> np.ndarray:
-    """(H, W) float32: share of each pixel that the completed object covers."""
+    """Return (H, W) float32, the share of each pixel that the completed object covers."""
     camera = observation.camera
     size = SUPERSAMPLING * camera.width, SUPERSAMPLING * camera.height
     camera_from_frame = np.linalg.inv(update.scene.frame_from_camera)
@@ -55,36 +55,36 @@ def _outline(known: TrackedObject, update: SceneUpdate, observation: Observation
     return coverage / SUPERSAMPLING**2
 
 
-def _fill_masks(picture: np.ndarray, update: SceneUpdate, observation: Observation) -> None:
+def _fill_masks(image: np.ndarray, update: SceneUpdate, observation: Observation) -> None:
     colors = {known.id: known.item.color for known in update.objects}
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
         color = colors.get(instance_id, SKIPPED_COLOR).astype(np.float32)
         window = _window(mask, margin=0)
         if window is not None:
-            part = picture[window]
+            part = image[window]
             part += FILL_OPACITY * mask[window][..., None] * (color - part)
 
 
 def _draw_contour(
-    picture: np.ndarray, coverage: np.ndarray, color: np.ndarray, opacity: float
+    image: np.ndarray, coverage: np.ndarray, color: np.ndarray, opacity: float
 ) -> None:
-    """Draw the edge of a (H, W) coverage, as smooth as it is."""
+    """Draw the antialiased edge of a (H, W) coverage."""
     window = _window(coverage > 0, margin=SEAM_PIXELS)
     if window is not None:
-        part = picture[window]
+        part = image[window]
         part *= 1 - SEAM_OPACITY * opacity * _line(coverage[window], SEAM_PIXELS)
         line = opacity * _line(coverage[window], CONTOUR_PIXELS)
         part += line * (color.astype(np.float32) - part)
 
 
 def _line(coverage: np.ndarray, pixels: int) -> np.ndarray:
-    """(h, w, 1) float32 opacity: one where half is covered, zero well inside and outside."""
+    """Return (h, w, 1) float32 opacity: 1 where half is covered, 0 well inside and outside."""
     blurred = uniform_filter(coverage, pixels, mode="nearest")
     return np.clip(5.5 * blurred * (1 - blurred), 0, 1)[..., None]
 
 
 def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice] | None:
-    """The box of a (H, W) mask with a margin, as far as it is in the picture; None if empty."""
+    """Return the box of a (H, W) mask with a margin, within the image; None if empty."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     if not len(rows):
         return None
@@ -94,7 +94,7 @@ def _window(mask: np.ndarray, margin: int) -> tuple[slice, slice] | None:
 def _labels(
     update: SceneUpdate, observation: Observation, shapes: dict[int, np.ndarray]
 ) -> list[Label]:
-    """Name and id of every object in view, in the middle of what is seen of it."""
+    """Return name and id of every object in view, in the middle of its visible part."""
     masks = dict(zip(observation.instance_ids, observation.masks, strict=True))
     labels = []
     for known in update.objects:
@@ -102,7 +102,7 @@ def _labels(
         mask = shapes[known.id] > 0.5 if mask is None else mask
         window = _window(mask, margin=1)
         if window is not None:
-            u, v = label_anchor(mask[window])
+            u, v = mask_anchor(mask[window])
             box = mask[window].shape
             center = window[1].start + u * box[1], window[0].start + v * box[0]
             text = f"{known.item.label.replace('_', ' ')} {known.id}"

@@ -1,4 +1,4 @@
-"""overview.png: the input with its masks, and the completed scene from three sides."""
+"""The image overview.png: the input with its masks, and the completed scene from three sides."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
-from iscene_ros.viz.overview_panels import (
+from iscene_ros.viz.camera_images import (
     SKIPPED_COLOR,
     draw_completed,
     draw_masks,
-    label_anchor,
+    mask_anchor,
 )
 from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, grid_spacing
 
 WIDTH = 1600
 MARGIN, TITLE_HEIGHT, LEGEND_HEIGHT = 24, 44, 34
 PANEL_WIDTH = (WIDTH - 3 * MARGIN) // 2
-# Height over width of a panel; pictures beyond are fitted in.
+# Height over width of a panel; images beyond are fitted in.
 ASPECT = (0.5, 1.0)
 SUPERSAMPLING = 2
 SIDE_YAW_DEG = (65, -65)
@@ -31,11 +31,11 @@ TEXT, FAINT_TEXT = (32, 35, 41), (120, 124, 132)
 
 
 def draw_overview(scene: Scene, observation: Observation) -> Image.Image:
-    """The overview picture of a scene, 1600 pixels wide.
+    """Draw the overview of a scene, 1600 pixels wide.
 
     Args:
-        scene: what was completed.
-        observation: what it was completed from.
+        scene: the completed scene.
+        observation: the input of the completion.
     """
     observation = observation.rectified()
     camera = observation.camera
@@ -45,11 +45,11 @@ def draw_overview(scene: Scene, observation: Observation) -> Image.Image:
     height = 2 * (TITLE_HEIGHT + panel_height) + rows * LEGEND_HEIGHT + 2 * MARGIN
     page = Image.new("RGB", (WIDTH, height), "white")
     draw = ImageDraw.Draw(page)
-    for index, (title, remark, picture) in enumerate(panels):
+    for index, (title, remark, image) in enumerate(panels):
         left = MARGIN + (index % 2) * (PANEL_WIDTH + MARGIN)
         top = (index // 2) * (TITLE_HEIGHT + panel_height)
         _draw_title(draw, left, top, title, remark)
-        page.paste(picture, (left, top + TITLE_HEIGHT))
+        page.paste(image, (left, top + TITLE_HEIGHT))
     _draw_legend(draw, scene, observation, 2 * (TITLE_HEIGHT + panel_height) + MARGIN)
     return page
 
@@ -57,7 +57,7 @@ def draw_overview(scene: Scene, observation: Observation) -> Image.Image:
 def _panels(
     scene: Scene, observation: Observation, panel_height: int
 ) -> list[tuple[str, str, Image.Image]]:
-    """Title, remark and picture of each panel."""
+    """Return title, remark and image of each panel."""
     camera = observation.camera
     scale = min(PANEL_WIDTH / camera.width, panel_height / camera.height)
     size = round(camera.width * scale), round(camera.height * scale)
@@ -70,18 +70,18 @@ def _panels(
         ("Input", "colour image and instance masks", _framed(masks, panel_height)),
         ("Completed, from the camera", count, _framed(completed, panel_height)),
     ]
-    # A point in an overlap of masks is drawn for the one instance whose it was taken to be.
+    # A point in an overlap of masks is drawn for the instance that it was assigned to.
     parts = _parts(scene, resolve_mask_overlaps(observation))
     for yaw, side in zip(SIDE_YAW_DEG, ("right", "left"), strict=True):
-        picture = _side_picture(parts, yaw, panel_height)
+        image = _side_image(parts, yaw, panel_height)
         remark = "dots: observed points"
         if parts:
             remark += f", grid: {100 * grid_spacing(parts):.0f} cm"
-        panels.append((f"Completed, from the {side}", remark, picture))
+        panels.append((f"Completed, from the {side}", remark, image))
     return panels
 
 
-def _side_picture(parts: list[ViewedMesh], yaw_deg: float, panel_height: int) -> Image.Image:
+def _side_image(parts: list[ViewedMesh], yaw_deg: float, panel_height: int) -> Image.Image:
     if not parts:
         return Image.new("RGB", (PANEL_WIDTH, panel_height), "white")
     size = SUPERSAMPLING * PANEL_WIDTH, SUPERSAMPLING * panel_height
@@ -89,13 +89,13 @@ def _side_picture(parts: list[ViewedMesh], yaw_deg: float, panel_height: int) ->
 
 
 def _parts(scene: Scene, observation: Observation) -> list[ViewedMesh]:
-    space = GravityAlignedFrame.from_gravity(scene.gravity_camera)
+    aligned_frame = GravityAlignedFrame.from_gravity(scene.gravity_camera)
     camera_from_frame = np.linalg.inv(scene.frame_from_camera)
-    aligned_from_camera = np.linalg.inv(space.camera_from_aligned())
+    aligned_from_camera = np.linalg.inv(aligned_frame.camera_from_aligned())
     return [
         ViewedMesh(
             o.mesh.transformed(aligned_from_camera @ camera_from_frame @ o.frame_from_object),
-            space.from_camera(_observed_points(observation, o.id)),
+            aligned_frame.from_camera(_observed_points(observation, o.id)),
             o.color,
         )
         for o in scene.objects
@@ -103,7 +103,7 @@ def _parts(scene: Scene, observation: Observation) -> list[ViewedMesh]:
 
 
 def _observed_points(observation: Observation, instance_id: int) -> np.ndarray:
-    """At most POINTS_PER_OBJECT points_camera [m], evenly over the mask; none out of view."""
+    """Return at most POINTS_PER_OBJECT points_camera [m], evenly over the instance's mask."""
     if instance_id not in observation.instance_ids:
         return np.zeros((0, 3))
     mask = observation.masks[observation.instance_ids.index(instance_id)]
@@ -114,13 +114,13 @@ def _observed_points(observation: Observation, instance_id: int) -> np.ndarray:
     return observation.camera.unproject(pixels, observation.depth[rows, columns])
 
 
-def _reduced(picture: np.ndarray) -> Image.Image:
-    return Image.fromarray(picture).reduce(SUPERSAMPLING)
+def _reduced(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(image).reduce(SUPERSAMPLING)
 
 
-def _framed(picture: Image.Image, panel_height: int) -> Image.Image:
+def _framed(image: Image.Image, panel_height: int) -> Image.Image:
     panel = Image.new("RGB", (PANEL_WIDTH, panel_height), "white")
-    panel.paste(picture, ((PANEL_WIDTH - picture.width) // 2, (panel_height - picture.height) // 2))
+    panel.paste(image, ((PANEL_WIDTH - image.width) // 2, (panel_height - image.height) // 2))
     return panel
 
 
@@ -132,14 +132,14 @@ def _draw_title(draw: ImageDraw.ImageDraw, left: int, top: int, title: str, rema
     draw.text((left, baseline), remark, FAINT_TEXT, ImageFont.load_default(16), anchor="ls")
 
 
-def _draw_labels(picture: Image.Image, observation: Observation) -> None:
-    """The id of every instance in its mask; the legend tells the names."""
-    draw = ImageDraw.Draw(picture)
+def _draw_labels(image: Image.Image, observation: Observation) -> None:
+    """Draw the id of every instance in its mask; the legend has the names."""
+    draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(17)
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
         if mask.any():
-            u, v = label_anchor(mask)
-            center = u * picture.width, v * picture.height
+            u, v = mask_anchor(mask)
+            center = u * image.width, v * image.height
             half = 8 + draw.textlength(str(instance_id), font) / 2
             box = [center[0] - half, center[1] - 13, center[0] + half, center[1] + 13]
             draw.rounded_rectangle(box, 13, (255, 255, 255), tuple(instance_color(instance_id)), 2)

@@ -1,4 +1,4 @@
-"""Renderings to colours: light from above and from the camera, darker creases and outlines."""
+"""Shading of renderings: light from above and from the camera, darker creases and outlines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shade(
     """Colour a rendering over a background.
 
     Args:
-        rendering: what the camera sees.
+        rendering: of the meshes.
         colors: (N, 3) uint8 sRGB of the meshes.
         up_camera: (3,) unit vector against gravity in the camera's frame.
         background: (H, W, 3) uint8.
@@ -30,15 +30,15 @@ def shade(
         (H, W, 3) uint8.
     """
     seen = rendering.ids != BACKGROUND
-    picture = background.astype(np.float64)
+    image = background.astype(np.float64)
     light = _light(rendering.normals[seen], up_camera) * _creases(rendering, seen)[seen]
     light = np.where(_outlines(rendering.ids)[seen], OUTLINE * light, light)
-    picture[seen] = colors[rendering.ids[seen]] * light[:, None]
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    image[seen] = colors[rendering.ids[seen]] * light[:, None]
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 def soft_blur(image: np.ndarray, radius: float) -> np.ndarray:
-    """(H, W) float32: Gaussian blur of an image by many pixels, computed on every fourth."""
+    """Return (H, W) float32, blurred by a wide Gaussian that is computed on every fourth pixel."""
     coarse = Image.fromarray(image.astype(np.float32)).reduce(4)
     blurred = gaussian_filter(np.asarray(coarse), radius / 4, truncate=2.5)
     size = image.shape[1], image.shape[0]
@@ -46,14 +46,14 @@ def soft_blur(image: np.ndarray, radius: float) -> np.ndarray:
 
 
 def _light(normals: np.ndarray, up_camera: np.ndarray) -> np.ndarray:
-    """Brightness of surfaces; half-lambert from above, so that undersides keep some shape."""
+    """Return the brightness of surfaces; half-Lambert from above keeps shape on undersides."""
     from_above = 0.5 + 0.5 * normals @ up_camera
     from_camera = np.clip(-normals[:, 2], 0, 1)
     return AMBIENT + FROM_ABOVE * from_above + FROM_CAMERA * from_camera
 
 
 def _creases(rendering: Rendering, seen: np.ndarray) -> np.ndarray:
-    """Factors in [1 - CREASE_DARKENING, 1]: what lies behind its surroundings gets less light."""
+    """Return factors in [1 - CREASE_DARKENING, 1], less where a pixel lies behind others."""
     radius = max(seen.shape) / 60
     depth = np.where(seen, rendering.depth, 0)
     mean = soft_blur(depth, radius) / np.maximum(soft_blur(seen, radius), 1e-6)
@@ -62,7 +62,7 @@ def _creases(rendering: Rendering, seen: np.ndarray) -> np.ndarray:
 
 
 def _outlines(ids: np.ndarray) -> np.ndarray:
-    """(H, W) bool: where the picture passes from one mesh to another or to the background."""
+    """Return (H, W) bool, True along the borders between meshes and the background."""
     edge = np.zeros(ids.shape, bool)
     for axis in (0, 1):
         change = np.diff(ids, axis=axis) != 0

@@ -1,4 +1,4 @@
-"""A scene from another side, on a floor with a grid, the observed points drawn over it."""
+"""View of a scene from another side, on a floor with a grid and with the observed points."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iscene_ros.viz.shading import shade, soft_blur
 
 FIELD_OF_VIEW_RAD = np.deg2rad(28)
 ELEVATION_RAD = np.deg2rad(32)
-# Share of the picture that the scene may fill.
+# Share of the image that the scene may fill.
 FILL = 0.84
 GRID_M = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 GRID_LINES = 12
@@ -30,8 +30,8 @@ class ViewedMesh:
     """One object to draw.
 
     Attributes:
-        mesh_aligned: in view space (z up) [m].
-        points_aligned: (P, 3) observed points in view space [m].
+        mesh_aligned: in the gravity-aligned frame (z up) [m].
+        points_aligned: (P, 3) observed points in that frame [m].
         color: (3,) uint8.
     """
 
@@ -42,7 +42,7 @@ class ViewedMesh:
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """A virtual camera in view space.
+    """A virtual camera in the gravity-aligned frame.
 
     Attributes:
         camera: intrinsics.
@@ -53,19 +53,19 @@ class Viewpoint:
     camera_from_aligned: np.ndarray
 
     def to_camera(self, points_aligned: np.ndarray) -> np.ndarray:
-        """(P, 3) points_camera [m]."""
+        """Transform (P, 3) points_aligned [m] to points_camera [m]."""
         return points_aligned @ self.camera_from_aligned[:3, :3].T + self.camera_from_aligned[:3, 3]
 
 
 def draw_side_view(
     parts: Sequence[ViewedMesh], yaw_rad: float, width: int, height: int
 ) -> np.ndarray:
-    """The parts as seen from `yaw_rad` to the right of the observing camera, from above.
+    """Draw the parts from `yaw_rad` to the right of the observing camera and from above.
 
     Args:
         parts: at least one object.
         yaw_rad: turn around the vertical, 0 = the observing camera's heading.
-        width, height: of the picture [pixels].
+        width, height: of the image [pixels].
 
     Returns:
         (height, width, 3) uint8, white background.
@@ -75,20 +75,20 @@ def draw_side_view(
     rendering = render(meshes, viewpoint.camera)
     up_camera = viewpoint.camera_from_aligned[:3, 2]
     colors = np.stack([part.color for part in parts])
-    picture = shade(rendering, colors, up_camera, _floor(parts, viewpoint))
+    image = shade(rendering, colors, up_camera, _floor(parts, viewpoint))
     for part in parts:
-        _draw_points(picture, rendering, part, viewpoint)
-    return picture
+        _draw_points(image, rendering, part, viewpoint)
+    return image
 
 
 def grid_spacing(parts: Sequence[ViewedMesh]) -> float:
-    """Distance of the floor's lines [m], a round number that gives at most a dozen lines."""
+    """Return the distance of the floor's lines [m], a round number for at most a dozen lines."""
     extent = float(np.ptp(_vertices(parts)[:, :2], axis=0).max())
     return next((step for step in GRID_M if extent / step <= GRID_LINES), GRID_M[-1])
 
 
 def look_at(parts: Sequence[ViewedMesh], yaw_rad: float, width: int, height: int) -> Viewpoint:
-    """A viewpoint from which the parts just fill the picture."""
+    """Return a viewpoint from which the parts just fill the image."""
     vertices = _vertices(parts)
     center = (vertices.min(0) + vertices.max(0)) / 2
     radius = max(float(np.linalg.norm(vertices - center, axis=1).max()), 1e-3)
@@ -118,18 +118,18 @@ def _vertices(parts: Sequence[ViewedMesh]) -> np.ndarray:
 
 
 def _floor(parts: Sequence[ViewedMesh], viewpoint: Viewpoint) -> np.ndarray:
-    """White, a grid at the height of the lowest vertex, and the objects' soft shadows on it."""
+    """Draw a grid at the height of the lowest vertex, and the objects' soft shadows on it."""
     camera = viewpoint.camera
-    picture = Image.new("RGB", (camera.width, camera.height), "white")
+    image = Image.new("RGB", (camera.width, camera.height), "white")
     vertices = _vertices(parts)
     floor = float(vertices[:, 2].min())
-    _draw_grid(ImageDraw.Draw(picture), vertices, floor, grid_spacing(parts), viewpoint)
+    _draw_grid(ImageDraw.Draw(image), vertices, floor, grid_spacing(parts), viewpoint)
     flat = [_flattened(part.mesh_aligned, floor) for part in parts]
     flat = [mesh.transformed(viewpoint.camera_from_aligned) for mesh in flat]
     coarse = scaled_camera(camera, camera.width // 2, camera.height // 2)
-    covered = Image.fromarray(render(flat, coarse).ids != BACKGROUND).resize(picture.size)
+    covered = Image.fromarray(render(flat, coarse).ids != BACKGROUND).resize(image.size)
     shadow = soft_blur(np.asarray(covered), camera.width / 120)
-    return (np.asarray(picture) * (1 - SHADOW * shadow[..., None])).astype(np.uint8)
+    return (np.asarray(image) * (1 - SHADOW * shadow[..., None])).astype(np.uint8)
 
 
 def _flattened(mesh: Mesh, height: float) -> Mesh:
@@ -157,9 +157,9 @@ def _draw_grid(
 
 
 def _draw_points(
-    picture: np.ndarray, rendering: Rendering, part: ViewedMesh, viewpoint: Viewpoint
+    image: np.ndarray, rendering: Rendering, part: ViewedMesh, viewpoint: Viewpoint
 ) -> None:
-    """Dots of 3 x 3 pixels in the object's colour, darkened, where no surface hides them."""
+    """Draw points as 3 x 3 pixels in a darker colour, where no surface hides them."""
     points_camera = viewpoint.to_camera(part.points_aligned)
     points_camera = points_camera[points_camera[:, 2] > NEAR_M]
     columns, rows = np.rint(viewpoint.camera.project(points_camera)).astype(np.int64).T
@@ -170,4 +170,4 @@ def _draw_points(
     columns, rows = columns[shown], rows[shown]
     for row_offset in (-1, 0, 1):
         for column_offset in (-1, 0, 1):
-            picture[rows + row_offset, columns + column_offset] = POINT_DARKENING * part.color
+            image[rows + row_offset, columns + column_offset] = POINT_DARKENING * part.color

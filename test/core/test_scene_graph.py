@@ -16,7 +16,7 @@ from iscene_ros.core.scene import Relation, RelationEvidence, Scene
 from iscene_ros.core.scene_graph import SceneGraph
 from iscene_ros.io.graph_files import to_dot, to_graphml, to_json, write_graph
 from iscene_ros.relations.build import relate, with_relations
-from iscene_ros.viz.graph_picture import draw_graph
+from iscene_ros.viz.graph_image import draw_graph
 
 
 def tower() -> Scene:

@@ -18,9 +18,9 @@ from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import OVERLAY
 from iscene_ros.session.settings import Settings
+from iscene_ros.viz.camera_images import input_image
 from iscene_ros.viz.labels import Label, draw_labels
 from iscene_ros.viz.overlay import draw_overlay
-from iscene_ros.viz.overview_panels import input_picture
 
 CAMERA = Camera(64, 48, np.array([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]]))
 
@@ -75,7 +75,7 @@ def test_overlay_has_the_size_of_the_input(overlay: np.ndarray) -> None:
 
 
 def test_only_objects_are_painted(update: SceneUpdate, overlay: np.ndarray) -> None:
-    picture = input_picture(update.observation.rectified(), 640, 480)
+    picture = input_image(update.observation.rectified(), 640, 480)
     changed = (overlay != picture).any(-1)
     # The upper quarter of the frame shows the machine behind the bin.
     assert not changed[:120].any() and 0.1 < changed.mean() < 0.5

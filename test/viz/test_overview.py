@@ -10,8 +10,8 @@ from iscene_ros.core.colors import instance_color, linear_from_srgb, srgb_from_l
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import SkippedObject
 from iscene_ros.geometry.rasteriser import render
+from iscene_ros.viz.camera_images import draw_completed, draw_masks, mask_anchor
 from iscene_ros.viz.overview import draw_overview
-from iscene_ros.viz.overview_panels import draw_completed, draw_masks, label_anchor
 from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, grid_spacing, look_at
 
 
@@ -98,14 +98,14 @@ def test_completed_covers_the_masks(observation: Observation) -> None:
     assert picture[40, 32].max() > 60 and picture[56, 92].max() > 60
 
 
-def test_label_anchor_lies_inside() -> None:
+def test_mask_anchor_lies_inside() -> None:
     mask = np.zeros((480, 640), bool)
     mask[100:400, 100:120] = mask[380:400, 100:500] = True
-    u, v = label_anchor(mask)
+    u, v = mask_anchor(mask)
     assert mask[int(v * 480), int(u * 640)]
     single = np.zeros((480, 640), bool)
     single[7, 9] = True
-    assert label_anchor(single) == (9.5 / 640, 7.5 / 480)
+    assert mask_anchor(single) == (9.5 / 640, 7.5 / 480)
 
 
 @pytest.mark.parametrize("yaw_deg", [-90, 0, 65, 180])

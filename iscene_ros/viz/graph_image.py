@@ -1,4 +1,4 @@
-"""A picture of the scene graph: what stands on the environment at the bottom, the rest above."""
+"""Drawing of a scene graph: the environment at the bottom, objects above their supports."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COLORS = {
     "same_shape": (50, 150, 90),
     "mirrored": (130, 80, 190),
 }
-# Where the arrows of a pair lie beside each other [pixels].
+# Offsets at which the arrows of a pair lie beside each other [pixels].
 LANES = {name: 16 * (number - 2.0) for number, name in enumerate(COLORS)}
 
 
 def draw_graph(graph: SceneGraph) -> Image.Image:
-    """The graph as a picture; an arrow leads from the subject to the object of an edge."""
+    """Draw the graph; an arrow leads from the subject to the object of an edge."""
     places, size = _layout(graph)
     page = Image.new("RGB", (2 * size[0], 2 * size[1]), "white")
     draw = ImageDraw.Draw(page)
@@ -39,7 +39,7 @@ def draw_graph(graph: SceneGraph) -> Image.Image:
 
 
 def _layout(graph: SceneGraph) -> tuple[dict[int, np.ndarray], tuple[int, int]]:
-    """Middle of each node's box, and the size of the page [pixels]."""
+    """Return the middle of each node's box, and the size of the page [pixels]."""
     levels = _levels(graph)
     rows: dict[int, list[int]] = {}
     for node, level in levels.items():
@@ -62,7 +62,7 @@ def _layout(graph: SceneGraph) -> tuple[dict[int, np.ndarray], tuple[int, int]]:
         left = MARGIN + 0.5 * BOX_WIDTH if level > 1 else left
         y = MARGIN + (top - level) * (BOX_HEIGHT + GAP_Y) + 0.5 * BOX_HEIGHT
         for number, node in enumerate(nodes):
-            # Above what carries it, as far as its neighbours leave room.
+            # Above its supports, as far as its neighbours leave room.
             last = width - MARGIN - 0.5 * BOX_WIDTH - (len(nodes) - 1 - number) * step
             x = min(max(below(node), left), last) if level > 1 else left
             places[node] = np.array([x, y])
@@ -71,7 +71,7 @@ def _layout(graph: SceneGraph) -> tuple[dict[int, np.ndarray], tuple[int, int]]:
 
 
 def _levels(graph: SceneGraph) -> dict[int, int]:
-    """How many supports lie between a node and the environment."""
+    """Return how many supports lie between each node and the environment."""
     levels = {ENVIRONMENT: 0}
 
     def level(node: int, seen: frozenset[int]) -> int:
@@ -114,7 +114,7 @@ def _arrow(
 def _ends(
     start: np.ndarray, end: np.ndarray, edge: tuple[int, str, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where an arrow leaves one box and meets the other: below and above, or side by side."""
+    """Return where an arrow leaves one box and meets the other, vertically or side by side."""
     lane = LANES[edge[1]]
     down = np.sign(end[1] - start[1])
     if down == 0:

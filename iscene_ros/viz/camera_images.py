@@ -1,4 +1,4 @@
-"""The pictures of an overview that share the camera's view: the masks and the completed scene."""
+"""Images in the camera's view: the input, its masks, and the completed scene."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DARKENED = 0.32
 SKIPPED_COLOR = np.array([150, 150, 150], np.uint8)
 
 
-def input_picture(observation: Observation, width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8: the colour image, where there is none the depth."""
+def input_image(observation: Observation, width: int, height: int) -> np.ndarray:
+    """Return the colour image, or the depth where there is none, as (height, width, 3) uint8."""
     image = observation.rgb
     if image is None:
-        image = _depth_picture(observation.depth)
+        image = _depth_image(observation.depth)
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized)
 
 
-def _depth_picture(depth: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8: the nearer, the lighter; almost black without a reading."""
+def _depth_image(depth: np.ndarray) -> np.ndarray:
+    """Return (H, W, 3) uint8, lighter for nearer readings and almost black without one."""
     known = depth > 0
     near, far = np.percentile(depth[known], [2, 98]) if known.any() else (0.0, 1.0)
     grey = 235 - 190 * np.clip((depth - near) / max(far - near, 1e-6), 0, 1)
@@ -36,20 +36,20 @@ def _depth_picture(depth: np.ndarray) -> np.ndarray:
 
 
 def draw_masks(observation: Observation, skipped: set[int], width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8: the input with its masks, skipped ones in grey."""
-    picture = input_picture(observation, width, height).astype(np.float64)
+    """Return the input with its masks, skipped ones in grey, as (height, width, 3) uint8."""
+    image = input_image(observation, width, height).astype(np.float64)
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
         color = SKIPPED_COLOR if instance_id in skipped else instance_color(instance_id)
         inside = _resized_mask(mask, width, height)
         contour = inside & ~binary_erosion(inside, iterations=CONTOUR_PIXELS)
-        picture[inside] += MASK_OPACITY * (color - picture[inside])
-        picture[contour] = color
-    return picture.astype(np.uint8)
+        image[inside] += MASK_OPACITY * (color - image[inside])
+        image[contour] = color
+    return image.astype(np.uint8)
 
 
 def draw_completed(scene: Scene, observation: Observation, width: int, height: int) -> np.ndarray:
-    """(height, width, 3) uint8: the completed meshes over the darkened input."""
-    background = input_picture(observation, width, height)
+    """Return the completed meshes over the darkened input as (height, width, 3) uint8."""
+    background = input_image(observation, width, height)
     grey = background.mean(-1, keepdims=True)
     background = (DARKENED * (0.5 * background + 0.5 * grey)).astype(np.uint8)
     if not scene.objects:
@@ -61,8 +61,8 @@ def draw_completed(scene: Scene, observation: Observation, width: int, height: i
     return shade(rendering, colors, -scene.gravity_camera, background)
 
 
-def label_anchor(mask: np.ndarray) -> tuple[float, float]:
-    """The point (u, v) of a mask that is farthest from its border, as shares of the picture."""
+def mask_anchor(mask: np.ndarray) -> tuple[float, float]:
+    """Return the point (u, v) of a mask farthest from its border, as shares of the image size."""
     step = max(1, max(mask.shape) // 320)
     coarse = mask[::step, ::step]
     if not coarse.any():
