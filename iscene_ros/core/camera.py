@@ -109,17 +109,13 @@ class Camera:
         sizes = (self.width, self.height) == (other.width, other.height)
         return sizes and np.array_equal(self.k, other.k) and np.array_equal(self.d, other.d)
 
-    def rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the nearest source pixel of every rectified pixel; it is computed once.
-
-        Returns:
-            rows, columns: (H, W) int64, clipped to the image; inside: (H, W) bool, False where the
-            source pixel lies outside the image.
-        """
-        return self._rectification_map
-
     @cached_property
-    def _rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def rectification_map(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Nearest source pixel of every rectified pixel.
+
+        They are rows and columns, (H, W) int64, clipped to the image, and (H, W) bool, False where
+        the source pixel lies outside the image.
+        """
         v, u = np.mgrid[: self.height, : self.width]
         # Far outside of what was calibrated a polynomial overflows, a rational one has poles.
         with np.errstate(all="ignore"):

@@ -1,11 +1,11 @@
-"""One distinct colour an instance, stable by its id."""
+"""Colours of instances, distinct and stable by id, and the sRGB transfer function."""
 
 from __future__ import annotations
 
 import numpy as np
 
 GOLDEN_RATIO = (5**0.5 - 1) / 2
-# Neighbouring ids also differ in lightness, which still tells them apart without colour vision.
+# Neighbouring ids also differ in lightness, for readers without colour vision.
 LIGHTNESS = (0.68, 0.56, 0.78)
 CHROMA = 0.15
 
@@ -27,7 +27,7 @@ _RGB_FROM_LMS = np.array(
 
 
 def instance_color(instance_id: int) -> np.ndarray:
-    """(3,) uint8 sRGB of an instance id; hues follow the golden ratio, so that any few differ."""
+    """Return the (3,) uint8 sRGB colour of an id; hues at the golden ratio keep any few apart."""
     hue = 2 * np.pi * ((instance_id * GOLDEN_RATIO) % 1.0)
     lab = np.array([LIGHTNESS[instance_id % 3], CHROMA * np.cos(hue), CHROMA * np.sin(hue)])
     linear = np.clip(_RGB_FROM_LMS @ (_LMS_FROM_LAB @ lab) ** 3, 0, 1)
@@ -35,10 +35,10 @@ def instance_color(instance_id: int) -> np.ndarray:
 
 
 def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-    """sRGB values in [0, 1] of linear light in [0, 1], any shape."""
+    """Convert linear light in [0, 1] to sRGB values in [0, 1]; any shape."""
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def linear_from_srgb(srgb: np.ndarray) -> np.ndarray:
-    """Linear light in [0, 1] of sRGB values in [0, 1], any shape."""
+    """Convert sRGB values in [0, 1] to linear light in [0, 1]; any shape."""
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

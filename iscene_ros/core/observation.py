@@ -27,10 +27,10 @@ class Observation:
             into 0). Pass None for a view without depth; it is kept as an image without readings.
         masks: (N, H, W) bool, one instance each; they may overlap. N = 0 is a view without objects.
         camera: intrinsics.
-        rgb: (H, W, 3) uint8 or None; pictures, mesh colours and the released model use it.
+        rgb: (H, W, 3) uint8 or None; result images, mesh colours and the released model use it.
         labels: N class names ("object" where unknown).
         scores: N detection scores in [0, 1].
-        instance_ids: N positive ids, unique; 1..N by default.
+        instance_ids: N positive ids, unique; 1 to N by default.
         world_from_camera: (4, 4) float64 rigid transform with z up in the world, or None.
         gravity_camera: (3,) unit vector, the direction of gravity in the camera frame, or None;
             follows from world_from_camera where that is given.
@@ -101,7 +101,7 @@ class Observation:
         gravity_camera: np.ndarray | None = None,
         stamp: float = 0.0,
     ) -> Observation:
-        """Make an observation of an image of instance ids.
+        """Return the observation of an image of instance ids.
 
         Args:
             label_image: (H, W) integers, the instance id of each pixel; 0 = background.
@@ -146,7 +146,7 @@ class Observation:
         """Return this view without lens distortion: nearest pixels, no readings outside."""
         if self.camera.is_rectified:
             return self
-        rows, columns, inside = self.camera.rectification_map()
+        rows, columns, inside = self.camera.rectification_map
         rgb = None if self.rgb is None else self.rgb[rows, columns] * inside[..., None]
         return replace(
             self,

@@ -35,13 +35,13 @@ class Mesh:
         return Mesh(moved.astype(np.float32), self.faces)
 
     def to_trimesh(self) -> trimesh.Trimesh:
-        """Return the mesh as trimesh has it, vertices and faces in their order."""
+        """Return the mesh as a trimesh object, vertices and faces in their order."""
         import trimesh
 
         return trimesh.Trimesh(self.vertices, self.faces, process=False)
 
     def to_open3d(self) -> open3d.geometry.TriangleMesh:
-        """Return the mesh as open3d has it; open3d is not installed with this package."""
+        """Return the mesh as an open3d object; open3d is not installed with this package."""
         import open3d
 
         return open3d.geometry.TriangleMesh(
@@ -152,14 +152,14 @@ class Plane:
         return replace(self, normal=normal, axes=axes, corners=corners)
 
     def reaches(self, points: np.ndarray) -> np.ndarray:
-        """Return (M,) bool: which points (M, 3) of the plane lie in the seen part or its margin."""
+        """Return (M,) bool, True for points (M, 3) of the plane in the seen part or its margin."""
         flat = points @ self.axes.T
         return np.all(flat @ self.outline[:, :2].T + self.outline[:, 2] <= self.margin, axis=1)
 
 
 @dataclass(frozen=True)
 class RelationEvidence:
-    """What an edge of the scene graph was read from; None where it does not apply.
+    """Measurements behind an edge of the scene graph; None where one does not apply.
 
     Attributes:
         gap_m: free distance of the surfaces [m].
@@ -168,7 +168,7 @@ class RelationEvidence:
         contact_point: in the scene's frame [m].
         normal: unit direction from the object of the edge to its subject, in the scene's frame.
         share: of the subject's volume (inside), of the object's outline (blocks_from_above) or of
-            its picture (occludes), in [0, 1].
+            its pixels (occludes), in [0, 1].
         is_stable: whether the subject's centre of mass lies over its supports.
         error_m: of a shape laid over another one [m].
         frame: in which a direction is meant: "camera", its axes made horizontal.
@@ -209,7 +209,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that was completed from one observation.
+    """The completed objects of one observation and their relations.
 
     Attributes:
         frame_id: "world" where a camera pose was given, else "camera" (optical frame).
@@ -218,7 +218,7 @@ class Scene:
         frame_from_camera: (4, 4) float64 transform of the optical frame into the scene's frame.
         gravity_camera: (3,) unit direction of gravity in the camera frame.
         relations: edges of the scene graph.
-        model_name, model_checksum: which weights made it (sha256, hex).
+        model_name, model_checksum: of the weights (sha256, hex).
         seed, steps: of the sampler.
         stamp: of the observation [s].
         warnings: one line each.
@@ -245,10 +245,11 @@ class Scene:
 
     @cached_property
     def graph(self) -> SceneGraph:
-        """The scene graph, to ask: `scene.graph.removal_order(id)`."""
+        """The scene graph, for queries such as `scene.graph.removal_order(id)`."""
         from iscene_ros.core.scene_graph import SceneGraph
 
-        return SceneGraph.from_scene(self)
+        nodes = ((item.id, item.label, item.confidence) for item in self.objects)
+        return SceneGraph(nodes, self.relations)
 
     def __getitem__(self, object_id: int) -> SceneObject:
         """Return an object by its id.
@@ -268,7 +269,7 @@ class Scene:
         Raises:
             InputError: the folder holds something else or cannot be written.
         """
-        # The one import upwards, so that a scene can be saved by those who only have the scene.
+        # The one import upwards: saving belongs to the public face of a scene.
         from iscene_ros.io.scene_io import write_scene
 
         write_scene(self, Path(directory), observation)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import networkx as nx
 
 from iscene_ros.core.predicate import DRAWN_PREDICATES, SYMMETRIC, Predicate
-from iscene_ros.core.scene import Relation, Scene
+from iscene_ros.core.scene import Relation
 
 ENVIRONMENT = 0
 ENVIRONMENT_LABEL = "environment"
@@ -30,7 +30,7 @@ class SceneGraph:
             self.nx.add_node(int(object_id), label=label, confidence=float(confidence))
         for relation in relations:
             if not {relation.subject, relation.object} <= self.nx.nodes:
-                continue  # an edge to nowhere
+                continue
             evidence = {} if relation.evidence is None else asdict(relation.evidence)
             attributes = {name: value for name, value in evidence.items() if value is not None}
             self.nx.add_edge(
@@ -40,12 +40,6 @@ class SceneGraph:
                 confidence=float(relation.confidence),
                 **attributes,
             )
-
-    @classmethod
-    def from_scene(cls, scene: Scene) -> SceneGraph:
-        """Return the graph of a scene with its relations."""
-        objects = ((item.id, item.label, item.confidence) for item in scene.objects)
-        return cls(objects, scene.relations)
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -68,7 +62,7 @@ class SceneGraph:
                 yield subject, key, obj
 
     def drawn_edges(self) -> Iterator[tuple[int, str, int]]:
-        """Yield the edges that pictures show, symmetric ones in one direction only."""
+        """Yield the edges that drawings show, symmetric ones in one direction only."""
         for subject, key, obj in self.edges():
             if key not in DRAWN_PREDICATES:
                 continue
@@ -95,21 +89,21 @@ class SceneGraph:
         return tuple(obj for _, obj in sorted(found))
 
     def supporters(self, object_id: int) -> tuple[int, ...]:
-        """Return the ids of what an object rests on; 0 is the environment."""
+        """Return the ids of the supports of an object; 0 is the environment."""
         return self.objects_of(object_id, Predicate.SUPPORTED_BY)
 
     def on_top_of(self, object_id: int) -> tuple[int, ...]:
-        """Return the ids of what rests directly on an object, or on the environment (0)."""
+        """Return the ids of the objects that rest directly on an object or the environment (0)."""
         return self.objects_of(object_id, Predicate.SUPPORTS)
 
     def contents(self, object_id: int) -> tuple[int, ...]:
-        """Return the ids of what lies inside of an object."""
+        """Return the ids of the objects inside of an object."""
         return self.objects_of(object_id, Predicate.CONTAINS)
 
     def blockers(self, object_id: int) -> tuple[int, ...]:
-        """Return the ids of what is in the way of lifting an object straight up.
+        """Return the ids of the objects in the way of lifting an object straight up.
 
-        That is what lies on it, in it or over it, and what leans on it, which would fall.
+        These lie on it, in it or over it, or lean on it and would fall.
         """
         self._checked(object_id)
         wanted = {
@@ -125,9 +119,9 @@ class SceneGraph:
         return tuple(sorted(found, key=lambda other: (-found[other], other)))
 
     def removal_order(self, object_id: int) -> tuple[int, ...]:
-        """Return the ids of all that has to go before an object can be lifted, then the object.
+        """Return the ids of all objects to remove before an object can be lifted, then its id.
 
-        Where objects block each other in a circle, the least certain reasons are left out.
+        Where objects block each other in a cycle, the least certain edges are left out.
 
         Raises:
             KeyError: there is no such object.

@@ -64,7 +64,7 @@ class SceneUpdate:
             without an object has an id that no object has).
         relations: edges between ids of the map, with their evidence in frame_id; 0 is the
             environment.
-        first: nothing was published before, or the map was reset since.
+        first: whether this is the first update, or the first since the map was reset.
     """
 
     stamp_ns: int
@@ -80,7 +80,7 @@ class SceneUpdate:
     first: bool = False
 
     @cached_property
-    def world(self) -> Scene:
+    def map_scene(self) -> Scene:
         """The whole map as a scene, objects out of view included."""
         objects = tuple(known.item for known in self.objects)
         return replace(self.scene, objects=objects, relations=self.relations)
@@ -88,4 +88,4 @@ class SceneUpdate:
     @property
     def graph(self) -> SceneGraph:
         """The scene graph of the whole map, for queries such as `graph.removal_order(id)`."""
-        return self.world.graph
+        return self.map_scene.graph

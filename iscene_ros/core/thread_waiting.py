@@ -1,4 +1,4 @@
-"""How torch's threads wait for one another."""
+"""Waiting of torch's threads for one another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def wait_passively() -> None:
-    """Let waiting threads sleep instead of spin, unless the user says otherwise.
+    """Let waiting threads sleep instead of spin, unless OMP_WAIT_POLICY is set.
 
     A robot's cores are shared. Where other processes are busy, threads that spin take the cores
     from those they wait for, and a completion takes several times as long. It has to be called

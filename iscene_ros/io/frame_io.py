@@ -1,4 +1,4 @@
-"""One observation from the files that cameras and segmenters write."""
+"""Reading of one observation from the files that cameras and segmenters write."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """Where one frame lies.
+    """The files of one frame.
 
     Attributes:
         rgb: 8-bit colour PNG or JPEG.
@@ -46,7 +46,7 @@ def read_observation(
     """Read and check a frame.
 
     Args:
-        files: where it lies.
+        files: of the frame.
         gravity_camera: direction of gravity in the camera frame, where the camera has no pose.
 
     Raises:
@@ -80,7 +80,7 @@ def read_observation(
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8."""
+    """Read a colour image as (H, W, 3) uint8."""
     with reading(path, EXPECTED_RGB), Image.open(path, formats=("PNG", "JPEG")) as image:
         mode, rgb = image.mode, np.asarray(image.convert("RGB"))
     if mode not in _COLOUR_MODES:
@@ -89,7 +89,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_depth(path: Path) -> np.ndarray:
-    """(H, W) float32 [m]; 0 or not finite = no reading."""
+    """Read a depth image as (H, W) float32 [m]; 0 or not finite = no reading."""
     if path.suffix.lower() == ".npy":
         return _read_metres(path)
     if path.suffix.lower() != ".png":

@@ -1,4 +1,4 @@
-"""The scene graph as JSON, GraphML, DOT and a picture."""
+"""The scene graph as JSON, GraphML, DOT and PNG files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import networkx as nx
-import numpy as np
 
 from iscene_ros.core.scene_graph import SceneGraph
+from iscene_ros.io.scene_json import plain
+from iscene_ros.viz.graph_image import draw_graph
 
 SCHEMA_VERSION = "1.0"
 
@@ -58,8 +59,6 @@ def write_graph(graph: SceneGraph, path: Path) -> None:
     """
     texts = {".json": to_json, ".graphml": to_graphml, ".dot": to_dot}
     if path.suffix == ".png":
-        from iscene_ros.viz.graph_image import draw_graph
-
         draw_graph(graph).save(path)
     elif path.suffix in texts:
         path.write_text(texts[path.suffix](graph), "utf-8")
@@ -68,18 +67,7 @@ def write_graph(graph: SceneGraph, path: Path) -> None:
 
 
 def _plain(data: Mapping[str, object]) -> dict[str, object]:
-    return {name: _plain_value(value) for name, value in data.items()}
-
-
-def _plain_value(value: object) -> object:
-    """Return numpy numbers and arrays as Python's own, for JSON and GraphML."""
-    if isinstance(value, np.ndarray):
-        return [_plain_value(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (tuple, list)):
-        return [_plain_value(v) for v in value]
-    return value
+    return {name: plain(value) for name, value in data.items()}
 
 
 def _flat(data: Mapping[str, object]) -> dict[str, object]:

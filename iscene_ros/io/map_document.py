@@ -1,4 +1,4 @@
-"""The scene.json document of a whole world: what ~/scene_graph says."""
+"""The scene.json document of the object map, as ~/scene_graph publishes it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,20 @@ _EXACT = frozenset({"stamp", "first_seen", "last_seen", "mesh_data"})
 
 
 def scene_graph_document(update: SceneUpdate, meshes_topic: str, inline: bool) -> dict:
-    """The document of an update, numbers rounded to six digits, stamps exact.
+    """Return the document of an update, numbers rounded to six digits, stamps exact.
 
     Objects that the newest frame does not show are in it, too, with `visible` false.
 
     Args:
-        update: the world.
+        update: the object map.
         meshes_topic: full name of the topic of the meshes, to which each `mesh` refers.
         inline: whether each object contains its mesh (`mesh_data`).
     """
     scene = replace(
-        update.scene,
+        update.map_scene,
         frame_id=update.frame_id,
         stamp=update.stamp_ns / SECOND,
-        objects=tuple(known.item for known in update.objects),
         skipped=update.skipped,
-        relations=update.relations,
     )
     document = to_document(scene)
     document["objects"] = [
@@ -43,7 +41,7 @@ def scene_graph_document(update: SceneUpdate, meshes_topic: str, inline: bool) -
 def _object_entry(
     entry: dict, known: TrackedObject, update: SceneUpdate, meshes_topic: str, inline: bool
 ) -> dict:
-    """The entry of an object, its name first for those who read it."""
+    """Return the entry of an object, its name at the beginning for human readers."""
     mesh = f"topic:{meshes_topic}#{known.name}"
     named = {"id": known.id, "name": known.name} | entry | {"mesh": mesh}
     named |= {
@@ -56,7 +54,7 @@ def _object_entry(
 
 
 def _rounded(key: str, value: object) -> object:
-    """The value of a key with its numbers rounded."""
+    """Return the value of a key with its numbers rounded."""
     if key in _EXACT:
         return value
     if isinstance(value, float):

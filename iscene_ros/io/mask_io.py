@@ -1,4 +1,4 @@
-"""Instance masks and their class names from files."""
+"""Reading of instance masks and their class names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Label:
 
 
 def read_masks(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """Instance ids and their masks.
+    """Read instance ids and their masks.
 
     Returns:
         N positive ids, ascending; masks (N, H, W) bool.
@@ -43,7 +43,7 @@ def read_masks(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
 
 
 def read_labels(path: Path, ids: tuple[int, ...]) -> tuple[Label, ...]:
-    """One label for each of the ids; what the file does not mention is an "object".
+    """Read one label for each of the ids; an id that the file lacks is an "object".
 
     Raises:
         InputError: names the file and the id.

@@ -1,4 +1,4 @@
-"""Meshes as files: PLY for one object, GLB for the whole scene. Same meshes, same bytes."""
+"""Meshes as files: PLY for one object, GLB for the whole scene; same meshes, same bytes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.geometry.rasteriser import vertex_normals
 from iscene_ros.io.file_errors import reading
 
-# glTF is y up and looks along -z; view space is z up and looks along y.
-GLTF_FROM_VIEW = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+# glTF is y up and looks along -z; the gravity-aligned frame is z up and looks along y.
+GLTF_FROM_ALIGNED = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
 def write_ply(
     mesh: Mesh, color: np.ndarray, path: Path, vertex_sigma: np.ndarray | None = None
 ) -> None:
-    """Write a binary PLY [m]; PLY knows no axis convention, so z stays up.
+    """Write a binary PLY [m]; PLY has no axis convention, so z stays up.
 
     Args:
         mesh: in the object's own frame.
@@ -39,7 +39,7 @@ def write_ply(
 
 
 def read_ply(path: Path) -> Mesh:
-    """The mesh of a PLY, vertices and faces in their order.
+    """Read the mesh of a PLY, vertices and faces in their order.
 
     Raises:
         InputError: the file is missing or malformed.
@@ -71,7 +71,7 @@ def write_glb(scene: Scene, path: Path) -> None:
 
 
 def _gltf_from_frame(scene: Scene) -> np.ndarray:
-    rotation = GLTF_FROM_VIEW
+    rotation = GLTF_FROM_ALIGNED
     if scene.frame_id == "camera":
         rotation = (
             rotation @ GravityAlignedFrame.from_gravity(scene.gravity_camera).aligned_from_camera
@@ -106,5 +106,5 @@ def _one_color(scene_object: SceneObject, name: str) -> trimesh.visual.TextureVi
 
 
 def _linear(color: np.ndarray) -> np.ndarray:
-    """The colours of glTF are linear light."""
+    """Convert (..., 3) uint8 sRGB to the linear light of glTF, as uint8."""
     return np.rint(255 * linear_from_srgb(color / 255)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A scene as a folder: scene.json, one mesh an object, scene.glb and pictures.
+"""A scene as a folder: scene.json, one mesh an object, scene.glb and images.
 
 A folder appears complete or not at all.
 """
@@ -25,7 +25,7 @@ _FILES = {SCENE_FILE, "scene.glb", "overview.png", "graph.png"}
 
 
 def write_scene(scene: Scene, directory: Path, observation: Observation | None = None) -> None:
-    """Write a scene, whole or not at all; an earlier result in `directory` is replaced.
+    """Write a scene completely or not at all; an earlier result in `directory` is replaced.
 
     Files: scene.json (see scene.schema.json), meshes/<id>_<label>.ply in each object's own
     frame, scene.glb, overview.png where the observation is given, graph.png where the relations are
@@ -34,7 +34,7 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
     Args:
         scene: the scene to write.
         directory: new, empty, or an earlier result.
-        observation: input of the completion, for the picture.
+        observation: input of the completion, for overview.png.
 
     Raises:
         InputError: the directory holds something else or cannot be written.
@@ -76,20 +76,21 @@ def read_scene(directory: Path) -> Scene:
     """
     path = Path(directory) / SCENE_FILE
     document = read_json(path, "the scene.json of a result folder")
-    try:
+    with _naming(path):
         validate(document)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    paths = [entry["mesh"] for entry in document["objects"] if _is_file(entry)]
-    meshes = {name: read_ply(path.parent / name) for name in paths}
-    try:
+    paths = [entry["mesh"] for entry in document["objects"] if "mesh_data" not in entry]
+    files = [name for name in paths if name.startswith(f"{MESH_DIRECTORY}/")]
+    meshes = {name: read_ply(path.parent / name) for name in files}
+    with _naming(path):
         return from_document(document, meshes)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def _is_file(entry: dict) -> bool:
-    return "mesh_data" not in entry and entry["mesh"].startswith(f"{MESH_DIRECTORY}/")
 
 
 @contextmanager
@@ -111,16 +112,16 @@ def _checked_target(directory: Path) -> Path:
     if not target.is_dir():
         raise InputError(f"{target}: is a file; choose another --out")
     present = sorted(entry.relative_to(target) for entry in target.rglob("*"))
-    foreign = [entry for entry in present if not _is_ours(entry)]
-    if foreign or (present and not (target / SCENE_FILE).is_file()):
+    others = [entry for entry in present if not _is_scene_file(entry)]
+    if others or (present and not (target / SCENE_FILE).is_file()):
         raise InputError(
-            f"{target}: holds {(foreign or present)[0]}, which is no earlier result; "
+            f"{target}: holds {(others or present)[0]}, which is no earlier result; "
             "choose an empty or new --out"
         )
     return target
 
 
-def _is_ours(entry: Path) -> bool:
+def _is_scene_file(entry: Path) -> bool:
     if entry.parts[0] == MESH_DIRECTORY:
         return len(entry.parts) == 1 or (len(entry.parts) == 2 and entry.suffix == ".ply")
     return str(entry) in _FILES

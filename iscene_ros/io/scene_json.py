@@ -34,7 +34,7 @@ def mesh_path(scene_object: SceneObject) -> str:
 
 
 def to_document(scene: Scene) -> dict:
-    """The JSON document of a scene, without its meshes."""
+    """Return the JSON document of a scene, without its meshes."""
     return {
         "schema_version": SCHEMA_VERSION,
         "frame_id": scene.frame_id,
@@ -58,13 +58,13 @@ def to_document(scene: Scene) -> dict:
 
 
 def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
-    """The scene of a valid document.
+    """Return the scene of a valid document.
 
-    What only a ROS node knows of its objects (name, tracker_id, first_seen...) is not kept.
+    Fields that only a ROS node writes (name, tracker_id, first_seen...) are not kept.
 
     Args:
         document: of any version of the schema.
-        meshes: by their paths; those that the document contains need not be there.
+        meshes: by their paths, without those that the document contains.
 
     Raises:
         InputError: a mesh is neither given nor in the document.
@@ -114,12 +114,12 @@ def validate(document: object) -> None:
 
 
 def dumps(document: dict) -> str:
-    """JSON text, indented; lists of numbers and relations on one line each."""
+    """Return indented JSON text; lists of numbers and relations are on one line each."""
     return _text(document, "") + "\n"
 
 
 def _text(value: object, indent: str) -> str:
-    """As json.dumps with an indent, which cannot leave lists on one line and is slow with them."""
+    """Format as json.dumps with an indent, which cannot leave lists on one line and is slower."""
     deeper = indent + "  "
     if isinstance(value, dict) and value and "predicate" not in value:
         entries = [f"{_text(key, '')}: {_text(entry, deeper)}" for key, entry in value.items()]
@@ -140,11 +140,11 @@ def _relation_entry(relation: Relation) -> dict:
     if relation.evidence is None:
         return entry
     values = asdict(relation.evidence).items()
-    return entry | {"evidence": {name: _plain(v) for name, v in values if v is not None}}
+    return entry | {"evidence": {name: plain(v) for name, v in values if v is not None}}
 
 
-def _plain(value: object) -> object:
-    """Numbers of numpy and tuples as JSON has them."""
+def plain(value: object) -> object:
+    """Return numbers of numpy and vectors as the numbers and lists of JSON."""
     if isinstance(value, (tuple, np.ndarray)):
         return _floats(value)
     return value.item() if isinstance(value, np.generic) else value
@@ -221,7 +221,7 @@ def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
 
 
 def mesh_data(mesh: Mesh) -> dict:
-    """A mesh as part of a document, its corners rounded to 0.1 mm."""
+    """Return a mesh as part of a document, its corners rounded to 0.1 mm."""
     rounded = mesh.vertices.astype(np.float64).round(4) + 0.0  # no negative zeros
     return {"vertices": rounded.ravel().tolist(), "faces": mesh.faces.ravel().tolist()}
 

@@ -89,7 +89,7 @@ class Services:
         if update is None:
             return _answer(response, False, "no scene yet; complete one first")
         directory = self._scene_directory(update)
-        job = worker.submit(lambda: write_scene(update.world, directory, update.observation))
+        job = worker.submit(lambda: write_scene(update.map_scene, directory, update.observation))
         outcome = await self._result(job)
         if isinstance(outcome, InputError):
             return _answer(response, False, str(outcome).replace("--out", "save_directory"))

@@ -138,7 +138,7 @@ def _pixels(instances: list[_Instance], camera: Camera) -> np.ndarray | None:
     pixels = np.any([i.mask for i in instances], axis=0)
     if camera.is_rectified:
         return pixels
-    rows, columns, inside = camera.rectification_map()
+    rows, columns, inside = camera.rectification_map
     return pixels[rows, columns] & inside
 
 

@@ -39,7 +39,7 @@ def add_relations(
     if not (settings.relations and update.objects):
         return update
     try:
-        relations = relate(update.world, update.observation, settings.compare_shapes)
+        relations = relate(update.map_scene, update.observation, settings.compare_shapes)
     except GEOMETRY_ERRORS as error:
         line = f"{type(error).__name__}: {error}; the scene is published without relations"
         reject(RejectReason.RELATIONS, line)

@@ -34,7 +34,7 @@ def test_distortion_follows_the_plumb_bob_model():
 
 
 def test_rectification_of_an_undistorted_image_changes_nothing():
-    rows, columns, inside = Camera(40, 30, K * [[0.06], [0.06], [1]]).rectification_map()
+    rows, columns, inside = Camera(40, 30, K * [[0.06], [0.06], [1]]).rectification_map
     assert inside.all()
     np.testing.assert_array_equal(rows, np.mgrid[:30, :40][0])
     np.testing.assert_array_equal(columns, np.mgrid[:30, :40][1])
@@ -96,13 +96,13 @@ def test_a_rational_polynomial_without_denominator_is_plumb_bob():
 @pytest.mark.parametrize("d", [[1e308] * 5, [0, 0, 0, 0, 0, -10, 0, 0]])
 @pytest.mark.filterwarnings("error")
 def test_rectification_stays_inside_the_image_whatever_the_coefficients(d):
-    rows, columns, inside = Camera(64, 48, K * [[0.1], [0.1], [1]], np.array(d)).rectification_map()
+    rows, columns, inside = Camera(64, 48, K * [[0.1], [0.1], [1]], np.array(d)).rectification_map
     assert rows.min() >= 0 and rows.max() < 48 and columns.min() >= 0 and columns.max() < 64
     assert not inside.all()
 
 
 def test_rectification_is_worked_out_once_a_camera() -> None:
     camera = Camera(40, 30, K * [[0.06], [0.06], [1]], np.array([0.1, 0, 0, 0, 0]))
-    assert camera.rectification_map()[0] is camera.rectification_map()[0]
+    assert camera.rectification_map[0] is camera.rectification_map[0]
     assert camera.same_as(Camera(40, 30, camera.k, camera.d))
     assert not camera.same_as(Camera(40, 30, camera.k)) and not camera.same_as(camera.rectified())

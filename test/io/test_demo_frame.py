@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.io.demo_frame import arc2017_observation, demo_label_image, demo_world_from_camera
+from iscene_ros.io.demo_frame import demo_frame
 from iscene_ros.preprocess.support_plane import find_support_plane
 
 
 @pytest.fixture(scope="module")
 def observation() -> Observation:
-    return arc2017_observation()
+    return demo_frame().observation
 
 
 def test_frame_becomes_an_observation(observation: Observation) -> None:
@@ -37,7 +37,7 @@ def test_rectification_moves_little(observation: Observation) -> None:
 
 def test_camera_pose_puts_the_floor_of_the_bin_at_zero(observation: Observation) -> None:
     rectified = observation.rectified()
-    world_from_camera = demo_world_from_camera(observation)
+    world_from_camera = demo_frame().world_from_camera
 
     def heights(mask: np.ndarray) -> np.ndarray:
         rows, columns = np.nonzero(mask & (rectified.depth > 0))
@@ -56,7 +56,7 @@ def test_camera_pose_puts_the_floor_of_the_bin_at_zero(observation: Observation)
 
 
 def test_label_image_gives_every_pixel_one_instance(observation: Observation) -> None:
-    image = demo_label_image(observation)
+    image = demo_frame().labels_image
     assert image.dtype == np.uint8 and set(np.unique(image)) == set(range(9))
     np.testing.assert_array_equal(image > 0, observation.masks.any(0))
     for number, mask in enumerate(observation.masks, start=1):
