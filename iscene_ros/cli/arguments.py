@@ -1,4 +1,4 @@
-"""Arguments that several subcommands share, and the types of their numbers."""
+"""Arguments that several subcommands share, and their types."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def positive_int(text: str) -> int:
 
 
 def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say how to complete."""
+    """Add the arguments of a completion."""
     add_model_arguments(parser)
     parser.add_argument(
         "--steps",
@@ -63,7 +63,7 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say which model completes."""
+    """Add the arguments that choose and set up the model."""
     parser.add_argument(
         "--model",
         default=SHIPPED_MODEL,
@@ -93,7 +93,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def model_config(args: argparse.Namespace, relations: bool = True) -> ModelConfig:
-    """Return the model of the arguments that `add_model_arguments` added."""
+    """Return the model config of the arguments that `add_model_arguments` added."""
     options = CompletionOptions(
         relations=relations,
         envelope=getattr(args, "envelope", "mean"),

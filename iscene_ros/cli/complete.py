@@ -1,4 +1,4 @@
-"""`iscene complete`: any RGB-D frame with instance masks."""
+"""`iscene complete`: complete an RGB-D frame with instance masks."""
 
 from __future__ import annotations
 

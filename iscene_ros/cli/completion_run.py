@@ -1,4 +1,4 @@
-"""From an observation to a result folder: what `iscene complete` and `iscene demo` share."""
+"""From an observation to a result folder, for `iscene complete` and `iscene demo`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def complete_to(
         directory: new, empty or an earlier result.
         observation: input of the completion.
         args: with the arguments of `add_completion_arguments`.
-        load: makes the completer of a configuration.
+        load: loads the completer of a configuration.
     """
     from iscene_ros.io.scene_io import check_writable, write_scene
     from iscene_ros.planning.pddl import check_pddl_files, pddl_problem, write_pddl
@@ -75,7 +75,7 @@ def _warn(line: str) -> None:
 
 
 class _Progress:
-    """A bar of the completer's steps and one for writing; it vanishes when they fail."""
+    """A progress bar of the completer's steps and one for writing; removed when they fail."""
 
     def __enter__(self) -> _Progress:
         from tqdm import tqdm
@@ -92,7 +92,7 @@ class _Progress:
         self.say(what)
 
     def say(self, what: str) -> None:
-        """Show what is being done."""
+        """Show the current work."""
         self._bar.set_description(what)
 
     def finish(self) -> None:

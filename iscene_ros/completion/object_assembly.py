@@ -51,7 +51,7 @@ class ObjectAssembly:
         objects = []
         skipped = [self._skip(row, reason) for row, reason in prediction.skipped]
         make = partial(self._assemble_one, seconds=seconds)
-        # Closed also where the completion is cancelled, so that no further mesh is begun.
+        # Closed also when the completion is cancelled, so that no further mesh is begun.
         with (
             ThreadPoolExecutor(threads) as pool,
             closing(pool.map(make, prediction.shapes)) as meshed,

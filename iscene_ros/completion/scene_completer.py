@@ -65,7 +65,7 @@ class SceneCompleter:
 
         Raises:
             InputError: an option that the model does not have.
-            ModelError: unknown name, unreadable or foreign file, device not available.
+            ModelError: unknown name, unreadable file or one of another kind, device not available.
         """
         options = options or CompletionOptions()
         return cls.from_config(ModelConfig(name_or_path, device, base or "", options))
@@ -97,7 +97,7 @@ class SceneCompleter:
             `scene.graph` holds the relations of its objects.
 
         Raises:
-            InputError: all masks are empty or a setting is out of range.
+            InputError: the model needs depth and there is none, or a setting is out of range.
             ModelError: the output of the network is not finite.
         """
         started = time.perf_counter()
@@ -155,8 +155,6 @@ def _check(observation: Observation, shapes: ShapeModel, steps: int | None, face
             "depth: none; iscene-mini needs depth: give a depth image registered to the masks, "
             "or complete with a released model (LuLing/IScene)"
         )
-    if len(observation.masks) and not observation.masks.any():
-        raise InputError("masks: no instance has any pixel; nothing to complete")
     if steps is not None and steps < 1:
         raise InputError(f"steps: {steps}, expected at least 1")
     if faces < 4:

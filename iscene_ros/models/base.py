@@ -1,6 +1,6 @@
-"""The ShapeModel protocol: what every model predicts for the instances of a view.
+"""The ShapeModel protocol, which every model implements, and the data that it exchanges.
 
-See `models.registry` for the models that there are.
+See `models.registry` for the registered models.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 
-# (finished, in total, what is being done)
+# (finished steps, all steps, current work)
 Report = Callable[[int, int, str], None]
 
 
@@ -40,7 +40,7 @@ class PredictedShape(Protocol):
 
     Attributes:
         row: of the observation's masks.
-        points_aligned: (M, 3) float64 observed points without strays [m]; M = 0 without depth.
+        points_aligned: (M, 3) float64 observed points without outliers [m]; M = 0 without depth.
         cell: edge of the cells that the model resolves [m].
     """
 
@@ -52,17 +52,17 @@ class PredictedShape(Protocol):
         """Return the surface, or None where nothing is solid."""
 
     def confidence(self, observed_fraction: float) -> float:
-        """Return the trust in the shape, in [0, 1], given the observed share of its surface."""
+        """Return the confidence in [0, 1], given the observed share of the surface."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """All instances of a view.
+    """The prediction for all instances of a view.
 
     Attributes:
         observation: the observation without readings that the model rejected.
         shapes: the completed instances, in the order of the masks.
-        skipped: (row of masks, reason) of the others.
+        skipped: (row of masks, reason) of the other instances.
         steps: of the sampler.
         prepare_seconds, network_seconds: spent so far [s].
         is_metric: False where the scale is unknown.
@@ -103,7 +103,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """How to predict.
+    """Settings of one prediction.
 
     Attributes:
         steps: of the sampler; None = the model's default.

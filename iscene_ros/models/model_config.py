@@ -1,4 +1,4 @@
-"""Which model completes, and how: the settings of a command line or of a node's parameters."""
+"""Settings of a model, from a command line or from the parameters of a node."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from iscene_ros.core.errors import InputError
 SHIPPED_MODEL = "iscene-mini"
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16", "int8")
-# How a released model spends its time; see `models.iscene.sampling.presets`.
+# Trade-offs of a released model between quality and time; see `models.iscene.sampling.presets`.
 PRESETS = ("exact", "balanced", "fast", "structure-only")
 
 
 class Envelope(str, Enum):
-    """Which surface of those that a prediction leaves open; each contains the one before it.
+    """The surface to extract from a prediction and its uncertainty; each contains the one before.
 
-    The inner one is what is almost certainly solid, the outer one what may be: about one standard
-    deviation to either side of the mean.
+    The inner one holds the almost certainly solid volume, the outer one the possibly solid volume:
+    about one standard deviation to either side of the mean.
     """
 
     INNER = "inner"
@@ -31,19 +31,19 @@ ENVELOPES = ("mean", "inner", "outer")
 
 @dataclass(frozen=True)
 class CompletionOptions:
-    """How a completer works.
+    """Options of a completer.
 
-    A model raises an InputError for a setting that it does not have, unless it is the default.
+    A model raises an InputError for an option that it does not have, unless it is the default.
 
     Attributes:
         relations: whether the scene gets the edges of its graph.
-        envelope: which surface of iscene-mini; a released model has the mean alone.
+        envelope: surface of iscene-mini; a released model has the mean one only.
         precision: of iscene-mini's arithmetic, one of `PRECISIONS`; a released model has its own.
         compile: whether torch compiles iscene-mini at the first completion, which takes a minute.
         preset: of a released model, one of `PRESETS`; iscene-mini has none.
-        camera_height: of the camera above the support [m], which tells a released model the scale
+        camera_height: of the camera above the support [m], which gives a released model the scale
             of a view without depth; None = not known.
-        support_height: of the support in the world [m], which tells the scale as `camera_height`
+        support_height: of the support in the world [m], which gives the scale as `camera_height`
             does, where the camera's pose is known.
         objects_at_once: instances computed together, which bounds memory.
     """
@@ -69,13 +69,13 @@ class CompletionOptions:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A model and how it runs.
+    """A model, its device and its options.
 
     Attributes:
         name: a shipped model, the path of a checkpoint or of a released package, or a hub id.
         device: one of `DEVICES`.
         base: folder or hub id of a released model's base; "" = the one that its package names.
-        options: how it completes.
+        options: of the completer.
     """
 
     name: str = SHIPPED_MODEL

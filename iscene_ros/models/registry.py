@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -22,13 +21,13 @@ SHIPPED_MODELS = {"iscene-mini": "iscene_mini.safetensors"}
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A kind of model: what its files look like, and what loads them.
+    """A kind of model: the format of its files, and the module that loads them.
 
     Attributes:
         name: for messages.
         module: has `load_shape_model(config: ModelConfig, device: str) -> ShapeModel`.
-        file_format: what the "format" in the metadata of its safetensors files begins with.
-        package_file: by which a folder of it is known; "" = it has no folders.
+        file_format: beginning of the "format" in the metadata of its safetensors files.
+        package_file: file that identifies a folder of it; "" = it has no folders.
         is_on_hub: whether hub ids (owner/name) stand for it.
     """
 
@@ -37,10 +36,6 @@ class RegisteredModel:
     file_format: str
     package_file: str = ""
     is_on_hub: bool = False
-
-    def loader(self) -> Callable[[ModelConfig, str], ShapeModel]:
-        """Import the module and return its `load_shape_model`."""
-        return importlib.import_module(self.module).load_shape_model
 
 
 MINI = RegisteredModel("iscene-mini", "iscene_ros.models.mini.shape_model", "iscene-mini/")
@@ -57,14 +52,15 @@ def load_shape_model(config: ModelConfig) -> ShapeModel:
         InputError: an option that the model does not have.
         ModelError: unknown name, unreadable file or of another kind, device not available.
     """
-    return find_model(config.name).loader()(config, resolved_device(config.device))
+    module = importlib.import_module(find_model(config.name).module)
+    return module.load_shape_model(config, resolved_device(config.device))
 
 
 def find_model(name_or_path: str | Path) -> RegisteredModel:
     """Return the kind of model that a name or a path stands for, without loading it.
 
-    A file tells by its metadata what it is, a folder by its package file; owner/name, perhaps with
-    @revision, is a hub id. Any other name is left to iscene-mini, which lists the names there are.
+    The metadata of a file and the package file of a folder identify it; owner/name, perhaps with
+    @revision, is a hub id. Any other name is left to iscene-mini, whose error lists the names.
 
     Raises:
         ModelError: a folder or a file of no registered model.

@@ -12,7 +12,7 @@ from iscene_ros.core.observation import Observation
 
 # An instance with fewer depth readings is skipped; the fit uses at most so many of them.
 MIN_POINTS, MAX_POINTS = 12, 4000
-# Share of the readings left out at either end of each axis (stray pixels).
+# Share of the readings left out at either end of each axis (outliers).
 TRIMMED_SHARE = 0.01
 # Readings further than spread x deviation + margin [m] from the instance's median depth belong to
 # other things.
@@ -32,8 +32,8 @@ class InstanceCrop:
     Attributes:
         index: row of the observation's masks.
         cube: its cube, with the axes of the gravity-aligned frame.
-        points_aligned: (M, 3) float64 observed points without strays [m].
-        support_height: height of the surface that seems to carry it, above the origin
+        points_aligned: (M, 3) float64 observed points without outliers [m].
+        support_height: height of the surface that seems to support it, above the origin
             of the gravity-aligned frame [m].
     """
 
@@ -87,7 +87,7 @@ def _fit_instance(
     if len(rows) == 0:
         return "no pixel of its mask is its own: empty, or covered by other masks"
     depth = observation.depth[rows, columns]
-    keep = _without_strays(depth)
+    keep = _without_outliers(depth)
     if keep.sum() < MIN_POINTS:
         return (
             f"{keep.sum()} usable depth readings in {len(rows)} mask pixels, "
@@ -105,7 +105,8 @@ def _fit_instance(
     return InstanceCrop(index, cube, points_aligned, support)
 
 
-def _without_strays(depth: np.ndarray) -> np.ndarray:
+def _without_outliers(depth: np.ndarray) -> np.ndarray:
+    """Return which depths are readings near the median one, as bool."""
     valid = depth > 0
     if not valid.any():
         return valid
@@ -115,7 +116,7 @@ def _without_strays(depth: np.ndarray) -> np.ndarray:
 
 
 def _outline(camera: Camera, pixels: np.ndarray, depth: float) -> np.ndarray:
-    """(4, 3) points_camera: the corners of the mask's box at the instance's depth."""
+    """Return (4, 3) points_camera [m], the corners of the mask's box at the instance's depth."""
     low, high = np.quantile(pixels, [TRIMMED_SHARE, 1 - TRIMMED_SHARE], axis=0)
     corners = np.array([low, high, [low[0], high[1]], [high[0], low[1]]])
     return camera.unproject(corners, np.full(4, depth))
@@ -133,7 +134,7 @@ def _fit_cube(points_aligned: np.ndarray, outline_aligned: np.ndarray, support: 
     room = np.clip(ROOM_BEHIND * lateral[0] - depth_extent, 0.25 * lateral[0], None)
     reach = np.concatenate([visible, visible + rays * room])
     low, high = reach.min(axis=0), reach.max(axis=0)
-    # What hides its own foot may reach down to the support, but not endlessly.
+    # An object may hide its foot, and then reaches down to the support, within limits.
     low[2] = min(low[2], max(support, visible[:, 2].min() - lateral[1]))
     size = CUBE_MARGIN * float((high - low).max()) + CUBE_PADDING_M
     return Cube((low + high) / 2, float(np.clip(size, MIN_SIZE_M, MAX_SIZE_M)))
@@ -145,7 +146,7 @@ def _support_height(
     points_aligned: np.ndarray,
     aligned_frame: GravityAlignedFrame,
 ) -> float:
-    """Median height of what surrounds the mask and lies below the instance's middle."""
+    """Return the median height of the surroundings of the mask below the instance's middle [m]."""
     rows, columns = np.nonzero(mask)
     pad = 8 + (np.ptp(rows) + np.ptp(columns)) // 8
     window = (

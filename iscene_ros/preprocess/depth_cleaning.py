@@ -31,7 +31,7 @@ class CleanedObservation:
 def clean_observation(
     observation: Observation, aligned_frame: GravityAlignedFrame
 ) -> CleanedObservation:
-    """Fit crops without the rims of masks that bleed, and drop see-through depth.
+    """Fit crops without the rims of bleeding masks, and drop see-through depth.
 
     Args:
         observation: rectified, with masks that do not overlap.
@@ -42,7 +42,7 @@ def clean_observation(
     own_depth = np.where(bleeding, np.float32(0), observation.depth)
     crops = fit_crops(trimmed.with_depth(own_depth), aligned_frame)
     depth = drop_see_through_depth(observation, crops).depth
-    # A see-through reading in a rim shows no other thing: the pixel stays the instance's.
+    # A see-through reading in a rim shows no other object: the pixel stays in the mask.
     dropped = (observation.depth > 0) & (depth == 0)
     masks = trimmed.masks | (observation.masks & dropped)
     return CleanedObservation(replace(observation.with_depth(depth), masks=masks), crops)
@@ -51,8 +51,8 @@ def clean_observation(
 def drop_see_through_depth(observation: Observation, crops: SceneCrops) -> Observation:
     """Return the rectified observation without readings that lie below an instance's support.
 
-    Stereo cameras invent such islands on shiny or untextured surfaces. Left in, they would show
-    the model an empty line of sight, and it would carve the object.
+    Stereo cameras produce such islands on shiny or untextured surfaces. They would show the model
+    an empty line of sight, and it would carve the object.
     """
     depth = observation.depth.copy()
     for crop in crops.instances:

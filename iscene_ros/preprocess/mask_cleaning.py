@@ -1,4 +1,4 @@
-"""Cleaning of instance masks: overlaps go to one instance, rims that show other things are cut.
+"""Cleaning of instance masks: overlaps go to one instance, rims that show other things are trimmed.
 
 Amodal masks also cover what is hidden; the depth in an overlap belongs to one instance only. Masks
 bleed, too: their outermost pixels often show what lies behind or before the object, and there the
@@ -66,13 +66,13 @@ def resolve_mask_overlaps(observation: Observation) -> Observation:
 
 
 def _smallest(masks: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(M,) which of the masks that hold a pixel has the fewest pixels."""
+    """Return (M,) rows of the masks, for each pixel the smallest mask that holds it."""
     sizes = np.count_nonzero(masks, axis=(1, 2))[:, None]
     return np.argmin(np.where(masks[:, rows, columns], sizes, np.inf), axis=0)
 
 
 def _path_costs(observation: Observation, shared: np.ndarray) -> np.ndarray:
-    """(N, M) cost of the best path of each instance to each shared pixel; infinite: not in it."""
+    """Return (N, M) costs of the best path of each instance to each shared pixel; inf = none."""
     masks = observation.masks
     cost = _step_cost(observation.depth, observation.camera.k[0, 0])
     margin = OVERLAP_MARGIN * observation.camera.width / REFERENCE_WIDTH
@@ -86,7 +86,7 @@ def _path_costs(observation: Observation, shared: np.ndarray) -> np.ndarray:
 
 
 def _step_cost(depth: np.ndarray, focal: float) -> np.ndarray:
-    """(H, W) cost of stepping on each pixel; focal length in pixels."""
+    """Return the (H, W) cost of stepping on each pixel; the focal length is in pixels."""
     known = depth > 0
     logarithm = np.log(np.where(known, depth, 1.0))
     highest = ndimage.maximum_filter(np.where(known, logarithm, -np.inf), 3)
@@ -97,13 +97,15 @@ def _step_cost(depth: np.ndarray, focal: float) -> np.ndarray:
 
 
 def _mask_path_costs(mask: np.ndarray, alone: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """(H, W) cost of the best path from the instance's own pixels; infinite outside its mask."""
+    """Return (H, W) costs of the best path from the instance's own pixels; inf outside its mask."""
     pixels = np.count_nonzero(alone)
     if pixels < max(MIN_OWN_PIXELS, MIN_OWN_SHARE * np.count_nonzero(mask)):
         return np.where(mask, -1.0, np.inf)
     window = ndimage.find_objects(mask.astype(np.int8))[0]
     inside = np.where(mask[window], cost[window], -1.0)  # negative: no passage
-    found, _ = MCP_Geometric(inside).find_costs(np.argwhere(_rim(alone[window])))
+    # Paths begin at the outermost of the own pixels.
+    rim = alone[window] & ~ndimage.binary_erosion(alone[window])
+    found, _ = MCP_Geometric(inside).find_costs(np.argwhere(rim))
     found[alone[window]] = 0.0
     costs = np.full(mask.shape, np.inf)
     costs[window] = np.where(mask[window], found, np.inf)
@@ -111,17 +113,12 @@ def _mask_path_costs(mask: np.ndarray, alone: np.ndarray, cost: np.ndarray) -> n
 
 
 def _main_parts(region: np.ndarray) -> np.ndarray:
-    """The connected parts of a region without the small ones."""
+    """Return the region without its small connected parts."""
     labels, count = ndimage.label(region)
     if count < 2:
         return region
     sizes = np.bincount(labels.ravel())[1:]
     return np.isin(labels, 1 + np.flatnonzero(sizes >= MAIN_PART_SHARE * sizes.max()))
-
-
-def _rim(region: np.ndarray) -> np.ndarray:
-    """The outermost pixels of a region: where paths begin."""
-    return region & ~ndimage.binary_erosion(region)
 
 
 def trim_bleeding_masks(observation: Observation) -> Observation:

@@ -1,6 +1,6 @@
-"""Observation volumes: the depth image and the masks, read at every voxel of the crops' grids.
+"""Observation volumes: depth image and masks, sampled at every voxel of the crops' grids.
 
-They are the condition of the network, and the seam between numpy and torch.
+They are the condition of the network. Here numpy arrays become torch tensors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from iscene_ros.core.frames import Cube
 from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.crops import SceneCrops
 
-# What the pixel in front of a voxel shows; the last class also holds voxels behind the camera.
+# Classes of the pixel in front of a voxel; the last one also holds voxels behind the camera.
 OWN, OWN_HOLE, OTHER, OTHER_HOLE, ENVIRONMENT, ENVIRONMENT_HOLE, OUTSIDE = range(7)
 PIXEL_CLASSES = 7
 # Channels: fine and coarse distance, height, free, hidden, and one a pixel class.
@@ -28,7 +28,7 @@ NEAR_M = 0.01
 
 @dataclass(frozen=True)
 class CropVolumes:
-    """The observation on the grids of S crops, compact enough to be kept by the thousand.
+    """The observation on the grids of S crops, compact enough to keep thousands of them.
 
     Attributes:
         surface: (S, R, R, R) float or int8 (times 127): projective signed distance along the
@@ -44,12 +44,12 @@ class CropVolumes:
     support: Tensor
 
     def quantised(self) -> CropVolumes:
-        """With int8 distances (steps of 1/127)."""
+        """Return the volumes with int8 distances (steps of 1/127)."""
         surface, gap = ((x * 127).round().to(torch.int8) for x in (self.surface, self.gap))
         return CropVolumes(surface, gap, self.pixel_class, self.support)
 
     def channels(self) -> Tensor:
-        """(S, CHANNELS, R, R, R) float32, as the network reads them."""
+        """Return the channels of the network as (S, CHANNELS, R, R, R) float32."""
         surface, gap = (_as_float(x) for x in (self.surface, self.gap))
         side = surface.shape[-1]
         axis = (torch.arange(side, device=surface.device) + 0.5) / side - 0.5
@@ -109,7 +109,7 @@ def crop_batch(
     """Return the crops of a rectified observation, at least one, with the scene's if asked for."""
     rows = [crop.index for crop in crops.instances]
     own = observation.masks[rows]
-    # An instance that could not get a crop of its own still hides what is behind it.
+    # An instance without a crop still hides the space behind it.
     union = observation.masks.any(axis=0)
     other = _others(observation.masks)[rows]
     cubes = [crop.cube for crop in crops.instances]
@@ -187,7 +187,7 @@ def _as_float(distance: Tensor) -> Tensor:
 
 
 def _others(masks: np.ndarray) -> np.ndarray:
-    """(N, H, W) bool: pixels that belong to some other mask."""
+    """Return (N, H, W) bool, True for pixels that belong to another mask."""
     count = masks.sum(axis=0, dtype=np.int32)
     return (count[None] - masks) > 0
 

@@ -1,4 +1,4 @@
-"""The direction of gravity: from the observation, else from the plane that the objects rest on."""
+"""Gravity from the observation, else from the plane that the objects rest on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THRESHOLD_SHARE = 0.008
 # A second or third plane has to hold this share of the points to be considered.
 MIN_INLIER_FRACTION = 0.1
 
-# The middle of all ups that an upright camera can see, from level to straight down. A floor or
+# The mean up direction of an upright camera that looks level to straight down. A floor or
 # table lies within 45 degrees of it; the wall behind lies beyond as soon as the camera looks down.
 EXPECTED_UP_CAMERA = np.array([0.0, -1.0, -1.0]) / np.sqrt(2.0)
 MAX_ANGLE_RAD = np.deg2rad(75.0)
@@ -44,12 +44,12 @@ class SupportPlane:
 
     @property
     def gravity_camera(self) -> np.ndarray:
-        """(3,) unit direction of gravity in the camera frame."""
+        """Unit direction (3,) of gravity in the camera frame."""
         return -self.normal_camera
 
 
 class PlaneModel:
-    """A plane through points, in the form that skimage's ransac expects (old and new)."""
+    """A plane through points, as old and new versions of skimage's ransac expect models."""
 
     def __init__(self) -> None:
         self.normal = np.zeros(3)
@@ -102,8 +102,9 @@ def find_gravity(observation: Observation) -> tuple[np.ndarray, tuple[str, ...]]
 def find_support_plane(observation: Observation, seed: int = 0) -> SupportPlane | None:
     """Find the support of a view from the pixels outside all masks, or all pixels if they are few.
 
-    Of the three strongest planes that could be a support, the one with the most points, weighted by
-    how close its normal is to an expected up. The same view and seed give the same plane.
+    Of the three strongest planes that could be a support it is the one with the most points,
+    weighted by how close its normal is to an expected up direction. The same view and seed give
+    the same plane.
 
     Args:
         observation: rectified.
@@ -146,7 +147,7 @@ def _strongest_plane(
     points: np.ndarray, threshold: float, rng: np.random.Generator
 ) -> tuple[PlaneModel | None, np.ndarray | None]:
     with warnings.catch_warnings():
-        # "No inliers found" is an answer here, not an accident.
+        # "No inliers found" is an expected result here.
         warnings.simplefilter("ignore", UserWarning)
         return ransac(
             points,
