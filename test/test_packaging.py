@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from iscene_ros import __version__
+from iscene_ros.cli.main import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 ROS_PLACES = (
@@ -21,6 +22,8 @@ ROS_PLACES = (
     "test/helpers/robot.py",
     "test/helpers/move_group.py",
 )
+# All extras of setup.py but that of the tests.
+USER_EXTRAS = ("bag", "evaluate", "release", "train")
 PYTHONS = ("3.10", "3.11", "3.12")
 # Import name -> name of the distribution, where they differ.
 DISTRIBUTIONS = {
@@ -110,6 +113,14 @@ def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
             undeclared -= ros_packages()
         distributions = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in undeclared}
         assert distributions <= declared, path.name
+
+
+def test_the_hint_for_a_missing_module_names_the_extra_that_installs_it(wheel) -> None:
+    base = set(requirements(wheel))
+    extras = {extra: set(requirements(wheel, extra)) - base for extra in USER_EXTRAS}
+    named = {DISTRIBUTIONS.get(m, m.replace("_", "-")): extra for m, extra in EXTRAS.items()}
+    assert set(named) == set().union(*extras.values())
+    assert all(distribution in extras[extra] for distribution, extra in named.items())
 
 
 def test_ros_is_imported_by_its_layer_alone() -> None:

@@ -20,6 +20,7 @@ EXTRAS = {
     "huggingface_hub": "release",
     "matplotlib": "train",
     "mujoco": "evaluate",
+    "open3d": "evaluate",
 }
 # Subcommand -> module with add_arguments(parser) and run(args) -> exit code, and one line of help.
 COMMANDS = {
