@@ -105,7 +105,7 @@ def test_the_graph_and_a_planning_problem_are_written(
         "bowl-7",
     }
     assert "(holding bowl-7)" in str(problem.goal)
-    # An earlier result is replaced, its picture of the graph, too.
+    # An earlier result is replaced, its drawing of the graph, too.
     assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
     assert not (tmp_path / "out/graph.png").exists()
 
@@ -120,7 +120,7 @@ def test_the_graph_and_a_planning_problem_are_written(
         (["--pddl-goal", "7"], "--pddl DOMAIN PROBLEM"),
     ],
 )
-def test_pddl_files_that_cannot_be_are_refused_before_the_work(
+def test_bad_pddl_files_are_rejected_before_the_work(
     files: FrameFiles,
     tmp_path: Path,
     options: list[str],
@@ -155,7 +155,7 @@ def test_gravity_is_passed_on(files: FrameFiles, tmp_path: Path) -> None:
     np.testing.assert_allclose(read_scene(tmp_path / "out").gravity_camera, [0, -1, 0], atol=1e-9)
 
 
-def test_skipped_objects_are_told(
+def test_skipped_objects_are_listed(
     files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     depth = frame_files.depth_mm()

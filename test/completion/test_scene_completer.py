@@ -45,13 +45,13 @@ def test_every_instance_of_the_real_frame_is_completed(scene, frame):
     assert any("gravity" in warning for warning in scene.warnings)
 
 
-def test_the_scene_answers_how_its_objects_stand(scene):
+def test_the_scene_has_a_graph(scene):
     graph = scene.graph
     assert graph.on_top_of(0) and scene.timings.relations > 0
     assert graph.removal_order(graph.ids[0])[-1] == graph.ids[0]
 
 
-def test_iscene_mini_refuses_a_view_without_depth(completer, frame):
+def test_iscene_mini_rejects_a_view_without_depth(completer, frame):
     with pytest.raises(InputError, match="depth: none; iscene-mini needs depth") as caught:
         completer.complete(replace(frame, depth=None))
     assert "\n" not in str(caught.value)
@@ -86,8 +86,8 @@ def test_the_observed_side_agrees_with_the_depth(scene):
     assert np.median(residuals) <= 0.003
 
 
-def test_the_mesh_meets_what_was_seen_of_thin_things(scene):
-    """Spoons and scissors are thinner than a voxel; they may not shrink to a crumb."""
+def test_the_mesh_meets_the_observed_points_of_thin_objects(scene):
+    """Spoons and scissors are thinner than a voxel; they must keep their size."""
     thin = [o for o in scene.objects if o.label in ("measuring_spoons", "fiskars_scissors")]
     assert len(thin) == 2
     for o in thin:
@@ -112,7 +112,7 @@ class StoppedError(Exception):
     """Raised by a progress callback."""
 
 
-def test_who_stops_a_completion_does_not_wait_for_the_other_meshes(completer, frame, monkeypatch):
+def test_a_stopped_completion_begins_no_further_mesh(completer, frame, monkeypatch):
     begun = []
 
     def slow(_maker, shape, seconds):
@@ -162,7 +162,7 @@ def test_the_face_budget_is_honoured(completer, frame):
     assert max(counts) <= 2 * 500 and np.median(counts) <= 500
 
 
-def test_progress_ends_where_it_said(completer, frame):
+def test_progress_ends_at_its_total(completer, frame):
     seen = []
     completer.complete(frame, progress=lambda done, total, what: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1]

@@ -1,4 +1,4 @@
-"""The view-centric space: exact, invertible, defined for every gravity."""
+"""The gravity-aligned frame: exact, invertible, defined for every gravity."""
 
 import numpy as np
 import pytest
@@ -24,34 +24,34 @@ def looking(pitch_rad: float, yaw_rad: float) -> np.ndarray:
 
 
 @given(gravity=directions, points_camera=points)
-def test_view_space_is_upright_and_invertible(gravity, points_camera):
-    space = GravityAlignedFrame.from_gravity(gravity)
-    rotation = space.aligned_from_camera
+def test_the_frame_is_upright_and_invertible(gravity, points_camera):
+    aligned_frame = GravityAlignedFrame.from_gravity(gravity)
+    rotation = aligned_frame.aligned_from_camera
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
     assert np.linalg.det(rotation) == pytest.approx(1)
     np.testing.assert_allclose(
-        space.from_camera(gravity / np.linalg.norm(gravity)), [0, 0, -1], atol=1e-9
+        aligned_frame.from_camera(gravity / np.linalg.norm(gravity)), [0, 0, -1], atol=1e-9
     )
-    back = space.to_camera(space.from_camera(points_camera))
+    back = aligned_frame.to_camera(aligned_frame.from_camera(points_camera))
     np.testing.assert_allclose(back, points_camera, atol=1e-9)
-    moved = points_camera @ space.camera_from_aligned()[:3, :3].T
-    np.testing.assert_allclose(moved, space.to_camera(points_camera), atol=1e-12)
+    moved = points_camera @ aligned_frame.camera_from_aligned()[:3, :3].T
+    np.testing.assert_allclose(moved, aligned_frame.to_camera(points_camera), atol=1e-12)
 
 
 @given(pitch=st.floats(-np.pi / 2, np.pi / 2), yaw=st.floats(-np.pi, np.pi))
 def test_neither_pitch_nor_yaw_turns_image_right_away_from_x(pitch, yaw):
     pose = np.eye(4)
     pose[:3, :3] = looking(pitch, yaw)
-    space = GravityAlignedFrame.from_gravity(gravity_from_pose(pose))
-    np.testing.assert_allclose(space.from_camera([1.0, 0, 0]), [1, 0, 0], atol=1e-9)
+    aligned_frame = GravityAlignedFrame.from_gravity(gravity_from_pose(pose))
+    np.testing.assert_allclose(aligned_frame.from_camera([1.0, 0, 0]), [1, 0, 0], atol=1e-9)
 
 
 @given(pitch=st.floats(-1.2, 1.2), yaw=st.floats(-np.pi, np.pi))
 def test_y_is_the_horizontal_viewing_direction(pitch, yaw):
     pose = np.eye(4)
     pose[:3, :3] = looking(pitch, yaw)
-    space = GravityAlignedFrame.from_gravity(gravity_from_pose(pose))
-    forward = space.from_camera([0.0, 0, 1])
+    aligned_frame = GravityAlignedFrame.from_gravity(gravity_from_pose(pose))
+    forward = aligned_frame.from_camera([0.0, 0, 1])
     np.testing.assert_allclose(forward, [0, np.cos(pitch), -np.sin(pitch)], atol=1e-9)
 
 
@@ -85,7 +85,7 @@ def test_voxel_centres_are_those_of_the_release():
         (np.array([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [1, 2, 3, 1]]), "row major"),
     ],
 )
-def test_a_pose_that_is_not_rigid_is_refused(transform, word):
+def test_a_pose_that_is_not_rigid_is_rejected(transform, word):
     with pytest.raises(InputError, match=word):
         check_rigid(transform, "world_from_camera")
 

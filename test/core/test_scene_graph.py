@@ -1,4 +1,4 @@
-"""The scene graph: questions, exports, picture; and the way from a scene to its graph."""
+"""The scene graph: queries, exports, drawing; and relations from a scene."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ from iscene_ros.viz.graph_image import draw_graph
 
 
 def tower() -> Scene:
-    """Three boxes on each other, a fourth beside them; nothing is known of the table."""
+    """Return three boxes on each other, a fourth beside them, without a table."""
     return scene_of(
         *(scene_object(i, box((0.1, 0.1, 0.05), bottom=0.05 * (i - 1))) for i in (1, 2, 3)),
         scene_object(4, box((0.05, 0.05, 0.1), (0.13, 0.0))),
@@ -32,7 +32,7 @@ def graph() -> SceneGraph:
     return with_relations(tower()).graph
 
 
-def test_questions(graph) -> None:
+def test_queries(graph) -> None:
     assert graph.ids == (1, 2, 3, 4)
     assert graph.on_top_of(1) == (2,) and graph.on_top_of(3) == ()
     assert graph.supporters(3) == (2,)
@@ -50,7 +50,7 @@ def test_equal_boxes_have_the_same_shape(graph) -> None:
     assert set(graph.objects_of(1, "same_shape")) == {2, 3}
 
 
-def test_blocking_in_a_circle_has_a_removal_order_all_the_same() -> None:
+def test_objects_that_block_each_other_have_a_removal_order() -> None:
     relations = [
         Relation(1, "blocks_from_above", 2, 0.9),
         Relation(2, "blocks_from_above", 1, 0.6),
@@ -83,7 +83,7 @@ def test_files_by_suffix(graph, tmp_path) -> None:
         write_graph(graph, tmp_path / "graph.txt")
 
 
-def test_picture_shows_every_object(graph) -> None:
+def test_drawing_shows_every_object(graph) -> None:
     colors = {tuple(c) for c in np.asarray(draw_graph(graph)).reshape(-1, 3).tolist()}
     assert {tuple(int(v) for v in instance_color(i)) for i in graph.ids} <= colors
     assert draw_graph(SceneGraph((), ())).size[0] > 0

@@ -50,18 +50,18 @@ def test_pddl_package_reads_domain_and_problem(tmp_path) -> None:
     assert task.domain_name == read.name
 
 
-def test_facts_name_what_was_seen() -> None:
+def test_facts_follow_the_relations() -> None:
     facts = pddl_facts(TOWER)
     assert {"on box-1 environment", "on cup-2 box-1", "in ball-3-3 cup-2"} <= set(facts)
     assert {"blocked-by box-1 cup-2", "blocked-by box-1 ball-3-3"} <= set(facts)
     assert "clear ball-3-3" in facts and "clear box-1" not in facts
 
 
-def test_default_goal_is_what_has_most_in_its_way() -> None:
+def test_default_goal_has_the_most_in_its_way() -> None:
     assert "(:goal (holding box-1))" in pddl_problem(TOWER)
 
 
-def test_unknown_goal_is_refused() -> None:
+def test_unknown_goal_is_rejected() -> None:
     with pytest.raises(InputError, match="goal 9"):
         pddl_problem(TOWER, goal=9)
 
@@ -85,7 +85,7 @@ def test_objects_may_be_named_as_their_frames() -> None:
     edges=st.sets(st.tuples(st.integers(1, 4), st.integers(1, 4)), max_size=10),
 )
 @settings(max_examples=30, deadline=None)
-def test_blocking_never_goes_in_circles(edges) -> None:
+def test_blocking_has_no_cycles(edges) -> None:
     graph = graph_of(*((a, "blocks_from_above", b) for a, b in edges if a != b))
     blocked = [f.split()[1:] for f in pddl_facts(graph) if f.startswith("blocked-by")]
     free = {name for name in ("box-1", "cup-2", "ball-3-3", "nknown-4")}

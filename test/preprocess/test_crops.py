@@ -1,4 +1,4 @@
-"""Fitting the cubes; what has no depth is named, not guessed."""
+"""Fitting of cubes; instances without depth are skipped with a reason."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def wall(depth=1.0, boxes=((100, 150, 100, 150, 0.8),)) -> Observation:
     return Observation(image, masks, CAMERA, gravity_camera=np.array([0, 1.0, 0]))
 
 
-def test_without_depth_the_smaller_mask_keeps_what_two_claim():
+def test_without_depth_the_smaller_mask_keeps_the_overlap():
     masks = np.zeros((2, 40, 60), bool)
     masks[0, 5:35, 5:50] = True
     masks[1, 10:20, 40:58] = True
@@ -81,7 +81,7 @@ def test_background_that_bled_into_a_mask_does_not_stretch_the_cube():
     assert bled.cube.size < 1.5 * clean.cube.size
 
 
-def test_a_camera_that_looks_straight_down_gets_a_cube_below_what_it_sees():
+def test_straight_from_above_the_cube_reaches_the_support():
     down = GravityAlignedFrame.from_gravity([0, 0, 1.0])
     crop = fit_crops(wall(), down).instances[0]
     assert crop.support_height == pytest.approx(-1.0, abs=0.01)

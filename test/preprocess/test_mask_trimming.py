@@ -1,4 +1,4 @@
-"""What bleeds into a mask from behind or before is left out; an object's own sides stay."""
+"""Pixels of other surfaces are trimmed from a mask; slanted sides of the object stay."""
 
 import numpy as np
 import pytest

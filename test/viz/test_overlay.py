@@ -65,7 +65,7 @@ def test_silhouette_of_a_square() -> None:
 
 
 @pytest.mark.parametrize("position", [[0, 0, -1], [5, 0, 1], [0, 0, 0.0]])
-def test_nothing_in_view_covers_nothing(position: list[float]) -> None:
+def test_an_object_out_of_view_covers_no_pixel(position: list[float]) -> None:
     box = placed(trimesh.creation.box([0.01] * 3), [0, 0, 0], position)
     assert not silhouette(box, CAMERA).any()
 
@@ -75,8 +75,8 @@ def test_overlay_has_the_size_of_the_input(overlay: np.ndarray) -> None:
 
 
 def test_only_objects_are_painted(update: SceneUpdate, overlay: np.ndarray) -> None:
-    picture = input_image(update.observation.rectified(), 640, 480)
-    changed = (overlay != picture).any(-1)
+    image = input_image(update.observation.rectified(), 640, 480)
+    changed = (overlay != image).any(-1)
     # The upper quarter of the frame shows the machine behind the bin.
     assert not changed[:120].any() and 0.1 < changed.mean() < 0.5
 
@@ -91,8 +91,8 @@ def test_masks_are_tinted_in_the_colour_of_their_object(update: SceneUpdate) -> 
 
 def test_a_mask_without_object_is_grey(update: SceneUpdate) -> None:
     black = replace(update.observation.rectified(), rgb=np.zeros((480, 640, 3), np.uint8))
-    picture = draw_overlay(replace(update, observation=black, objects=()))
-    inside = picture[black.masks.any(0)]
+    image = draw_overlay(replace(update, observation=black, objects=()))
+    inside = image[black.masks.any(0)]
     assert (np.ptp(inside.astype(int), axis=1) == 0).all() and inside.min() > 40
 
 
@@ -114,8 +114,8 @@ def test_an_object_behind_the_camera_is_not_drawn(update: SceneUpdate) -> None:
 
 
 def test_without_colour_the_depth_is_shown() -> None:
-    picture = draw_overlay(scene_updates.small_update())
-    assert picture.shape == (24, 32, 3) and len(np.unique(picture)) > 2
+    image = draw_overlay(scene_updates.small_update())
+    assert image.shape == (24, 32, 3) and len(np.unique(image)) > 2
 
 
 def test_overlay_message(update: SceneUpdate, overlay: np.ndarray) -> None:

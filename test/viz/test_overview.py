@@ -12,7 +12,7 @@ from iscene_ros.core.scene import SkippedObject
 from iscene_ros.geometry.rasteriser import render
 from iscene_ros.viz.camera_images import draw_completed, draw_masks, mask_anchor
 from iscene_ros.viz.overview import draw_overview
-from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, grid_spacing, look_at
+from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, look_at
 
 
 @pytest.fixture
@@ -51,9 +51,9 @@ def test_linear_light_round_trip() -> None:
 
 def test_overview_size_and_determinism(observation: Observation) -> None:
     scene = FakeCompleter().complete(observation)
-    picture = np.asarray(draw_overview(scene, observation))
-    assert picture.shape[1:] == (1600, 3) and picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture, np.asarray(draw_overview(scene, observation)))
+    image = np.asarray(draw_overview(scene, observation))
+    assert image.shape[1:] == (1600, 3) and image.dtype == np.uint8
+    np.testing.assert_array_equal(image, np.asarray(draw_overview(scene, observation)))
 
 
 @pytest.mark.parametrize("size", [(20, 200), (200, 20)])
@@ -70,32 +70,28 @@ def test_overview_of_odd_frames(size: tuple[int, int]) -> None:
     draw_overview(FakeCompleter().complete(odd), odd)
 
 
-def test_overview_of_a_view_without_depth(observation: Observation) -> None:
-    scene = FakeCompleter().complete(observation)
-    for rgb in (observation.rgb, None):
-        picture = np.asarray(draw_overview(scene, replace(observation, depth=None, rgb=rgb)))
-        assert picture.any() and picture.shape[1:] == (1600, 3)
-
-
-def test_overview_without_objects(observation: Observation) -> None:
+def test_overview_without_depth_colour_or_objects(observation: Observation) -> None:
     scene = FakeCompleter().complete(observation)
     skipped = tuple(SkippedObject(o.id, o.label, "no depth") for o in scene.objects)
-    draw_overview(replace(scene, objects=(), skipped=skipped), replace(observation, rgb=None))
+    for rgb in (observation.rgb, None):
+        for drawn in (scene, replace(scene, objects=(), skipped=skipped)):
+            image = np.asarray(draw_overview(drawn, replace(observation, depth=None, rgb=rgb)))
+            assert image.any() and image.shape[1:] == (1600, 3)
 
 
 def test_masks_are_tinted(observation: Observation) -> None:
-    picture = draw_masks(observation, skipped={7}, width=128, height=96).astype(int)
-    assert np.abs(picture[1, 1] - 128).max() <= 1
-    tint = picture[40, 32] - 128
+    image = draw_masks(observation, skipped={7}, width=128, height=96).astype(int)
+    assert np.abs(image[1, 1] - 128).max() <= 1
+    tint = image[40, 32] - 128
     assert np.sign(tint).tolist() == np.sign(instance_color(1).astype(int) - 128).tolist()
-    assert np.ptp(picture[60, 92]) == 0
+    assert np.ptp(image[60, 92]) == 0
 
 
 def test_completed_covers_the_masks(observation: Observation) -> None:
     scene = FakeCompleter().complete(observation)
-    picture = draw_completed(scene, observation, 128, 96)
-    assert picture[1, 1].max() < 60
-    assert picture[40, 32].max() > 60 and picture[56, 92].max() > 60
+    image = draw_completed(scene, observation, 128, 96)
+    assert image[1, 1].max() < 60
+    assert image[40, 32].max() > 60 and image[56, 92].max() > 60
 
 
 def test_mask_anchor_lies_inside() -> None:
@@ -115,7 +111,7 @@ def test_side_view_frames_the_scene(observation: Observation, yaw_deg: float) ->
     rotation = viewpoint.camera_from_aligned[:3, :3]
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(rotation) > 0
-    # Up in view space points up in the picture, against the v axis.
+    # Up points up in the image, against the v axis.
     assert rotation[1, 2] < 0
     meshes = [part.mesh_aligned.transformed(viewpoint.camera_from_aligned) for part in seen]
     ids = render(meshes, viewpoint.camera).ids
@@ -126,9 +122,9 @@ def test_side_view_frames_the_scene(observation: Observation, yaw_deg: float) ->
 
 def test_side_view_from_the_right_sees_the_right(observation: Observation) -> None:
     viewpoint = look_at(parts(observation), np.deg2rad(90), 300, 200)
-    camera_view = -viewpoint.camera_from_aligned[:3, :3].T @ viewpoint.camera_from_aligned[:3, 3]
+    camera_aligned = -viewpoint.camera_from_aligned[:3, :3].T @ viewpoint.camera_from_aligned[:3, 3]
     center = np.mean([p.mesh_aligned.vertices.mean(0) for p in parts(observation)], axis=0)
-    assert camera_view[0] > center[0] + 0.1 and camera_view[2] > center[2]
+    assert camera_aligned[0] > center[0] + 0.1 and camera_aligned[2] > center[2]
 
 
 def test_points_are_drawn_unless_hidden(observation: Observation) -> None:
@@ -139,7 +135,3 @@ def test_points_are_drawn_unless_hidden(observation: Observation) -> None:
     with_points = replace(part, points_aligned=np.array([toward, away], np.float64))
     changed = (draw_side_view([with_points], 0.0, 300, 200) != plain).any(-1)
     assert 1 <= changed.sum() <= 9
-
-
-def test_grid_is_round(observation: Observation) -> None:
-    assert grid_spacing(parts(observation)) in (0.05, 0.1)
