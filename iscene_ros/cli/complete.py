@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--camera-height",
         type=float,
         metavar="M",
-        help="of the camera above the support [m], which tells a released model the scale of a "
+        help="of the camera above the support [m], which gives a released model the scale of a "
         "view without depth",
     )
     parser.add_argument(

@@ -55,7 +55,7 @@ def read_observation(
     camera_file = read_camera(files.camera)
     if camera_file.world_from_camera is not None and gravity_camera is not None:
         raise InputError(
-            f"{files.camera}: world_from_camera already tells gravity; drop it or --gravity"
+            f"{files.camera}: world_from_camera already gives gravity; drop it or --gravity"
         )
     rgb = read_rgb(files.rgb)
     depth = None if files.depth is None else read_depth(files.depth)

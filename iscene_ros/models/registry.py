@@ -96,7 +96,7 @@ def resolved_device(name: str) -> str:
     """Return the device that a name stands for; auto = a GPU where there is one.
 
     Raises:
-        ModelError: a GPU is asked for where there is none.
+        ModelError: a GPU is requested where there is none.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

@@ -158,7 +158,7 @@ def subframes(item: SceneObject) -> tuple[Subframe, ...]:
 
 
 def support_boxes(planes: Sequence[Plane], up: np.ndarray) -> tuple[SupportBox, ...]:
-    """Return boxes whose tops are the level planes of the surroundings, as far as these were seen.
+    """Return boxes whose tops are the visible parts of the level planes of the surroundings.
 
     Args:
         planes: in the scene's frame.

@@ -106,7 +106,7 @@ class CropBatch:
 def crop_batch(
     observation: Observation, crops: SceneCrops, with_scene: bool, device: str = "cpu"
 ) -> CropBatch:
-    """Return the crops of a rectified observation, at least one, with the scene's if asked for."""
+    """Return the crops of a rectified observation, at least one, with the scene's if wanted."""
     rows = [crop.index for crop in crops.instances]
     own = observation.masks[rows]
     # An instance without a crop still hides the space behind it.

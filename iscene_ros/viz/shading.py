@@ -29,11 +29,11 @@ def shade(
     Returns:
         (H, W, 3) uint8.
     """
-    seen = rendering.ids != BACKGROUND
+    covered = rendering.ids != BACKGROUND
     image = background.astype(np.float64)
-    light = _light(rendering.normals[seen], up_camera) * _creases(rendering, seen)[seen]
-    light = np.where(_outlines(rendering.ids)[seen], OUTLINE * light, light)
-    image[seen] = colors[rendering.ids[seen]] * light[:, None]
+    light = _light(rendering.normals[covered], up_camera) * _creases(rendering, covered)[covered]
+    light = np.where(_outlines(rendering.ids)[covered], OUTLINE * light, light)
+    image[covered] = colors[rendering.ids[covered]] * light[:, None]
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
@@ -52,11 +52,11 @@ def _light(normals: np.ndarray, up_camera: np.ndarray) -> np.ndarray:
     return AMBIENT + FROM_ABOVE * from_above + FROM_CAMERA * from_camera
 
 
-def _creases(rendering: Rendering, seen: np.ndarray) -> np.ndarray:
+def _creases(rendering: Rendering, covered: np.ndarray) -> np.ndarray:
     """Return factors in [1 - CREASE_DARKENING, 1], less where a pixel lies behind others."""
-    radius = max(seen.shape) / 60
-    depth = np.where(seen, rendering.depth, 0)
-    mean = soft_blur(depth, radius) / np.maximum(soft_blur(seen, radius), 1e-6)
+    radius = max(covered.shape) / 60
+    depth = np.where(covered, rendering.depth, 0)
+    mean = soft_blur(depth, radius) / np.maximum(soft_blur(covered, radius), 1e-6)
     behind = np.clip((depth - mean) / CREASE_M, 0, 1)
     return 1 - CREASE_DARKENING * behind
 

@@ -1,4 +1,4 @@
-"""How much to trust a completed object: the overlap (IoU) that it is expected to reach."""
+"""Confidence of a completed object: its expected overlap (IoU) with the true one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iscene_ros.models.mini.uncertainty import UncertaintyModel
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known about one completion without knowing the truth.
+    """Features of one completion from which its quality is estimated.
 
     Attributes:
         sharpness: how steeply the predicted distance crosses its surface, 1 = as steep as a true
@@ -19,10 +19,10 @@ class Evidence:
         observed_fraction: share of the surface that the depth image saw, in [0, 1].
         mirror_overlap: IoU of the bodies predicted from the view and from its mirror image.
         thickness: how deep the body's deepest place lies in it [truncations], in [0, 1].
-        crumbs: share of the predicted volume that hangs together with no more than itself.
+        crumbs: share of the predicted volume outside of the largest body (floaters).
         level: how far the surface had to follow the observed points [truncations].
-        residual: median distance of the observed points to the surface, before it was drawn onto
-            them [truncations].
+        residual: median distance of the observed points to the surface, before it was corrected to
+            pass through them [truncations].
         readings: share of the mask that has depth.
         size: natural logarithm of the cube's edge [m].
     """
@@ -44,8 +44,8 @@ class ConfidenceModel:
 
     Attributes:
         offset: of the sum.
-        sharpness, observed_fraction...: coefficients of `Evidence`, in its order. Files from
-            before there was more evidence than two have no others.
+        sharpness, observed_fraction...: coefficients of `Evidence`, in its order. Older files
+            hold the first two only.
     """
 
     offset: float = 0.0
@@ -60,19 +60,19 @@ class ConfidenceModel:
     size: float = 0.0
 
     def __call__(self, evidence: Evidence) -> float:
-        """Expected intersection over union, in [0, 1]."""
+        """Return the expected intersection over union, in [0, 1]."""
         offset, *coefficients = astuple(self)
         return float(np.clip(offset + np.dot(coefficients, astuple(evidence)), 0.0, 1.0))
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is fitted to a finished network on rendered scenes of its training families.
+    """Parameters fitted to a finished network on rendered scenes of its training families.
 
     Attributes:
         confidence: the expected overlap.
         level: of the predicted distance at which the surface is cut out, in units of the
-            truncation. A network that minimises absolute error draws the median surface; the one
+            truncation. A network that minimises absolute error predicts the median surface; the one
             with the largest expected overlap lies a little outside, above all around thin walls.
         uncertainty: of the surface, point by point; None where it was not fitted.
     """
@@ -83,7 +83,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: dict) -> Calibration:
-        """Of `dataclasses.asdict`, by this version or an earlier one."""
+        """Return the calibration of an `asdict` of this or an earlier version."""
         uncertainty = values.get("uncertainty")
         return cls(
             ConfidenceModel(**values["confidence"]),
@@ -93,7 +93,7 @@ class Calibration:
 
 
 def relative_slope(distance: np.ndarray, truncation: float) -> np.ndarray:
-    """(R, R, R) slope of a truncated distance, relative to a true one.
+    """Return the (R, R, R) slope of a truncated distance, relative to a true one.
 
     Args:
         distance: (R, R, R) in units of the truncation, negative inside.
@@ -103,7 +103,7 @@ def relative_slope(distance: np.ndarray, truncation: float) -> np.ndarray:
 
 
 def surface_sharpness(distance: np.ndarray, truncation: float) -> float:
-    """Mean slope across the zero level, in [0, 1]; arguments as of `relative_slope`."""
+    """Return the mean slope at the zero level, in [0, 1]; arguments as of `relative_slope`."""
     near = np.abs(distance) < 1.0 / truncation
     if not near.any():
         return 0.0

@@ -1,4 +1,4 @@
-"""The optimistic and the pessimistic surface around a predicted one."""
+"""The inner and the outer surface around a predicted one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy import ndimage
 from iscene_ros.geometry.mesh_measures import LEAST_SHARE
 from iscene_ros.models.model_config import Envelope
 
-# The distance says nothing any more near its truncation: surfaces move no further.
+# The distance carries no information near its truncation: surfaces move no further.
 MAX_SHIFT = 0.6
 # Across the ridge of a thin body the slope of the distance vanishes, but not that of its sides.
 SLOPE_REACH = 3
@@ -19,7 +19,7 @@ HESITATION = (1.0, 0.5, 0.25, 0.0)
 def moved_surface(
     distance: np.ndarray, slope: np.ndarray, sigma: np.ndarray, envelope: Envelope
 ) -> np.ndarray:
-    """A distance whose surface lies about a standard deviation further in or out.
+    """Return a distance whose surface lies about a standard deviation further in or out.
 
     Args:
         distance: (R, R, R) in units of its truncation, negative inside.
@@ -43,7 +43,7 @@ def moved_surface(
 
 
 def bodies_around(moved: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """The moved distance with those bodies alone that share room with large mean ones."""
+    """Return the moved distance with only the bodies that overlap large mean ones."""
     parts, count = ndimage.label(distance < 0)
     if not count:
         return moved

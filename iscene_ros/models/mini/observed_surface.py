@@ -1,8 +1,8 @@
-"""The predicted surface drawn onto what the camera saw of it.
+"""Correction of a predicted surface at the observed points.
 
-A network draws the surface of an object where it expects it, which is millimetres beside the points
-that were observed on it. Around these the distance is corrected by what it says at them, which
-ought to be zero; the hidden side stays as predicted.
+The predicted surface of an object lies millimetres beside the points that were observed on it.
+Around these the distance is corrected by its own value at them, which should be zero; the hidden
+side stays as predicted.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ REACH = 1.5
 # density of 0.27 on itself, of 0.04 three voxels and of 0.01 four voxels beside.
 HALF_DENSITY = 0.01
 # Points further off than this share of the truncation correct nothing (Tukey's biweight): masks
-# show other things, too, and the network has seen which ones it does not believe.
+# show other objects, too, and the network has learnt to ignore these.
 LARGEST = 0.3
 
 
 def correction(values: np.ndarray, voxels: np.ndarray, resolution: int) -> np.ndarray:
-    """What to subtract from a distance, so that its surface comes to lie at observed points.
+    """Return the field to subtract from a distance so that its surface meets observed points.
 
     Args:
         values: (M,) distance at the points, in units of the truncation.
@@ -37,9 +37,9 @@ def correction(values: np.ndarray, voxels: np.ndarray, resolution: int) -> np.nd
     inside = ((nearest >= 0) & (nearest < resolution)).all(axis=1)
     cells = np.ravel_multi_index(tuple(nearest[inside].T), (resolution,) * 3)
     ratio = np.minimum(np.abs(values[inside]) / LARGEST, 1.0)
-    believed = values[inside] * (1 - ratio**2) ** 2
+    weighted = values[inside] * (1 - ratio**2) ** 2
     counts = np.bincount(cells, minlength=resolution**3)
-    sums = np.bincount(cells, believed, minlength=resolution**3)
+    sums = np.bincount(cells, weighted, minlength=resolution**3)
     means = sums / np.maximum(counts, 1)
     spread, density = (_blurred(field, resolution) for field in (means, counts > 0))
     return spread / (density + np.float32(HALF_DENSITY))

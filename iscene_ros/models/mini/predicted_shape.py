@@ -1,4 +1,4 @@
-"""One instance as iscene-mini predicts it: a signed distance, what it is worth, its surfaces."""
+"""The shape that iscene-mini predicts: a signed distance, its confidence and its surfaces."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class DistanceShape:
     """A signed distance in an instance's cube; see `PredictedShape`.
 
     Attributes:
-        slot: the cube and what was seen in it.
+        slot: the crop of the instance.
         distance: (R, R, R) float32 in units of the truncation, negative inside.
         disagreement: (R, R, R) float32, half the difference of the prediction from the view and
             that from its mirror image, of which `distance` is the mean.
@@ -42,7 +42,7 @@ class DistanceShape:
         truncation: [voxels].
         calibration: fitted to the weights.
         faces: triangle budget of the mesh.
-        envelope: which of the surfaces that the distance leaves open.
+        envelope: surface to extract.
     """
 
     slot: InstanceCrop
@@ -56,12 +56,12 @@ class DistanceShape:
 
     @property
     def row(self) -> int:
-        """Of the observation's masks."""
+        """Row of the observation's masks."""
         return self.slot.index
 
     @property
     def points_aligned(self) -> np.ndarray:
-        """(M, 3) observed points [m]."""
+        """Observed points, (M, 3) [m]."""
         return self.slot.points_aligned
 
     @property
@@ -71,12 +71,12 @@ class DistanceShape:
 
     @property
     def inside(self) -> np.ndarray:
-        """(R, R, R) bool: voxels whose centres the mean surface encloses."""
+        """Voxels with centres inside of the mean surface, (R, R, R) bool."""
         return self._leveled < 0
 
     def mesh(self) -> ShapeMesh | None:
         """See `PredictedShape.mesh`."""
-        # Which bodies of an outer surface count is decided by the mean ones in them.
+        # `bodies_around` has already chosen the bodies of an outer surface.
         least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
         mesh_aligned = mesh_from_distance(
             self._cut(),
@@ -90,11 +90,11 @@ class DistanceShape:
         return ShapeMesh(mesh_aligned, vertex_sigma=self._vertex_sigma(mesh_aligned))
 
     def confidence(self, observed_fraction: float) -> float:
-        """The expected overlap (IoU) of the mean surface with the true object."""
+        """Return the expected overlap (IoU) of the mean surface with the true object."""
         return self.calibration.confidence(self.evidence(observed_fraction))
 
     def evidence(self, observed_fraction: float) -> Evidence:
-        """What tells how good the completion is."""
+        """Return the features of the confidence model."""
         distance = self._leveled
         return Evidence(
             sharpness=surface_sharpness(distance, self.truncation),
@@ -109,7 +109,7 @@ class DistanceShape:
         )
 
     def surface_evidence(self, points_aligned: np.ndarray) -> SurfaceEvidence:
-        """What tells how uncertain the surface is at points (P, 3) on it [m]."""
+        """Return the features of the uncertainty model at points (P, 3) on the surface [m]."""
         voxels = self._voxels(points_aligned)
         return SurfaceEvidence(
             spread=_at(np.abs(self.disagreement), voxels) * self.truncation,
@@ -119,7 +119,7 @@ class DistanceShape:
         )
 
     def _vertex_sigma(self, mesh_aligned: Mesh) -> np.ndarray | None:
-        """(V,) float32 standard deviation of the mean surface around the vertices [m]."""
+        """Return (V,) float32 standard deviations of the mean surface at the vertices [m]."""
         model = self.calibration.uncertainty
         if model is None:
             return None
@@ -127,12 +127,12 @@ class DistanceShape:
         return np.minimum(sigma, self.slot.cube.size).astype(np.float32)
 
     def _cut(self) -> np.ndarray:
-        """The distance to the surface that is asked for."""
+        """Return the distance to the surface of the envelope."""
         model = self.calibration.uncertainty
         if self.envelope is Envelope.MEAN or model is None:
             return self._leveled
         sigma = np.zeros_like(self.distance)
-        # No surface moves further, so that the others need none.
+        # Surfaces move no further than this; other voxels need no sigma.
         near = np.abs(self._leveled) <= MAX_SHIFT
         evidence = SurfaceEvidence(
             spread=np.abs(self.disagreement[near]) * self.truncation,
@@ -146,15 +146,15 @@ class DistanceShape:
 
     @cached_property
     def _leveled(self) -> np.ndarray:
-        """The distance to the surface that is cut out: as calibrated, or further out; and drawn
-        onto what was observed.
+        """Distance to the mean surface: at the calibrated level or further out, and corrected so
+        that the surface passes through the observed points.
         """
         level, side = np.float32(self._level), len(self.distance)
         return self.distance - level - correction(self._seen - level, self._seen_voxels, side)
 
     @cached_property
     def _level(self) -> float:
-        """Of the distance at the surface.
+        """Level of the distance at the surface.
 
         Observed points lie on the surface. Where the prediction recedes from most of them, as it
         does from parts that are thinner than a voxel, the surface follows them.
@@ -163,17 +163,17 @@ class DistanceShape:
 
     @cached_property
     def _seen(self) -> np.ndarray:
-        """(M,) distance at the observed points."""
+        """Distance at the observed points, (M,)."""
         return _at(self.distance, self._seen_voxels)
 
     @cached_property
     def _seen_voxels(self) -> np.ndarray:
-        """(M, 3) the observed points [voxels]."""
+        """Observed points, (M, 3) [voxels]."""
         return self._voxels(self.points_aligned)
 
     @cached_property
     def _observed(self) -> cKDTree:
-        """The observed points [voxels]."""
+        """Search tree of the observed points [voxels]."""
         return cKDTree(self._seen_voxels)
 
     @cached_property
@@ -188,7 +188,7 @@ class DistanceShape:
         return float((first & second).sum() / max(1, (first | second).sum()))
 
     def _voxels(self, points_aligned: np.ndarray) -> np.ndarray:
-        """(P, 3) indices of points [voxels]."""
+        """Transform (P, 3) points [m] to grid coordinates [voxels]."""
         return (self.slot.cube.from_aligned(points_aligned) + 0.5) * len(self.distance) - 0.5
 
 
@@ -197,7 +197,7 @@ def _at(field: np.ndarray, voxels: np.ndarray) -> np.ndarray:
 
 
 def _crumbs(inside: np.ndarray) -> float:
-    """Share of the voxels inside that do not belong to the largest body."""
+    """Return the share of the inner voxels that do not belong to the largest body."""
     parts, count = ndimage.label(inside)
     if not count:
         return 0.0

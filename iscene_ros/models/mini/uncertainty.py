@@ -1,4 +1,4 @@
-"""How far a completed surface may lie from the true one, point by point."""
+"""Uncertainty of a completed surface, point by point."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A network that agrees with its mirror image to the last bit is not certain for that [voxels].
+# Floor of the disagreement with the mirror image, which may vanish by chance [voxels].
 LEAST_SPREAD = 0.02
 # Beside an observed point, the next one is still about half a voxel away.
 POINT_SPACING = 0.5
@@ -14,7 +14,7 @@ POINT_SPACING = 0.5
 
 @dataclass(frozen=True)
 class SurfaceEvidence:
-    """What is known about places on a predicted surface, as arrays of equal shape (...).
+    """Features of points on a predicted surface, as arrays of equal shape (...).
 
     Attributes:
         spread: half the disagreement of the prediction with that of the mirrored view [voxels].
@@ -29,7 +29,7 @@ class SurfaceEvidence:
     mirror_overlap: float
 
     def columns(self) -> np.ndarray:
-        """(..., 5) what `UncertaintyModel` weighs."""
+        """Return the (..., 5) features that `UncertaintyModel` weighs."""
         shape = np.shape(self.hidden)
         columns = [
             np.ones(shape),
@@ -56,6 +56,6 @@ class UncertaintyModel:
     mirror_overlap: float
 
     def sigma(self, evidence: SurfaceEvidence) -> np.ndarray:
-        """(...) float64 standard deviation of the surface along its normal [voxels]."""
+        """Return the (...) float64 standard deviation of the surface along its normal [voxels]."""
         weights = [self.offset, self.spread, self.flatness, self.hidden, self.mirror_overlap]
         return np.exp(evidence.columns() @ np.array(weights))
