@@ -16,7 +16,7 @@ from iscene_ros.core.stamps import nanoseconds
 from iscene_ros.ros.encoder import Encoder, encode_diagnostics
 from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
-from iscene_ros.ros.topics import DIAGNOSTICS, MESHES, OUTPUTS, TF, OutputTopic
+from iscene_ros.ros.topics import DIAGNOSTICS, DIAGNOSTICS_TYPE, MESHES, OUTPUTS, TF, output_topic
 from iscene_ros.session.frames import Frame
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import RejectReason
@@ -189,10 +189,10 @@ class BagDriver:
         hardware = f"{Path(self._settings.model).name} on {self._settings.device}"
         status = self._session.status(now)
         message = encode_diagnostics(self._types, status, f"{NODE_NAME}: scene", hardware, now)
-        return self._types.serialize(_TOPICS[DIAGNOSTICS].type_name, message)
+        return self._types.serialize(DIAGNOSTICS_TYPE, message)
 
     def _write(self, name: str, data: bytes) -> None:
-        topic = _TOPICS[name]
+        topic = output_topic(name)
         self._writer.write(
             resolved(name),
             topic.type_name,
@@ -213,6 +213,3 @@ class BagDriver:
                 message.typestore,
                 qos,
             )
-
-
-_TOPICS: dict[str, OutputTopic] = {topic.name: topic for topic in OUTPUTS}

@@ -69,12 +69,7 @@ def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}.")
         elif not name.startswith(_NODE_PARAMETERS):
-            yield name, _without_empty(value)
-
-
-def _without_empty(value: Any) -> Any:
-    # An empty list has no type in ROS; [""] stands for it.
-    return [entry for entry in value if entry != ""] if isinstance(value, list) else value
+            yield name, value
 
 
 def _assigned(text: str) -> tuple[str, Any]:
@@ -88,6 +83,6 @@ def _assigned(text: str) -> tuple[str, Any]:
     if name in texts:
         return name, value
     try:
-        return name, _without_empty(yaml.safe_load(value))
+        return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InputError(f"--set {name}: {value!r} is no value") from error

@@ -1,7 +1,7 @@
-"""Writes CDR, the bytes of ROS 2 messages, so that numpy arrays pass without Python objects.
+"""Serialization of numpy arrays to CDR, the wire format of ROS 2, without Python objects.
 
-XCDR1, little endian: numbers lie at multiples of their own size, counted from behind the four bytes
-of encapsulation. See the OMG's DDS-XTypes, "Extended CDR encoding version 1".
+The format is XCDR1, little endian: every number is aligned to its own size, counted from the end of
+the four bytes of encapsulation. See OMG, DDS-XTypes, "Extended CDR encoding version 1".
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ ENCAPSULATION = b"\x00\x01\x00\x00"
 
 
 class CdrWriter:
-    """Appends the fields of one message in their order; `data` are its bytes so far."""
+    """Writes the fields of one message in their order; `data` returns the bytes written so far."""
 
     def __init__(self) -> None:
         self._parts: list[bytes | memoryview] = []
         self._position = 0
 
     def data(self) -> bytes:
-        """The message with its encapsulation."""
+        """Return the bytes of the message with its encapsulation."""
         return b"".join([ENCAPSULATION, *self._parts])
 
     def numbers(self, kind: str, *values: float | bool) -> None:
-        """Numbers of one type.
+        """Append numbers of one type; the length of an empty sequence is one, too.
 
         Args:
             kind: letter of `struct`: ? bool, B uint8, i int32, I uint32, f float32, d float64...
@@ -35,17 +35,19 @@ class CdrWriter:
         self._append(struct.pack(f"<{len(values)}{kind}", *values))
 
     def string(self, text: str) -> None:
-        """A string: its length, UTF-8 and a zero."""
+        """Append a string: its length in bytes, its UTF-8 bytes and a terminating zero."""
         encoded = text.encode()
         self.numbers("I", len(encoded) + 1)
         self._append(encoded + b"\x00")
 
     def sequence(self, values: np.ndarray, fields: int = 1) -> None:
-        """A sequence of numbers, or of structures of equal numbers; the array is not copied.
+        """Append a sequence of numbers, or of structures of numbers of one type.
+
+        An array that is contiguous and little endian is not copied.
 
         Args:
-            values: any shape; written as it lies, in C order.
-            fields: numbers of a structure, as 3 for geometry_msgs/Point.
+            values: array of any shape; its elements are written in C order.
+            fields: count of numbers in a structure, such as 3 for geometry_msgs/Point.
         """
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
         self.numbers("I", values.size // fields)
@@ -54,11 +56,8 @@ class CdrWriter:
             self._align(values.itemsize)
             self._append(memoryview(little.reshape(-1).view(np.uint8)))
 
-    def empty_sequences(self, count: int = 1) -> None:
-        """Sequences without elements, or empty bytes."""
-        self.numbers("I", *[0] * count)
-
     def _align(self, size: int) -> None:
+        """Pad with zeros up to a multiple of a size [bytes]."""
         gap = -self._position % size
         if gap:
             self._append(bytes(gap))

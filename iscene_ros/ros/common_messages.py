@@ -33,23 +33,32 @@ def encode_pose(types: MessageTypes, transform: np.ndarray) -> Any:
     return types.make(
         "geometry_msgs/msg/Pose",
         position=types.make("geometry_msgs/msg/Point", **vector_values(transform[:3, 3])),
-        orientation=encode_quaternion(types, transform),
+        orientation=_quaternion(types, transform),
     )
 
 
-def encode_position(types: MessageTypes, position: np.ndarray) -> Any:
-    """Return a geometry_msgs/Pose at a (3,) position [m], not turned."""
+def encode_transform(
+    types: MessageTypes, header: Any, child: str, parent_from_child: np.ndarray
+) -> Any:
+    """Return a geometry_msgs/TransformStamped of a (4, 4) rigid transform [m].
+
+    Args:
+        types: makes the messages.
+        header: a std_msgs/Header with the parent frame.
+        child: name of the child frame.
+        parent_from_child: (4, 4) float64 rigid [m].
+    """
+    transform = types.make(
+        "geometry_msgs/msg/Transform",
+        translation=encode_vector(types, parent_from_child[:3, 3]),
+        rotation=_quaternion(types, parent_from_child),
+    )
     return types.make(
-        "geometry_msgs/msg/Pose",
-        position=types.make("geometry_msgs/msg/Point", **vector_values(position)),
-        orientation=types.make("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
+        "geometry_msgs/msg/TransformStamped",
+        header=header,
+        child_frame_id=child,
+        transform=transform,
     )
-
-
-def encode_quaternion(types: MessageTypes, transform: np.ndarray) -> Any:
-    """Return a geometry_msgs/Quaternion of the rotation of a (4, 4) transform."""
-    values = dict(zip("xyzw", quaternion_xyzw(transform), strict=True))
-    return types.make("geometry_msgs/msg/Quaternion", **values)
 
 
 def encode_vector(types: MessageTypes, vector: np.ndarray) -> Any:
@@ -88,3 +97,8 @@ def encode_image(types: MessageTypes, header: Any, pixels: np.ndarray, encoding:
 def encode_string(types: MessageTypes, text: str) -> Any:
     """Return a std_msgs/String."""
     return types.make(STRING_TYPE, data=text)
+
+
+def _quaternion(types: MessageTypes, transform: np.ndarray) -> Any:
+    values = dict(zip("xyzw", quaternion_xyzw(transform), strict=True))
+    return types.make("geometry_msgs/msg/Quaternion", **values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import index
 from typing import Any
 
@@ -34,13 +34,7 @@ def decode_detections(message: Any, class_names: Sequence[str]) -> Detections:
         RejectedInputError: STAMP, FRAME; DETECTIONS for numbers that are not finite, scores outside
             [0, 1], negative sizes, texts that cannot be names, too many detections.
     """
-    stamp_ns, frame_id = decode_header(message.header)
-    _check_count(message.detections)
-    items = [
-        _vision_detection(detection, class_names, f"detection {place}")
-        for place, detection in enumerate(message.detections)
-    ]
-    return Detections(stamp_ns, frame_id, tuple(items))
+    return _detections(message, class_names, _vision_detection)
 
 
 def decode_yolo_detections(message: Any, class_names: Sequence[str]) -> Detections:
@@ -49,12 +43,26 @@ def decode_yolo_detections(message: Any, class_names: Sequence[str]) -> Detectio
     A detection without class name takes it from `class_names`. Arguments and errors as in
     `decode_detections`.
     """
+    return _detections(message, class_names, _yolo_detection)
+
+
+def _detections(
+    message: Any,
+    class_names: Sequence[str],
+    decode: Callable[[Any, Sequence[str], str], Detection],
+) -> Detections:
+    """Return all detections of a message, each by a decoder of (detection, names, its position)."""
     stamp_ns, frame_id = decode_header(message.header)
-    _check_count(message.detections)
-    items = [
-        _yolo_detection(detection, class_names, f"detection {place}")
-        for place, detection in enumerate(message.detections)
-    ]
+    count = len(message.detections)
+    if count > MOST_DETECTIONS:
+        raise RejectedInputError(
+            RejectReason.DETECTIONS,
+            f"{count} detections, expected those of one image, at most {MOST_DETECTIONS}; {_CHECK}",
+        )
+    items = (
+        decode(detection, class_names, f"detection {position}")
+        for position, detection in enumerate(message.detections)
+    )
     return Detections(stamp_ns, frame_id, tuple(items))
 
 
@@ -93,17 +101,8 @@ def _mask_size(mask: Any) -> tuple[int, int] | None:
     return (height, width) if height > 0 and width > 0 else None
 
 
-def _check_count(detections: Sequence[Any]) -> None:
-    if len(detections) > MOST_DETECTIONS:
-        raise RejectedInputError(
-            RejectReason.DETECTIONS,
-            f"{len(detections)} detections, expected those of one image, at most "
-            f"{MOST_DETECTIONS}; {_CHECK}",
-        )
-
-
 def _label(text: str, class_names: Sequence[str], where: str) -> str:
-    """Return the class name; a number is looked up."""
+    """Return the class name; a class number is looked up in `class_names`."""
     text = decode_text(text, f"class of {where}", RejectReason.DETECTIONS)
     if not (text.isascii() and text.isdecimal()):
         return text

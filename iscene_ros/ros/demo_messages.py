@@ -11,14 +11,13 @@ from iscene_ros.ros.common_messages import (
     IMAGE_TYPE,
     encode_image,
     encode_pose,
-    encode_quaternion,
-    encode_vector,
+    encode_transform,
 )
-from iscene_ros.ros.messages import MessageTypes, RosbagsTypes
+from iscene_ros.ros.encode_objects import TRANSFORMS_TYPE
+from iscene_ros.ros.messages import MessageTypes
 
 WORLD_FRAME, LINK_FRAME = "map", "camera_link"
 OPTICAL_FRAME = "camera_color_optical_frame"
-TRANSFORMS = "tf2_msgs/msg/TFMessage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 # REP 103: a link's x points forward, y left, z up; an optical frame's x right, y down, z forward.
@@ -68,8 +67,8 @@ def frame_messages(types: MessageTypes, frame: DemoFrame, stamp_ns: int) -> list
     mount = _transform(types, stamp_ns, LINK_FRAME, OPTICAL_FRAME, LINK_FROM_OPTICAL)
     pose = _transform(types, stamp_ns, WORLD_FRAME, LINK_FRAME, world_from_link)
     return [
-        DemoMessage("/tf_static", TRANSFORMS, mount, True),
-        DemoMessage("/tf", TRANSFORMS, pose, False),
+        DemoMessage("/tf_static", TRANSFORMS_TYPE, mount, True),
+        DemoMessage("/tf", TRANSFORMS_TYPE, pose, False),
         DemoMessage("camera_info", CAMERA_INFO, _camera_info(types, header, frame), False),
         DemoMessage("rgb", IMAGE_TYPE, encode_image(types, header, observation.rgb, "rgb8"), False),
         DemoMessage("depth", IMAGE_TYPE, encode_image(types, header, depth, "32FC1"), False),
@@ -88,16 +87,11 @@ def _camera_info(types: MessageTypes, header: Any, frame: DemoFrame) -> Any:
         height=camera.height,
         width=camera.width,
         distortion_model="plumb_bob",
-        d=_numbers(types, camera.d),
+        d=types.doubles(camera.d),
         k=camera.k.ravel(),
         r=np.eye(3).ravel(),
         p=np.column_stack([camera.k, np.zeros(3)]).ravel(),
     )
-
-
-def _numbers(types: MessageTypes, values: np.ndarray) -> Any:
-    # For a field without fixed size rosbags wants an array, rclpy rejects one.
-    return values if isinstance(types, RosbagsTypes) else values.tolist()
 
 
 def _detections(types: MessageTypes, header: Any, frame: DemoFrame) -> Any:
@@ -141,15 +135,6 @@ def _detection(
 def _transform(
     types: MessageTypes, stamp_ns: int, parent: str, child: str, parent_from_child: np.ndarray
 ) -> Any:
-    transform = types.make(
-        "geometry_msgs/msg/Transform",
-        translation=encode_vector(types, parent_from_child[:3, 3]),
-        rotation=encode_quaternion(types, parent_from_child),
-    )
-    stamped = types.make(
-        "geometry_msgs/msg/TransformStamped",
-        header=types.header(stamp_ns, parent),
-        child_frame_id=child,
-        transform=transform,
-    )
-    return types.make(TRANSFORMS, transforms=[stamped])
+    header = types.header(stamp_ns, parent)
+    stamped = encode_transform(types, header, child, parent_from_child)
+    return types.make(TRANSFORMS_TYPE, transforms=[stamped])

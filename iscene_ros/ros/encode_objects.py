@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
-from iscene_ros.ros.common_messages import encode_pose, encode_quaternion, encode_vector
+from iscene_ros.ros.common_messages import encode_pose, encode_transform, encode_vector
 from iscene_ros.ros.messages import MessageTypes
 
 DETECTIONS_TYPE = "vision_msgs/msg/Detection3DArray"
@@ -34,23 +34,10 @@ def encode_transforms(types: MessageTypes, update: SceneUpdate) -> Any:
     """Return a tf2_msgs/TFMessage with every object's frame, a child of the update's frame."""
     header = types.header(update.stamp_ns, update.frame_id)
     transforms = [
-        types.make(
-            "geometry_msgs/msg/TransformStamped",
-            header=header,
-            child_frame_id=known.name,
-            transform=_transform(types, known.item.frame_from_object),
-        )
+        encode_transform(types, header, known.name, known.item.frame_from_object)
         for known in update.objects
     ]
     return types.make(TRANSFORMS_TYPE, transforms=transforms)
-
-
-def _transform(types: MessageTypes, parent_from_child: np.ndarray) -> Any:
-    return types.make(
-        "geometry_msgs/msg/Transform",
-        translation=encode_vector(types, parent_from_child[:3, 3]),
-        rotation=encode_quaternion(types, parent_from_child),
-    )
 
 
 def _detection(types: MessageTypes, header: Any, known: TrackedObject) -> Any:

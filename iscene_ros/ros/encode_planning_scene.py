@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.planning.collision_bodies import CollisionBody, Subframe
+from iscene_ros.planning.collision_bodies import CollisionBody
 from iscene_ros.planning.planning_scene_tracker import Difference
 from iscene_ros.ros.common_messages import (
     encode_color,
     encode_pose,
-    encode_position,
     vector_values,
 )
 from iscene_ros.ros.messages import MessageTypes
@@ -50,7 +49,7 @@ def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
         "moveit_msgs/msg/PlanningSceneWorld",
         collision_objects=objects,
         octomap=types.make(
-            "octomap_msgs/msg/OctomapWithPose", origin=encode_position(types, np.zeros(3))
+            "octomap_msgs/msg/OctomapWithPose", origin=encode_pose(types, np.eye(4))
         ),
     )
     return types.make(
@@ -67,12 +66,12 @@ def _object(types: MessageTypes, header: Any, name: str, operation: int, **value
     if not name:
         raise ValueError("a collision object without id would stand for all objects")
     number = types.byte(operation)
-    values.setdefault("pose", encode_position(types, np.zeros(3)))
+    values.setdefault("pose", encode_pose(types, np.eye(4)))
     return types.make(COLLISION_OBJECT_TYPE, header=header, id=name, operation=number, **values)
 
 
 def _added(types: MessageTypes, header: Any, name: str, body: CollisionBody) -> Any:
-    still = encode_pose(types, np.eye(4))
+    identity = encode_pose(types, np.eye(4))
     return _object(
         types,
         header,
@@ -81,14 +80,10 @@ def _added(types: MessageTypes, header: Any, name: str, body: CollisionBody) -> 
         pose=encode_pose(types, body.frame_from_object),
         type=types.make("object_recognition_msgs/msg/ObjectType", key=body.label),
         meshes=[_mesh(types, piece) for piece in body.pieces],
-        mesh_poses=[still for _ in body.pieces],
+        mesh_poses=[identity for _ in body.pieces],
         subframe_names=[frame.name for frame in body.subframes],
-        subframe_poses=[_subframe(types, frame) for frame in body.subframes],
+        subframe_poses=[encode_pose(types, frame.object_from_subframe) for frame in body.subframes],
     )
-
-
-def _subframe(types: MessageTypes, frame: Subframe) -> Any:
-    return encode_pose(types, frame.object_from_subframe)
 
 
 def _mesh(types: MessageTypes, mesh: Mesh) -> Any:
@@ -110,7 +105,6 @@ def _support(types: MessageTypes, header: Any, difference: Difference) -> Any:
         header,
         difference.scene.support_name,
         ADD,
-        pose=encode_pose(types, np.eye(4)),
         primitives=boxes,
         primitive_poses=poses,
     )

@@ -6,19 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.core.slugs import letter_first, slug
+from iscene_ros.io.map_document import scene_graph_document
+from iscene_ros.io.scene_json import dumps
 from iscene_ros.planning.collision_objects import CollisionObjectCache
+from iscene_ros.planning.pddl import (
+    ENVIRONMENT_NAME,
+    pddl_domain,
+    pddl_facts,
+    pddl_goal,
+    pddl_problem,
+)
 from iscene_ros.planning.planning_scene_tracker import PlanningSceneTracker
 from iscene_ros.ros import topics
-from iscene_ros.ros.common_messages import encode_image
+from iscene_ros.ros.common_messages import encode_image, encode_string
 from iscene_ros.ros.encode_cloud import encode_cloud
 from iscene_ros.ros.encode_objects import encode_detections3d, encode_transforms
 from iscene_ros.ros.encode_planning_scene import encode_planning_scene
-from iscene_ros.ros.encode_texts import (
-    encode_knowledge,
-    encode_pddl_domain,
-    encode_pddl_problem,
-    encode_scene_graph,
-)
 from iscene_ros.ros.mesh_markers import meshes_cdr
 from iscene_ros.ros.messages import MessageTypes
 from iscene_ros.ros.relation_markers import encode_relation_markers
@@ -54,9 +58,9 @@ class Encoder:
             topics.TF: lambda update: encode_transforms(types, update),
             topics.SCENE_GRAPH: self._scene_graph,
             topics.RELATION_MARKERS: lambda update: encode_relation_markers(types, update),
-            topics.PDDL_DOMAIN: lambda update: encode_pddl_domain(types),
-            topics.PDDL_PROBLEM: lambda update: encode_pddl_problem(types, update),
-            topics.KNOWLEDGE: lambda update: encode_knowledge(types, update),
+            topics.PDDL_DOMAIN: lambda update: encode_string(types, pddl_domain()),
+            topics.PDDL_PROBLEM: self._pddl_problem,
+            topics.KNOWLEDGE: self._knowledge,
             topics.PLANNING_SCENE: self._planning_scene,
             topics.OVERLAY: self._overlay,
         }
@@ -102,7 +106,21 @@ class Encoder:
 
     def _scene_graph(self, update: SceneUpdate) -> Any:
         inline = self.settings.inline_meshes
-        return encode_scene_graph(self.types, update, self.meshes_topic, inline)
+        document = scene_graph_document(update, self.meshes_topic, inline)
+        return encode_string(self.types, dumps(document))
+
+    def _pddl_problem(self, update: SceneUpdate) -> Any:
+        return encode_string(self.types, pddl_problem(update.graph, names=_pddl_names(update)))
+
+    def _knowledge(self, update: SceneUpdate) -> Any:
+        """Return a plansys2_msgs/Knowledge with objects, facts and goal of the PDDL problem."""
+        names = _pddl_names(update)
+        return self.types.make(
+            topics.KNOWLEDGE_TYPE,
+            instances=[*names.values(), ENVIRONMENT_NAME],
+            predicates=["hand-empty", *pddl_facts(update.graph, names)],
+            goal=f"(and ({pddl_goal(update.graph, None, names)}))",
+        )
 
     def _overlay(self, update: SceneUpdate) -> Any:
         header = self.types.header(update.stamp_ns, update.camera_frame)
@@ -134,3 +152,11 @@ def encode_diagnostics(
         values=values,
     )
     return types.make(topics.DIAGNOSTICS_TYPE, header=types.header(stamp_ns, ""), status=[entry])
+
+
+def _pddl_names(update: SceneUpdate) -> dict[int, str]:
+    """Return PDDL names by object id: in lower case, other characters replaced by a hyphen."""
+    return {
+        known.id: letter_first(slug(known.name, "-", keep="_-"), "item-")
+        for known in update.objects
+    }

@@ -82,7 +82,7 @@ def _write_shape(writer: CdrWriter, marker: MeshMarker, alpha: float) -> None:
     writer.numbers("i", 0, 0)  # lifetime: unlimited
     writer.numbers("?", False)  # frame_locked
     writer.sequence(points, fields=3)
-    writer.empty_sequences()  # colors
+    writer.numbers("I", 0)  # no colors
 
 
 def _write_unused(writer: CdrWriter) -> None:
@@ -90,10 +90,10 @@ def _write_unused(writer: CdrWriter) -> None:
     writer.string("")
     _write_header(writer, 0, "")
     writer.string("")
-    writer.empty_sequences(2)  # data of the texture, uv_coordinates
+    writer.numbers("I", 0, 0)  # no data of the texture, no uv_coordinates
     for _ in range(3):  # text, mesh_resource, name of mesh_file
         writer.string("")
-    writer.empty_sequences()  # data of mesh_file
+    writer.numbers("I", 0)  # no data of mesh_file
     writer.numbers("?", False)
 
 

@@ -116,16 +116,10 @@ class RclpyTypes(MessageTypes):
 
 
 class RosbagsTypes(MessageTypes):
-    """The dataclasses of rosbags; no ROS needed.
+    """The dataclasses of rosbags; no ROS needed."""
 
-    Args:
-        typestore: of rosbags; by default `make_typestore()`.
-    """
-
-    def __init__(self, typestore: Any = None) -> None:
-        if typestore is None:
-            typestore = make_typestore()
-        self.typestore = typestore
+    def __init__(self) -> None:
+        self.typestore = make_typestore()
 
     def make(self, type_name: str, /, **values: Any) -> Any:
         """See `MessageTypes.make`."""

@@ -200,7 +200,7 @@ class SceneNode(LifecycleNode):
 
         try:
             return MoveItScene(
-                self, self._types, self._scene_publishers.collision_objects, rejected
+                self, self._types, self._scene_publishers.encoder.collision_objects, rejected
             )
         except LookupError:
             return None
@@ -223,7 +223,7 @@ class SceneNode(LifecycleNode):
     def _apply(self, settings: Settings) -> None:
         """Apply settings that were changed while running."""
         if self.session is not None:
-            self.session.settings = self._scene_publishers.settings = settings
+            self.session.settings = self._scene_publishers.encoder.settings = settings
         if self._worker is not None:
             self._decoder.settings = settings
             self._worker.settings_changed()

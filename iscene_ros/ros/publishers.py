@@ -9,7 +9,6 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.planning.collision_objects import CollisionObjectCache
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, PLANNING_SCENE, TF, OutputTopic
@@ -31,12 +30,15 @@ class Publishers:
     Args:
         node: publishes only while it is active.
         types: finds message classes and makes messages.
-        settings: may be replaced at any time.
+        settings: first settings of the encoder.
+
+    Attributes:
+        encoder: encodes the messages; its settings may be replaced at any time.
     """
 
     def __init__(self, node: LifecycleNode, types: RclpyTypes, settings: Settings) -> None:
         self._node = node
-        self._encoder = Encoder(types, settings, node.resolve_topic_name("~/meshes"))
+        self.encoder = Encoder(types, settings, node.resolve_topic_name("~/meshes"))
         self._publishers = {
             topic: node.create_lifecycle_publisher(
                 types.message_class(topic.type_name),
@@ -52,26 +54,12 @@ class Publishers:
         self._newest_at = 0.0
         self._pending: list[OutputTopic] = []
 
-    @property
-    def settings(self) -> Settings:
-        """Settings of the encoder."""
-        return self._encoder.settings
-
-    @settings.setter
-    def settings(self, settings: Settings) -> None:
-        self._encoder.settings = settings
-
-    @property
-    def collision_objects(self) -> CollisionObjectCache:
-        """Collision bodies for ~/planning_scene, which others may share."""
-        return self._encoder.collision_objects
-
     def publish(self, update: SceneUpdate) -> None:
         """Publish an update on the topics that have subscribers."""
         with self._lock:
             self._newest, self._newest_at = update, time.monotonic()
             self._pending = [topic for topic in self._publishers if topic.latched]
-            no_frames = not (self.settings.publish_tf and update.objects)
+            no_frames = not (self.encoder.settings.publish_tf and update.objects)
             for topic, publisher in self._publishers.items():
                 if publisher.get_subscription_count() and not (topic.name == TF and no_frames):
                     self._publish(topic)
@@ -102,7 +90,7 @@ class Publishers:
             self._pending.remove(topic)
         if topic.name == PLANNING_SCENE:
             self._include_new_subscribers()
-        publisher.publish(self._encoder.encode(topic.name, self._newest))
+        publisher.publish(self.encoder.encode(topic.name, self._newest))
 
     def _include_new_subscribers(self) -> None:
         """Restart ~/planning_scene for new subscribers, who did not get the earlier changes."""
@@ -110,7 +98,7 @@ class Publishers:
         endpoints = self._node.get_subscriptions_info_by_topic(name)
         subscribers = frozenset(tuple(info.endpoint_gid) for info in endpoints)
         if subscribers - self._subscribers:
-            self._encoder.restart_planning_scene()
+            self.encoder.restart_planning_scene()
         self._subscribers = subscribers
 
 

@@ -13,7 +13,7 @@ from iscene_ros.core.scene import Relation, SceneObject
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.ros.common_messages import (
     encode_color,
-    encode_position,
+    encode_pose,
     encode_vector,
     vector_values,
 )
@@ -33,20 +33,21 @@ FAINTEST = 0.3
 def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
     """Return a visualization_msgs/MarkerArray: a named arrow from subject to object.
 
-    Arrows join the centres of the boxes; the environment is the middle of the other's underside.
+    Arrows join the centres of the boxes; the environment is represented by the middle of the
+    lower face of the other object's box.
     Each message replaces all of the one before. An edge to an object that is not in the map is
     left out, and so is what would clutter the view: nearness, contact, directions, the inverse of
     what is shown. The colour stands for the predicate, the opacity for the confidence.
     """
     header = types.header(update.stamp_ns, update.frame_id)
     items = {known.id: known.item for known in update.objects}
-    still = encode_position(types, np.zeros(3))
-    markers = [types.make(MARKER_TYPE, header=header, action=DELETE_ALL, pose=still)]
+    identity = encode_pose(types, np.eye(4))
+    markers = [types.make(MARKER_TYPE, header=header, action=DELETE_ALL, pose=identity)]
     pairs: Counter[frozenset[int]] = Counter()
-    telling = {predicate.value for predicate in MARKER_PREDICATES}
+    shown = {predicate.value for predicate in MARKER_PREDICATES}
     for index, relation in enumerate(update.relations):
         ends = _ends(relation, items)
-        if ends is not None and relation.predicate in telling:
+        if ends is not None and relation.predicate in shown:
             pair = frozenset((relation.subject, relation.object))
             # Labels of the same pair are stacked.
             middle = (ends[0] + ends[1]) / 2 + [0, 0, LETTER_M * (1 + pairs[pair])]
@@ -90,7 +91,7 @@ def _arrow(
         id=index,
         type=ARROW,
         action=ADD,
-        pose=encode_position(types, np.zeros(3)),
+        pose=encode_pose(types, np.eye(4)),
         scale=encode_vector(types, np.array([SHAFT_M, HEAD_M, HEAD_LENGTH_M])),
         color=_relation_color(types, relation),
         points=[types.make("geometry_msgs/msg/Point", **vector_values(end)) for end in ends],
@@ -100,6 +101,8 @@ def _arrow(
 def _text(
     types: MessageTypes, header: Any, index: int, relation: Relation, position: np.ndarray
 ) -> Any:
+    pose = np.eye(4)
+    pose[:3, 3] = position
     return types.make(
         MARKER_TYPE,
         header=header,
@@ -107,7 +110,7 @@ def _text(
         id=index,
         type=TEXT_VIEW_FACING,
         action=ADD,
-        pose=encode_position(types, position),
+        pose=encode_pose(types, pose),
         scale=encode_vector(types, np.array([0, 0, LETTER_M])),
         color=_relation_color(types, relation),
         text=relation.predicate,

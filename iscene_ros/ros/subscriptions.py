@@ -49,10 +49,9 @@ class Subscriptions:
         ]
 
     def destroy(self) -> None:
-        """End the subscriptions."""
+        """Destroy the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        self._subscriptions = []
 
 
 def _qos(topic: InputTopic, settings: Settings) -> QoSProfile:

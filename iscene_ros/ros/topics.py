@@ -8,10 +8,10 @@ from iscene_ros.ros.common_messages import IMAGE_TYPE, STRING_TYPE
 from iscene_ros.ros.encode_cloud import CLOUD_TYPE
 from iscene_ros.ros.encode_objects import DETECTIONS_TYPE, TRANSFORMS_TYPE
 from iscene_ros.ros.encode_planning_scene import PLANNING_SCENE_TYPE
-from iscene_ros.ros.encode_texts import KNOWLEDGE_TYPE
 from iscene_ros.ros.mesh_markers import MARKERS_TYPE
 from iscene_ros.session.settings import Settings
 
+KNOWLEDGE_TYPE = "plansys2_msgs/msg/Knowledge"
 DIAGNOSTICS_TYPE = "diagnostic_msgs/msg/DiagnosticArray"
 _INPUT_TYPES = {
     "rgb": "sensor_msgs/msg/Image",

@@ -10,7 +10,6 @@ from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.ros.common_messages import (
     encode_color,
     encode_pose,
-    encode_position,
     encode_vector,
 )
 from iscene_ros.ros.mesh_markers import (
@@ -35,7 +34,7 @@ def encode_meshes(types: MessageTypes, update: SceneUpdate, alpha: float) -> Any
 def _marker(types: MessageTypes, header: Any, marker: MeshMarker, alpha: float) -> Any:
     values = {"header": header, "ns": marker.namespace, "id": marker.id, "action": marker.action}
     if marker.item is None:
-        return types.make(MARKER_TYPE, **values, pose=encode_position(types, np.zeros(3)))
+        return types.make(MARKER_TYPE, **values, pose=encode_pose(types, np.eye(4)))
     mesh = marker.item.mesh
     corners = mesh.vertices[drawable_faces(mesh).ravel()].astype(np.float64).tolist()
     return types.make(

@@ -10,17 +10,17 @@ import scene_updates
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.io.map_document import scene_graph_document
 from iscene_ros.io.scene_io import read_scene, validate
-from iscene_ros.io.scene_json import from_document
+from iscene_ros.io.scene_json import dumps, from_document
 from iscene_ros.ros.common_messages import encode_string
-from iscene_ros.ros.encode_texts import encode_scene_graph
 from iscene_ros.ros.messages import RosbagsTypes
 
 TOPIC = "/scene/meshes"
 
 
 def scene_graph_json(update: SceneUpdate, topic: str, inline: bool) -> str:
-    return encode_scene_graph(RosbagsTypes(), update, topic, inline).data
+    return dumps(scene_graph_document(update, topic, inline))
 
 
 @pytest.fixture(params=[scene_updates.small_update, scene_updates.arc2017_update])
