@@ -1,4 +1,4 @@
-"""Takes a recorded bag through a session: the offline counterpart of the node."""
+"""Processing of a recorded bag by a session: the offline counterpart of the node."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from iscene_ros.ros.encoder import Encoder, encode_diagnostics
 from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, DIAGNOSTICS_TYPE, MESHES, OUTPUTS, TF, output_topic
-from iscene_ros.session.frames import Frame
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
+from iscene_ros.session.tracked_observation import PosedFrame
 
 TF_STATIC = "/tf_static"
 
@@ -56,17 +56,17 @@ class BagCounts:
 
 
 class BagDriver:
-    """Reads the topics that the settings name, completes, writes all outputs.
+    """Reads the input topics of a bag, completes their frames and writes all outputs.
 
     The time is that of the bag and stands still while a frame is completed: `rate`, `max_age` and
     `mode` do not apply, and no frame is dropped for another.
 
     Args:
         reader: an open bag.
-        settings: as of the node.
-        log: takes one line about a rejected input.
-        every: complete the first ready frame and every `every`-th after it.
-        keep_inputs: whether the messages that were read are written, too.
+        settings: parameters of the node.
+        log: called with one line about a rejected input.
+        every: interval of the frames to complete, from the first ready one on.
+        keep_inputs: whether to write the messages that were read, too.
 
     Raises:
         InputError: the bag lacks a topic, or one has another type.
@@ -94,7 +94,7 @@ class BagDriver:
 
     @property
     def message_count(self) -> int:
-        """The number of messages to read."""
+        """Number of messages to read."""
         return self._reader.count(self._inputs)
 
     def run(
@@ -103,12 +103,12 @@ class BagDriver:
         """Process the bag to its end, to Ctrl-C, or to where it is damaged.
 
         Args:
-            completer: completes.
-            writer: takes the outputs.
+            completer: completes the frames.
+            writer: writes the outputs.
             progress: called after every message with the number of completed frames.
 
         Returns:
-            The session, for what it rejected.
+            The session, for its counts of rejections.
         """
         self._session = EveryFrameSession(self._settings, completer, self._log)
         self._writer = writer
@@ -151,7 +151,7 @@ class BagDriver:
         self._session.reject(reason, line, self._clock.now_ns)
 
     def _finish(self) -> None:
-        """Let pass the time for which the last frames wait for messages and poses."""
+        """Advance the time until the last frames no longer wait for messages and poses."""
         for seconds in (self._settings.sync_slop, self._settings.transform_timeout):
             self._clock.wait(nanoseconds(seconds) + 1)
             self._complete_ready()
@@ -165,7 +165,7 @@ class BagDriver:
             else:
                 self._complete(frame)
 
-    def _complete(self, frame: Frame) -> None:
+    def _complete(self, frame: PosedFrame) -> None:
         update = None
         try:
             update = self._session.complete(frame, self._clock.now_ns)

@@ -1,4 +1,4 @@
-"""Topic names as the node would resolve them, and whether a bag has what the settings name."""
+"""Resolution of topic names as in the node, and the check that a bag has the input topics."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class BagMessage:
         topic, type_name: as "/rgb" and "sensor_msgs/msg/Image".
         log_ns: when it was recorded [ns].
         data: its bytes.
-        typestore: of rosbags; knows the type.
-        ros1: whether `data` is of ROS 1 instead of CDR.
+        typestore: typestore of rosbags with the type.
+        ros1: whether `data` is serialized as in ROS 1 instead of CDR.
     """
 
     topic: str
@@ -216,7 +216,7 @@ class BagClock:
         self.now_ns = log_ns + self._offset_ns
 
     def wait(self, duration_ns: int) -> None:
-        """Let time pass after the last message [ns]."""
+        """Advance the time after the last message by a duration [ns]."""
         self.now_ns += duration_ns
 
 

@@ -35,7 +35,7 @@ class BagWriter:
         data: bytes,
         log_ns: int,
         typestore: Any,
-        qos: Sequence[Any] = (),
+        qos: Sequence[Any],
     ) -> None:
         """Append one message.
 
@@ -44,8 +44,8 @@ class BagWriter:
             type_name: as "sensor_msgs/msg/Image".
             data: CDR.
             log_ns: when it was sent [ns].
-            typestore: of rosbags; knows the type. That of a topic's first message holds.
-            qos: as rosbags has it, see `offered_qos`. That of a topic's first message holds.
+            typestore: typestore of rosbags with the type; used from a topic's first message.
+            qos: QoS profiles of rosbags, see `offered_qos`; used from a topic's first message.
         """
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(

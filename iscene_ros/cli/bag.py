@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_storage_argument(parser: argparse.ArgumentParser) -> None:
-    """The argument --storage."""
+    """Add the argument --storage."""
     parser.add_argument(
         "--storage", choices=["mcap", "sqlite3"], help="of the new bag (default: mcap)"
     )

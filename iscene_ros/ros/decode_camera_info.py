@@ -1,4 +1,4 @@
-"""Calibration: a CameraInfo to the pinhole camera of the images as they are published."""
+"""Decoding of a CameraInfo to the pinhole camera of the images as they are published."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _window(message: Any) -> _Window:
 
 
 def _distortion(message: Any) -> np.ndarray:
-    """(0,), (5,) or (8,) coefficients."""
+    """Return (0,), (5,) or (8,) distortion coefficients."""
     d = _numbers(message.d)
     if not np.all(np.isfinite(d)):
         raise RejectedInputError(RejectReason.INTRINSICS, f"D is not finite; {_CALIBRATE}")
@@ -107,7 +107,7 @@ def _distortion(message: Any) -> np.ndarray:
 
 
 def _rectified(message: Any, d: np.ndarray) -> tuple[str, np.ndarray, np.ndarray]:
-    """Name and 9 numbers of the matrix that holds for rectified images, and no distortion."""
+    """Return name and 9 numbers of the matrix of rectified images, and no distortion."""
     p = _numbers(message.p, 12)
     if np.any(p):
         return "P", p.reshape(3, 4)[:, :3].ravel(), np.zeros(0)
@@ -139,7 +139,7 @@ def _check_matrix(name: str, k: np.ndarray) -> None:
 
 
 def _numbers(values: Any, count: int | None = None) -> np.ndarray:
-    """Float64 copy of a field of numbers; a wrong count is a broken message."""
+    """Return a float64 copy of a field; raise ValueError for a wrong count of numbers."""
     numbers = np.array(values, np.float64).ravel()
     if count is not None and len(numbers) != count:
         raise ValueError(f"{len(numbers)} numbers, expected {count}")

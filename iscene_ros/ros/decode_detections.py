@@ -1,4 +1,4 @@
-"""Detections of an image: vision_msgs and yolo_msgs to classes, scores, boxes and polygons."""
+"""Decoding of the detections of vision_msgs and yolo_msgs."""
 
 from __future__ import annotations
 

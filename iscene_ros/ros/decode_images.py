@@ -1,4 +1,4 @@
-"""Raw and compressed colour images, and depth images, as arrays that own their memory."""
+"""Decoding of raw and compressed colour images, and of depth images, to arrays of their own."""
 
 from __future__ import annotations
 

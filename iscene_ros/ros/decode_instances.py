@@ -1,4 +1,4 @@
-"""Label images: messages to instance ids and classes."""
+"""Decoding of label images to instance ids and classes."""
 
 from __future__ import annotations
 

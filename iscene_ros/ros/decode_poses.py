@@ -1,4 +1,4 @@
-"""Poses: transforms, PoseStamped and Odometry to rigid matrices."""
+"""Decoding of transforms, PoseStamped and Odometry to rigid matrices."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from iscene_ros.ros.decode_header import decode_frame, decode_header, decode_sta
 from iscene_ros.session.inputs import PoseSample, TransformSample
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
-# How far the norm of a quaternion may lie from 1; what rounding explains is normalised.
+# Largest deviation of the norm of a quaternion from 1; smaller ones are normalised.
 NORM_TOLERANCE = 1e-2
-# Further away than any frame on the ground (UTM, ECEF) [m].
+# Largest coordinate [m]; those of UTM and ECEF on the ground are smaller.
 FARTHEST_M = 1e8
 
 
@@ -22,7 +22,7 @@ def decode_transform(message: Any, static: bool) -> TransformSample:
 
     Args:
         message: the transform.
-        static: it came on tf_static; its stamp is ignored and may be zero.
+        static: whether it came on tf_static; then its stamp is ignored and may be zero.
 
     Raises:
         RejectedInputError: STAMP; FRAME for an empty name or a frame in itself; POSE.

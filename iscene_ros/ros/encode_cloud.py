@@ -61,14 +61,14 @@ def surface_points(update: SceneUpdate, points_per_object: int) -> np.ndarray:
         uint8 (1 = the camera saw it, 0 = completed).
     """
     parts = []
-    for known in update.objects:
-        points, observed = _object_samples(known.item, points_per_object)
+    for tracked in update.objects:
+        points, observed = _object_samples(tracked.item, points_per_object)
         rows = np.zeros(len(points), POINT)
         for column, axis in enumerate("xyz"):
             rows[axis] = points[:, column]
-        red, green, blue = (int(channel) for channel in known.item.color)
+        red, green, blue = (int(channel) for channel in tracked.item.color)
         rows["rgb"] = np.uint32(red << 16 | green << 8 | blue).view(np.float32)
-        rows["object_id"], rows["observed"] = known.id, observed
+        rows["object_id"], rows["observed"] = tracked.id, observed
         parts.append(rows)
     # `np.concatenate` alone would drop the padding of `POINT`.
     cloud = np.zeros(sum(map(len, parts)), POINT)

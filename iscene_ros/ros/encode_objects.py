@@ -26,7 +26,7 @@ def encode_detections3d(types: MessageTypes, update: SceneUpdate) -> Any:
     where it is unknown, and for the rotation.
     """
     header = types.header(update.stamp_ns, update.frame_id)
-    detections = [_detection(types, header, known) for known in update.objects]
+    detections = [_detection(types, header, tracked) for tracked in update.objects]
     return types.make(DETECTIONS_TYPE, header=header, detections=detections)
 
 
@@ -34,14 +34,14 @@ def encode_transforms(types: MessageTypes, update: SceneUpdate) -> Any:
     """Return a tf2_msgs/TFMessage with every object's frame, a child of the update's frame."""
     header = types.header(update.stamp_ns, update.frame_id)
     transforms = [
-        encode_transform(types, header, known.name, known.item.frame_from_object)
-        for known in update.objects
+        encode_transform(types, header, tracked.name, tracked.item.frame_from_object)
+        for tracked in update.objects
     ]
     return types.make(TRANSFORMS_TYPE, transforms=transforms)
 
 
-def _detection(types: MessageTypes, header: Any, known: TrackedObject) -> Any:
-    item = known.item
+def _detection(types: MessageTypes, header: Any, tracked: TrackedObject) -> Any:
+    item = tracked.item
     # The mesh's origin is the centre of its box, so one pose serves both.
     pose = encode_pose(types, item.frame_from_object)
     hypothesis = types.make(
@@ -60,7 +60,7 @@ def _detection(types: MessageTypes, header: Any, known: TrackedObject) -> Any:
         "vision_msgs/msg/BoundingBox3D", center=pose, size=encode_vector(types, item.size)
     )
     return types.make(
-        "vision_msgs/msg/Detection3D", header=header, results=[result], bbox=box, id=known.name
+        "vision_msgs/msg/Detection3D", header=header, results=[result], bbox=box, id=tracked.name
     )
 
 

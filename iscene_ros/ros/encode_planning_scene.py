@@ -25,12 +25,12 @@ SUPPORT_COLOR = np.array([150, 150, 150], np.uint8)
 
 
 def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
-    """Return a moveit_msgs/PlanningScene with is_diff: what to remove, add and move.
+    """Return a moveit_msgs/PlanningScene with is_diff that removes, adds and moves objects.
 
     One CollisionObject an object: its id is the object's name, its pose that of the object, the
     meshes and subframes lie in the object's frame. MOVE brings only the pose. The support is one
-    object of boxes. What the difference does not name stays as it is, the robot's state and what
-    is attached to it above all.
+    object of boxes. Everything else stays unchanged, in particular the state of the robot and the
+    objects attached to it.
 
     Raises:
         LookupError: moveit_msgs is not installed.

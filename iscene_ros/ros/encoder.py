@@ -157,6 +157,6 @@ def encode_diagnostics(
 def _pddl_names(update: SceneUpdate) -> dict[int, str]:
     """Return PDDL names by object id: in lower case, other characters replaced by a hyphen."""
     return {
-        known.id: letter_first(slug(known.name, "-", keep="_-"), "item-")
-        for known in update.objects
+        tracked.id: letter_first(slug(tracked.name, "-", keep="_-"), "item-")
+        for tracked in update.objects
     }

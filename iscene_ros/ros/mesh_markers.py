@@ -110,7 +110,7 @@ def mesh_markers(update: SceneUpdate) -> list[MeshMarker]:
     return [
         *([MeshMarker(DELETE_ALL)] if update.first else []),
         *(MeshMarker(DELETE, removed.name, removed.id) for removed in update.removed),
-        *(MeshMarker(ADD, known.name, known.id, known.item) for known in update.objects),
+        *(MeshMarker(ADD, tracked.name, tracked.id, tracked.item) for tracked in update.objects),
     ]
 
 

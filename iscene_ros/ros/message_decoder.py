@@ -1,4 +1,4 @@
-"""Messages of the input topics to inputs of a session; malformed ones are rejected."""
+"""Decoding of the messages of all input topics; malformed ones are rejected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iscene_ros.session.inputs import Input, TransformSample
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 
-# How reading a field fails that is missing, of another type, out of range, or too large.
+# Errors of reading a field that is missing, of another type, out of range, or too large.
 MALFORMED_ERRORS = (
     ArithmeticError,
     AttributeError,
@@ -35,9 +35,9 @@ class MessageDecoder:
     """Decodes messages of rclpy or rosbags.
 
     Args:
-        settings: what the messages mean; may be replaced at any time.
-        reject: takes reason and line of every message, or transform of a message, that cannot be
-            used.
+        settings: message types, units and encodings; may be replaced at any time.
+        reject: called with reason and error line of every message, or transform of a message, that
+            cannot be used.
     """
 
     def __init__(self, settings: Settings, reject: Callable[[RejectReason, str], None]) -> None:
@@ -49,7 +49,7 @@ class MessageDecoder:
 
         Args:
             topic_key: one of `topics.INPUT_KEYS`.
-            message: a message of that topic; no content makes this raise.
+            message: a message of that topic; invalid content is rejected and never raises.
         """
         if input_type(topic_key, self.settings) is None:
             line = f"{topic_key}: the settings do not use this topic; set detections or pose_source"

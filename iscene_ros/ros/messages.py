@@ -1,7 +1,7 @@
 """Messages of either implementation: the classes of rclpy, or the dataclasses of rosbags.
 
-Both have the same attributes; they differ in how a message is made, in what holds its bytes, and in
-who serialises it. Everything else of the message layer is written once, on top of `MessageTypes`.
+Both have the same attributes; construction, types of arrays and serialization differ, which
+`MessageTypes` hides from the encoders.
 """
 
 from __future__ import annotations

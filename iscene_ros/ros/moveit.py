@@ -1,10 +1,10 @@
-"""Keeps the planning scene of a running MoveIt up to date by its services, without blocking."""
+"""Client of MoveIt that keeps its planning scene up to date without blocking."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -23,7 +23,7 @@ APPLY, GET = "apply_planning_scene", "get_planning_scene"
 APPLY_TYPE = "moveit_msgs/srv/ApplyPlanningScene"
 GET_TYPE = "moveit_msgs/srv/GetPlanningScene"
 # Timeout of a call [s].
-PATIENCE = 5.0
+CALL_TIMEOUT = 5.0
 
 
 class MoveItScene:
@@ -37,7 +37,7 @@ class MoveItScene:
         node: creates the clients; their names are relative.
         types: finds message classes and makes messages.
         cache: makes collision bodies; used by the thread that calls `publish`.
-        rejected: takes a line when MoveIt rejects the objects or does not answer.
+        rejected: called with one line when MoveIt rejects the objects or does not answer.
 
     Raises:
         LookupError: moveit_msgs is not installed.
@@ -59,17 +59,17 @@ class MoveItScene:
         self._tracker = PlanningSceneTracker()
         self._waiting: CollisionScene | None = None
         self._call: tuple[Client, Future, float] | None = None
-        self._was_there = False
+        self._was_available = False
 
     @property
     def is_new(self) -> bool:
         """Whether MoveIt was started since the last update, which it has not received."""
-        return not self._was_there and self._apply.service_is_ready()
+        return not self._was_available and self._apply.service_is_ready()
 
     def publish(self, update: SceneUpdate, settings: Settings) -> None:
         """Send an update, now or after the pending call; from any thread."""
-        self._was_there = settings.moveit and self._apply.service_is_ready()
-        if not self._was_there:
+        self._was_available = settings.moveit and self._apply.service_is_ready()
+        if not self._was_available:
             with self._lock:
                 # A MoveIt that is started later has no objects yet.
                 self._tracker.forget()
@@ -78,7 +78,7 @@ class MoveItScene:
         scene = self._cache.collision_scene(update, settings.collision_options())
         with self._lock:
             self._waiting = scene
-            self._give_up_late_call()
+            self._cancel_late_call()
             self._continue()
 
     def destroy(self) -> None:
@@ -101,11 +101,13 @@ class MoveItScene:
         self._begin(self._get, request, self._on_scene)
 
     def _on_scene(self, response: Any) -> None:
+        """Send the waiting scene after MoveIt has listed its objects."""
         scene = response.scene
         attached = {a.object.id for a in scene.robot_state.attached_collision_objects}
         self._send(attached, {item.id for item in scene.world.collision_objects})
 
-    def _send(self, attached: Any, present: Any) -> None:
+    def _send(self, attached: Collection[str], present: Collection[str] | None) -> None:
+        """Send the difference to the waiting scene; arguments as of `difference`."""
         scene, self._waiting = self._waiting, None
         if scene is None:
             return
@@ -128,14 +130,15 @@ class MoveItScene:
         )
 
     def _begin(self, client: Client, request: Any, answered: Callable[[Any], None]) -> None:
+        """Call a service; `answered` is called with its response."""
         future = client.call_async(request)
-        self._call = client, future, time.monotonic() + PATIENCE
+        self._call = client, future, time.monotonic() + CALL_TIMEOUT
         future.add_done_callback(lambda done: self._end(done, answered))
 
     def _end(self, future: Future, answered: Callable[[Any], None]) -> None:
         with self._lock:
             if self._call is None or self._call[1] is not future:
-                return  # given up
+                return  # timed out before
             self._call = None
             try:
                 answered(future.result())
@@ -144,11 +147,12 @@ class MoveItScene:
                 self._rejected(f"{type(error).__name__}: {error}")
             self._continue()
 
-    def _give_up_late_call(self) -> None:
+    def _cancel_late_call(self) -> None:
+        """Cancel the pending call if it has timed out."""
         if self._call is None or time.monotonic() < self._call[2]:
             return
         client, future, _ = self._call
         self._call = None
         client.remove_pending_request(future)
         self._tracker.forget()
-        self._rejected(f"{client.srv_name} did not answer within {PATIENCE:g} s")
+        self._rejected(f"{client.srv_name} did not answer within {CALL_TIMEOUT:g} s")

@@ -60,8 +60,8 @@ class SceneNode(LifecycleNode):
     """Completes the objects in view of a camera and publishes the scene.
 
     Args:
-        load: makes the completer of a model; `SceneCompleter` by default.
-        **node_arguments: of rclpy's node, such as `parameter_overrides` or `namespace`.
+        load: returns the completer of a model; a `SceneCompleter` by default.
+        **node_arguments: arguments of rclpy's node, such as `parameter_overrides`.
 
     Raises:
         InputError: a parameter is out of range.
@@ -133,7 +133,7 @@ class SceneNode(LifecycleNode):
 
     @_reported
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe; the published scene stays."""
+        """Stop and unsubscribe; keep the published scene."""
         self._stop()
         # From now on the middleware alone serves late subscribers.
         self._publish_pending(at_once=True)

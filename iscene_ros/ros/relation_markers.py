@@ -40,7 +40,7 @@ def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
     what is shown. The colour stands for the predicate, the opacity for the confidence.
     """
     header = types.header(update.stamp_ns, update.frame_id)
-    items = {known.id: known.item for known in update.objects}
+    items = {tracked.id: tracked.item for tracked in update.objects}
     identity = encode_pose(types, np.eye(4))
     markers = [types.make(MARKER_TYPE, header=header, action=DELETE_ALL, pose=identity)]
     pairs: Counter[frozenset[int]] = Counter()

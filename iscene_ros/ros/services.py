@@ -1,4 +1,4 @@
-"""The services of a node: ~/complete, ~/save_scene, ~/reset, ~/set_paused."""
+"""Services of the scene node: ~/complete, ~/save_scene, ~/reset and ~/set_paused."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ INACTIVE = "the node is not active: ros2 lifecycle set <node> activate"
 
 
 class Services:
-    """Answers calls; the worker does long ones while the executor goes on.
+    """Offers the services of the scene node.
+
+    Long jobs run in the thread of the worker, while the executor of the node continues to spin.
 
     Args:
-        node: offers the services.
-        worker: the worker while the node is active, else None.
-        session: holds the scene that is saved and reset.
+        node: node that offers the services.
+        worker: returns the worker while the node is active, else None.
+        session: session with the scene that is saved and reset.
         publish: publishes an update.
     """
 
@@ -41,10 +43,10 @@ class Services:
         publish: Callable[[SceneUpdate], None],
     ) -> None:
         self._node, self._worker, self._session, self._publish = node, worker, session, publish
-        # While an answer is awaited, its callback group is busy; inputs and timers are in another.
+        # A group of their own, as a waiting service must not block subscriptions and timers.
         group = ReentrantCallbackGroup()
-        # A finished job wakes the executor, which then resumes the waiting answer.
-        self._finished = node.create_guard_condition(lambda: None, group)
+        # Wakes the executor when a job has finished, so that it resumes the waiting callback.
+        self._wake_up = node.create_guard_condition(lambda: None, group)
         callbacks = {
             "~/complete": (Trigger, self._complete),
             "~/save_scene": (Trigger, self._save_scene),
@@ -60,14 +62,15 @@ class Services:
         """Destroy the services."""
         for service in self._services:
             self._node.destroy_service(service)
-        self._node.destroy_guard_condition(self._finished)
+        self._node.destroy_guard_condition(self._wake_up)
 
     async def _complete(self, request: Any, response: Any) -> Any:
+        """Complete the newest frame, whatever the mode."""
         worker = self._worker()
         if worker is None:
             return _answer(response, False, INACTIVE)
         rejected = self._session.rejections.total
-        update = await self._result(worker.demand())
+        update = await self._result(worker.request_completion())
         if isinstance(update, SceneUpdate):
             seen, total = len(update.seen), len(update.objects)
             seconds = update.scene.timings.total
@@ -75,14 +78,16 @@ class Services:
                 response, True, f"{seen} objects completed in {seconds:.2f} s, {total} in the map"
             )
         newest = self._session.rejections.newest
-        why = newest if self._session.rejections.total > rejected else self._status_summary()
-        return _answer(response, False, f"no frame could be completed: {why}")
+        reason = newest if self._session.rejections.total > rejected else self._status_summary()
+        return _answer(response, False, f"no frame could be completed: {reason}")
 
     def _status_summary(self) -> str:
+        """Return the summary of the session's status as the reason for a missing completion."""
         status = self._session.status(self._node.get_clock().now().nanoseconds)
         return "no new frame came" if status.level == "ok" else status.summary
 
     async def _save_scene(self, request: Any, response: Any) -> Any:
+        """Write the newest scene to a new folder of `save_directory`; answer its path."""
         worker, update = self._worker(), self._session.update
         if worker is None:
             return _answer(response, False, INACTIVE)
@@ -98,32 +103,35 @@ class Services:
         return _answer(response, True, str(directory))
 
     def _scene_directory(self, update: SceneUpdate) -> Path:
+        """Return the folder for an update, named after its stamp."""
         base = Path(self._session.settings.save_directory).expanduser().resolve()
         return base / f"scene_{update.stamp_ns // SECOND}_{update.stamp_ns % SECOND:09d}"
 
     def _reset(self, request: Any, response: Any) -> Any:
+        """Remove all objects and publish the empty map."""
         emptied, worker = self._session.reset(), self._worker()
         if emptied is not None and worker is not None:
-            # After what the worker may be publishing now.
+            # The worker publishes in order: the empty map follows an update in progress.
             worker.submit(lambda: self._publish(emptied))
         elif emptied is not None:
             self._publish(emptied)
         return _answer(response, True, "all objects forgotten")
 
     def _set_paused(self, request: Any, response: Any) -> Any:
+        """Pause or resume the continuous mode."""
         worker = self._worker()
         if worker is None:
             return _answer(response, False, INACTIVE)
-        worker.paused = request.data
+        worker.set_paused(request.data)
         return _answer(response, True, "paused" if request.data else "running")
 
     async def _result(self, future: ThreadFuture) -> Any:
-        """Return what a job of the worker returned or raised."""
+        """Wait for a job of the worker; return its result, or the exception that it raised."""
         done = Future(executor=self._node.executor)
 
         def wake(_: ThreadFuture) -> None:
             done.set_result(True)
-            self._finished.trigger()
+            self._wake_up.trigger()
 
         future.add_done_callback(wake)
         await done
@@ -134,5 +142,6 @@ class Services:
 
 
 def _answer(response: Any, success: bool, message: str) -> Any:
+    """Fill the response of a Trigger or SetBool."""
     response.success, response.message = success, message
     return response

@@ -1,4 +1,4 @@
-"""Data association: which completed object is which known one."""
+"""Data association between the objects of the map and the completed objects of a frame."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scipy.spatial import cKDTree
 from iscene_ros.core.scene import SceneObject
 
 SAMPLES = 300
-# Below so many vertices the triangles' centres are needed to stand for the surface.
+# Meshes with fewer vertices are represented by the centres of their triangles, too.
 LEAST_POINTS = 1000
 # Surfaces agree within this share of the object's diagonal, and at least within 5 mm.
 AGREEMENT, LEAST_AGREEMENT_M = 0.05, 0.005
 LABEL_WEIGHT = POSITION_WEIGHT = 0.25
-# Least share of the surfaces that agree for the same object; for one whose class has changed.
+# Least overlap of one object with the same class, and with another class.
 LEAST_OVERLAP, OTHER_CLASS_OVERLAP = 0.3, 0.5
 SIZE_RATIO = 2.0
 
@@ -29,7 +29,7 @@ class MatchCandidate:
 
     Attributes:
         item: completed object, in the frame of the map.
-        tracker_id: its id at the tracker; "" where there is none.
+        tracker_id: id that the external tracker gave to it; "" where there is none.
     """
 
     item: SceneObject
@@ -55,53 +55,59 @@ class MatchCandidate:
         return cKDTree(self.points, balanced_tree=False, compact_nodes=False)
 
 
-# (index of the known object, index of the found one)
+# (index of a tracked object, index of a detected one)
 MayHaveMoved = Callable[[int, int], bool]
 
 
 def associate(
-    known: Sequence[MatchCandidate],
-    found: Sequence[MatchCandidate],
+    tracked: Sequence[MatchCandidate],
+    detected: Sequence[MatchCandidate],
     match_distance: float,
-    may_have_moved: MayHaveMoved = lambda k, f: True,
+    may_have_moved: MayHaveMoved,
 ) -> list[int | None]:
-    """Return for each found object the index of the known one that it is, or None.
+    """Return for each detected object the index of the tracked one that it is, or None.
 
-    A tracker id that exactly one object of each side has decides. Among the others the sum of shape
-    overlap, class and closeness is largest; those whose tracker ids differ have to overlap, for a
-    tracker that loses an object gives it a new id in its old place.
+    Objects are matched by a tracker id if exactly one object of each side has it. The others are
+    matched so that the sum of shape overlap, class agreement and closeness is largest. Objects with
+    different tracker ids match only where their surfaces overlap: a tracker that loses an object
+    gives it a new id in its old place.
 
     Args:
-        known, found: in one frame.
-        match_distance: an object of the same class and size may have moved this far [m].
-        may_have_moved: whether a known object may have moved to become the found one;
-            called only for neighbours of one class and size neither of which agrees with another.
+        tracked: objects of the map.
+        detected: objects of the frame, in the coordinate frame of the map.
+        match_distance: largest displacement of an object of the same class and size [m].
+        may_have_moved: returns whether a tracked object may have moved to become a detected one;
+            called only for pairs of one class and a similar size within `match_distance`, neither
+            of which overlaps with another object.
     """
-    matches = _by_tracker([c.tracker_id for c in known], [c.tracker_id for c in found])
+    matches = _by_tracker([c.tracker_id for c in tracked], [c.tracker_id for c in detected])
     taken = {index for index in matches if index is not None}
-    free_known = [i for i in range(len(known)) if i not in taken]
-    free_found = [i for i, match in enumerate(matches) if match is None]
-    if not free_known or not free_found:
+    free_tracked = [i for i in range(len(tracked)) if i not in taken]
+    free_detected = [i for i, match in enumerate(matches) if match is None]
+    if not free_tracked or not free_detected:
         return matches
-    pairs = [[_Pair(known[k], found[f], match_distance) for k in free_known] for f in free_found]
+    pairs = [
+        [_Pair(tracked[k], detected[f], match_distance) for k in free_tracked]
+        for f in free_detected
+    ]
     agree = np.array([[pair.agrees for pair in row] for row in pairs])
     scores = np.array([[pair.score if pair.agrees else 0.0 for pair in row] for row in pairs])
-    # What has not moved explains most; only what is left on both sides may have.
+    # Objects without overlap on either side are the only ones that may have moved.
     for row in np.flatnonzero(~agree.any(axis=1)):
         for column in np.flatnonzero(~agree.any(axis=0)):
             pair = pairs[row][column]
-            if pair.is_near and may_have_moved(free_known[column], free_found[row]):
+            if pair.is_near and may_have_moved(free_tracked[column], free_detected[row]):
                 scores[row, column] = pair.score
     for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
         if scores[row, column] > 0:
-            matches[free_found[row]] = free_known[column]
+            matches[free_detected[row]] = free_tracked[column]
     return matches
 
 
-def _by_tracker(known: Sequence[str], found: Sequence[str]) -> list[int | None]:
-    """Match by tracker ids; one that is used twice, as without a tracker, is ignored."""
-    unique = {t for t in found if t and known.count(t) == found.count(t) == 1}
-    return [known.index(t) if t in unique else None for t in found]
+def _by_tracker(tracked: Sequence[str], detected: Sequence[str]) -> list[int | None]:
+    """Match by tracker ids; empty ids and ids that are used twice are ignored."""
+    unique = {t for t in detected if t and tracked.count(t) == detected.count(t) == 1}
+    return [tracked.index(t) if t in unique else None for t in detected]
 
 
 def shape_overlap(a: MatchCandidate, b: MatchCandidate) -> float:
@@ -126,21 +132,23 @@ def _share_on(a: MatchCandidate, b: MatchCandidate, tolerance: float) -> float:
 
 
 class _Pair:
-    """A pair of a known and a found object.
+    """A pair of a tracked and a detected object.
 
     Attributes:
-        agrees: whether their surfaces do.
-        is_near: whether the known one, moved a little, may be the found one.
-        score: how likely they are the same, comparable among pairs; positive.
+        agrees: whether the surfaces overlap enough for one object.
+        is_near: whether the tracked object may be the detected one after a small motion.
+        score: likelihood that both are one object; positive, comparable between pairs.
     """
 
-    def __init__(self, known: MatchCandidate, found: MatchCandidate, match_distance: float) -> None:
-        a, b = known.item, found.item
+    def __init__(
+        self, tracked: MatchCandidate, detected: MatchCandidate, match_distance: float
+    ) -> None:
+        a, b = tracked.item, detected.item
         distance = float(np.linalg.norm(a.frame_from_object[:3, 3] - b.frame_from_object[:3, 3]))
         same_class = a.label == b.label
-        overlap = shape_overlap(known, found)
+        overlap = shape_overlap(tracked, detected)
         least = LEAST_OVERLAP if same_class else OTHER_CLASS_OVERLAP
-        trackers = {known.tracker_id, found.tracker_id}
+        trackers = {tracked.tracker_id, detected.tracker_id}
         distinguished = "" not in trackers and len(trackers) == 2
         closeness = np.exp(-distance / max(match_distance, LEAST_AGREEMENT_M))
         self.agrees = overlap >= least

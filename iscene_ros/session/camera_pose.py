@@ -1,4 +1,4 @@
-"""The camera's pose at the time of a frame, from TF or from a pose topic."""
+"""Pose of the camera at the time of a frame, from TF or from a pose topic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from iscene_ros.session.inputs import PoseSample, TransformSample
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.transforms import NoTransformError, TransformBuffer
 
-# Poses of a topic get child frames of their own: a frame that TF knows, too, keeps its one parent.
+# Poses of a topic are stored under child frames of their own, as TF may have another parent for
+# the same child.
 _FROM_TOPIC = "(camera_pose) "
 FOREVER_NS = 1 << 62
 
@@ -30,7 +31,14 @@ class CameraPose:
 
 
 class CameraPoses:
-    """Looks up camera poses in the world frame, or in the first fallback frame that is known."""
+    """Looks up camera poses in the world frame, or in the first connected fallback frame.
+
+    Args:
+        settings: source of the pose, output frames and tolerances; may be replaced at any time.
+
+    Attributes:
+        transforms: all samples of TF and of the pose topic.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -40,10 +48,13 @@ class CameraPoses:
         self._substituted = False
 
     def add_pose(self, sample: PoseSample) -> None:
-        """Take a pose of the camera, or of the frame that the message names.
+        """Store a sample of the pose topic.
+
+        Args:
+            sample: pose of the camera, or of a frame that TF connects to it.
 
         Raises:
-            RejectedInputError: it jumped back in time.
+            RejectedInputError: its stamp jumped back in time.
         """
         self._topic_parent, self._topic_child = sample.parent, sample.child
         child = _FROM_TOPIC + sample.child
@@ -56,12 +67,12 @@ class CameraPoses:
 
         Args:
             camera_frame: the camera's optical frame.
-            stamp_ns: [ns].
-            patient: whether only a pose of that very time is accepted; else one within
-                transform_tolerance.
+            stamp_ns: time of the pose [ns].
+            patient: True to accept only a pose at that time, because a later sample may still
+                come; False to accept the nearest one within `transform_tolerance`.
 
         Raises:
-            NoTransformError: there is none.
+            NoTransformError: no such pose is available.
         """
         frame = self._output_frame(camera_frame, patient)
         if frame == camera_frame:
@@ -72,12 +83,16 @@ class CameraPoses:
         except NoTransformError as error:
             if not patient or error.may_come:
                 raise
-            # Waiting does not help: accept a pose within the tolerance now.
+            # A pose at that time will never come: accept one within the tolerance now.
             pose = self._lookup(frame, camera_frame, stamp_ns, tolerance)
         return CameraPose(frame, pose)
 
     def between(self, new: str, old: str, stamp_ns: int) -> np.ndarray | None:
-        """Return (4, 4) new_from_old at the known time nearest to a stamp; None = not connected."""
+        """Return the transform between two frames at the available time nearest to a stamp.
+
+        Returns:
+            (4, 4) float64 new_from_old [m]; None where the frames are not connected.
+        """
         try:
             return self.transforms.lookup(new, old, stamp_ns, FOREVER_NS)
         except NoTransformError:
@@ -86,10 +101,11 @@ class CameraPoses:
     def _output_frame(self, camera_frame: str, patient: bool) -> str:
         """Return the world frame, or the first fallback frame that is connected to the camera.
 
-        A connected frame whose transform is late is waited for, as fallback frames move against it.
+        A connected frame with a late transform is not replaced by the next one, since the output
+        frames move against each other.
 
         Raises:
-            NoTransformError: none is connected, or the world frame may still come.
+            NoTransformError: no frame is connected, or the world frame may still be connected.
         """
         world_frame = self.settings.world_frame
         if self._connected(world_frame, camera_frame):
@@ -97,13 +113,14 @@ class CameraPoses:
             return world_frame
         fallbacks = (f for f in self.settings.fallback_frames if self._connected(f, camera_frame))
         substitute = next(fallbacks, None)
-        # Only the first frame waits for the world frame; later ones fall back at once.
+        # Only the first camera frame waits for the world frame; later ones fall back at once.
         if substitute is None or (patient and not self._substituted):
-            raise NoTransformError(self._why_none(camera_frame), may_come=True)
+            raise NoTransformError(self._reason_for_none(camera_frame), may_come=True)
         self._substituted = True
         return substitute
 
     def _connected(self, frame: str, camera_frame: str) -> bool:
+        """Return whether TF, together with the pose topic, connects a frame to the camera."""
         connects = self.transforms.connects
         if self.settings.pose_source == "tf" or frame == camera_frame:
             return connects(frame, camera_frame)
@@ -111,7 +128,8 @@ class CameraPoses:
             return False
         return self._topic_child in ("", camera_frame) or connects(self._topic_child, camera_frame)
 
-    def _why_none(self, camera_frame: str) -> str:
+    def _reason_for_none(self, camera_frame: str) -> str:
+        """Return the error line for a camera that is connected to no output frame."""
         settings, frames = self.settings, self.transforms.frames()
         if settings.pose_source != "tf" and not self._topic_parent:
             return f"camera_pose: no message yet; pose_source is {settings.pose_source}"
@@ -123,6 +141,7 @@ class CameraPoses:
         )
 
     def _lookup(self, frame: str, camera_frame: str, stamp_ns: int, tolerance: int) -> np.ndarray:
+        """Return the (4, 4) frame_from_camera [m] at a stamp, within a tolerance [ns]."""
         if self.settings.pose_source == "tf":
             return self.transforms.lookup(frame, camera_frame, stamp_ns, tolerance)
         child = self._topic_child
@@ -132,6 +151,7 @@ class CameraPoses:
         return pose @ self.transforms.lookup(child, camera_frame, stamp_ns, tolerance)
 
     def _from_topic(self, frame: str, stamp_ns: int, tolerance: int, child: str) -> np.ndarray:
+        """Return the (4, 4) frame_from_child [m] of the child frame of the pose topic."""
         parent = self._topic_parent
         parent_from_child = self.transforms.lookup(parent, _FROM_TOPIC + child, stamp_ns, tolerance)
         if frame == parent:

@@ -1,4 +1,4 @@
-"""Decoded inputs of a session: numpy arrays, stamps in whole nanoseconds, frames by name."""
+"""Decoded inputs of a session: numpy arrays, stamps in nanoseconds, names of frames."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Detection:
     Attributes:
         label: class name; "" where unknown.
         score: in [0, 1].
-        tracker_id: id of the object at a tracker, "" where there is none.
+        tracker_id: id that a tracker gave to the object; "" where there is none.
         box: (4,) float64 centre u, v and width, height [pixels], or None.
         polygon: (P, 2) float64 boundary u, v of the mask [pixels], or None.
         mask_size: height and width [pixels] of the image that the polygon lies in, or None.
@@ -117,7 +117,7 @@ class TransformSample:
         stamp_ns: [ns]; ignored where static.
         parent, child: frame names without leading slash.
         parent_from_child: (4, 4) float64 rigid [m].
-        static: holds for all times.
+        static: whether the transform holds at all times.
     """
 
     stamp_ns: int
@@ -133,8 +133,8 @@ class PoseSample:
 
     Attributes:
         stamp_ns: [ns].
-        parent: the frame it is expressed in.
-        child: the frame whose pose it is; "" = the camera's optical frame.
+        parent: frame in which the pose is expressed.
+        child: frame that has this pose; "" = the camera's optical frame.
         parent_from_child: (4, 4) float64 rigid [m].
     """
 

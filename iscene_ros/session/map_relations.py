@@ -1,4 +1,4 @@
-"""The relations of the whole object map, of which the newest frame shows a part."""
+"""Relations between all objects of the map, including those out of view."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def add_relations(
     Args:
         update: the object map without relations.
         before: the previous update, or None.
-        settings: whether relations are wanted, and which.
-        reject: takes reason and line where the meshes cannot be related.
+        settings: parameters that enable relations and the comparison of shapes.
+        reject: called with reason and error line where the relations cannot be inferred.
     """
     if not (settings.relations and update.objects):
         return update
@@ -53,7 +53,7 @@ def _out_of_view(update: SceneUpdate, before: SceneUpdate | None) -> list[Relati
     """Return previous relations of the environment with objects that this frame does not show."""
     if before is None or before.frame_id != update.frame_id:
         return []
-    unseen = {known.id for known in update.objects} - update.seen
+    unseen = {tracked.id for tracked in update.objects} - update.seen
     return [
         relation
         for relation in before.relations

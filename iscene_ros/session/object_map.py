@@ -12,11 +12,11 @@ from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
 from iscene_ros.core.scene_update import RemovedObject, TrackedObject
 from iscene_ros.core.slugs import letter_first, slug
 from iscene_ros.session.association import MatchCandidate, associate
-from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.visibility import View
+from iscene_ros.session.tracked_observation import TrackedObservation
+from iscene_ros.session.visibility import CameraView
 
-# An instance that was not completed still shows the known object that it covers this much.
+# An instance that was not completed shows the object of the map that it covers this much.
 COVERED = 0.5
 
 
@@ -36,7 +36,7 @@ class ObjectMapChange:
 
 
 class ObjectMap:
-    """All known objects, in one coordinate frame."""
+    """All objects that are tracked, in one coordinate frame."""
 
     def __init__(self) -> None:
         self._objects: dict[int, TrackedObject] = {}
@@ -50,52 +50,52 @@ class ObjectMap:
 
     @property
     def objects(self) -> tuple[TrackedObject, ...]:
-        """Ascending by id."""
+        """The objects, ascending by id."""
         return tuple(self._objects[i] for i in sorted(self._objects))
 
     def update(
-        self, scene: Scene, tracked: TrackedObservation, stamp_ns: int, settings: Settings
+        self, scene: Scene, observed: TrackedObservation, stamp_ns: int, settings: Settings
     ) -> ObjectMapChange:
-        """Take the completion of one frame, whose ids are those of the frame's instances.
+        """Update the map by the completion of one frame and return what changed.
 
         Args:
-            scene: completed objects of the frame.
-            tracked: observation of the frame and the ids of its tracker.
+            scene: completed objects of the frame; ids are those of its instances.
+            observed: observation of the frame and the ids of its tracker.
             stamp_ns: stamp of the frame [ns].
             settings: how objects are matched, named and forgotten.
         """
-        observation = tracked.observation
-        trackers = dict(zip(observation.instance_ids, tracked.tracker_ids, strict=True))
-        known, view = self.objects, View(observation, scene.frame_from_camera)
+        observation = observed.observation
+        trackers = dict(zip(observation.instance_ids, observed.tracker_ids, strict=True))
+        tracked, view = self.objects, CameraView(observation, scene.frame_from_camera)
         matches = associate(
-            [MatchCandidate(k.item, k.tracker_id) for k in known],
+            [MatchCandidate(k.item, k.tracker_id) for k in tracked],
             [MatchCandidate(item, trackers[item.id]) for item in scene.objects],
             settings.match_distance,
-            lambda k, f: view.should_show(known[k].item, moved_to=scene.objects[f].id),
+            lambda k, f: view.should_show(tracked[k].item, moved_to=scene.objects[f].id),
         )
         ids, seen = {}, set()
         for item, match in zip(scene.objects, matches, strict=True):
-            before = None if match is None else known[match]
+            before = None if match is None else tracked[match]
             kept = self._keep(item, before, trackers[item.id], stamp_ns, settings)
             ids[item.id] = kept.id
             seen.add(kept.id)
-        unseen = [k for k in known if k.id not in seen]
+        unseen = [k for k in tracked if k.id not in seen]
         ids |= self._recognise_skipped(unseen, scene.skipped, view, trackers, stamp_ns)
         missed = [k for k in unseen if k.id not in ids.values()]
-        if tracked.left_out is not None:
-            missed = [k for k in missed if view.covered_share(k.item, tracked.left_out) < COVERED]
+        if observed.left_out is not None:
+            missed = [k for k in missed if view.covered_share(k.item, observed.left_out) < COVERED]
         removed = self._miss(missed, view, settings)
         return ObjectMapChange(ids, frozenset(seen), removed)
 
     def move(self, new_from_old: np.ndarray) -> None:
         """Express all objects in another frame, given by a (4, 4) rigid transform [m]."""
-        for key, known in self._objects.items():
-            pose = new_from_old @ known.item.frame_from_object
-            item = replace(known.item, frame_from_object=pose)
-            self._objects[key] = replace(known, item=item)
+        for key, tracked in self._objects.items():
+            pose = new_from_old @ tracked.item.frame_from_object
+            item = replace(tracked.item, frame_from_object=pose)
+            self._objects[key] = replace(tracked, item=item)
 
     def clear(self) -> tuple[RemovedObject, ...]:
-        """Forget everything; ids are not used again."""
+        """Remove all objects and return them; their ids are not used again."""
         removed = tuple(RemovedObject(k.id, k.name) for k in self.objects)
         self._objects.clear()
         return removed
@@ -124,11 +124,11 @@ class ObjectMap:
         self,
         unseen: Sequence[TrackedObject],
         skipped: Sequence[SkippedObject],
-        view: View,
+        view: CameraView,
         trackers: Mapping[int, str],
         stamp_ns: int,
     ) -> dict[int, int]:
-        """Return map ids of skipped instances: of the object they show, or unused ones."""
+        """Return the map id of each skipped instance: of the object it shows, or an unused one."""
         recognised: dict[int, int] = {}
         left, fresh = list(unseen), self._next_id
         for instance in skipped:
@@ -142,29 +142,29 @@ class ObjectMap:
         return recognised
 
     def _miss(
-        self, missed: Sequence[TrackedObject], view: View, settings: Settings
+        self, missed: Sequence[TrackedObject], view: CameraView, settings: Settings
     ) -> tuple[RemovedObject, ...]:
         removed = []
-        for known in missed:
-            if not view.should_show(known.item):
+        for tracked in missed:
+            if not view.should_show(tracked.item):
                 continue
-            self._objects[known.id] = replace(known, misses=known.misses + 1)
-            if known.misses + 1 >= settings.forget_after:
-                del self._objects[known.id]
-                removed.append(RemovedObject(known.id, known.name))
+            self._objects[tracked.id] = replace(tracked, misses=tracked.misses + 1)
+            if tracked.misses + 1 >= settings.forget_after:
+                del self._objects[tracked.id]
+                removed.append(RemovedObject(tracked.id, tracked.name))
         return tuple(removed)
 
 
 def _shown_by(
-    instance: SkippedObject, known: Sequence[TrackedObject], view: View, tracker_id: str
+    instance: SkippedObject, tracked: Sequence[TrackedObject], view: CameraView, tracker_id: str
 ) -> TrackedObject | None:
     """Return the object that an instance without a completion shows, or None."""
-    tracked = [k for k in known if tracker_id and k.tracker_id == tracker_id]
-    if tracked:
-        return tracked[0]
+    same_id = [k for k in tracked if tracker_id and k.tracker_id == tracker_id]
+    if same_id:
+        return same_id[0]
     mask = view.mask(instance.id)
-    shares = [view.covered_share(k.item, mask) for k in known]
-    covered = [(k, share) for k, share in zip(known, shares, strict=True) if share >= COVERED]
+    shares = [view.covered_share(k.item, mask) for k in tracked]
+    covered = [(k, share) for k, share in zip(tracked, shares, strict=True) if share >= COVERED]
     best = max(
         covered, key=lambda pair: (pair[0].item.label == instance.label, pair[1]), default=None
     )

@@ -1,4 +1,4 @@
-"""The object map as it was published last; a frame changes it as a whole or not at all."""
+"""The object map as it was last published; an update is applied as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
-from iscene_ros.session.frames import Frame, TrackedObservation
 from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
 from iscene_ros.session.settings import Settings
+from iscene_ros.session.tracked_observation import PosedFrame, TrackedObservation
 
 # (new frame, old frame, stamp [ns]) to (4, 4) new_from_old, or None
 Between = Callable[[str, str, int], np.ndarray | None]
@@ -22,9 +22,13 @@ Finish = Callable[[SceneUpdate, SceneUpdate | None], SceneUpdate]
 
 
 class PublishedMap:
-    """Known objects, the newest update, and removed objects that no update has named yet.
+    """The tracked objects, the newest update, and removals that no update has reported yet.
 
-    One thread may add frames while another forgets.
+    One thread may add frames while another one resets.
+
+    Attributes:
+        update: the newest update; None before the first one and after a reset.
+        resets: number of resets so far.
     """
 
     def __init__(self) -> None:
@@ -36,8 +40,8 @@ class PublishedMap:
 
     def add(
         self,
-        frame: Frame,
-        tracked: TrackedObservation,
+        frame: PosedFrame,
+        observed: TrackedObservation,
         scene: Scene,
         settings: Settings,
         between: Between,
@@ -49,7 +53,7 @@ class PublishedMap:
 
         Args:
             frame: the completed frame.
-            tracked: its rectified observation; ids are those of the frame.
+            observed: its rectified observation; ids are those of the frame.
             scene: its completion; ids are those of the frame.
             settings: how objects are matched, named and forgotten.
             between: looks up transforms between output frames.
@@ -58,15 +62,15 @@ class PublishedMap:
         Raises:
             ModelError: see `check_scene`.
         """
-        check_scene(scene, tracked.observation.instance_ids)
+        check_scene(scene, observed.observation.instance_ids)
         with self._lock:
             if frame.resets != self.resets:
                 return None
             objects, before, gone = self._map.copy(), self.update, self._gone
         if before is not None and before.frame_id != frame.frame_id:
             gone += _moved(objects, before, frame.frame_id, between)
-        change = objects.update(scene, tracked, frame.stamp_ns, settings)
-        update = scene_update(frame, tracked, scene, change, objects, gone, before is None)
+        change = objects.update(scene, observed, frame.stamp_ns, settings)
+        update = scene_update(frame, observed, scene, change, objects, gone, before is None)
         # This takes long; a reset meanwhile does not wait for it.
         update = finish(update, before)
         with self._lock:
@@ -76,7 +80,7 @@ class PublishedMap:
         return update
 
     def reset(self) -> SceneUpdate | None:
-        """Forget everything; return the empty map, or None where nothing was published before."""
+        """Remove all objects; return the empty map, or None where nothing was published before."""
         with self._lock:
             before, removed = self._forget()
             if before is None:
@@ -85,7 +89,7 @@ class PublishedMap:
             return empty_update(before, removed)
 
     def forget(self) -> None:
-        """Forget everything; the next update names what is removed."""
+        """Remove all objects; the next update reports them as removed."""
         with self._lock:
             self._forget()
 
@@ -109,8 +113,8 @@ def _moved(
 
 
 def scene_update(
-    frame: Frame,
-    tracked: TrackedObservation,
+    frame: PosedFrame,
+    observed: TrackedObservation,
     scene: Scene,
     change: ObjectMapChange,
     objects: ObjectMap,
@@ -120,24 +124,24 @@ def scene_update(
     """Return the update of a frame.
 
     Args:
-        frame: what was completed.
-        tracked: its rectified observation; ids are those of the frame.
+        frame: the completed frame.
+        observed: its rectified observation; ids are those of the frame.
         scene: its completion; ids are those of the frame.
         change: its change of the map.
         objects: the map after the change.
         gone: objects that a reset removed since the previous update.
         first: see `SceneUpdate`.
     """
-    known = {k.id: k for k in objects.objects}
+    tracked = {k.id: k for k in objects.objects}
     observation = replace(
-        tracked.observation,
-        instance_ids=tuple(change.ids[i] for i in tracked.observation.instance_ids),
+        observed.observation,
+        instance_ids=tuple(change.ids[i] for i in observed.observation.instance_ids),
     )
     skipped = tuple(replace(s, id=change.ids[s.id]) for s in scene.skipped)
     scene = replace(
         scene,
         frame_id=frame.frame_id,
-        objects=tuple(known[change.ids[o.id]].item for o in scene.objects),
+        objects=tuple(tracked[change.ids[o.id]].item for o in scene.objects),
         skipped=skipped,
     )
     return SceneUpdate(
@@ -155,7 +159,7 @@ def scene_update(
 
 
 def empty_update(update: SceneUpdate, removed: tuple[RemovedObject, ...]) -> SceneUpdate:
-    """Return the update after all objects were forgotten."""
+    """Return an update without objects, after all of them were removed."""
     return replace(
         update,
         objects=(),

@@ -1,4 +1,4 @@
-"""Why an input was rejected, and how often: reasons, the error, and their counts."""
+"""Rejected inputs: the reasons, the error, and the counts for /diagnostics."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RejectReason(str, Enum):
 
 
 class RejectedInputError(InputError):
-    """An input cannot be used; the message says what was wrong, expected, and to be done.
+    """An input cannot be used; the message names the fault, the expectation and a remedy.
 
     Attributes:
         reason: category under which it is counted.
@@ -53,7 +53,7 @@ class RejectionCounts:
     """Counts rejected inputs by reason and logs them, throttled; thread-safe.
 
     Args:
-        log: takes a line; called at most once a reason in five seconds.
+        log: called with one line, at most once a reason in five seconds.
     """
 
     def __init__(self, log: Callable[[str], None]) -> None:

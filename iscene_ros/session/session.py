@@ -1,4 +1,4 @@
-"""A running system without ROS: decoded inputs in, updates of the object map out.
+"""The session of the node without ROS: decoded inputs in, updates of the object map out.
 
 A driver (the node, a bag) adds inputs and takes ready frames from one thread, and completes them in
 the same or in another one.
@@ -17,7 +17,6 @@ from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND, nanoseconds
 from iscene_ros.session.camera_pose import CameraPoses
-from iscene_ros.session.frames import Frame, observe
 from iscene_ros.session.inputs import (
     Input,
     Intrinsics,
@@ -32,11 +31,12 @@ from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, Re
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
+from iscene_ros.session.tracked_observation import PosedFrame, observe
 from iscene_ros.session.transforms import NoTransformError
 
 
 @dataclass(frozen=True)
-class _Posing:
+class _WaitingFrame:
     """Synchronised messages that wait for calibration and camera pose."""
 
     inputs: SyncedInputs
@@ -44,17 +44,17 @@ class _Posing:
 
 
 class SceneSession:
-    """Synchronises, completes, and keeps the object map.
+    """Synchronises the inputs, completes frames and keeps the object map.
 
     Args:
-        settings: the parameters; `settings` can be replaced at any time by ones that differ in
-            what may change live.
-        completer: completes observations.
-        log: takes one line about a rejected input, at most one a reason in five seconds.
+        settings: the parameters; may be replaced at any time by ones that differ in live
+            parameters only.
+        completer: completer of observations.
+        log: called with one line about a rejected input, at most once a reason in five seconds.
 
     Attributes:
         dropped, completed: numbers of frames.
-        model_fault: why the newest completion failed; "" where it did not.
+        model_fault: error line of the newest completion; "" where it succeeded.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class SceneSession:
             settings.queue_size,
         )
         self._intrinsics: Intrinsics | None = None
-        self._posing: deque[_Posing] = deque()
-        self._ready: Frame | None = None
+        self._waiting: deque[_WaitingFrame] = deque()
+        self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
         self._map = PublishedMap()
 
@@ -94,7 +94,7 @@ class SceneSession:
         self._settings = self._poses.settings = settings
 
     def add(self, item: Input | TransformSample, now_ns: int) -> None:
-        """Take a decoded input; what cannot be used is counted and logged, never raised."""
+        """Add a decoded input; one that cannot be used is counted and logged, not raised."""
         try:
             check_clock(item, now_ns)
             self._store(item, now_ns)
@@ -109,15 +109,15 @@ class SceneSession:
         self.rejections.count(reason, message, now_ns)
 
     def poll(self, now_ns: int) -> bool:
-        """Match waiting messages and poses; True where a frame is ready to be taken."""
+        """Match waiting messages and poses; return whether a frame is ready to be taken."""
         while self._synchronise(now_ns):
             pass
-        while self._posing and self._pose(self._posing[0], now_ns):
-            self._posing.popleft()
+        while self._waiting and self._pose(self._waiting[0], now_ns):
+            self._waiting.popleft()
         return self._ready is not None
 
-    def take(self, now_ns: int) -> Frame | None:
-        """Take the newest ready frame; None where there is none or it is older than max_age."""
+    def take(self, now_ns: int) -> PosedFrame | None:
+        """Return the newest ready frame once; None where there is none or it exceeds max_age."""
         with self._ready_lock:
             frame, self._ready = self._ready, None
         if frame is None:
@@ -134,7 +134,7 @@ class SceneSession:
             return None
         return frame
 
-    def complete(self, frame: Frame, now_ns: int = 0) -> SceneUpdate | None:
+    def complete(self, frame: PosedFrame, now_ns: int = 0) -> SceneUpdate | None:
         """Complete a frame and bring the map up to date; may take long.
 
         Where anything raises, the map stays as it was; see `fail`.
@@ -154,11 +154,11 @@ class SceneSession:
             return add_relations(update, before, settings, reject)
 
         try:
-            tracked = observe(frame, settings)
+            observed = observe(frame, settings)
             scene = self.completer.complete(
-                tracked.observation, settings.steps or None, settings.seed, settings.faces
+                observed.observation, settings.steps or None, settings.seed, settings.faces
             )
-            update = self._map.add(frame, tracked, scene, settings, self._poses.between, related)
+            update = self._map.add(frame, observed, scene, settings, self._poses.between, related)
         except InputError as error:
             rejected = isinstance(error, RejectedInputError)
             reason = error.reason if rejected else RejectReason.OBSERVATION
@@ -179,7 +179,7 @@ class SceneSession:
         self.reject(RejectReason.MODEL, self.model_fault, now_ns)
 
     def reset(self) -> SceneUpdate | None:
-        """Forget all objects and all waiting messages; transforms and calibration stay.
+        """Remove all objects and all waiting messages; keep transforms and calibration.
 
         A frame that is being completed is dropped, too.
 
@@ -199,7 +199,7 @@ class SceneSession:
         return missing if self._intrinsics is not None else (*missing, "camera_info")
 
     def _synchronise(self, now_ns: int) -> bool:
-        """Move one frame from the synchroniser to those that wait for a pose; False = no more."""
+        """Move one synchronised frame to those that wait; return False if there is none."""
         try:
             inputs = self._synchronizer.pop(now_ns, nanoseconds(self.settings.sync_slop))
         except RejectedInputError as error:
@@ -207,18 +207,18 @@ class SceneSession:
             return True
         if inputs is None:
             return False
-        if len(self._posing) >= self.settings.queue_size:
-            self._posing.popleft()
+        if len(self._waiting) >= self.settings.queue_size:
+            self._waiting.popleft()
             self.dropped += 1
-        self._posing.append(_Posing(inputs, now_ns))
+        self._waiting.append(_WaitingFrame(inputs, now_ns))
         return True
 
-    def _pose(self, posing: _Posing, now_ns: int) -> bool:
-        """Make a frame ready, or give it up; False = it still waits."""
-        waited = now_ns - posing.since_ns
+    def _pose(self, waiting: _WaitingFrame, now_ns: int) -> bool:
+        """Make a frame ready, or reject it; return False where it has to wait longer."""
+        waited = now_ns - waiting.since_ns
         patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
-        # The masks only choose among the points; where these are depends on the depth's time.
-        depth = posing.inputs.depth
+        # The position of the points depends on the stamp of the depth, not on that of the masks.
+        depth = waiting.inputs.depth
         if self._intrinsics is None:
             if not patient:
                 line = "camera_info: no message yet; check the topic name"
@@ -231,8 +231,8 @@ class SceneSession:
                 return False
             self.reject(error.reason, str(error), now_ns)
             return True
-        frame = Frame(
-            posing.inputs,
+        frame = PosedFrame(
+            waiting.inputs,
             self._intrinsics,
             pose.frame_id,
             pose.frame_from_camera,
@@ -252,20 +252,20 @@ class SceneSession:
         elif isinstance(item, Intrinsics):
             before = self._intrinsics
             # An unchanged camera keeps its cached rectification map.
-            known = before is not None and before.camera.same_as(item.camera)
-            self._intrinsics = replace(item, camera=before.camera) if known else item
+            unchanged = before is not None and before.camera.same_as(item.camera)
+            self._intrinsics = replace(item, camera=before.camera) if unchanged else item
         else:
             self._synchronizer.add(item, now_ns)
 
     def _forget_time(self, stamp_ns: int) -> None:
-        """Forget everything after a jump back in time; the next update removes all objects."""
+        """Drop everything after a jump back in time; the next update removes all objects."""
         self._poses.transforms.forget_after(stamp_ns)
         self._drop_waiting()
         self._map.forget()
 
     def _drop_waiting(self) -> None:
-        """Forget what waits to be completed."""
+        """Drop all frames that wait to be completed."""
         self._synchronizer.clear()
-        self._posing.clear()
+        self._waiting.clear()
         with self._ready_lock:
             self._ready = None

@@ -25,7 +25,7 @@ _TOPICS = {"color": "rgb"}
 
 @dataclass(frozen=True)
 class SyncedInputs:
-    """The messages of one frame; what is not used is None."""
+    """The messages of one frame; unused kinds are None."""
 
     depth: DepthImage
     instances: InstanceImage | None = None
@@ -48,9 +48,9 @@ class Synchronizer:
     taken as soon as a later message shows that none nearer will come, or the slop has passed.
 
     Args:
-        use_color, use_detections: whether frames need these.
+        use_color, use_detections: whether a frame needs a colour image, and detections.
         masks_from_detections: whether the detections contain the masks.
-        queue_size: messages kept of each kind.
+        queue_size: number of messages of each kind that are kept.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Synchronizer:
         self._newest: dict[str, int] = {}
 
     def add(self, item: SyncedInput, now_ns: int) -> None:
-        """Take a message.
+        """Add a message.
 
         Raises:
             RejectedInputError: it jumped back in time: all messages are dropped, this one included;
@@ -82,15 +82,15 @@ class Synchronizer:
             back = (newest - item.stamp_ns) / SECOND
             raise RejectedInputError(
                 RejectReason.TIME_JUMP,
-                f"{_topic(key)}: jumped back in time by {back:.1f} s; what was known of the time "
-                "after is dropped",
+                f"{_topic(key)}: jumped back in time by {back:.1f} s; all waiting "
+                "messages are dropped",
             )
         self._newest[key] = max(newest, item.stamp_ns)
         if key == self._pivot:
             self._waiting.append(_Waiting(item, now_ns))
             # One more than `pop` lets wait, in case it is not called.
             if len(self._waiting) > self._size + 1:
-                self._reject(self._waiting.popleft(), "not looked at while queue_size newer came")
+                self._reject(self._waiting.popleft(), "not processed while queue_size newer came")
         elif key in self._queues:
             insort(self._queues[key], item, key=lambda entry: entry.stamp_ns)
             del self._queues[key][: -self._size]
@@ -119,7 +119,7 @@ class Synchronizer:
         return None
 
     def clear(self) -> None:
-        """Forget all messages."""
+        """Drop all messages."""
         self._waiting.clear()
         self._newest.clear()
         for queue in self._queues.values():
@@ -141,7 +141,7 @@ class Synchronizer:
         return nearest if settled and gap <= slop_ns else None
 
     def _hopeless(self, key: str, waiting: _Waiting, slop_ns: int) -> str:
-        """Return why no companion can come any more; "" where one can."""
+        """Return the reason why no companion can come any more; "" where one can."""
         stamps = [item.stamp_ns for item in self._queues[key]]
         stamp = waiting.item.stamp_ns
         if not stamps or stamps[-1] <= stamp + slop_ns:

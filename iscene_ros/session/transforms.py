@@ -20,10 +20,10 @@ CACHE_NS = 10 * SECOND
 
 
 class NoTransformError(RejectedInputError):
-    """A transform is not known.
+    """A transform is not available.
 
     Attributes:
-        may_come: whether waiting may help.
+        may_come: whether it may become available later.
     """
 
     def __init__(self, message: str, may_come: bool) -> None:
@@ -33,7 +33,7 @@ class NoTransformError(RejectedInputError):
 
 @dataclass
 class _Track:
-    """One frame's poses in its parent, by stamp; a static one has a single pose for all stamps."""
+    """The poses of one frame in its parent by stamp; a static frame has one pose for all times."""
 
     parent: str
     static: bool
@@ -95,8 +95,8 @@ class TransformBuffer:
     def add(self, sample: TransformSample) -> None:
         """Take a sample; a frame that changes its parent starts anew.
 
-        Where the sample closes a loop with frames that were silent for longer than the history is
-        kept, those frames are no longer where they were, and leave the tree.
+        A sample that closes a loop removes those frames of the loop whose last sample is older
+        than the history, as their transforms are out of date.
 
         Raises:
             RejectedInputError: the frame would become its own ancestor; or its stamps jumped back
@@ -130,7 +130,7 @@ class TransformBuffer:
             )
 
     def _drop_silent(self, sample: TransformSample) -> None:
-        """Drop frames between those of a sample whose transforms have not come for long."""
+        """Drop outdated frames between the child and the parent of a sample."""
         for name in self._ancestors(sample.parent):
             track = self._tracks.get(name)
             if track is None or name == sample.child:
@@ -139,12 +139,13 @@ class TransformBuffer:
                 del self._tracks[name]
 
     def lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int = 0) -> np.ndarray:
-        """Return (4, 4) float64 target_from_source [m] at a stamp [ns].
+        """Return the (4, 4) float64 target_from_source [m] at a stamp [ns].
 
         Args:
             target, source: frame names.
-            stamp_ns: the time.
-            tolerance_ns: how far beyond the ends of a history its end still counts.
+            stamp_ns: time of the transform [ns].
+            tolerance_ns: largest distance from the first or last sample at which its pose is
+                returned without extrapolation [ns].
 
         Raises:
             NoTransformError: a frame is unknown, the frames are not connected, or the stamp lies
@@ -154,9 +155,10 @@ class TransformBuffer:
             return self._lookup(target, source, stamp_ns, tolerance_ns)
 
     def _lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int) -> np.ndarray:
+        frames = self.frames()
         for name in (target, source):
-            if not self.knows(name):
-                known = ", ".join(self.frames()[:8]) or "none"
+            if name not in frames:
+                known = ", ".join(frames[:8]) or "none"
                 raise NoTransformError(
                     f"transform {target} <- {source}: frame {name} is unknown; known are: {known}",
                     may_come=True,
@@ -171,12 +173,7 @@ class TransformBuffer:
             )
         common_from_source = self._climb(source, common, stamp_ns, tolerance_ns)
         common_from_target = self._climb(target, common, stamp_ns, tolerance_ns)
-        return _inverse(common_from_target) @ common_from_source
-
-    def knows(self, name: str) -> bool:
-        """Return whether a frame has a parent or a child."""
-        with self._lock:
-            return name in self._tracks or any(t.parent == name for t in self._tracks.values())
+        return np.linalg.inv(common_from_target) @ common_from_source
 
     def connects(self, a: str, b: str) -> bool:
         """Return whether two frames belong to one tree."""
@@ -189,9 +186,9 @@ class TransformBuffer:
             return sorted(set(self._tracks) | {t.parent for t in self._tracks.values()})
 
     def forget_after(self, stamp_ns: int) -> None:
-        """Drop the histories that reach beyond a stamp [ns] by more than messages out of order do.
+        """Drop the histories of another run after a jump back in time to a stamp [ns].
 
-        After a jump back in time they belong to another run; what has already begun anew stays.
+        These are the histories that reach further beyond the stamp than messages out of order do.
         """
         with self._lock:
             self._tracks = {
@@ -207,23 +204,17 @@ class TransformBuffer:
         return sample.stamp_ns < track.stamps[-1] - JUMP_NS
 
     def _ancestors(self, name: str) -> list[str]:
-        """Return a frame and its ancestors."""
+        """Return a frame and its ancestors, ending with the root of its tree."""
         names = [name]
         while names[-1] in self._tracks:
             names.append(self._tracks[names[-1]].parent)
         return names
 
     def _climb(self, name: str, ancestor: str, stamp_ns: int, tolerance_ns: int) -> np.ndarray:
+        """Return the (4, 4) ancestor_from_name [m] along the parents of a frame."""
         pose = np.eye(4)
         while name != ancestor:
             track = self._tracks[name]
             pose = track.at(stamp_ns, tolerance_ns, name) @ pose
             name = track.parent
         return pose
-
-
-def _inverse(rigid: np.ndarray) -> np.ndarray:
-    inverse = np.eye(4)
-    inverse[:3, :3] = rigid[:3, :3].T
-    inverse[:3, 3] = -rigid[:3, :3].T @ rigid[:3, 3]
-    return inverse

@@ -1,4 +1,4 @@
-"""Whether known objects are visible in a view."""
+"""Visibility of the objects of the map in the newest camera image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_READINGS = 0.2
 
 
 @dataclass(frozen=True)
-class View:
+class CameraView:
     """An observation and the pose of its camera.
 
     Attributes:
@@ -33,11 +33,11 @@ class View:
     def should_show(self, item: SceneObject, moved_to: int | None = None) -> bool:
         """Return whether most of an object's near side is in view and not occluded.
 
-        False where the depth image has hardly a reading there, which leaves it open.
+        Where the depth image has hardly a reading, visibility is unknown, and this returns False.
 
         Args:
-            item: the object at its last known pose.
-            moved_to: an instance that does not occlude, because it may be the object itself.
+            item: the object at its last pose.
+            moved_to: id of an instance that is not an occluder, since it may be the object itself.
         """
         u, v, z, in_view = self._near_side(item)
         if in_view < LEAST_IN_VIEW:

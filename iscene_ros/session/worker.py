@@ -1,4 +1,4 @@
-"""The thread that owns the model: completes the newest frames, and runs jobs between them."""
+"""The thread that owns the model: it completes the newest frames and runs jobs between them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from typing import Any
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.session.session import SceneSession
 
-# How long a demanded completion waits for a frame [s].
-DEMAND_PATIENCE = 2.0
+# Timeout of a requested completion for which no frame comes [s].
+REQUEST_TIMEOUT = 2.0
 
 
 class Worker:
     """Completes frames of a session in a thread of its own.
 
-    In continuous mode every ready frame that is the newest when the model is free is completed, at
-    most `rate` a second; in on-demand mode only demanded ones. Nothing queues up: the session keeps
-    one ready frame, the newest.
+    In continuous mode the newest ready frame is completed whenever the model is free, at most
+    `rate` times a second; in on-demand mode, and while paused, only on request. Frames do not queue
+    up: the session keeps one ready frame, the newest.
 
     Args:
-        session: whose `add` and `poll` another thread calls.
-        now_ns: the clock of the stamps.
-        publish: takes every update, in this thread.
-        report: takes a line about a failure of `publish`.
+        session: session to complete; another thread calls its `add` and `poll`.
+        now_ns: returns the current time of the clock of the stamps [ns].
+        publish: called with every update, in the thread of the worker.
+        report: called with one line when `publish` fails.
     """
 
     def __init__(
@@ -37,18 +37,18 @@ class Worker:
         publish: Callable[[SceneUpdate], None],
         report: Callable[[str], None],
     ) -> None:
-        self.session, self.paused = session, False
+        self.session = session
         self._now_ns, self._publish, self._report = now_ns, publish, report
         self._wake = threading.Condition()
         self._jobs: deque[tuple[Callable[[], Any], Future]] = deque()
-        self._demands: deque[tuple[Future, float]] = deque()
-        self._stopped = self._has_frame = False
+        self._requests: deque[tuple[Future, float]] = deque()
+        self._stopped = self._paused = self._has_frame = False
         self._earliest = 0.0
         self._thread = threading.Thread(target=self._run, name="completion", daemon=True)
         self._thread.start()
 
     def frame_ready(self) -> None:
-        """Notify the thread that the session has a frame; returns at once."""
+        """Notify the thread that the session has a ready frame; return at once."""
         with self._wake:
             self._has_frame = True
             self._wake.notify()
@@ -58,16 +58,29 @@ class Worker:
         with self._wake:
             self._wake.notify()
 
-    def demand(self) -> Future:
-        """Complete the newest frame, whatever the mode; the result is the update, or None."""
+    def set_paused(self, paused: bool) -> None:
+        """Pause or resume the continuous mode.
+
+        A frame that is being completed when the worker is paused is finished and published.
+        """
+        with self._wake:
+            self._paused = paused
+            self._wake.notify()
+
+    def request_completion(self) -> Future:
+        """Request the completion of the newest frame, whatever the mode.
+
+        Returns:
+            Future of the update; None where no frame came in time or it could not be completed.
+        """
         future: Future = Future()
         with self._wake:
-            self._demands.append((future, time.monotonic() + DEMAND_PATIENCE))
+            self._requests.append((future, time.monotonic() + REQUEST_TIMEOUT))
             self._wake.notify()
         return future
 
     def submit(self, job: Callable[[], Any]) -> Future:
-        """Run a job between two frames."""
+        """Run a job between two frames; return the future of its result."""
         future: Future = Future()
         with self._wake:
             self._jobs.append((job, future))
@@ -75,58 +88,65 @@ class Worker:
         return future
 
     def stop(self) -> None:
-        """End the thread; waits for the frame that is being completed, which is not published."""
+        """End the thread after the frame that is being completed, which is not published.
+
+        Pending requests result in None, pending jobs are cancelled.
+        """
         with self._wake:
             self._stopped = True
             self._wake.notify()
         self._thread.join()
-        for future, _ in self._demands:
+        for future, _ in self._requests:
             future.set_result(None)
         for _, future in self._jobs:
             future.cancel()
 
     def _run(self) -> None:
+        """Execute one action after the other until the worker is stopped."""
         while True:
             with self._wake:
                 while not (action := self._next_action()):
-                    self._wake.wait(self._patience())
+                    self._wake.wait(self._wait_time())
             if action == "stop":
                 return
             if action == "job":
-                self._do(*self._jobs.popleft())
+                self._run_job(*self._jobs.popleft())
             elif action == "frame":
                 self._complete_newest()
             else:
-                self._demands.popleft()[0].set_result(None)
+                self._requests.popleft()[0].set_result(None)
 
     def _next_action(self) -> str:
+        """Return "stop", "job", "frame" or "timeout"; "" where there is nothing to do."""
         now = time.monotonic()
         if self._stopped:
             return "stop"
         if self._jobs:
             return "job"
-        if self._has_frame and (self._demands or self._wants_frames(now)):
+        if self._has_frame and (self._requests or self._wants_frames(now)):
             return "frame"
-        if self._demands and now >= self._demands[0][1]:
-            return "unmet demand"
+        if self._requests and now >= self._requests[0][1]:
+            return "timeout"
         return ""
 
     def _wants_frames(self, now: float) -> bool:
+        """Return whether a ready frame is to be completed without a request."""
         continuous = self.session.settings.mode == "continuous"
-        return continuous and not self.paused and now >= self._earliest
+        return continuous and not self._paused and now >= self._earliest
 
-    def _patience(self) -> float | None:
-        """Return how long to sleep unless woken [s]; None = until then."""
+    def _wait_time(self) -> float | None:
+        """Return the time until the next action that needs no notification [s]; None = never."""
         now = time.monotonic()
-        ends = [deadline for _, deadline in list(self._demands)[:1]]
-        if self._has_frame and not self.paused and self._earliest > now:
+        ends = [deadline for _, deadline in list(self._requests)[:1]]
+        if self._has_frame and not self._paused and self._earliest > now:
             ends.append(self._earliest)
         return max(0.0, min(ends) - now) + 1e-3 if ends else None
 
     def _complete_newest(self) -> None:
+        """Complete and publish the newest frame, and answer the requests made until now."""
         with self._wake:
             self._has_frame = False
-            demands = list(self._demands)
+            requests = list(self._requests)
         rate = self.session.settings.rate
         self._earliest = time.monotonic() + (1 / rate if rate else 0.0)
         frame = self.session.take(self._now_ns())
@@ -139,18 +159,20 @@ class Worker:
             self.session.fail(error, self._now_ns())
         if update is not None and not self._stopped:
             self._deliver(update)
-        for demand in demands:
-            self._demands.remove(demand)
-            demand[0].set_result(update)
+        for request in requests:
+            self._requests.remove(request)
+            request[0].set_result(update)
 
     def _deliver(self, update: SceneUpdate) -> None:
+        """Publish an update; report a failure instead of raising it."""
         try:
             self._publish(update)
         except Exception as error:  # a failing output must not end the thread
             self._report(f"publishing failed: {type(error).__name__}: {error}")
 
     @staticmethod
-    def _do(job: Callable[[], Any], future: Future) -> None:
+    def _run_job(job: Callable[[], Any], future: Future) -> None:
+        """Run a job and store what it returns or raises in its future."""
         try:
             future.set_result(job())
         except Exception as error:  # the waiting service answers with it

@@ -15,7 +15,7 @@ from iscene_ros.core.colors import instance_color
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.geometry.rasteriser import render
-from iscene_ros.session.frames import TrackedObservation
+from iscene_ros.session.tracked_observation import TrackedObservation
 
 CAMERA = Camera(160, 120, np.array([[140.0, 0, 79.5], [0, 140, 59.5], [0, 0, 1]]))
 

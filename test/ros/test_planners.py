@@ -31,7 +31,7 @@ def publish_until(r, condition) -> None:
     wait_until(holds)
 
 
-def test_moveit_is_told_what_there_is_and_then_only_what_changes() -> None:
+def test_moveit_gets_all_objects_and_then_only_changes() -> None:
     with robot(**HULLS) as r, move_group() as moveit_:
         r.listen("~/objects")
         names = objects_of(r)
@@ -72,7 +72,7 @@ def test_what_the_robot_holds_is_left_alone() -> None:
         assert moveit_.model.attached == {held}
 
 
-def test_a_refusal_is_reported_and_everything_is_told_again() -> None:
+def test_a_refusal_is_reported_and_everything_is_sent_again() -> None:
     with robot(**HULLS) as r, move_group() as moveit_:
         moveit_.rejects = True
         r.listen("~/objects", "/diagnostics")
@@ -89,7 +89,7 @@ def test_a_refusal_is_reported_and_everything_is_told_again() -> None:
 
 
 def test_a_moveit_that_does_not_answer_holds_nothing_up(monkeypatch) -> None:
-    monkeypatch.setattr(moveit, "PATIENCE", 0.5)
+    monkeypatch.setattr(moveit, "CALL_TIMEOUT", 0.5)
     with robot(**HULLS) as r, move_group() as moveit_:
         moveit_.may_answer.clear()
         r.listen("~/objects", "/diagnostics")
@@ -102,7 +102,7 @@ def test_a_moveit_that_does_not_answer_holds_nothing_up(monkeypatch) -> None:
         publish_until(r, lambda: moveit_.names == names)
 
 
-def test_moveit_is_not_told_where_it_is_not_wanted() -> None:
+def test_moveit_gets_nothing_where_it_is_disabled() -> None:
     with robot(moveit=False, **HULLS) as r, move_group() as moveit_:
         r.listen("~/objects")
         r.until("~/objects", 3)
@@ -111,7 +111,7 @@ def test_moveit_is_not_told_where_it_is_not_wanted() -> None:
         publish_until(r, lambda: moveit_.calls)
 
 
-def test_every_new_listener_of_the_topic_hears_of_all_objects() -> None:
+def test_every_new_subscriber_of_the_topic_gets_all_objects() -> None:
     with robot(moveit=False, **HULLS) as r:
         r.listen("~/objects")
         names = objects_of(r)
@@ -119,8 +119,8 @@ def test_every_new_listener_of_the_topic_hears_of_all_objects() -> None:
             r.received["~/planning_scene"] = []
             r.listen("~/planning_scene")
             messages = r.until("~/planning_scene", 4)
-            heard = {c.id for m in messages for c in m.world.collision_objects}
-            assert names <= heard
+            received_ids = {c.id for m in messages for c in m.world.collision_objects}
+            assert names <= received_ids
 
 
 def test_without_the_packages_of_planners_the_node_does_without(monkeypatch) -> None:

@@ -3,11 +3,10 @@
 import array
 import io
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from input_messages import (
     FRAME,
@@ -289,21 +288,6 @@ def test_a_vga_depth_image_takes_few_milliseconds():
         decode_depth(message, 0.001)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.01
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 255, 65535]))
-def test_instance_ids_are_found_wherever_they_lie(seed, largest):
-    ids = np.random.default_rng(seed).integers(0, largest, (4, 7), endpoint=True).astype(np.int32)
-    message = SimpleNamespace(**vars(image(ids << 8, "32SC1")))
-    decoded = decode_instances(message, "class_and_id")
-    known = dict(decoded.classes)
-    for row, column in np.argwhere(ids):
-        value = int(ids[row, column]) << 8
-        if value & 0xFFFF:
-            assert known[int(decoded.ids[row, column])] == value >> 16
-        else:
-            assert decoded.ids[row, column] == 0
 
 
 def test_noise_is_refused_and_a_late_id_is_found():

@@ -86,12 +86,6 @@ def test_transforms_put_every_object_under_the_frame(update: SceneUpdate) -> Non
         np.testing.assert_allclose(actual, known.item.frame_from_object, atol=1e-12)
 
 
-def test_empty_world() -> None:
-    empty = scene_updates.small_update(objects=())
-    assert sent(DETECTIONS_TYPE, encode_detections3d(TYPES, empty)).detections == []
-    assert sent(TRANSFORMS_TYPE, encode_transforms(TYPES, empty)).transforms == []
-
-
 @given(st.lists(st.floats(-7, 7), min_size=3, max_size=3))
 def test_any_rotation_keeps_its_sense(angles: list[float]) -> None:
     pose = np.eye(4)

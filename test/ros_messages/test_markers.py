@@ -4,7 +4,6 @@ import scene_updates
 
 from iscene_ros.core.scene import Mesh, Relation
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
-from iscene_ros.geometry.mesh_measures import triangle_areas
 from iscene_ros.ros.mesh_markers import MARKERS_TYPE, drawable_faces, meshes_cdr
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.relation_markers import encode_relation_markers
@@ -78,11 +77,6 @@ def test_degenerate_triangles_are_dropped() -> None:
     np.testing.assert_array_equal(points(marker), vertices[:3])
 
 
-def test_areas_of_a_cube() -> None:
-    mesh = scene_updates.cube(0.2)
-    np.testing.assert_allclose(triangle_areas(mesh), 0.02, rtol=1e-5)
-
-
 def test_relations_are_arrows_with_names() -> None:
     clear, arrow, text = relations(Relation(1, "leaning_on", 2, 0.5))
     assert clear.action == DELETE_ALL
@@ -118,10 +112,3 @@ def test_what_clutters_the_view_is_left_out(predicate: str) -> None:
 
 def test_no_relations_clear_the_old_ones() -> None:
     assert [marker.action for marker in relations()] == [DELETE_ALL]
-
-
-def test_real_frame() -> None:
-    update = scene_updates.arc2017_update()
-    made = meshes(update)
-    assert [m.action for m in made] == [DELETE_ALL, DELETE] + [ADD] * 8
-    assert all(len(m.points) == 3 * 1280 for m in made[2:])

@@ -12,7 +12,7 @@ from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.io.map_document import scene_graph_document
 from iscene_ros.io.scene_io import read_scene, validate
-from iscene_ros.io.scene_json import dumps, from_document
+from iscene_ros.io.scene_json import dumps
 from iscene_ros.ros.common_messages import encode_string
 from iscene_ros.ros.messages import RosbagsTypes
 
@@ -77,12 +77,6 @@ def test_numbers_are_short() -> None:
     text = scene_graph_json(scene_updates.arc2017_update(), TOPIC, inline=False)
     assert not re.search(r"\.\d{10}", text)
     assert "e-17" not in text and "-0.0," not in text
-
-
-def test_inline_meshes_come_back() -> None:
-    update = scene_updates.arc2017_update()
-    scene = from_document(read(update, inline=True), {})
-    assert_same_meshes(scene, update)
 
 
 def test_inline_meshes_are_read_from_a_file(tmp_path: Path) -> None:

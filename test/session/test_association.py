@@ -1,4 +1,4 @@
-"""Which completed object is which known one: shape, place, class and tracker against each other."""
+"""Data association by shape, position, class and tracker id."""
 
 from dataclasses import replace
 
@@ -22,8 +22,13 @@ def candidates(things, noise=0.0, seed=0) -> list[MatchCandidate]:
     ]
 
 
-def matched(known, found, noise=0.0, **changes) -> list[int | None]:
-    return associate(candidates(known), candidates(found, noise, seed=1), MATCH_DISTANCE, **changes)
+def always(*_) -> bool:
+    return True
+
+
+def matched(tracked, detected, noise=0.0, may_have_moved=always) -> list[int | None]:
+    tracked, detected = candidates(tracked), candidates(detected, noise, seed=1)
+    return associate(tracked, detected, MATCH_DISTANCE, may_have_moved)
 
 
 GRID = [Thing(0.12 * (i % 4), 0.12 * (i // 4)) for i in range(10)]
@@ -32,8 +37,8 @@ GRID = [Thing(0.12 * (i % 4), 0.12 * (i // 4)) for i in range(10)]
 @settings(max_examples=15, deadline=None)
 @given(st.permutations(range(len(GRID))), st.integers(0, 100))
 def test_equal_cups_keep_their_places_in_any_order_under_noise(order, seed):
-    found = candidates([GRID[i] for i in order], noise=0.003, seed=seed)
-    assert associate(candidates(GRID), found, MATCH_DISTANCE) == list(order)
+    detected = candidates([GRID[i] for i in order], noise=0.003, seed=seed)
+    assert associate(candidates(GRID), detected, MATCH_DISTANCE, always) == list(order)
 
 
 def test_nothing_known_or_nothing_found_is_no_match():
@@ -73,33 +78,33 @@ def test_a_class_that_flickers_does_not_matter_where_the_shape_agrees():
 
 
 def test_the_class_decides_between_two_that_fit_alike():
-    known = [Thing(0, 0, "can"), Thing(0, 0, "cup")]
-    assert matched(known, [Thing(0, 0, "cup")]) == [1]
-    assert matched(known[::-1], [Thing(0, 0, "cup")]) == [0]
+    tracked = [Thing(0, 0, "can"), Thing(0, 0, "cup")]
+    assert matched(tracked, [Thing(0, 0, "cup")]) == [1]
+    assert matched(tracked[::-1], [Thing(0, 0, "cup")]) == [0]
 
 
 def test_what_cannot_have_moved_is_new():
-    asked = []
+    calls = []
 
-    def reject(known: int, found: int) -> bool:
-        asked.append((known, found))
+    def reject(tracked: int, detected: int) -> bool:
+        calls.append((tracked, detected))
         return False
 
-    known, found = [Thing(0, 0), Thing(0.5, 0)], [Thing(0.1, 0), Thing(0.5, 0)]
-    assert matched(known, found, may_have_moved=reject) == [None, 1]
-    assert asked == [(0, 0)]  # neither far ones nor those that overlap
+    tracked, detected = [Thing(0, 0), Thing(0.5, 0)], [Thing(0.1, 0), Thing(0.5, 0)]
+    assert matched(tracked, detected, may_have_moved=reject) == [None, 1]
+    assert calls == [(0, 0)]  # neither far ones nor those that overlap
 
 
 def test_a_tracker_id_that_both_have_decides():
-    known = [Thing(0, 0, tracker_id="a"), Thing(0.3, 0, tracker_id="b")]
-    found = [replace(known[0], tracker_id="b"), replace(known[1], tracker_id="a")]
-    assert matched(known, found) == [1, 0]
-    assert matched(known, [Thing(5, 5, "other", box(0.3, 0.3, 0.3), "a")]) == [0]
+    tracked = [Thing(0, 0, tracker_id="a"), Thing(0.3, 0, tracker_id="b")]
+    detected = [replace(tracked[0], tracker_id="b"), replace(tracked[1], tracker_id="a")]
+    assert matched(tracked, detected) == [1, 0]
+    assert matched(tracked, [Thing(5, 5, "other", box(0.3, 0.3, 0.3), "a")]) == [0]
 
 
 def test_without_a_tracker_id_on_both_sides_shape_decides():
-    known = [Thing(0, 0, tracker_id="a"), Thing(0.3, 0)]
-    assert matched(known, [Thing(0.3, 0, tracker_id="c"), Thing(0, 0)]) == [1, 0]
+    tracked = [Thing(0, 0, tracker_id="a"), Thing(0.3, 0)]
+    assert matched(tracked, [Thing(0.3, 0, tracker_id="c"), Thing(0, 0)]) == [1, 0]
 
 
 def test_a_new_tracker_id_in_the_old_place_is_the_same_object():
@@ -110,7 +115,7 @@ def test_a_new_tracker_id_beside_the_old_place_is_another_object():
     assert matched([Thing(0, 0, tracker_id="1")], [Thing(0.1, 0, tracker_id="7")]) == [None]
 
 
-def test_a_tracker_id_used_twice_tells_nothing():
+def test_a_tracker_id_used_twice_is_ignored():
     things = [Thing(0, 0, tracker_id="1"), Thing(0.4, 0, tracker_id="1")]
     assert matched(things, things[::-1]) == [1, 0]
     assert matched(things[:1], things[::-1]) == [None, 0]
@@ -133,9 +138,9 @@ def test_no_known_object_is_matched_twice(seed):
             for _ in range(6)
         ]
 
-    known = some()
-    matches = [m for m in matched(known, some(), noise=0.005) if m is not None]
-    assert len(set(matches)) == len(matches) and all(0 <= m < len(known) for m in matches)
+    tracked = some()
+    matches = [m for m in matched(tracked, some(), noise=0.005) if m is not None]
+    assert len(set(matches)) == len(matches) and all(0 <= m < len(tracked) for m in matches)
 
 
 @pytest.mark.parametrize("shift, low, high", [(0.0, 1.0, 1.0), (0.02, 0.05, 0.9), (0.5, 0, 0)])

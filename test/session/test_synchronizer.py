@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from session_inputs import CAMERA_FRAME, MS, START_NS
 
-from iscene_ros.core.stamps import SECOND
 from iscene_ros.session.inputs import ColorImage, DepthImage, Detections, InstanceImage
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
@@ -74,12 +73,6 @@ def test_equal_stamps_are_a_frame_at_once_in_any_order(order):
     add(sync, items[order[2]])
     assert stamps_ms(sync.pop(stamp(0), 0)) == (0, 0, 0)
     assert sync.pop(stamp(0), 0) is None
-
-
-def test_the_very_stamp_is_taken_even_with_nearer_neighbours_on_both_sides():
-    sync = synchronizer(use_color=False)
-    add(sync, depth(-10), depth(0), depth(10), masks(0))
-    assert stamps_ms(sync.pop(stamp(0), SLOP)) == (0, 0)
 
 
 def test_the_nearest_within_the_slop_is_taken_once_a_later_one_has_come():
@@ -233,9 +226,3 @@ def test_every_frame_is_the_nearest_within_the_slop(messages, slop_ms):
         for kind, other in zip((depth, color), others, strict=True):
             assert abs(other - ms) == min(abs(t - ms) for t in times[kind]) <= slop_ms
     assert len(frames) + len(lines) + len(sync._waiting) == len(times[masks])
-
-
-def test_a_mask_of_a_second_ago_is_not_given_an_image_of_now():
-    sync = synchronizer(use_color=False)
-    add(sync, depth(0), depth(1000), masks(200))
-    assert drain(sync, 10 * SECOND // MS)[0] == []

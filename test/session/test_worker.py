@@ -81,38 +81,41 @@ def test_while_the_model_works_only_the_newest_frame_waits(started):
     assert node.driver.session.dropped == 49
 
 
-def test_on_demand_a_frame_is_completed_when_asked_for_and_only_then(started):
+def test_on_demand_a_frame_is_completed_on_request_only(started):
     node = started(mode="on_demand")
     for _ in range(3):
         node.frame()
     time.sleep(0.05)
     assert node.updates == []
-    update = node.worker.demand().result(PATIENCE)
+    update = node.worker.request_completion().result(PATIENCE)
     assert update.stamp_ns == stamp(99) and node.updates == [update]
 
 
-def test_a_demand_waits_for_the_next_frame(started):
+def test_a_request_waits_for_the_next_frame(started):
     node = started(mode="on_demand")
-    future = node.worker.demand()
+    future = node.worker.request_completion()
     time.sleep(0.02)
     assert not future.done()
     node.frame()
     assert future.result(PATIENCE).stamp_ns == stamp(33)
 
 
-def test_a_demand_without_any_frame_is_answered_with_nothing(started, monkeypatch):
-    monkeypatch.setattr("iscene_ros.session.worker.DEMAND_PATIENCE", 0.05)
+def test_a_request_without_any_frame_results_in_none(started, monkeypatch):
+    monkeypatch.setattr("iscene_ros.session.worker.REQUEST_TIMEOUT", 0.05)
     node = started(mode="on_demand")
-    assert node.worker.demand().result(PATIENCE) is None
+    assert node.worker.request_completion().result(PATIENCE) is None
 
 
-def test_a_paused_worker_completes_nothing_but_demands(started):
+def test_a_paused_worker_completes_only_requests_and_continues_with_the_waiting_frame(started):
     node = started()
-    node.worker.paused = True
+    node.worker.set_paused(True)
     node.frame()
     time.sleep(0.05)
     assert node.updates == []
-    assert node.worker.demand().result(PATIENCE) is not None
+    assert node.worker.request_completion().result(PATIENCE) is not None
+    node.frame()
+    node.worker.set_paused(False)
+    node.wait_for(2)
 
 
 def test_the_rate_bounds_how_often_frames_are_completed(started):
@@ -151,13 +154,13 @@ def test_jobs_run_between_frames_and_hand_back_what_they_return_or_raise(started
     node.wait_for(1)
 
 
-def test_stopping_answers_who_waits_and_publishes_nothing_more():
+def test_stopping_ends_requests_and_jobs_and_publishes_nothing():
     completer = SlowCompleter()
     node = Node(completer, mode="on_demand")
-    first = node.worker.demand()
+    first = node.worker.request_completion()
     node.frame()
     assert completer.begun.wait(PATIENCE)
-    second, job = node.worker.demand(), node.worker.submit(print)
+    second, job = node.worker.request_completion(), node.worker.submit(print)
     threading.Timer(0.05, completer.free.set).start()
     node.worker.stop()
     assert first.done() and second.result(0) is None and job.cancelled()

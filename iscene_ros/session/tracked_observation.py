@@ -1,4 +1,4 @@
-"""A synchronised frame with calibration and pose, and the observation made of it."""
+"""The observation of a synchronised frame, with the tracker ids of its instances."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.synchronizer import SyncedInputs
 
-# A detection and an instance are one if their boxes overlap (IoU) at least this much.
+# Least IoU of the boxes of an instance and a detection that describes it.
 SAME_BOX = 0.3
 UNKNOWN_LABEL = "object"
 FARTHEST_CORNER = 1e6  # [pixels]
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Messages of one time, calibration and pose.
+class PosedFrame:
+    """Synchronised messages with the calibration and the pose of their camera.
 
     Attributes:
         inputs: synchronised messages.
-        intrinsics: of the camera.
+        intrinsics: calibration of the camera.
         frame_id: frame of the outputs.
         frame_from_camera: (4, 4) float64 rigid [m], or None where frame_id is the camera's own.
         resets: number of resets of the map before this frame.
@@ -77,7 +77,7 @@ class _Instance:
     tracker_id: str
 
 
-def observe(frame: Frame, settings: Settings) -> TrackedObservation:
+def observe(frame: PosedFrame, settings: Settings) -> TrackedObservation:
     """Return the observation of a frame.
 
     Instances that are too small, of too low a score or too many are left out, with a warning.
@@ -113,7 +113,7 @@ def observe(frame: Frame, settings: Settings) -> TrackedObservation:
 def _chosen(
     instances: list[_Instance], settings: Settings
 ) -> tuple[list[_Instance], list[_Instance], tuple[str, ...]]:
-    """Return instances to complete, those left out, and warnings about these."""
+    """Return the instances to complete, those left out, and warnings about the latter."""
     sizes = [np.count_nonzero(i.mask) for i in instances]
     accepted = [
         row
@@ -132,7 +132,7 @@ def _chosen(
 
 
 def _pixels(instances: list[_Instance], camera: Camera) -> np.ndarray | None:
-    """(H, W) bool rectified pixels of some instances, or None where there are none."""
+    """Return the (H, W) bool rectified pixels of instances; None where there are none."""
     if not instances:
         return None
     pixels = np.any([i.mask for i in instances], axis=0)
@@ -142,12 +142,12 @@ def _pixels(instances: list[_Instance], camera: Camera) -> np.ndarray | None:
     return pixels[rows, columns] & inside
 
 
-def _no_masks(frame: Frame) -> np.ndarray:
+def _no_masks(frame: PosedFrame) -> np.ndarray:
     camera = frame.intrinsics.camera
     return np.zeros((0, camera.height, camera.width), bool)
 
 
-def _check_sizes(frame: Frame) -> None:
+def _check_sizes(frame: PosedFrame) -> None:
     camera = frame.intrinsics.camera
     expected = camera.height, camera.width
     inputs = frame.inputs
@@ -168,7 +168,9 @@ def _check_sizes(frame: Frame) -> None:
             )
 
 
-def _from_label_image(image: InstanceImage, frame: Frame, settings: Settings) -> list[_Instance]:
+def _from_label_image(
+    image: InstanceImage, frame: PosedFrame, settings: Settings
+) -> list[_Instance]:
     ids = np.unique(image.ids)
     classes = dict(image.classes)
     instances = [
@@ -189,7 +191,7 @@ def _class_name(number: int | None, settings: Settings) -> str:
 def _with_detections(
     instances: list[_Instance], detections: tuple[Detection, ...]
 ) -> list[_Instance]:
-    """Instances with the class, score and tracker id of the detection whose box fits best."""
+    """Return instances with class, score and tracker id of the detection that overlaps most."""
     boxed = [d for d in detections if d.box is not None]
     if not boxed or not instances:
         return instances
@@ -206,7 +208,7 @@ def _with_detections(
     return described
 
 
-def _from_polygons(frame: Frame, settings: Settings) -> list[_Instance]:
+def _from_polygons(frame: PosedFrame, settings: Settings) -> list[_Instance]:
     camera = frame.intrinsics.camera
     return [
         _Instance(_filled(d.polygon, camera.width, camera.height), d.label, d.score, d.tracker_id)
@@ -216,22 +218,23 @@ def _from_polygons(frame: Frame, settings: Settings) -> list[_Instance]:
 
 
 def _filled(polygon: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(H, W) bool mask of a boundary (P, 2) u, v [pixels]."""
+    """Return the (H, W) bool mask inside a (P, 2) boundary u, v [pixels]."""
     image = Image.new("1", (width, height))
-    # The fill fails beyond what 32 bits hold; nearer corners must keep the slope of their edges.
+    # Coordinates must fit 32 bits; a tighter limit would change the slope of the edges.
     clipped = np.clip(polygon, -FARTHEST_CORNER, FARTHEST_CORNER)
     ImageDraw.Draw(image).polygon([tuple(map(float, point)) for point in clipped], fill=1)
     return np.asarray(image, bool)
 
 
 def _box(mask: np.ndarray) -> np.ndarray:
-    """(4,) centre u, v and width, height [pixels] of a mask with at least one pixel."""
+    """Return (4,) centre u, v, width and height [pixels] of a mask that is not empty."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     width, height = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
     return np.array([columns[0] + width / 2, rows[0] + height / 2, width, height], np.float64)
 
 
 def _box_overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the intersection over union of two boxes (4,) centre u, v, width and height."""
     low = np.maximum(a[:2] - a[2:] / 2, b[:2] - b[2:] / 2)
     high = np.minimum(a[:2] + a[2:] / 2, b[:2] + b[2:] / 2)
     common = np.prod(np.maximum(high - low, 0))

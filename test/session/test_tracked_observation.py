@@ -9,7 +9,6 @@ from session_inputs import CAMERA_FRAME, START_NS, frame_messages
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.session.frames import Frame, TrackedObservation, observe
 from iscene_ros.session.inputs import (
     ColorImage,
     DepthImage,
@@ -21,6 +20,7 @@ from iscene_ros.session.inputs import (
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.synchronizer import SyncedInputs
+from iscene_ros.session.tracked_observation import PosedFrame, TrackedObservation, observe
 
 HEIGHT, WIDTH = 24, 32
 CAMERA = Camera(WIDTH, HEIGHT, np.array([[30.0, 0, 15.5], [0, 30, 11.5], [0, 0, 1]]))
@@ -49,7 +49,7 @@ def frame(ids=TWO, detections=None, classes=(), depth=None, rgb=None, camera=CAM
         detections=None if detections is None else Detections(*where, tuple(detections)),
         color=ColorImage(*where, rgb),
     )
-    made = Frame(inputs, Intrinsics(*where, camera), "map", None)
+    made = PosedFrame(inputs, Intrinsics(*where, camera), "map", None)
     return replace(made, **changes)
 
 
@@ -57,7 +57,7 @@ def box(u, v, width, height) -> np.ndarray:
     return np.array([u, v, width, height], np.float64)
 
 
-def rejection(frame: Frame, settings: Settings = ANY_SIZE) -> RejectedInputError:
+def rejection(frame: PosedFrame, settings: Settings = ANY_SIZE) -> RejectedInputError:
     with pytest.raises(RejectedInputError) as caught:
         observe(frame, settings)
     return caught.value
@@ -81,7 +81,7 @@ def test_the_real_frame_comes_through():
     real = arc2017_observation()
     intrinsics, color, depth, instances = frame_messages(real)
     inputs = SyncedInputs(depth=depth, instances=instances, color=color)
-    observation = observe(Frame(inputs, intrinsics, "map", None), Settings()).observation
+    observation = observe(PosedFrame(inputs, intrinsics, "map", None), Settings()).observation
     assert len(observation.masks) == 8 and observation.camera.is_rectified
     np.testing.assert_array_equal(observation.rgb, real.rectified().rgb)
 
