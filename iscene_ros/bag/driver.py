@@ -17,11 +17,11 @@ from iscene_ros.ros.encoder import Encoder, encode_diagnostics
 from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, DIAGNOSTICS_TYPE, MESHES, OUTPUTS, TF, output_topic
+from iscene_ros.session.frames import PosedFrame
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.tracked_observation import PosedFrame
 
 TF_STATIC = "/tf_static"
 

@@ -45,7 +45,7 @@ def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:
     """Return the CDR bytes of a MarkerArray of the meshes, one TRIANGLE_LIST an object.
 
     Namespace and id of a marker are name and id of the object; the points lie in the object's
-    frame, whose pose is the marker's. Publishers of rclpy and bags take the bytes as they are.
+    frame, and the pose of that frame is the marker's. Publishers of rclpy and bags take the bytes as they are.
 
     Args:
         update: the object map.

@@ -68,7 +68,6 @@ class RclpyTypes(MessageTypes):
         self._classes: dict[str, type] = {}
 
     def make(self, type_name: str, /, **values: Any) -> Any:
-        """See `MessageTypes.make`."""
         return self.message_class(type_name)(**values)
 
     def message_class(self, name: str) -> type:
@@ -95,21 +94,17 @@ class RclpyTypes(MessageTypes):
         return made
 
     def doubles(self, values: np.ndarray) -> array.array:
-        """See `MessageTypes.doubles`."""
         return array.array("d", np.asarray(values, np.float64))
 
     def byte(self, number: int) -> bytes:
-        """See `MessageTypes.byte`."""
         return bytes([number])
 
     def serialize(self, name: str, message: Any) -> bytes:
-        """See `MessageTypes.serialize`."""
         from rclpy.serialization import serialize_message
 
         return serialize_message(message)
 
     def deserialize(self, name: str, data: bytes) -> Any:
-        """See `MessageTypes.deserialize`."""
         from rclpy.serialization import deserialize_message
 
         return deserialize_message(data, self.message_class(name))
@@ -122,7 +117,6 @@ class RosbagsTypes(MessageTypes):
         self.typestore = make_typestore()
 
     def make(self, type_name: str, /, **values: Any) -> Any:
-        """See `MessageTypes.make`."""
         if type_name not in self.typestore.fielddefs:
             raise LookupError(f"message type {type_name} is not registered")
         _, fields = self.typestore.fielddefs[type_name]
@@ -136,23 +130,18 @@ class RosbagsTypes(MessageTypes):
         return self.typestore.types[type_name](**complete)
 
     def byte_array(self, values: np.ndarray) -> np.ndarray:
-        """See `MessageTypes.byte_array`."""
         return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
 
     def doubles(self, values: np.ndarray) -> np.ndarray:
-        """See `MessageTypes.doubles`."""
         return np.asarray(values, np.float64)
 
     def byte(self, number: int) -> int:
-        """See `MessageTypes.byte`."""
         return number
 
     def serialize(self, name: str, message: Any) -> bytes:
-        """See `MessageTypes.serialize`."""
         return bytes(self.typestore.serialize_cdr(message, name))
 
     def deserialize(self, name: str, data: bytes) -> Any:
-        """See `MessageTypes.deserialize`."""
         return self.typestore.deserialize_cdr(data, name)
 
     def _default(self, description: tuple) -> Any:

@@ -12,8 +12,8 @@ from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
 from iscene_ros.core.scene_update import RemovedObject, TrackedObject
 from iscene_ros.core.slugs import letter_first, slug
 from iscene_ros.session.association import MatchCandidate, associate
+from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.tracked_observation import TrackedObservation
 from iscene_ros.session.visibility import CameraView
 
 # An instance that was not completed shows the object of the map that it covers this much.

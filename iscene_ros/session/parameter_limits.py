@@ -26,7 +26,7 @@ class Limits:
     live: bool = False
 
     def check(self, name: str, value: Any, hint: Any) -> None:
-        """Check a value of the parameter `name`, whose type annotation is `hint`.
+        """Check a value of the parameter `name`, which has the type annotation `hint`.
 
         Raises:
             InputError: wrong type or out of range; names the parameter.

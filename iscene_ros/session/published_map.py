@@ -11,9 +11,9 @@ import numpy as np
 from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
+from iscene_ros.session.frames import PosedFrame, TrackedObservation
 from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.tracked_observation import PosedFrame, TrackedObservation
 
 # (new frame, old frame, stamp [ns]) to (4, 4) new_from_old, or None
 Between = Callable[[str, str, int], np.ndarray | None]

@@ -17,6 +17,7 @@ from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND, nanoseconds
 from iscene_ros.session.camera_pose import CameraPoses
+from iscene_ros.session.frames import PosedFrame, observe
 from iscene_ros.session.inputs import (
     Input,
     Intrinsics,
@@ -31,7 +32,6 @@ from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, Re
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
-from iscene_ros.session.tracked_observation import PosedFrame, observe
 from iscene_ros.session.transforms import NoTransformError
 
 

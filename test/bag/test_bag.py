@@ -62,7 +62,7 @@ def test_outputs_carry_the_stamps_of_their_inputs(
         assert [recorded.log_ns for recorded in messages] == logged
 
 
-def test_a_planner_that_plays_the_bag_knows_the_objects(done: dict[str, list[Recorded]]) -> None:
+def test_a_planner_that_plays_the_bag_has_the_objects(done: dict[str, list[Recorded]]) -> None:
     model = PlanningSceneModel()
     frames = zip(done["/iscene/planning_scene"], done["/iscene/objects"], strict=True)
     for number, (scene, objects) in enumerate(frames):
@@ -227,7 +227,7 @@ def test_ctrl_c_waits_until_a_frame_is_written() -> None:
         time.sleep(1)
 
 
-def test_a_failure_of_the_model_is_told_and_the_next_frame_completes(
+def test_a_failure_of_the_model_is_reported_and_the_next_frame_completes(
     demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     class Failing(FakeCompleter):

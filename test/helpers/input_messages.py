@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.ros.messages import RosbagsTypes
@@ -219,3 +221,10 @@ def arc2017_label_image() -> np.ndarray:
     for number, mask in enumerate(arc2017().masks, start=1):
         ids[mask] = number
     return ids
+
+
+def image_file(pixels: np.ndarray, kind: str) -> bytes:
+    """Return the bytes of an image file of a kind such as "png"."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()

@@ -57,7 +57,7 @@ class MoveGroup:
 
 @contextmanager
 def move_group() -> Iterator[MoveGroup]:
-    """A running move_group; rclpy is initialised. What it was told wrongly is raised at the end."""
+    """Run a move_group; rclpy is initialised. Wrong requests are raised at the end."""
     node = Node("move_group")
     made, executor = MoveGroup(node), SingleThreadedExecutor()
     executor.add_node(node)

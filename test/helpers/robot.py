@@ -1,4 +1,4 @@
-"""A scene node in this process, what publishes its inputs, and what listens to its outputs."""
+"""A scene node in this process, with a node that publishes its inputs and keeps its outputs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import SetBool, Trigger
 
 from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.node import SceneNode
+from iscene_ros.ros.publishers import reliable_qos
 from iscene_ros.ros.topics import OUTPUTS
 
 PATIENCE = 15.0
@@ -37,6 +37,11 @@ def wait_until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
             return value
         time.sleep(0.01)
     raise AssertionError("timed out")
+
+
+def nanoseconds_of(stamp: Any) -> int:
+    """Return the nanoseconds of a builtin_interfaces/Time."""
+    return stamp.sec * 10**9 + stamp.nanosec
 
 
 class Robot:
@@ -57,17 +62,11 @@ class Robot:
         for topic in OUTPUTS:
             if topics and topic.name not in topics:
                 continue
-            durability = (
-                DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
-            )
-            qos = QoSProfile(
-                depth=20, reliability=ReliabilityPolicy.RELIABLE, durability=durability
-            )
             self.probe.create_subscription(
                 self.types.message_class(topic.type_name),
                 self.name(topic.name),
                 self.received[topic.name].append,
-                qos,
+                reliable_qos(topic.latched, depth=20),
             )
 
     def publish_frame(
@@ -126,9 +125,7 @@ class Robot:
     def _publisher(self, topic: str, type_name: str, latched: bool) -> Any:
         if topic not in self._publishers:
             name = topic if topic.startswith("/") else f"{self.namespace}/{topic}"
-            durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-            qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
-            kind = self.types.message_class(type_name)
+            kind, qos = self.types.message_class(type_name), reliable_qos(latched, depth=5)
             self._publishers[topic] = self.probe.create_publisher(kind, name, qos)
         return self._publishers[topic]
 

@@ -50,8 +50,8 @@ def scene_object(object_id: int = 1, label: str = "mug", mesh: Mesh | None = Non
     )
 
 
-def known(item: SceneObject, name: str | None = None) -> TrackedObject:
-    """An object of the world, seen for a second."""
+def tracked_object(item: SceneObject, name: str | None = None) -> TrackedObject:
+    """An object of the map that has been tracked for a second."""
     return TrackedObject(
         item=item,
         name=f"{item.label}_{item.id}" if name is None else name,
@@ -66,7 +66,7 @@ def small_update(
 ) -> SceneUpdate:
     """A mug, a remembered bowl that this frame does not show, and a table under them."""
     if objects is None:
-        objects = known(scene_object(1, "mug")), known(scene_object(2, "bowl"))
+        objects = tracked_object(scene_object(1, "mug")), tracked_object(scene_object(2, "bowl"))
     depth = np.ones((24, 32), np.float32)
     mask = np.zeros((1, 24, 32), bool)
     mask[0, 8:16, 8:16] = True
@@ -111,13 +111,13 @@ def arc2017_update() -> SceneUpdate:
 
 
 def completed_update(observation: Observation, scene: Scene) -> SceneUpdate:
-    """The update of a world that one frame has filled."""
+    """The update of a map after its first frame."""
     scene = replace(scene, frame_id="map")
     return SceneUpdate(
         stamp_ns=STAMP_NS,
         frame_id="map",
         camera_frame="camera_color_optical_frame",
-        objects=tuple(known(item) for item in scene.objects),
+        objects=tuple(tracked_object(item) for item in scene.objects),
         seen=frozenset(item.id for item in scene.objects),
         removed=(RemovedObject(77, "can_77"),),
         skipped=scene.skipped,

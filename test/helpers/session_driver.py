@@ -20,7 +20,7 @@ TABLE = (Thing(-0.1, 0), Thing(0.1, 0))
 
 
 def view(things=None) -> Observation:
-    """What the camera sees of the table."""
+    """Return the observation of the table."""
     return _full_table() if things is None else shoot(things).tracked.observation
 
 
@@ -54,8 +54,8 @@ class Driver:
         messages = frame_messages(view() if observation is None else observation, stamp(at))
         for message in messages:
             if not isinstance(message, tuple(without)):
-                known = {k: v for k, v in changes.items() if hasattr(message, k)}
-                self.add(replace(message, **known), now=at)
+                values = {k: v for k, v in changes.items() if hasattr(message, k)}
+                self.add(replace(message, **values), now=at)
 
     def poll(self, now: float = 0) -> bool:
         return self.session.poll(stamp(now))
@@ -94,5 +94,5 @@ def stamp(ms: float) -> int:
 
 
 def centers(update: SceneUpdate) -> np.ndarray:
-    """(N, 3) positions of the known objects [m]."""
-    return np.array([known.item.frame_from_object[:3, 3] for known in update.objects])
+    """Return (N, 3) positions of the objects of the map [m]."""
+    return np.array([tracked.item.frame_from_object[:3, 3] for tracked in update.objects])

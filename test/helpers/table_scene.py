@@ -15,7 +15,7 @@ from iscene_ros.core.colors import instance_color
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.geometry.rasteriser import render
-from iscene_ros.session.tracked_observation import TrackedObservation
+from iscene_ros.session.frames import TrackedObservation
 
 CAMERA = Camera(160, 120, np.array([[140.0, 0, 79.5], [0, 140, 59.5], [0, 0, 1]]))
 
@@ -50,7 +50,7 @@ class Thing:
         x, y: where it stands [m].
         label: class name.
         mesh: in its own frame; its lowest vertex stands on the table.
-        tracker_id: as in `Candidate`.
+        tracker_id: as in `MatchCandidate`.
         detected: it has a mask.
         depth: the sensor reads it.
     """

@@ -1,4 +1,4 @@
-"""Bags written without ROS, in the hands of ROS."""
+"""Bags written without ROS are read and played by rosbag2."""
 
 import subprocess
 import time
@@ -12,12 +12,12 @@ pytest.importorskip("rosbags", reason="needs rosbags, the bag extra")
 
 import rclpy
 from bag_files import DETECTED, contents, make_demo, run_bag
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbag2_py import ConverterOptions, SequentialReader, StorageOptions
 
 from iscene_ros.bag.names import resolved
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes, RosbagsTypes
+from iscene_ros.ros.publishers import reliable_qos
 from iscene_ros.ros.topics import OUTPUTS
 
 
@@ -49,25 +49,22 @@ def test_bag_play_offers_the_recorded_qos(bag: Path) -> None:
     types = RclpyTypes()
     rclpy.init()
     node = rclpy.create_node("bag_listener")
-    heard: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for topic in OUTPUTS:
-        durability = (
-            DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
-        )
         node.create_subscription(
             types.message_class(topic.type_name),
             resolved(topic.name),
-            lambda _, name=topic.name: heard.update([name]),
-            QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE, durability=durability),
+            lambda _, name=topic.name: counts.update([name]),
+            reliable_qos(topic.latched, depth=50),
         )
     command = ["ros2", "bag", "play", str(bag), "--delay", "2", "--disable-keyboard-controls"]
     playing = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 20
-        while time.monotonic() < end and (len(heard) < len(OUTPUTS) or min(heard.values()) < 2):
+        while time.monotonic() < end and (len(counts) < len(OUTPUTS) or min(counts.values()) < 2):
             rclpy.spin_once(node, timeout_sec=0.1)
         assert playing.wait(10) == 0
-        assert {topic.name for topic in OUTPUTS} == set(heard) and min(heard.values()) >= 2
+        assert {topic.name for topic in OUTPUTS} == set(counts) and min(counts.values()) >= 2
     finally:
         playing.kill()
         node.destroy_node()

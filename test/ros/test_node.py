@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>
 from fake_completer import FakeCompleter
 from lifecycle_msgs.msg import Transition, TransitionEvent
 from rclpy.parameter import Parameter
-from robot import PATIENCE, robot, wait_until
+from robot import PATIENCE, nanoseconds_of, robot, wait_until
 
 from iscene_ros.core.errors import ModelError
 from iscene_ros.io.scene_json import validate
@@ -53,9 +53,9 @@ def test_outputs_carry_the_stamp_of_their_input() -> None:
         stamp = r.publish_frame()
         for name in ("~/objects", "~/cloud", "~/overlay"):
             header = wait_until(lambda name=name: r.received[name])[0].header
-            assert header.stamp.sec * 10**9 + header.stamp.nanosec == stamp
+            assert nanoseconds_of(header.stamp) == stamp
         marker = wait_until(lambda: r.received["~/meshes"])[0].markers[-1]
-        assert marker.header.stamp.sec * 10**9 + marker.header.stamp.nanosec == stamp
+        assert nanoseconds_of(marker.header.stamp) == stamp
 
 
 LATCHED = [topic.name for topic in OUTPUTS if topic.latched and not topic.optional]
@@ -73,7 +73,7 @@ def test_late_subscribers_get_the_scene_at_once_and_after_a_burst(wait: float) -
             wait_until(lambda name=name: r.received[name])
         newest = r.scene.session.update.stamp_ns
         stamp = r.received["~/cloud"][-1].header.stamp
-        assert stamp.sec * 10**9 + stamp.nanosec == newest
+        assert nanoseconds_of(stamp) == newest
 
 
 def test_what_has_no_subscriber_is_encoded_once_a_burst(monkeypatch) -> None:
@@ -294,7 +294,7 @@ def test_slow_model_takes_the_newest_frame() -> None:
     with robot(lambda choice: completer, relations=False) as r:
 
         def published(message) -> None:
-            stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+            stamp = nanoseconds_of(message.header.stamp)
             ages.append((r.probe.get_clock().now().nanoseconds - stamp) / 1e9)
 
         r.received["~/objects"] = SimpleNamespace(append=published)

@@ -37,7 +37,7 @@ def updates_to_compare() -> list[SceneUpdate]:
         scene_updates.small_update(objects=()),
         scene_updates.small_update(objects=(), removed=removed),
         scene_updates.small_update(
-            (scene_updates.known(scene_updates.scene_object(mesh=flat)),), stamp_ns=-1
+            (scene_updates.tracked_object(scene_updates.scene_object(mesh=flat)),), stamp_ns=-1
         ),
         scene_updates.arc2017_update(),
     ]
@@ -107,7 +107,7 @@ def test_names_of_any_length_align(
     frame_id: str, names: list[str], gone: list[str], first: bool
 ) -> None:
     objects = tuple(
-        scene_updates.known(scene_updates.scene_object(index + 1), name)
+        scene_updates.tracked_object(scene_updates.scene_object(index + 1), name)
         for index, name in enumerate(names)
     )
     update = scene_updates.small_update(

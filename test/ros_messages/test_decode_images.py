@@ -1,7 +1,6 @@
 """Image messages to arrays."""
 
 import array
-import io
 import time
 
 import numpy as np
@@ -16,8 +15,8 @@ from input_messages import (
     compressed,
     header,
     image,
+    image_file,
 )
-from PIL import Image
 
 from iscene_ros.ros.decode_images import (
     COLOR_FORMATS,
@@ -226,37 +225,31 @@ def test_as_many_instances_as_can_be_are_taken():
     np.testing.assert_array_equal(decode_instances(image(ids, "16UC1"), "ids").ids, ids)
 
 
-def stored(pixels, kind):
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind)
-    return file.getvalue()
-
-
 @pytest.mark.parametrize("text", ["png", "rgb8; png compressed bgr8", "bgr8; png compressed bgr8"])
 def test_a_png_is_decompressed(text):
-    decoded = decode_compressed_color(compressed(stored(RGB, "png"), text))
+    decoded = decode_compressed_color(compressed(image_file(RGB, "png"), text))
     np.testing.assert_array_equal(decoded.rgb, RGB)
     assert (decoded.stamp_ns, decoded.frame_id) == (STAMP_NS, FRAME)
 
 
 @pytest.mark.parametrize("text", ["rgb8; png compressed rgb8", "bgr8; png compressed "])
 def test_channels_that_opencv_took_for_bgr_are_exchanged_back(text):
-    decoded = decode_compressed_color(compressed(stored(RGB[..., ::-1].copy(), "png"), text))
+    decoded = decode_compressed_color(compressed(image_file(RGB[..., ::-1].copy(), "png"), text))
     np.testing.assert_array_equal(decoded.rgb, RGB)
 
 
 def test_gray_becomes_rgb_and_alpha_is_dropped():
-    gray = decode_compressed_color(compressed(stored(RGB[..., 0].copy(), "png"), "mono8; png"))
+    gray = decode_compressed_color(compressed(image_file(RGB[..., 0].copy(), "png"), "mono8; png"))
     np.testing.assert_array_equal(gray.rgb, np.repeat(RGB[..., :1], 3, -1))
     alpha = np.dstack([RGB, RGB[..., 0]])
     np.testing.assert_array_equal(
-        decode_compressed_color(compressed(stored(alpha, "png"), "png")).rgb, RGB
+        decode_compressed_color(compressed(image_file(alpha, "png"), "png")).rgb, RGB
     )
 
 
 def test_a_jpeg_of_the_real_frame_looks_the_same():
     rgb = arc2017().rgb
-    data = stored(rgb, "jpeg")
+    data = image_file(rgb, "jpeg")
     decoded = decode_compressed_color(compressed(data, "rgb8; jpeg compressed bgr8"))
     assert np.abs(decoded.rgb.astype(int) - rgb).mean() < 6
 
@@ -266,12 +259,16 @@ def test_a_jpeg_of_the_real_frame_looks_the_same():
     [
         (b"", "jpeg", RejectReason.EMPTY),
         (b"not an image", "jpeg", RejectReason.MALFORMED),
-        (stored(RGB, "jpeg")[:300], "jpeg", RejectReason.MALFORMED),
-        (stored(RGB, "png")[:60], "png", RejectReason.MALFORMED),
-        (stored(RGB, "bmp"), "bmp", RejectReason.MALFORMED),
-        (stored(DEPTH_MM, "png"), "png", RejectReason.ENCODING),
-        (b"\0" * 12 + stored(DEPTH_MM, "png"), "16UC1; compressedDepth png", RejectReason.ENCODING),
-        (stored(np.zeros((8001, 8001), bool), "png"), "png", RejectReason.SIZE),
+        (image_file(RGB, "jpeg")[:300], "jpeg", RejectReason.MALFORMED),
+        (image_file(RGB, "png")[:60], "png", RejectReason.MALFORMED),
+        (image_file(RGB, "bmp"), "bmp", RejectReason.MALFORMED),
+        (image_file(DEPTH_MM, "png"), "png", RejectReason.ENCODING),
+        (
+            b"\0" * 12 + image_file(DEPTH_MM, "png"),
+            "16UC1; compressedDepth png",
+            RejectReason.ENCODING,
+        ),
+        (image_file(np.zeros((8001, 8001), bool), "png"), "png", RejectReason.SIZE),
     ],
 )
 def test_bytes_that_are_no_color_image_are_refused(data, text, reason):

@@ -47,9 +47,9 @@ def rows(message: object, types: MessageTypes = TYPES) -> np.ndarray:
 def test_points_lie_on_the_surfaces() -> None:
     update = scene_updates.small_update()
     cloud = surface_points(update, 500)
-    for known in update.objects:
-        mine = positions(cloud[cloud["object_id"] == known.id]).astype(np.float64)
-        pose = known.item.frame_from_object
+    for tracked in update.objects:
+        mine = positions(cloud[cloud["object_id"] == tracked.id]).astype(np.float64)
+        pose = tracked.item.frame_from_object
         points_object = (mine - pose[:3, 3]) @ pose[:3, :3]
         # On a cube of 10 cm, the largest coordinate is 5 cm.
         np.testing.assert_allclose(np.abs(points_object).max(1), 0.05, atol=1e-6)
@@ -63,11 +63,11 @@ def test_points_lie_on_the_surfaces() -> None:
 def test_cloud_is_as_many_points_an_object(update: SceneUpdate) -> None:
     cloud = surface_points(update, 100)
     ids, counts = np.unique(cloud["object_id"], return_counts=True)
-    assert ids.tolist() == [known.id for known in update.objects] and set(counts) == {100}
+    assert ids.tolist() == [tracked.id for tracked in update.objects] and set(counts) == {100}
     packed = cloud["rgb"].copy().view(np.uint32)
     colors = np.stack([packed >> 16 & 255, packed >> 8 & 255, packed & 255], -1)
-    for known in update.objects:
-        assert (colors[cloud["object_id"] == known.id] == known.item.color).all()
+    for tracked in update.objects:
+        assert (colors[cloud["object_id"] == tracked.id] == tracked.item.color).all()
 
 
 def test_same_update_same_cloud(update: SceneUpdate) -> None:
@@ -81,7 +81,7 @@ def test_points_are_within_the_bounds(edge: float, squeeze: float, count: int) -
     box = scene_updates.cube(edge)
     mesh = Mesh((box.vertices * [1, squeeze, 1]).astype(np.float32), box.faces)
     item = replace(scene_updates.scene_object(mesh=mesh), frame_from_object=np.eye(4))
-    cloud = surface_points(scene_updates.small_update((scene_updates.known(item),)), count)
+    cloud = surface_points(scene_updates.small_update((scene_updates.tracked_object(item),)), count)
     assert len(cloud) == count
     assert (np.abs(positions(cloud)) <= np.abs(mesh.vertices).max(0) * (1 + 1e-5)).all()
 
@@ -90,7 +90,7 @@ def test_observed_points_are_near_observed_vertices() -> None:
     item = scene_updates.scene_object()
     upper = item.mesh.vertices[:, 2] > 0
     item = replace(item, vertex_observed=upper, frame_from_object=np.eye(4))
-    cloud = surface_points(scene_updates.small_update((scene_updates.known(item),)), 600)
+    cloud = surface_points(scene_updates.small_update((scene_updates.tracked_object(item),)), 600)
     z, observed = cloud["z"], cloud["observed"]
     assert (observed[z > 0.0499] == 1).all() and (observed[z < -0.0499] == 0).all()
     assert 0.3 < observed.mean() < 0.7
@@ -98,7 +98,7 @@ def test_observed_points_are_near_observed_vertices() -> None:
 
 def test_unknown_visibility_counts_as_completed() -> None:
     item = replace(scene_updates.scene_object(), vertex_observed=None)
-    cloud = surface_points(scene_updates.small_update((scene_updates.known(item),)), 50)
+    cloud = surface_points(scene_updates.small_update((scene_updates.tracked_object(item),)), 50)
     assert not cloud["observed"].any()
 
 
@@ -106,8 +106,8 @@ def test_unknown_visibility_counts_as_completed() -> None:
 def test_a_mesh_without_area_has_no_points(faces: int) -> None:
     flat = Mesh(np.zeros((3, 3), np.float32), np.zeros((faces, 3), np.int32))
     objects = (
-        scene_updates.known(scene_updates.scene_object(1, mesh=flat)),
-        scene_updates.known(scene_updates.scene_object(2)),
+        scene_updates.tracked_object(scene_updates.scene_object(1, mesh=flat)),
+        scene_updates.tracked_object(scene_updates.scene_object(2)),
     )
     cloud = surface_points(scene_updates.small_update(objects), 50)
     assert cloud["object_id"].tolist() == [2] * 50

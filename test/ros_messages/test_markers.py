@@ -28,16 +28,16 @@ def points(marker: object) -> np.ndarray:
 
 def test_a_mesh_is_its_triangles_in_the_objects_frame() -> None:
     update = scene_updates.small_update()
-    for marker, known in zip(meshes(update, alpha=0.5), update.objects, strict=True):
-        mesh = known.item.mesh
+    for marker, tracked in zip(meshes(update, alpha=0.5), update.objects, strict=True):
+        mesh = tracked.item.mesh
         assert (marker.type, marker.action) == (TRIANGLES, ADD)
-        assert (marker.ns, marker.id) == (known.name, known.id)
+        assert (marker.ns, marker.id) == (tracked.name, tracked.id)
         np.testing.assert_array_equal(points(marker), mesh.vertices[mesh.faces.ravel()])
-        origin = known.item.frame_from_object[:3, 3]
+        origin = tracked.item.frame_from_object[:3, 3]
         at = marker.pose.position
         np.testing.assert_array_equal([at.x, at.y, at.z], origin)
         color = [marker.color.r, marker.color.g, marker.color.b]
-        np.testing.assert_allclose(color, known.item.color / 255, atol=1e-6)
+        np.testing.assert_allclose(color, tracked.item.color / 255, atol=1e-6)
         assert marker.color.a == 0.5 and len(marker.colors) == 0
         assert (marker.scale.x, marker.scale.y, marker.scale.z) == (1, 1, 1)
         assert (marker.lifetime.sec, marker.lifetime.nanosec) == (0, 0)
@@ -72,8 +72,8 @@ def test_degenerate_triangles_are_dropped() -> None:
     good, same_corner, in_line, not_finite = [0, 1, 2], [0, 1, 1], [0, 1, 3], [0, 1, 4]
     mesh = Mesh(vertices, np.array([same_corner, good, in_line, not_finite], np.int32))
     np.testing.assert_array_equal(drawable_faces(mesh), [good])
-    known = scene_updates.known(scene_updates.scene_object(mesh=mesh))
-    (marker,) = meshes(scene_updates.small_update((known,)))
+    tracked = scene_updates.tracked_object(scene_updates.scene_object(mesh=mesh))
+    (marker,) = meshes(scene_updates.small_update((tracked,)))
     np.testing.assert_array_equal(points(marker), vertices[:3])
 
 

@@ -1,6 +1,5 @@
 """Whatever a topic brings is decoded or rejected, and the next good message counts."""
 
-import io
 import random
 from dataclasses import astuple, is_dataclass, replace
 from types import SimpleNamespace
@@ -20,6 +19,7 @@ from input_messages import (
     camera_info,
     compressed,
     image,
+    image_file,
     odometry,
     pose_stamped,
     transform,
@@ -29,7 +29,6 @@ from input_messages import (
     yolo_detection,
     yolo_detections,
 )
-from PIL import Image
 from random_messages import damage
 
 from iscene_ros.ros.message_decoder import MessageDecoder
@@ -54,14 +53,8 @@ SETTINGS = Settings(detections="vision_msgs", pose_source="pose", class_names=("
 MUTATIONS = 1000
 
 
-def stored(kind):
-    file = io.BytesIO()
-    Image.fromarray(RGB).save(file, kind)
-    return file.getvalue()
-
-
 def a_file(kind):
-    return compressed(stored(kind), kind)
+    return compressed(image_file(RGB, kind), kind)
 
 
 # Name -> topic key, type, settings that differ, a good message, what it becomes.
@@ -212,7 +205,7 @@ def writable(message):
 def test_damaged_files_never_raise(kind):
     decoder, rejections = decoder_for(kind)
     chance = random.Random(kind)
-    whole = stored(kind)
+    whole = image_file(RGB, kind)
     for _ in range(MUTATIONS):
         data = bytearray(whole)
         for _ in range(chance.randint(1, 6)):

@@ -37,7 +37,7 @@ def cube(edge_m: float) -> Mesh:
     return scene_updates.cube(edge_m)
 
 
-def world(*things: tuple[int, float, float], frame_id: str = "map") -> SceneUpdate:
+def cubes(*things: tuple[int, float, float], frame_id: str = "map") -> SceneUpdate:
     """An update with cubes of (id, edge [m], x [m])."""
     objects = []
     for object_id, edge, x in things:
@@ -45,31 +45,35 @@ def world(*things: tuple[int, float, float], frame_id: str = "map") -> SceneUpda
         pose[:3, 3] = x, 0.1 * object_id, 0.05
         item = scene_updates.scene_object(object_id, "mug", cube(edge))
         item = replace(item, frame_from_object=pose, size=np.full(3, edge))
-        objects.append(scene_updates.known(item))
+        objects.append(scene_updates.tracked_object(item))
     return scene_updates.small_update(tuple(objects), frame_id=frame_id)
 
 
 class Planner:
-    """A planner that is told of worlds as messages."""
+    """A planner that is sent of worlds as messages."""
 
-    def __init__(self, options: Settings = SETTINGS, asked: bool = True) -> None:
-        self.model, self.told = PlanningSceneModel(), PlanningSceneTracker()
-        self._maker, self.options, self._asked = CollisionObjectCache(), options, asked
+    def __init__(self, options: Settings = SETTINGS, lists_objects: bool = True) -> None:
+        self.model, self.tracker = PlanningSceneModel(), PlanningSceneTracker()
+        self._maker, self.options, self._lists_objects = (
+            CollisionObjectCache(),
+            options,
+            lists_objects,
+        )
 
-    def tell(self, update: SceneUpdate) -> bool:
-        picture = self._maker.collision_scene(update, self.options.collision_options())
-        present = set(self.model.world) if self._asked else None
-        difference = self.told.difference(picture, self.model.attached, present)
+    def send(self, update: SceneUpdate) -> bool:
+        scene = self._maker.collision_scene(update, self.options.collision_options())
+        present = set(self.model.world) if self._lists_objects else None
+        difference = self.tracker.difference(scene, self.model.attached, present)
         data = TYPES.serialize(PLANNING_SCENE_TYPE, encode_planning_scene(TYPES, difference))
         self.model.operations.clear()
         done = self.model.apply(TYPES.deserialize(PLANNING_SCENE_TYPE, data))
-        self.told.confirm(difference)
+        self.tracker.confirm(difference)
         if not done:
-            self.told.forget()
+            self.tracker.forget()
         return done
 
-    def assert_knows(self, update: SceneUpdate) -> None:
-        names = {known.name: known.item for known in update.objects}
+    def assert_has(self, update: SceneUpdate) -> None:
+        names = {tracked.name: tracked.item for tracked in update.objects}
         world = {name: item for name, item in self.model.world.items() if name != "support"}
         assert set(world) == set(names) - self.model.attached
         for name, message in world.items():
@@ -89,13 +93,13 @@ def operations(planner: Planner) -> list[tuple[str, int]]:
 
 def test_objects_are_added_moved_and_removed() -> None:
     planner = Planner()
-    planner.tell(world((1, 0.1, 0.0), (2, 0.1, 0.0)))
+    planner.send(cubes((1, 0.1, 0.0), (2, 0.1, 0.0)))
     assert operations(planner) == [("mug_1", ADD), ("mug_2", ADD)]
-    planner.tell(world((1, 0.1, 0.3), (3, 0.1, 0.0)))
+    planner.send(cubes((1, 0.1, 0.3), (3, 0.1, 0.0)))
     assert operations(planner) == [("mug_2", REMOVE), ("mug_3", ADD), ("mug_1", MOVE)]
-    planner.tell(world((1, 0.2, 0.3), (3, 0.1, 0.0)))
+    planner.send(cubes((1, 0.2, 0.3), (3, 0.1, 0.0)))
     assert operations(planner) == [("mug_1", ADD)]
-    planner.tell(world((1, 0.2, 0.3), (3, 0.1, 0.0)))
+    planner.send(cubes((1, 0.2, 0.3), (3, 0.1, 0.0)))
     assert planner.model.operations == []
 
 
@@ -107,10 +111,10 @@ steps = st.lists(
 )
 
 
-@given(steps=steps, asked=st.booleans())
+@given(steps=steps, lists_objects=st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_the_planner_knows_every_world(steps, asked) -> None:
-    planner = Planner(asked=asked)
+def test_the_planner_has_every_map(steps, lists_objects) -> None:
+    planner = Planner(lists_objects=lists_objects)
     hand = None
     for objects, frame_id, grasp, event in steps:
         name = f"mug_{grasp}"
@@ -121,46 +125,46 @@ def test_the_planner_knows_every_world(steps, asked) -> None:
         elif name in planner.model.world:
             hand = name, planner.model.world[name]
             planner.model.hold(name)
-        if event == 0 and asked:
+        if event == 0 and lists_objects:
             planner.model.world.clear()  # another MoveIt
-        update = world(*((i, *rest) for i, rest in objects.items()), frame_id=frame_id)
-        assert planner.tell(update)
-        planner.assert_knows(update)
+        update = cubes(*((i, *rest) for i, rest in objects.items()), frame_id=frame_id)
+        assert planner.send(update)
+        planner.assert_has(update)
 
 
 def test_what_vanishes_in_the_hand_is_removed_after_it_was_put_down() -> None:
     planner = Planner()
-    planner.tell(world((1, 0.1, 0.0), (2, 0.1, 0.0)))
+    planner.send(cubes((1, 0.1, 0.0), (2, 0.1, 0.0)))
     held = planner.model.world["mug_1"]
     planner.model.hold("mug_1")
-    planner.tell(world((2, 0.1, 0.0)))
+    planner.send(cubes((2, 0.1, 0.0)))
     assert operations(planner) == []
     planner.model.put_down("mug_1", held)
-    planner.tell(world((2, 0.1, 0.0)))
+    planner.send(cubes((2, 0.1, 0.0)))
     assert operations(planner) == [("mug_1", REMOVE)]
 
 
 def test_objects_of_others_stay() -> None:
     planner = Planner()
-    planner.model.world["wall"] = "of somebody else"
-    planner.tell(world((1, 0.1, 0.0)))
-    planner.tell(world())
-    assert planner.model.world == {"wall": "of somebody else"}
+    planner.model.world["wall"] = "of another node"
+    planner.send(cubes((1, 0.1, 0.0)))
+    planner.send(cubes())
+    assert planner.model.world == {"wall": "of another node"}
 
 
-def test_after_a_refusal_everything_is_told() -> None:
-    planner = Planner(asked=False)
-    planner.tell(world((1, 0.1, 0.0), (2, 0.1, 0.0)))
+def test_after_a_refusal_everything_is_sent() -> None:
+    planner = Planner(lists_objects=False)
+    planner.send(cubes((1, 0.1, 0.0), (2, 0.1, 0.0)))
     del planner.model.world["mug_1"]
-    assert not planner.tell(world((1, 0.1, 0.3), (2, 0.1, 0.0)))
-    update = world((1, 0.1, 0.3), (2, 0.1, 0.0))
-    assert planner.tell(update)
-    planner.assert_knows(update)
+    assert not planner.send(cubes((1, 0.1, 0.3), (2, 0.1, 0.0)))
+    update = cubes((1, 0.1, 0.3), (2, 0.1, 0.0))
+    assert planner.send(update)
+    planner.assert_has(update)
 
 
 def test_an_object_has_frames_a_colour_and_its_class() -> None:
     planner = Planner()
-    planner.tell(world((1, 0.1, 0.0)))
+    planner.send(cubes((1, 0.1, 0.0)))
     message = planner.model.world["mug_1"]
     assert message.type.key == "mug" and message.header.frame_id == "map"
     frames = dict(zip(message.subframe_names, message.subframe_poses, strict=True))
@@ -173,7 +177,7 @@ def test_an_object_has_frames_a_colour_and_its_class() -> None:
 
 def test_padding_makes_objects_larger() -> None:
     grown = Planner(Settings(collision_shape="mesh", collision_padding=0.01))
-    grown.tell(world((1, 0.1, 0.0)))
+    grown.send(cubes((1, 0.1, 0.0)))
     size = np.ptp(corners_of(grown.model.world["mug_1"]), axis=0)
     assert np.all(size > 0.1 + 0.01) and np.all(size < 0.1 + 0.021)
 
@@ -188,20 +192,20 @@ def test_noise_of_a_shape_moves_the_object_and_does_not_add_up() -> None:
         pose = item.frame_from_object.copy()
         pose[0, 3] += by
         item = replace(item, frame_from_object=pose)
-        return scene_updates.small_update((scene_updates.known(item),))
+        return scene_updates.small_update((scene_updates.tracked_object(item),))
 
-    told = []
+    sent = []
     for by in (0.0, 0.004, 0.008):
-        planner.tell(swollen(by))
-        told += operations(planner)
-    assert told == [("mug_1", ADD), ("mug_1", MOVE), ("mug_1", ADD)]
+        planner.send(swollen(by))
+        sent += operations(planner)
+    assert sent == [("mug_1", ADD), ("mug_1", MOVE), ("mug_1", ADD)]
 
 
 def test_padding_takes_effect_when_it_changes() -> None:
     planner = Planner()
-    planner.tell(world((1, 0.1, 0.0)))
+    planner.send(cubes((1, 0.1, 0.0)))
     planner.options = SETTINGS.changed({"collision_padding": 0.02})
-    planner.tell(world((1, 0.1, 0.0)))
+    planner.send(cubes((1, 0.1, 0.0)))
     assert operations(planner) == [("mug_1", ADD)]
     assert np.all(np.ptp(corners_of(planner.model.world["mug_1"]), axis=0) > 0.12)
 
@@ -210,7 +214,7 @@ def test_degenerate_objects_are_left_out() -> None:
     flat = Mesh(cube(0.1).vertices * np.float32([1, 1, 0]), cube(0.1).faces)
     item = scene_updates.scene_object(1, mesh=flat)
     planner = Planner()
-    planner.tell(scene_updates.small_update((scene_updates.known(item),)))
+    planner.send(scene_updates.small_update((scene_updates.tracked_object(item),)))
     assert operations(planner) == []
 
 
@@ -218,24 +222,24 @@ def test_the_support_is_a_box_below_the_objects_of_the_real_frame() -> None:
     update = scene_updates.arc2017_update()
     assert observed_supports(replace(update, objects=())) == ()
     planner = Planner(Settings(collision_shape="hull", frame_prefix="left/"))
-    planner.tell(update)
-    planner.tell(update)
+    planner.send(update)
+    planner.send(update)
     assert planner.model.operations == []
     for support in observed_supports(update):
         assert support.frame_from_box[:3, 2] @ [0, 0, 1] > 0.9
     assert ("left/support" in planner.model.world) == bool(observed_supports(update))
-    planner.tell(replace(update, objects=(), relations=()))
+    planner.send(replace(update, objects=(), relations=()))
     assert planner.model.world == {}
 
 
-def test_the_support_is_told_once_and_stays_while_out_of_view() -> None:
+def test_the_support_is_sent_once_and_stays_while_out_of_view() -> None:
     update = Driver().step()
     (support,) = observed_supports(update)
     top = support.frame_from_box[2, 3] + 0.5 * support.size[2]
-    for known in update.objects:
-        assert abs(known.item.frame_from_object[2, 3] - 0.5 * known.item.size[2] - top) < 0.03
+    for tracked in update.objects:
+        assert abs(tracked.item.frame_from_object[2, 3] - 0.5 * tracked.item.size[2] - top) < 0.03
     planner = Planner()
-    planner.tell(update)
+    planner.send(update)
     message = planner.model.world["support"]
     np.testing.assert_allclose(message.primitives[0].dimensions, support.size)
     np.testing.assert_allclose(
@@ -243,29 +247,29 @@ def test_the_support_is_told_once_and_stays_while_out_of_view() -> None:
         support.frame_from_box,
         atol=1e-6,
     )
-    planner.tell(update)
+    planner.send(update)
     assert planner.model.operations == []
     dark = replace(update, scene=replace(update.scene, planes=()))
     assert observed_supports(dark) == ()
-    planner.tell(dark)
+    planner.send(dark)
     assert planner.model.operations == [] and "support" in planner.model.world
-    planner.told.forget()
-    planner.tell(update)
+    planner.tracker.forget()
+    planner.send(update)
     assert ("support", ADD) in planner.model.operations
-    planner.tell(replace(update, objects=(), relations=()))
+    planner.send(replace(update, objects=(), relations=()))
     assert planner.model.world == {}
 
 
-def test_the_topic_tells_changes_and_all_to_new_listeners() -> None:
+def test_the_topic_has_changes_and_everything_for_new_subscribers() -> None:
     encoder, model = Encoder(TYPES, SETTINGS), PlanningSceneModel()
 
-    def told(update: SceneUpdate) -> list[tuple[str, int]]:
+    def operations_of(update: SceneUpdate) -> list[tuple[str, int]]:
         data = encoder.encode_cdr(topics.PLANNING_SCENE, update)
         model.operations.clear()
         assert model.apply(TYPES.deserialize(PLANNING_SCENE_TYPE, data))
         return [one for one in model.operations if one[0] != "support"]
 
-    assert told(world((1, 0.1, 0.0))) == [("mug_1", ADD)]
-    assert told(world((1, 0.1, 0.0))) == []
+    assert operations_of(cubes((1, 0.1, 0.0))) == [("mug_1", ADD)]
+    assert operations_of(cubes((1, 0.1, 0.0))) == []
     encoder.restart_planning_scene()
-    assert told(world((1, 0.1, 0.2))) == [("mug_1", ADD)]
+    assert operations_of(cubes((1, 0.1, 0.2))) == [("mug_1", ADD)]

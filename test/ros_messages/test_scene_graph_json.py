@@ -40,13 +40,13 @@ def test_follows_the_schema(update: SceneUpdate, inline: bool) -> None:
 def test_holds_the_whole_world(update: SceneUpdate) -> None:
     document = read(update)
     assert document["frame_id"] == "map"
-    for entry, known in zip(document["objects"], update.objects, strict=True):
-        assert (entry["id"], entry["name"]) == (known.id, known.name)
-        assert entry["mesh"] == f"topic:/scene/meshes#{known.name}"
-        assert entry["visible"] == (known.id in update.seen)
-        assert entry["tracker_id"] == known.tracker_id and "mesh_data" not in entry
+    for entry, tracked in zip(document["objects"], update.objects, strict=True):
+        assert (entry["id"], entry["name"]) == (tracked.id, tracked.name)
+        assert entry["mesh"] == f"topic:/scene/meshes#{tracked.name}"
+        assert entry["visible"] == (tracked.id in update.seen)
+        assert entry["tracker_id"] == tracked.tracker_id and "mesh_data" not in entry
         np.testing.assert_allclose(
-            np.reshape(entry["pose"], (4, 4)), known.item.frame_from_object, atol=1e-6
+            np.reshape(entry["pose"], (4, 4)), tracked.item.frame_from_object, atol=1e-6
         )
 
 
@@ -87,9 +87,9 @@ def test_inline_meshes_are_read_from_a_file(tmp_path: Path) -> None:
 
 def assert_same_meshes(scene: Scene, update: SceneUpdate) -> None:
     assert len(scene.objects) == len(update.objects) > 0
-    for item, known in zip(scene.objects, update.objects, strict=True):
-        np.testing.assert_array_equal(item.mesh.faces, known.item.mesh.faces)
-        np.testing.assert_allclose(item.mesh.vertices, known.item.mesh.vertices, atol=0.51e-4)
+    for item, tracked in zip(scene.objects, update.objects, strict=True):
+        np.testing.assert_array_equal(item.mesh.faces, tracked.item.mesh.faces)
+        np.testing.assert_allclose(item.mesh.vertices, tracked.item.mesh.vertices, atol=0.51e-4)
 
 
 def test_a_mesh_on_a_topic_is_not_invented(tmp_path: Path) -> None:
@@ -114,14 +114,16 @@ def test_inline_meshes_are_checked(part: str, values: list, message: str) -> Non
 def test_empty_world_and_unknown_residual() -> None:
     assert read(scene_updates.small_update(objects=()))["objects"] == []
     item = replace(scene_updates.scene_object(), depth_residual=float("nan"))
-    document = read(scene_updates.small_update((scene_updates.known(item),)))
+    document = read(scene_updates.small_update((scene_updates.tracked_object(item),)))
     assert document["objects"][0]["depth_residual_m"] is None
 
 
 def test_string_message_carries_any_text() -> None:
     types = RosbagsTypes()
     text = scene_graph_json(
-        scene_updates.small_update((scene_updates.known(scene_updates.scene_object(1, "чашка")),)),
+        scene_updates.small_update(
+            (scene_updates.tracked_object(scene_updates.scene_object(1, "чашка")),)
+        ),
         TOPIC,
         inline=False,
     )

@@ -93,7 +93,7 @@ def test_rclpy_reads_and_writes_the_same_content(name):
         assert TYPES.serialize(name, TYPES.deserialize(name, again)) == data
 
 
-def test_unknown_fields_and_types_are_told():
+def test_unknown_fields_and_types_are_named():
     with pytest.raises(AttributeError, match="no field sizes"):
         TYPES.make("vision_msgs/msg/BoundingBox3D", sizes=1)
     with pytest.raises(LookupError, match="no_msgs/msg/None"):

@@ -1,4 +1,4 @@
-"""The scene graph of the session's world."""
+"""Relations between all objects of the map."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def driver() -> Driver:
     return Driver()
 
 
-def test_every_update_says_what_stands_on_what(driver) -> None:
+def test_every_update_has_the_support_relations(driver) -> None:
     update = driver.step()
     assert update.graph.on_top_of(0) == (1, 2)
     assert update.graph.removal_order(2) == (2,)

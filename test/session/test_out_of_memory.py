@@ -19,7 +19,7 @@ from iscene_ros.session.rejection import RejectReason
 
 
 class FailingCompleter(FakeCompleter):
-    """Raises what it is told to, or spoils its scenes."""
+    """Raises a given error, or returns a broken scene."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -74,7 +74,7 @@ def test_an_error_of_the_model_leaves_the_last_scene_and_the_next_frame_complete
 
 
 @pytest.mark.parametrize("spoil", [NAN_MESH, NAN_POSE, BROKEN_FACES, forgetful])
-def test_a_spoiled_scene_changes_nothing_of_the_world(completer, spoil):
+def test_a_broken_scene_does_not_change_the_map(completer, spoil):
     driver = Driver(completer)
     driver.step(0, view([Thing(-0.1, 0)]))
     before = driver.session.update
@@ -88,16 +88,7 @@ def test_a_spoiled_scene_changes_nothing_of_the_world(completer, spoil):
     assert update.objects[0].misses == 0
 
 
-@pytest.mark.parametrize("spoil", [NAN_MESH, BROKEN_FACES])
-def test_a_first_scene_that_is_spoiled_is_not_published(completer, spoil):
-    completer.spoil = spoil
-    driver = Driver(completer)
-    assert driver.step(0) is None and driver.session.update is None
-    completer.spoil = lambda scene: scene
-    assert driver.step(100).first
-
-
-def test_a_fault_while_the_world_changes_leaves_it_whole(monkeypatch):
+def test_an_error_during_an_update_leaves_the_map_unchanged(monkeypatch):
     driver = Driver(forget_after=2)
     before = driver.step(0)
 
@@ -224,7 +215,7 @@ def test_other_errors_are_not_retried():
     assert warnings == []
 
 
-def test_what_says_out_of_memory():
+def test_out_of_memory_errors_are_recognised():
     import torch
 
     assert is_out_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory."))
@@ -236,7 +227,7 @@ def test_what_says_out_of_memory():
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
-def test_torch_says_so_when_the_machine_has_no_more():
+def test_the_error_of_torch_for_a_full_main_memory_is_recognised():
     import torch
 
     with pytest.raises(RuntimeError) as caught:

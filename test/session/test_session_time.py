@@ -1,4 +1,4 @@
-"""Jumps back in time and resets: what is forgotten, what is told, and that the next frame works."""
+"""Jumps back in time and resets: dropped state, reported removals, completion of the next frame."""
 
 import pytest
 from session_driver import Driver, messages_of, stamp
@@ -62,7 +62,7 @@ def test_a_pose_that_jumps_back_counts_as_the_first_of_the_new_run():
     assert driver.step(0).frame_id == "map"
 
 
-def test_a_frame_in_work_is_dropped_when_time_jumps_back(driver):
+def test_a_frame_that_is_being_completed_is_dropped_when_time_jumps_back(driver):
     driver.send(60_000)
     driver.poll(60_000)
     frame = driver.take(60_000)
@@ -72,7 +72,7 @@ def test_a_frame_in_work_is_dropped_when_time_jumps_back(driver):
     assert driver.finish(0).first
 
 
-def test_a_reset_empties_the_world_and_ids_are_not_used_again(driver):
+def test_a_reset_empties_the_map_and_ids_are_not_used_again(driver):
     driver.step(0)
     driver.send(100)
     driver.poll(100)
@@ -84,12 +84,12 @@ def test_a_reset_empties_the_world_and_ids_are_not_used_again(driver):
     assert update.first and update.removed == () and [k.id for k in update.objects] == [3, 4]
 
 
-def test_a_reset_of_nothing_tells_nothing(driver):
+def test_a_reset_of_an_empty_map_publishes_nothing(driver):
     assert driver.session.reset() is None
     assert driver.step(0).first
 
 
-def test_a_frame_in_work_is_dropped_by_a_reset(driver):
+def test_a_frame_that_is_being_completed_is_dropped_by_a_reset(driver):
     driver.step(0)
     driver.send(100)
     driver.poll(100)
@@ -99,7 +99,7 @@ def test_a_frame_in_work_is_dropped_by_a_reset(driver):
     assert driver.session.update is None
 
 
-def test_what_a_jump_back_removed_is_told_even_after_a_reset(driver):
+def test_removals_by_a_jump_back_are_reported_even_after_a_reset(driver):
     driver.step(60_000)
     driver.send(0)
     assert driver.session.reset() is None

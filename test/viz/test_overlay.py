@@ -109,7 +109,7 @@ def test_an_object_behind_the_camera_is_not_drawn(update: SceneUpdate) -> None:
     pose = np.eye(4)
     pose[:3, 3] = [0, 0, 3.0]
     item = replace(update.objects[0].item, id=99, frame_from_object=pose)
-    behind = replace(update, objects=(*update.objects, scene_updates.known(item)))
+    behind = replace(update, objects=(*update.objects, scene_updates.tracked_object(item)))
     np.testing.assert_array_equal(draw_overlay(behind), draw_overlay(update))
 
 

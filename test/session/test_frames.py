@@ -9,6 +9,7 @@ from session_inputs import CAMERA_FRAME, START_NS, frame_messages
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.io.demo_frame import arc2017_observation
+from iscene_ros.session.frames import PosedFrame, TrackedObservation, observe
 from iscene_ros.session.inputs import (
     ColorImage,
     DepthImage,
@@ -20,7 +21,6 @@ from iscene_ros.session.inputs import (
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.synchronizer import SyncedInputs
-from iscene_ros.session.tracked_observation import PosedFrame, TrackedObservation, observe
 
 HEIGHT, WIDTH = 24, 32
 CAMERA = Camera(WIDTH, HEIGHT, np.array([[30.0, 0, 15.5], [0, 30, 11.5], [0, 0, 1]]))
