@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.ros.topics import InputTopic, input_topics
+from iscene_ros.ros.topics import TRANSFORM_KEYS, InputTopic, input_topics
 from iscene_ros.session.settings import Settings
 
 NODE_NAME = "iscene"
-_TRANSFORM_KEYS = ("tf", "tf_static")
 _MOST_LISTED = 30
 
 
@@ -38,7 +37,7 @@ def found_inputs(bag: Path, topics: Mapping[str, str], settings: Settings) -> di
         if name in topics:
             _check_type(bag, topic, name, topics[name])
             found[name] = topic
-        elif topic.key not in _TRANSFORM_KEYS:
+        elif topic.key not in TRANSFORM_KEYS:
             raise InputError(_missing(bag, topic, name, topics))
     return found
 

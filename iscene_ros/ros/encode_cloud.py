@@ -14,7 +14,7 @@ from iscene_ros.ros.messages import MessageTypes
 
 CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 SEED = 0
-# sensor_msgs/PointField: numbers of the types.
+# Datatype constants of sensor_msgs/PointField by numpy's name of the type.
 _FIELD_TYPES = {"u1": 2, "u4": 6, "f4": 7}
 # Every number lies at a multiple of its size, also from one point to the next.
 POINT = np.dtype(
@@ -31,8 +31,14 @@ def encode_cloud(types: MessageTypes, update: SceneUpdate, points_per_object: in
     """Return a sensor_msgs/PointCloud2 of `surface_points`, in the frame of the update."""
     rows = surface_points(update, points_per_object)
     fields = [
-        types.make("sensor_msgs/msg/PointField", name=name, offset=offset, datatype=kind, count=1)
-        for name, kind, offset in _fields()
+        types.make(
+            "sensor_msgs/msg/PointField",
+            name=name,
+            offset=offset,
+            datatype=_FIELD_TYPES[kind.str[1:]],
+            count=1,
+        )
+        for name, (kind, offset) in POINT.fields.items()
     ]
     return types.make(
         CLOUD_TYPE,
@@ -73,13 +79,6 @@ def surface_points(update: SceneUpdate, points_per_object: int) -> np.ndarray:
     # `np.concatenate` alone would drop the padding of `POINT`.
     cloud = np.zeros(sum(map(len, parts)), POINT)
     return np.concatenate(parts, out=cloud) if parts else cloud
-
-
-def _fields() -> list[tuple[str, int, int]]:
-    """Return name, type number and offset [bytes] of every field of `POINT`."""
-    return [
-        (name, _FIELD_TYPES[kind.str[1:]], offset) for name, (kind, offset) in POINT.fields.items()
-    ]
 
 
 def _object_samples(item: SceneObject, count: int) -> tuple[np.ndarray, np.ndarray]:

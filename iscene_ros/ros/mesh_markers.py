@@ -44,8 +44,9 @@ class MeshMarker:
 def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:
     """Return the CDR bytes of a MarkerArray of the meshes, one TRIANGLE_LIST an object.
 
-    Namespace and id of a marker are name and id of the object; the points lie in the object's
-    frame, and the pose of that frame is the marker's. Publishers of rclpy and bags take the bytes as they are.
+    Namespace and id of a marker are name and id of the object. The points lie in the frame of the
+    object, and the pose of the marker is that of this frame. Publishers of rclpy and bags take the
+    bytes as they are.
 
     Args:
         update: the object map.

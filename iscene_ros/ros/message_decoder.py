@@ -11,7 +11,7 @@ from iscene_ros.ros.decode_detections import decode_detections, decode_yolo_dete
 from iscene_ros.ros.decode_images import decode_color, decode_compressed_color, decode_depth
 from iscene_ros.ros.decode_instances import decode_instances
 from iscene_ros.ros.decode_poses import decode_odometry, decode_pose, decode_transform
-from iscene_ros.ros.topics import input_type
+from iscene_ros.ros.topics import TRANSFORM_KEYS, input_type
 from iscene_ros.session.inputs import Input, TransformSample
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
@@ -25,7 +25,6 @@ MALFORMED_ERRORS = (
     TypeError,
     ValueError,
 )
-_TRANSFORM_KEYS = ("tf", "tf_static")
 _MOST_CHARACTERS = 200
 
 T = TypeVar("T")
@@ -56,7 +55,7 @@ class MessageDecoder:
             self._reject(RejectReason.MALFORMED, line)
             return []
         messages = [message]
-        if topic_key in _TRANSFORM_KEYS:
+        if topic_key in TRANSFORM_KEYS:
             messages = self._attempt(topic_key, lambda m: list(m.transforms), message) or []
         decoder = self._decoder(topic_key)
         decoded = (self._attempt(topic_key, decoder, part) for part in messages)
@@ -78,7 +77,7 @@ class MessageDecoder:
 
     def _decoder(self, topic_key: str) -> Callable[[Any], Input | TransformSample]:
         settings = self.settings
-        if topic_key in _TRANSFORM_KEYS:
+        if topic_key in TRANSFORM_KEYS:
             return partial(decode_transform, static=topic_key == "tf_static")
         if topic_key == "detections":
             yolo = settings.detections == "yolo_msgs"

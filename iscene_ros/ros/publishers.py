@@ -14,7 +14,7 @@ from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, PLANNING_SCENE, TF, OutputTopic
 from iscene_ros.session.settings import Settings
 
-# Queue of tf2's own broadcasters: several frames pass before a slow subscriber loses one.
+# Queue of tf2's own broadcasters and listeners: a slow subscriber loses no frame for a while.
 TF_DEPTH = 100
 # A burst of updates has ended when none came for this time [s].
 BURST_PAUSE = 1.0

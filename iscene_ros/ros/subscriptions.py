@@ -6,25 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from iscene_ros.ros.messages import RclpyTypes
-from iscene_ros.ros.topics import InputTopic, input_topics
+from iscene_ros.ros.publishers import TF_DEPTH, reliable_qos
+from iscene_ros.ros.topics import TRANSFORM_KEYS, InputTopic, input_topics
 from iscene_ros.session.settings import Settings
 
-# The model takes the newest image: a longer queue would only delay it.
+# The model completes the newest image: a longer queue would only delay it.
 IMAGE_DEPTH = 5
-TF_DEPTH = 100
 
 
 class Subscriptions:
     """The subscriptions that the settings ask for.
 
     Args:
-        node: of the subscriptions.
+        node: node that subscribes.
         types: finds message classes.
         settings: topics, types and QoS.
-        receive: takes the key of an input and a message.
+        receive: called with the key of an input and a message.
 
     Raises:
         LookupError: a message type is not installed.
@@ -55,15 +55,8 @@ class Subscriptions:
 
 
 def _qos(topic: InputTopic, settings: Settings) -> QoSProfile:
-    if topic.key in ("tf", "tf_static"):
-        durability = (
-            DurabilityPolicy.TRANSIENT_LOCAL
-            if topic.key == "tf_static"
-            else DurabilityPolicy.VOLATILE
-        )
-        return QoSProfile(
-            depth=TF_DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=durability
-        )
+    if topic.key in TRANSFORM_KEYS:
+        return reliable_qos(latched=topic.key == "tf_static", depth=TF_DEPTH)
     reliable = settings.reliability == "reliable"
     reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(depth=IMAGE_DEPTH, reliability=reliability)

@@ -27,6 +27,7 @@ _DETECTION_TYPES = {
     "yolo_msgs": "yolo_msgs/msg/DetectionArray",
 }
 _POSE_TYPES = {"pose": "geometry_msgs/msg/PoseStamped", "odometry": "nav_msgs/msg/Odometry"}
+TRANSFORM_KEYS = ("tf", "tf_static")
 INPUT_KEYS = (*_INPUT_TYPES, "detections", "camera_pose")
 
 
@@ -167,6 +168,6 @@ def input_topics(settings: Settings) -> tuple[InputTopic, ...]:
 
 
 def _parameter(topic_key: str) -> str:
-    if topic_key in ("tf", "tf_static"):
+    if topic_key in TRANSFORM_KEYS:
         return ""
     return f"topics.{topic_key.removesuffix('_compressed')}"
