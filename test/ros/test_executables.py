@@ -1,10 +1,11 @@
-"""The process: how it ends, and what it says of wrong parameters."""
+"""The executables: exit on a signal, and the error line for wrong parameters."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,10 +20,22 @@ def start(*arguments: str, executable: str = "scene_node") -> subprocess.Popen:
     )
 
 
+def wait_for_handlers(process: subprocess.Popen, seconds: float = 60.0) -> None:
+    """Wait until a process handles SIGTERM, which Python alone does not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the executable did not start")
+
+
 @pytest.mark.parametrize("executable", ["scene_node", "replay_node"])
 def test_two_interrupts_end_it_cleanly(executable: str) -> None:
     process = start(executable=executable)
-    time.sleep(4)
+    wait_for_handlers(process)
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
