@@ -144,9 +144,9 @@ def observe_volumes(
     truncation: float,  # [voxels]
 ) -> CropVolumes:
     """Project the voxel centres of every crop into the image and read it there."""
-    points_camera = _voxel_centers(centers, sizes, resolution) @ view.aligned_from_camera
+    points_camera = voxel_centers(centers, sizes, resolution) @ view.aligned_from_camera
     z = points_camera[..., 2]  # [S, R^3]
-    pixel, inside = _pixels(points_camera, view.k, view.depth.shape)
+    pixel, inside = pixels_of(points_camera, view.k, view.depth.shape)
     depth = view.depth.flatten()[pixel]
     known = inside & (depth > 0)
     own = view.own.flatten(1).gather(1, pixel)
@@ -165,13 +165,15 @@ def observe_volumes(
     )
 
 
-def _voxel_centers(centers: Tensor, sizes: Tensor, resolution: int) -> Tensor:
+def voxel_centers(centers: Tensor, sizes: Tensor, resolution: int) -> Tensor:
+    """Return the voxel centres (S, R^3, 3) [m] of cubes with centres (S, 3) and edges (S,) [m]."""
     axis = (torch.arange(resolution, device=sizes.device) + 0.5) / resolution - 0.5
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, -1, 3)
     return grid * sizes[:, None, None] + centers[:, None]
 
 
-def _pixels(points_camera: Tensor, k: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def pixels_of(points_camera: Tensor, k: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return the flat pixel index of points (..., 3) in an image, and which points lie in it."""
     height, width = size
     z = points_camera[..., 2]
     safe_z = z.clamp_min(NEAR_M)

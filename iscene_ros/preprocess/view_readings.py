@@ -1,0 +1,215 @@
+"""Fine observation volumes: what one posed depth image measures at every voxel of a crop.
+
+A crop is the cube around one instance. Every voxel centre is projected into the image; what the
+pixel there shows is kept as a projective signed distance, a gap, a pixel class and a weight.
+`view_fusion.fuse` combines several views of the same crops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from iscene_ros.core.observation import Observation
+from iscene_ros.preprocess.observation_volume import (
+    ENVIRONMENT,
+    OTHER,
+    OUTSIDE,
+    OWN,
+    pixels_of,
+    voxel_centers,
+)
+
+# Depths below this are taken as this in the estimate of a surface's slope [m].
+NEAR_M = 0.01
+# A pixel whose neighbours' depths span more than this lies at a jump [m + the same share of depth].
+JUMP = 0.015
+# Factor on the weight of a reading at a jump or at the edge of a mask.
+EDGE_WEIGHT = 0.1
+# Readings below this weight do not carve free space out of what other views measure.
+TRUSTED = 0.15
+# Depth at which the noise of a sensor has grown to twice its floor [m].
+NOISE_DEPTH = 1.0
+
+
+@dataclass(frozen=True)
+class PosedDepthView:
+    """One rectified depth image as tensors, and its pose in the frame of the crops.
+
+    The crops lie in the gravity-aligned frame of a reference view.
+
+    Attributes:
+        depth: (H, W) float32 [m]; 0 where there is no reading.
+        own: (S, H, W) bool, the pixels of each crop's instance.
+        other: (S, H, W) bool, the pixels of other instances.
+        weight: (H, W) float32 in [0, 1], the trust in each reading; see `reading_weights`.
+        k: (3, 3) float32 [pixels].
+        rotation: (3, 3) float32; points_camera = (points_aligned + offset) @ rotation.
+        offset: (3,) float32 [m]; zero for the reference view.
+    """
+
+    depth: Tensor
+    own: Tensor
+    other: Tensor
+    weight: Tensor
+    k: Tensor
+    rotation: Tensor
+    offset: Tensor
+
+    @classmethod
+    def from_observation(
+        cls,
+        observation: Observation,
+        rows: list[int | None],
+        camera_from_reference: np.ndarray,
+        device: str = "cpu",
+    ) -> PosedDepthView:
+        """Return the view of a rectified observation whose masks do not overlap.
+
+        Args:
+            observation: Depth and masks.
+            rows: For each of S crops the row of its instance in the observation's masks, or None
+                where the instance is in none of them.
+            camera_from_reference: (4, 4) transform from the gravity-aligned frame of the reference
+                view.
+            device: Torch device of the tensors.
+        """
+        empty = np.zeros(observation.depth.shape, bool)
+        masks = observation.masks
+        own = np.stack([empty if row is None else masks[row] for row in rows])
+        union = masks.any(axis=0) if len(masks) else empty
+        depth = torch.from_numpy(observation.depth).to(device)
+        mask_tensor = torch.from_numpy(masks).to(device)
+        rotation = camera_from_reference[:3, :3].T
+        offset = rotation @ camera_from_reference[:3, 3]
+        focal = float(observation.camera.k[0, 0])
+        return cls(
+            depth=depth,
+            own=torch.from_numpy(own).to(device),
+            other=torch.from_numpy(union[None] & ~own).to(device),
+            weight=reading_weights(depth, mask_tensor, focal),
+            k=_float(observation.camera.k, device),
+            rotation=_float(rotation, device),
+            offset=_float(offset, device),
+        )
+
+
+@dataclass(frozen=True)
+class ViewReadings:
+    """The readings of one view, or of several fused ones, at the voxels of S crops.
+
+    Attributes:
+        surface: (S, R, R, R) float32 projective signed distance along the optical axis in units of
+            the truncation, clipped to [-1, 1], positive in front of the surface; 0 = no reading.
+        gap: (S, R, R, R) float32, the same distance in units of the crop's edge, clipped likewise.
+        pixel_class: (S, R, R, R) uint8, constants of `observation_volume`.
+        weight: (S, R, R, R) float32, 0 where there is no reading.
+    """
+
+    surface: Tensor
+    gap: Tensor
+    pixel_class: Tensor
+    weight: Tensor
+
+    def quantised(self, support: Tensor) -> FineVolumes:
+        """Return the volumes that the network reads; `support` (S,) as in `FineVolumes`."""
+        gap = F.avg_pool3d(self.gap[:, None], 2)[:, 0]
+        surface, gap = ((x * 127).round().to(torch.int8) for x in (self.surface, gap))
+        return FineVolumes(surface, gap, self.pixel_class, support.float())
+
+
+@dataclass(frozen=True)
+class FineVolumes:
+    """The readings of S crops, compact enough to be kept by the thousand.
+
+    Attributes:
+        surface: (S, R, R, R) int8, `ViewReadings.surface` times 127.
+        gap: (S, R/2, R/2, R/2) int8, mean `ViewReadings.gap` of 2^3 voxels times 127.
+        pixel_class: (S, R, R, R) uint8.
+        support: (S,) float32 height of the support in crop coordinates (-0.5 = the floor).
+    """
+
+    surface: Tensor
+    gap: Tensor
+    pixel_class: Tensor
+    support: Tensor
+
+    def rows(self, rows: slice | Tensor) -> FineVolumes:
+        """Return some of the crops."""
+        return FineVolumes(
+            self.surface[rows], self.gap[rows], self.pixel_class[rows], self.support[rows]
+        )
+
+    def mirrored(self) -> FineVolumes:
+        """Return the volumes with left and right exchanged."""
+        return FineVolumes(
+            self.surface.flip(1), self.gap.flip(1), self.pixel_class.flip(1), self.support
+        )
+
+    def to(self, device: torch.device | str) -> FineVolumes:
+        """Return the volumes on a device."""
+        tensors = (self.surface, self.gap, self.pixel_class, self.support)
+        return FineVolumes(*(t.to(device, non_blocking=True) for t in tensors))
+
+
+def read_view(
+    view: PosedDepthView,
+    centers: Tensor,  # [S, 3] crop centres, gravity-aligned frame of the reference view [m]
+    sizes: Tensor,  # [S] crop edges [m]
+    resolution: int,
+    truncation: float,  # [voxels]
+) -> ViewReadings:
+    """Read one view at the voxel centres of every crop."""
+    points_camera = voxel_centers(centers + view.offset, sizes, resolution) @ view.rotation
+    z = points_camera[..., 2]
+    pixel, inside = pixels_of(points_camera, view.k, view.depth.shape)
+    depth = view.depth.flatten()[pixel]
+    known = inside & (depth > 0)
+    own = view.own.flatten(1).gather(1, pixel)
+    other = view.other.flatten(1).gather(1, pixel) & ~own
+    pixel_class = torch.where(own, OWN, torch.where(other, OTHER, ENVIRONMENT))
+    pixel_class = torch.where(depth > 0, pixel_class, pixel_class + 1)
+    pixel_class = torch.where(inside, pixel_class, OUTSIDE)
+    gap = (depth - z) / sizes[:, None]
+    surface = gap * (resolution / truncation)
+    grid = (len(sizes), resolution, resolution, resolution)
+    nothing = torch.zeros((), device=z.device)
+    return ViewReadings(
+        surface=torch.where(known, surface.clamp(-1, 1), nothing).reshape(grid),
+        gap=torch.where(known, gap.clamp(-1, 1), nothing).reshape(grid),
+        pixel_class=pixel_class.to(torch.uint8).reshape(grid),
+        weight=torch.where(known, view.weight.flatten()[pixel], nothing).reshape(grid),
+    )
+
+
+def reading_weights(depth: Tensor, masks: Tensor, focal: float) -> Tensor:
+    """Return the trust (H, W) in the readings of a depth image (H, W) with masks (N, H, W).
+
+    It falls with the sensor noise, which grows with depth, with the angle between surface normal
+    and ray, and at jumps of the depth and edges of the masks.
+    """
+    known = depth > 0
+    padded = F.pad(depth[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    across = 0.5 * (padded[1:-1, 2:] - padded[1:-1, :-2])
+    down = 0.5 * (padded[2:, 1:-1] - padded[:-2, 1:-1])
+    slope = focal * (across.square() + down.square()).sqrt() / depth.clamp_min(NEAR_M)
+    cosine = 1 / (1 + slope.square()).sqrt()
+    weight = cosine.clamp_min(0.2) / (1 + (depth / NOISE_DEPTH).square())
+    span = _pooled_max(depth) + _pooled_max(-depth)
+    edge = span > JUMP * (1 + depth)
+    labels = (masks * torch.arange(1, len(masks) + 1, device=masks.device)[:, None, None]).sum(0)
+    labels = labels.float()
+    edge |= _pooled_max(labels) + _pooled_max(-labels) > 0
+    return torch.where(edge, EDGE_WEIGHT * weight, weight) * known
+
+
+def _pooled_max(image: Tensor) -> Tensor:
+    return F.max_pool2d(image[None, None], 3, 1, 1)[0, 0]
+
+
+def _float(array: np.ndarray, device: str) -> Tensor:
+    return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.float32, device=device)
