@@ -17,8 +17,10 @@ from iscene_ros.models.iscene.packages.converted import ConvertedFile
 from iscene_ros.models.iscene.packages.package import ReleasePackage, read_package
 from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
 from iscene_ros.models.iscene.scene_flow_config import MiniConfig
-from iscene_ros.models.mini.network import VolumeSceneFlow
-from iscene_ros.models.registry import MINI, RELEASE, RegisteredModel, find_model
+from iscene_ros.models.mini.checkpoint import network_of as mini_network
+from iscene_ros.models.mini2.checkpoint import network_of as mini2_network
+from iscene_ros.models.mini2.config import Mini2Config
+from iscene_ros.models.registry import MINI2, RELEASE, RegisteredModel, find_model
 from iscene_ros.models.weight_files import check_tensors, checksum, read_tensors
 
 
@@ -68,7 +70,7 @@ class ModelContents:
     kind: RegisteredModel
     name: str
     checksum: str
-    config: MiniConfig | ReleaseConfig
+    config: MiniConfig | Mini2Config | ReleaseConfig
     parts: tuple[PartContents, ...]
 
 
@@ -129,12 +131,13 @@ def _release_contents(package: ReleasePackage | ConvertedFile) -> ModelContents:
 
 
 def _mini_contents(path: Path) -> ModelContents:
+    kind = find_model(path)
     with safe_open(path, framework="pt") as file:
-        config = MiniConfig.from_dict(json.loads(file.metadata()["config"]))
+        config = json.loads(file.metadata()["config"])
     with torch.device("meta"):
-        network = VolumeSceneFlow(config)
+        network = (mini2_network if kind is MINI2 else mini_network)(config)
     part = _part("network", network, read_tensors(path))
-    return ModelContents(MINI, path.stem, checksum(path), config, (part,))
+    return ModelContents(kind, path.stem, checksum(path), network.config, (part,))
 
 
 def _part(name: str, network: nn.Module, found: Mapping[str, Tensor]) -> PartContents:

@@ -38,11 +38,12 @@ class RegisteredModel:
     is_on_hub: bool = False
 
 
-MINI = RegisteredModel("iscene-mini", "iscene_ros.models.mini.shape_model", "iscene-mini/")
+MINI = RegisteredModel("iscene-mini", "iscene_ros.models.mini.shape_model", "iscene-mini/1")
+MINI2 = RegisteredModel("iscene-mini 2", "iscene_ros.models.mini2.shape_model", "iscene-mini/2")
 RELEASE = RegisteredModel(
     "I-Scene", "iscene_ros.models.iscene.shape_model", "iscene-release/", "iscene_config.json", True
 )
-MODELS = (MINI, RELEASE)
+MODELS = (MINI, MINI2, RELEASE)
 
 
 def load_shape_model(config: ModelConfig) -> ShapeModel:

@@ -22,7 +22,7 @@ from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, tr
 from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.lab.training.samples import SampleOptions, SceneView, draw_view
 from iscene_ros.models.base import PredictionRequest, Progress
-from iscene_ros.models.mini.checkpoint import load_model, save_weights
+from iscene_ros.models.mini.checkpoint import replace_calibration
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
@@ -215,7 +215,7 @@ def completed_shapes(
 def write_calibration(model: str, calibration: Calibration) -> Path:
     """Write a calibration into a checkpoint without changing its weights, and return its path."""
     path = checkpoint_path(model)
-    save_weights(load_model(path).network, path, calibration)
+    replace_calibration(path, calibration)
     return path
 
 

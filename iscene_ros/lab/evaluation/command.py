@@ -171,10 +171,10 @@ def _run_envelopes(args: argparse.Namespace) -> None:
 
     from iscene_ros.lab.evaluation.envelopes import envelope_report, envelope_scores
     from iscene_ros.lab.evaluation.reports import print_report
-    from iscene_ros.models.mini.shape_model import MiniShapes
+    from iscene_ros.models.mini.checkpoint import LoadedModel
 
     completer = _completer(args)
-    if not isinstance(completer.shapes, MiniShapes):
+    if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError(f"evaluate envelopes: {args.model} has the mean surface alone")
     if completer.shapes.model.calibration.uncertainty is None:
         raise InputError(

@@ -1,0 +1,46 @@
+"""The sizes of iscene-mini 2."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Mini2Config:
+    """A multi-scale encoder-decoder on grids of 1/2, 1/4, 1/8 and 1/16 of the resolution.
+
+    Attributes:
+        resolution: voxels along a side of what goes in and comes out, a multiple of 16.
+        truncation: distances are cut at this many voxels.
+        channels: at 1/2, 1/4, 1/8 and 1/16 of the resolution, multiples of 8.
+        encoder_blocks: residual blocks at each of these levels on the way down.
+        decoder_blocks: residual blocks at each of these levels on the way up; the coarsest level
+            has none but those of the encoder.
+    """
+
+    resolution: int = 64
+    truncation: float = 8.0
+    channels: tuple[int, ...] = (16, 48, 128, 192)
+    encoder_blocks: tuple[int, ...] = (1, 1, 1, 2)
+    decoder_blocks: tuple[int, ...] = (1, 3, 2)
+
+    def __post_init__(self) -> None:
+        levels = len(self.channels)
+        if len(self.encoder_blocks) != levels or len(self.decoder_blocks) != levels - 1:
+            raise ValueError(
+                f"channels: {levels} levels, expected as many encoder_blocks "
+                f"({len(self.encoder_blocks)}) and one less of decoder_blocks "
+                f"({len(self.decoder_blocks)})"
+            )
+        if self.resolution % 2**levels:
+            raise ValueError(f"resolution: {self.resolution}, expected a multiple of {2**levels}")
+
+    def to_dict(self) -> dict:
+        """Plain numbers, for the checkpoint's metadata."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, numbers: dict) -> Mini2Config:
+        """The inverse of `to_dict`."""
+        made = {k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()}
+        return cls(**made)
