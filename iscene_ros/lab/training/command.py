@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iscene_ros.lab.training.malloc_tuning import tune_malloc
+from iscene_ros.lab.training.multiview.config import is_multiview
 from iscene_ros.lab.training.train_config import TrainConfig, read_train_config
 
 if TYPE_CHECKING:
+    from iscene_ros.lab.training.multiview.trainer import Trainer as MultiviewTrainer
     from iscene_ros.lab.training.trainer import Trainer
 
 SIGNALLED = 128  # + the signal's number is the exit code
@@ -44,6 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or resume the run in `--out`; with `--show-data`, draw the samples instead."""
+    if is_multiview(args.config):
+        from iscene_ros.lab.training.multiview.command import train
+
+        trainer = train(args)
+        return _report_stop(trainer, trainer.steps) if trainer.stop.signal else 0
     config = read_train_config(args.config)
     if args.show_data:
         from iscene_ros.lab.training.data_sheet import data_sheet
@@ -76,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     steps = trainer.progress.total_steps
     print(f"iscene train: {args.out}" + (f" from step {steps}" if steps else ""), file=sys.stderr)
     trainer.run()
-    return _report_stop(trainer) if trainer.stop.signal else 0
+    return _report_stop(trainer, trainer.progress.total_steps) if trainer.stop.signal else 0
 
 
 def fine_tuning(config: TrainConfig) -> TrainConfig:
@@ -84,10 +91,10 @@ def fine_tuning(config: TrainConfig) -> TrainConfig:
     return replace(config, phases=(replace(config.phases[-1], share=1.0),))
 
 
-def _report_stop(trainer: Trainer) -> int:
+def _report_stop(trainer: Trainer | MultiviewTrainer, steps: int) -> int:
     print(
         f"iscene train: stopped by a signal; {trainer.state_path} holds step "
-        f"{trainer.progress.total_steps}, the same command resumes it",
+        f"{steps}, the same command resumes it",
         file=sys.stderr,
     )
     return SIGNALLED + trainer.stop.signal

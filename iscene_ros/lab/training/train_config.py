@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import yaml
 
@@ -118,14 +118,18 @@ def read_train_config(path: Path) -> TrainConfig:
     Raises:
         InputError: The file cannot be read, or a key is unknown, missing or has a wrong value.
     """
+    return build_dataclass(TrainConfig, read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; an InputError says why it cannot be read."""
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: {error}".replace("\n", " ")) from error
-    return _build(TrainConfig, document, str(path))
 
 
-def _build(kind: type, value: Any, where: str) -> Any:
+def build_dataclass(kind: type, value: Any, where: str) -> Any:
     """Build a (nested) dataclass from plain YAML values; `where` names them in errors."""
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected keys and values, got {value!r}")
@@ -141,11 +145,11 @@ def _build(kind: type, value: Any, where: str) -> Any:
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint):
-        return _build(hint, value, where)
-    for kind in (PhaseConfig, DataConfig):
-        if hint == tuple[kind, ...]:
-            return tuple(_build(kind, v, f"{where}[{i}]") for i, v in enumerate(value))
+    kind = next((k for k in (hint, *get_args(hint)) if is_dataclass(k)), None)
+    if kind is not None and isinstance(value, list):
+        return tuple(build_dataclass(kind, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if kind is not None:
+        return build_dataclass(kind, value, where)
     if isinstance(value, list):
         return tuple(value)
     return value

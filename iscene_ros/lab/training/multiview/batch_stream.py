@@ -1,0 +1,77 @@
+"""An endless stream of batches from the shards that were read least, mixed and mirrored."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from iscene_ros.lab.training.multiview.samples import FineSamples
+from iscene_ros.lab.training.multiview.shards import joined, read_shard
+
+# Number of shards that are mixed with each other.
+MIXED = 3
+WAIT_SECONDS = 5.0
+
+
+class BatchStream:
+    """Batches of samples, read ahead by a thread.
+
+    Attributes:
+        uses: Number of times each shard was read, by its path under the cache; saved with the run.
+    """
+
+    def __init__(
+        self,
+        made: Callable[[], list[Path]],
+        cache: Path,
+        batch: int,
+        seed: int,
+        uses: dict[str, int] | None = None,
+    ) -> None:
+        self.made, self.cache, self.batch = made, cache, batch
+        self.uses = dict(uses or {})
+        self.rng = np.random.default_rng([seed, sum(self.uses.values())])
+        self._batches: queue.Queue[FineSamples] = queue.Queue(maxsize=4)
+        threading.Thread(target=self._fill, daemon=True).start()
+
+    def __iter__(self) -> Iterator[FineSamples]:
+        while True:
+            yield self._batches.get()
+
+    def _fill(self) -> None:
+        while True:
+            paths = self._next_paths()
+            if not paths:
+                time.sleep(WAIT_SECONDS)
+                continue
+            samples = joined([read_shard(path) for path in paths])
+            order = torch.from_numpy(self.rng.permutation(len(samples.target)))
+            for rows in order.split(self.batch):
+                if len(rows) == self.batch:
+                    batch = chosen(samples, rows)
+                    self._batches.put(batch if self.rng.random() < 0.5 else mirrored(batch))
+            for path in paths:
+                key = str(path.relative_to(self.cache))
+                self.uses[key] = self.uses.get(key, 0) + 1
+
+    def _next_paths(self) -> list[Path]:
+        paths = self.made()
+        counts = [self.uses.get(str(p.relative_to(self.cache)), 0) for p in paths]
+        order = np.lexsort([self.rng.random(len(paths)), counts])
+        return [paths[i] for i in order[:MIXED]]
+
+
+def chosen(samples: FineSamples, rows: torch.Tensor) -> FineSamples:
+    """Return some of the samples."""
+    return FineSamples(samples.volumes.rows(rows), samples.target[rows], samples.views[rows])
+
+
+def mirrored(samples: FineSamples) -> FineSamples:
+    """Return the samples with left and right exchanged."""
+    return FineSamples(samples.volumes.mirrored(), samples.target.flip(1), samples.views)

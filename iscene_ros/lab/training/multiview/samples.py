@@ -1,0 +1,180 @@
+"""Samples of iscene-mini 2: crops of random scenes of one or several views, with ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.lab.synthetic.everyday_families import EVERYDAY_FAMILIES
+from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
+from iscene_ros.lab.synthetic.random_cameras import random_camera
+from iscene_ros.lab.synthetic.random_scenes import RandomScene, random_scene
+from iscene_ros.lab.synthetic.rendering import render
+from iscene_ros.lab.synthetic.sensor import SensedFrame, observe
+from iscene_ros.lab.synthetic.shape_families import HELD_OUT_FAMILIES
+from iscene_ros.lab.training.multiview.fused_views import (
+    CleanedView,
+    PoseNoise,
+    cleaned_view,
+    fused_crops,
+    with_ramps,
+)
+from iscene_ros.lab.training.multiview.thick_walls import WALL_VOXELS, crop_distance
+from iscene_ros.lab.training.samples import DrawnScene, SampleOptions, TruePlacement
+from iscene_ros.preprocess.view_readings import FineVolumes
+
+
+@dataclass(frozen=True)
+class FineSampleOptions:
+    """What is drawn.
+
+    Attributes:
+        base: Scenes, shapes, cameras, sensors.
+        resolution: Voxels along a side.
+        truncation: Truncation of distances [voxels].
+        wall_voxels: Least thickness of walls in the ground truth.
+        single_share: Share of the scenes whose views become samples one by one; those of the others
+            are fused.
+        single_views: Views of such a scene, each a sample of its own.
+        most_views: The other scenes have 2 to this many; the first two are the reference in turn.
+        most_crops: Most instances of one view that become samples.
+        least_readings: An instance with fewer pixels with depth is left out.
+        rows_share: Share of the scenes that are equal packs in rows.
+        ramp_share: Share of the frames whose depth jumps are ramps.
+        pose_noise: Errors of the poses of fused views.
+    """
+
+    base: SampleOptions = field(default_factory=SampleOptions)
+    resolution: int = 64
+    truncation: float = 8.0
+    wall_voxels: float = WALL_VOXELS
+    single_share: float = 0.6
+    single_views: int = 2
+    most_views: int = 6
+    most_crops: int = 4
+    least_readings: int = 40
+    rows_share: float = 0.0
+    ramp_share: float = 0.25
+    pose_noise: PoseNoise = field(default_factory=PoseNoise)
+
+
+@dataclass(frozen=True)
+class FineSamples:
+    """S crops and their ground truth.
+
+    Attributes:
+        volumes: Observation volumes.
+        target: (S, R, R, R) int8 truncated signed distance times 127, negative inside.
+        views: (S,) uint8 number of views fused.
+    """
+
+    volumes: FineVolumes
+    target: Tensor
+    views: Tensor
+
+
+def draw_samples(
+    rng: np.random.Generator, options: FineSampleOptions, device: str = "cpu"
+) -> list[FineSamples]:
+    """Draw the samples of one random scene; few or none where hardly anything is visible."""
+    base = options.base
+    if options.rows_share > 0 and rng.random() < options.rows_share:
+        scene = rows_of_packs(rng)
+    else:
+        families = HELD_OUT_FAMILIES if base.held_out else EVERYDAY_FAMILIES
+        scene = random_scene(rng, families, base.scene, base.shapes, device)
+    is_single = rng.random() < options.single_share
+    count = options.single_views if is_single else int(rng.integers(2, options.most_views + 1))
+    views = [_draw_view(scene, rng, options, device) for _ in range(count)]
+    views = [view for view in views if view is not None]
+    samples = []
+    for number in range(min(len(views), 2)):
+        chosen = [views[number]]
+        if not is_single:
+            chosen += [view for k, view in enumerate(views) if k != number]
+        sample = _crops(chosen, rng, options, device)
+        samples += [] if sample is None else [sample]
+    return samples
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A cleaned view and the ground truth of the scene's objects in its camera frame."""
+
+    view: CleanedView
+    truths: list[TruePlacement]
+
+
+def _draw_view(
+    scene: RandomScene, rng: np.random.Generator, options: FineSampleOptions, device: str
+) -> _View | None:
+    """Draw a view of a scene; None where the camera sees nothing of use."""
+    camera = random_camera(rng, scene, options.base.camera)
+    rendering = render(scene, camera, device)
+    frame = observe(rendering, scene.segmented, rng, options.base.sensor, camera, device)
+    if rng.random() < options.ramp_share:
+        frame = SensedFrame(with_ramps(frame.depth, rng), frame.masks)
+    drawn = DrawnScene(scene, camera, rendering, frame)
+    try:
+        observation = drawn.view().observation
+        view = cleaned_view(observation, drawn.rows)
+    except InputError:  # within millimetres of something, or no mask at all
+        return None
+    return _View(view, drawn.placements())
+
+
+def _crops(
+    drawn_views: list[_View], rng: np.random.Generator, options: FineSampleOptions, device: str
+) -> FineSamples | None:
+    reference = drawn_views[0]
+    view = reference.view
+    objects = [
+        number
+        for number, crop in view.crops.items()
+        if _readings(view, crop.index) >= options.least_readings
+    ]
+    if not objects:
+        return None
+    chosen = rng.permutation(objects)[: options.most_crops].tolist()
+    views = [drawn.view for drawn in drawn_views]
+    grid = options.resolution, options.truncation
+    crops = fused_crops(views, chosen, rng, *grid, options.pose_noise, device)
+    target = torch.stack(
+        [
+            _target(reference.truths[number], cube.center_aligned, cube.size, view, options, device)
+            for number, cube in zip(crops.objects, crops.cubes, strict=True)
+        ]
+    )
+    count = torch.full((len(target),), len(views), dtype=torch.uint8)
+    return FineSamples(crops.volumes.to("cpu"), target.cpu(), count)
+
+
+def _readings(view: CleanedView, row: int) -> int:
+    return int((view.observation.depth[view.observation.masks[row]] > 0).sum())
+
+
+def _target(
+    truth: TruePlacement,
+    center_aligned: np.ndarray,
+    size: float,
+    view: CleanedView,
+    options: FineSampleOptions,
+    device: str,
+) -> Tensor:
+    """Return the target (R, R, R) int8 of one instance in its crop."""
+    rotation = torch.from_numpy(view.aligned_frame.aligned_from_camera).float().to(device)
+    center = torch.from_numpy(center_aligned).float().to(device)
+
+    def points(resolution: int) -> Tensor:
+        axis = ((torch.arange(resolution, device=device) + 0.5) / resolution - 0.5) * size
+        grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
+        return (grid + center) @ rotation
+
+    voxels = crop_distance(
+        truth.distance, points, size / options.resolution, options.resolution, options.wall_voxels
+    )
+    return ((voxels / options.truncation).clamp(-1, 1) * 127).round().to(torch.int8)
