@@ -24,7 +24,7 @@ from iscene_ros.lab.training.multiview.fused_views import (
     with_ramps,
 )
 from iscene_ros.lab.training.multiview.thick_walls import WALL_VOXELS, crop_distance
-from iscene_ros.lab.training.samples import DrawnScene, SampleOptions, TruePlacement
+from iscene_ros.lab.training.samples import DrawnScene, SampleOptions, GroundTruthObject
 from iscene_ros.preprocess.view_readings import FineVolumes
 
 
@@ -106,7 +106,7 @@ class _View:
     """A cleaned view and the ground truth of the scene's objects in its camera frame."""
 
     view: CleanedView
-    truths: list[TruePlacement]
+    truths: list[GroundTruthObject]
 
 
 def _draw_view(
@@ -124,7 +124,7 @@ def _draw_view(
         view = cleaned_view(observation, drawn.rows)
     except InputError:  # within millimetres of something, or no mask at all
         return None
-    return _View(view, drawn.placements())
+    return _View(view, drawn.ground_truth())
 
 
 def _crops(
@@ -158,7 +158,7 @@ def _readings(view: CleanedView, row: int) -> int:
 
 
 def _target(
-    truth: TruePlacement,
+    truth: GroundTruthObject,
     center_aligned: np.ndarray,
     size: float,
     view: CleanedView,
