@@ -241,9 +241,8 @@ def test_kinds_of_models_are_distinguished(
         find_model(written.base)
     with pytest.raises(ModelError, match="no iscene_config.json"):
         find_model(tmp_path)
-    with pytest.raises(
-        ModelError, match="format .none., expected a file of one of: iscene-mini, iscene-mini 2, I-Scene"
-    ):
+    expected = "format .none., expected a file of one of: iscene-mini, iscene-mini 2, I-Scene"
+    with pytest.raises(ModelError, match=expected):
         find_model(written.base / f"{STEMS['slat_flow_model']}.safetensors")
 
 

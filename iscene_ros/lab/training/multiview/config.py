@@ -28,14 +28,14 @@ class SprintOptions:
     """How a short run on a GPU spends its time.
 
     Attributes:
-        minutes: of the whole run, from its start to its score.
-        score_seconds: kept for the score at the end.
-        decay_share: of the time, in which the learning rate falls to zero.
-        makers: processes that make samples.
-        data_device: torch device that they compute on.
-        capacity: samples that stay on the device (0.85 MB each).
-        first_samples: training begins when there are so many.
-        save_minutes: how often weights are written.
+        minutes: Time of the whole run, from its start to its score.
+        score_seconds: Time kept for the score at the end.
+        decay_share: Last share of the time, in which the learning rate falls to zero.
+        makers: Number of processes that make samples.
+        data_device: Torch device on which they compute.
+        capacity: Largest number of samples that stay on the device (0.85 MB each).
+        first_samples: Training begins when there are so many samples.
+        save_minutes: Time between written weights.
     """
 
     minutes: float = 9.0
@@ -53,18 +53,21 @@ class RunConfig:
     """A whole run.
 
     Attributes:
-        model: sizes of the network.
-        sets: samples to train on.
-        held_out: samples of the families that training never sees.
-        objective: the loss.
-        batch: crops in one step.
-        learning_rate: of the plateau, for AdamW; kernels get `kernel_rate` times that, by Muon.
-        warmup_steps: over which the rate rises.
-        weight_decay, ema_decay, clip: of the optimiser.
-        evaluate_minutes: of processor time between evaluations.
-        save_minutes: of the clock between saved states.
+        model: Sizes of the network.
+        sets: Samples to train on.
+        held_out: Samples of the shape families that training never sees.
+        objective: Weights of the loss.
+        batch: Crops in one step.
+        learning_rate: Learning rate of the plateau for AdamW.
+        kernel_rate: Learning rate of the kernels, which Muon trains, relative to it.
+        warmup_steps: Steps of the linear rise to it.
+        weight_decay: Weight decay of the kernels.
+        ema_decay: Decay of the moving average of the weights.
+        clip: Largest norm of the gradient.
+        evaluate_minutes: Processor time between evaluations.
+        save_minutes: Time between saved states.
         precision: "float32" or "bfloat16" (autocast).
-        seed: of weights and of the order of samples.
+        seed: Seed of the weights and of the order of samples.
         sprint: How a short run on a GPU spends its time; None = a run without an end.
     """
 

@@ -24,7 +24,7 @@ from iscene_ros.lab.training.multiview.fused_views import (
     with_ramps,
 )
 from iscene_ros.lab.training.multiview.thick_walls import WALL_VOXELS, crop_distance
-from iscene_ros.lab.training.samples import DrawnScene, SampleOptions, GroundTruthObject
+from iscene_ros.lab.training.samples import DrawnScene, GroundTruthObject, SampleOptions
 from iscene_ros.preprocess.view_readings import FineVolumes
 
 

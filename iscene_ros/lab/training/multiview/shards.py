@@ -24,10 +24,11 @@ class ShardSet:
     """One set of samples.
 
     Attributes:
-        directory: where its files lie.
-        count: number of files; scenes: in each.
-        seed: of the set.
-        samples: what is drawn.
+        directory: Folder of its files.
+        count: Number of files.
+        scenes: Scenes in each file.
+        seed: Seed of the set.
+        samples: Ranges of the generators.
     """
 
     directory: Path
