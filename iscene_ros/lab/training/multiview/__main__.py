@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from iscene_ros.lab.training.malloc_tuning import tune_malloc
 from iscene_ros.lab.training.multiview.config import RunConfig, read_run_config
 from iscene_ros.lab.training.multiview.shards import missing_shards, write_shard
 from iscene_ros.lab.training.multiview.trainer import Trainer
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(arguments)
+    tune_malloc()
     torch.set_num_threads(args.threads)
     config = read_run_config(args.config)
     if args.command == "make":
