@@ -16,6 +16,7 @@ from iscene_ros.lab.synthetic.families import (
     household,
     kitchen,
     packaging,
+    pots,
     tools,
     toys,
 )
@@ -33,7 +34,7 @@ EVERYDAY_GROUPS: Mapping[str, Mapping[Family, float]] = {
     "open_vessel": {
         kitchen.tumbler: 3.0,
         kitchen.bowl: 2.5,
-        kitchen.handled_pot: 4.0,
+        pots.handled_pot: 4.0,
         kitchen.pitcher: 1.5,
         kitchen.saucepan: 1.0,
         kitchen.frying_pan: 1.0,

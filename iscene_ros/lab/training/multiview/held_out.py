@@ -40,12 +40,12 @@ class HeldOutScore:
 def held_out_score(
     network: MultiScaleNetwork, parts: Iterable[FineSamples], device: torch.device, mixed: bool
 ) -> HeldOutScore:
-    """Score a network; it computes in bfloat16 (autocast) if `mixed`."""
+    """Score a network, in bfloat16 (autocast) if `mixed`; without samples the score is NaN."""
     rows = []
     for samples in parts:
         for index in torch.arange(len(samples.target)).split(8):
             rows += _scored(network, chosen(samples, index), device, mixed)
-    table = np.array(rows)
+    table = np.array(rows).reshape(-1, 4)
     single = table[:, 3] == 1
 
     def mean(column: int, mask: np.ndarray) -> float:
