@@ -144,7 +144,13 @@ class BagDriver:
         except InputError as error:
             self._reject(RejectReason.MALFORMED, str(error))
             return
-        for item in self._decoder.decode(self._inputs[message.topic].key, decoded):
+        key = self._inputs[message.topic].key
+        try:
+            items = self._decoder.decode(key, decoded)
+        except Exception as error:  # a fault of the decoder must not end the run
+            self._reject(RejectReason.MALFORMED, f"{key}: {type(error).__name__}: {error}")
+            return
+        for item in items:
             self._session.add(item, self._clock.now_ns)
 
     def _reject(self, reason: RejectReason, line: str) -> None:

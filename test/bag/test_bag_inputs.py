@@ -12,6 +12,7 @@ from PIL import Image
 from iscene_ros.bag.reading import BagMessage
 from iscene_ros.bag.writing import new_bag
 from iscene_ros.io.demo_frame import demo_frame
+from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
 
 
@@ -136,6 +137,23 @@ def test_a_damaged_message_is_counted_and_the_next_frame_completes(
     bag = rewritten(demo, tmp_path / "bag", damaged)
     assert run_bag(bag, tmp_path / "out", *QUICK) == 0
     assert len(contents(tmp_path / "out")["/iscene/objects"]) == 1
+    assert "rejected: malformed" in capsys.readouterr().out
+
+
+def test_a_fault_of_the_decoder_is_counted_and_the_next_frame_completes(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, failed = MessageDecoder.decode, []
+
+    def fails_once(self: MessageDecoder, key: str, message: object) -> tuple:
+        if key == "depth" and not failed:
+            failed.append(key)
+            raise RecursionError("too deep")
+        return decode(self, key, message)
+
+    monkeypatch.setattr(MessageDecoder, "decode", fails_once)
+    assert run_bag(demo, tmp_path / "out", *QUICK) == 0
+    assert failed and len(contents(tmp_path / "out")["/iscene/objects"]) == 1
     assert "rejected: malformed" in capsys.readouterr().out
 
 
