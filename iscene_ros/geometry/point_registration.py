@@ -1,0 +1,118 @@
+"""Registration of one look at an object to what other looks saw of it, by point-to-plane ICP.
+
+Camera poses are wrong by millimetres and tenths of a degree, so only small corrections are
+accepted. A surface may not determine all of a motion: a plane slides without a change. What it does
+not determine is left as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+# The surface is sampled about this finely [m]; finer than that is noise of the sensor.
+SPACING_M = 0.004
+NORMAL_NEIGHBOURS = 30
+# Points of the two surfaces further apart than this do not correspond [m].
+CORRESPONDENCE_M = 0.02
+# Fewer corresponding points determine nothing.
+MIN_POINTS = 40
+# Share of the points that must find a corresponding one.
+MIN_OVERLAP = 0.3
+# A component of a motion is determined if point-to-plane distances resist it by more than this
+# share of the component that they resist most; noise of normals makes up to 0.022 of it.
+MIN_STIFFNESS = 0.03
+
+
+@dataclass(frozen=True)
+class MotionLimits:
+    """The largest correction that is accepted.
+
+    Attributes:
+        translation: of the points' centroid [m].
+        rotation: [rad].
+    """
+
+    translation: float = 0.02
+    rotation: float = np.deg2rad(3.0)
+
+
+def register_points(
+    points: np.ndarray, reference: np.ndarray, limits: MotionLimits | None = None
+) -> np.ndarray | None:
+    """Return the rigid motion that lays a surface onto a reference surface.
+
+    Args:
+        points: (M, 3) float64 of the surface to move [m].
+        reference: (K, 3) float64 in the same frame [m].
+        limits: the largest motion.
+
+    Returns:
+        (4, 4) float64 rigid transform, or None if the overlap is too small or the motion is too
+        large to be an error of a camera pose.
+    """
+    import small_gicp  # a compiled library: loaded when several views are used
+
+    limits = limits or MotionLimits()
+    if len(points) < MIN_POINTS or len(reference) < MIN_POINTS:
+        return None
+    center = reference.mean(axis=0)
+    target, tree = small_gicp.preprocess_points(
+        reference - center, SPACING_M, num_neighbors=NORMAL_NEIGHBOURS
+    )
+    source, _ = small_gicp.preprocess_points(
+        points - center, SPACING_M, num_neighbors=NORMAL_NEIGHBOURS
+    )
+    if min(target.size(), source.size()) < MIN_POINTS:
+        return None
+    result = small_gicp.align(
+        target,
+        source,
+        tree,
+        registration_type="PLANE_ICP",
+        max_correspondence_distance=CORRESPONDENCE_M,
+        rotation_epsilon=1e-4,
+        translation_epsilon=1e-5,
+    )
+    if not result.converged or result.num_inliers < MIN_OVERLAP * source.size():
+        return None
+    surface = source.points()[:, :3]
+    motion = np.asarray(result.T_target_source, np.float64)
+    turn, shift = _determined(motion, surface, source.normals()[:, :3])
+    if np.linalg.norm(shift) > limits.translation or np.linalg.norm(turn) > limits.rotation:
+        return None
+    return _about(center + surface.mean(axis=0), turn, shift)
+
+
+def _determined(
+    motion: np.ndarray, points: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the components of a motion that the surface determines, about the points' centroid.
+
+    Directions are the eigenvectors of the mean outer product of the point-to-plane distances'
+    derivatives by the six components of a motion, lengths in units of the surface's size (Gelfand
+    et al., 3DIM 2003); weak ones are left out (Zhang et al., ICRA 2016).
+
+    Returns:
+        (3,) rotation vector [rad] and (3,) translation of the centroid [m].
+    """
+    centroid = points.mean(axis=0)
+    arms = points - centroid
+    size = np.sqrt(np.mean(np.sum(arms**2, axis=1)))
+    derivatives = np.hstack([np.cross(arms / size, normals), normals])
+    stiffness, directions = np.linalg.eigh(derivatives.T @ derivatives / len(points))
+    strong = directions[:, stiffness >= MIN_STIFFNESS * stiffness[-1]]
+    turn = Rotation.from_matrix(motion[:3, :3]).as_rotvec()
+    shift = motion[:3, :3] @ centroid + motion[:3, 3] - centroid
+    kept = strong @ (strong.T @ np.concatenate([turn * size, shift]))
+    return kept[:3] / size, kept[3:]
+
+
+def _about(center: np.ndarray, turn: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """(4, 4) transform that turns about a centre [m] by a rotation vector [rad], then shifts."""
+    transform = np.eye(4)
+    transform[:3, :3] = Rotation.from_rotvec(turn).as_matrix()
+    transform[:3, 3] = center + shift - transform[:3, :3] @ center
+    return transform
