@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,8 +17,10 @@ from iscene_ros.geometry.planes import find_planes
 from iscene_ros.models.base import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.models.model_config import SHIPPED_MODEL, CompletionOptions, ModelConfig
 from iscene_ros.models.registry import load_shape_model
+from iscene_ros.preprocess.crops import Evidence
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.support_plane import find_gravity
+from iscene_ros.preprocess.view_sequence import check_evidence, reference_and_evidence
 from iscene_ros.relations.build import with_relations
 
 
@@ -77,38 +80,51 @@ class SceneCompleter:
 
     def complete(
         self,
-        observation: Observation,
+        observation: Observation | Sequence[Observation],
         steps: int | None = None,
         seed: int = 0,
         faces: int = 5000,
         progress: Report | None = None,
+        evidence: Evidence | None = None,
     ) -> Scene:
-        """Complete every instance of an observation.
+        """Complete every instance of an observation, or of several ones of one scene.
 
         Args:
-            observation: one view; without masks, the scene has no objects.
+            observation: one view; without masks, the scene has no objects. Of several views, each
+                with a pose, the last one is that of the scene's camera; equal instance ids are the
+                same object, and small errors of the poses are corrected by registration.
             steps: Euler steps of the sampler; None = the model's default.
             seed: same seed, same device: same result, bit for bit.
             faces: triangle budget of a mesh.
             progress: called with the finished steps, all steps, and the current work.
+            evidence: by instance id, further views of the instances of a single observation, as of
+                `preprocess.instance_views`; their poses are taken as they are.
 
         Returns:
             The scene in the world frame where the observation has a pose, else in the camera's;
             `scene.graph` holds the relations of its objects.
 
         Raises:
-            InputError: the model needs depth and there is none, or a setting is out of range.
+            InputError: the model needs depth and there is none, a setting is out of range, or
+                views do not fit together.
             ModelError: the output of the network is not finite.
         """
         started = time.perf_counter()
+        if not isinstance(observation, Observation):
+            observation, evidence = reference_and_evidence(observation)
+        evidence = evidence or {}
         _check(observation, self.shapes, steps, faces)
+        check_evidence(observation, evidence)
+        warnings = ()
+        if evidence and not self.shapes.uses_evidence:
+            evidence, warnings = {}, (f"{self.shapes.name} completes the newest view alone",)
         observation = resolve_mask_overlaps(observation.rectified())
-        gravity, warnings = find_gravity(observation)
+        gravity, gravity_warnings = find_gravity(observation)
         aligned_frame = GravityAlignedFrame.from_gravity(gravity)
         ready = time.perf_counter()
         counter = Progress(progress)
         request = PredictionRequest(steps, seed, faces)
-        prediction = self.shapes.predict(observation, aligned_frame, request, counter)
+        prediction = self.shapes.predict(observation, aligned_frame, evidence, request, counter)
         predicted = time.perf_counter()
         assembly = ObjectAssembly(prediction.observation, aligned_frame)
         seconds = (predicted - started) / max(1, len(prediction.shapes))
@@ -133,7 +149,12 @@ class SceneCompleter:
                 total=finished - started,
             ),
             stamp=observation.stamp,
-            warnings=(*observation.warnings, *warnings, *prediction.warnings),
+            warnings=(
+                *observation.warnings,
+                *warnings,
+                *gravity_warnings,
+                *prediction.warnings,
+            ),
             is_metric=prediction.is_metric,
             planes=planes,
         )

@@ -14,6 +14,7 @@ import numpy as np
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
+from iscene_ros.preprocess.crops import Evidence
 
 # (finished steps, all steps, current work)
 Report = Callable[[int, int, str], None]
@@ -124,6 +125,7 @@ class ShapeModel(Protocol):
         device: torch device name.
         objects_at_once: instances computed together, which bounds memory.
         needs_depth: whether a view without depth is an error.
+        uses_evidence: whether further views of an instance complete it.
     """
 
     name: str
@@ -131,6 +133,7 @@ class ShapeModel(Protocol):
     device: str
     objects_at_once: int
     needs_depth: bool
+    uses_evidence: bool
 
     def with_objects_at_once(self, count: int) -> ShapeModel:
         """Return the same model with another bound of memory."""
@@ -139,7 +142,16 @@ class ShapeModel(Protocol):
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
+        evidence: Evidence,
         request: PredictionRequest,
         progress: Progress,
     ) -> Prediction:
-        """Complete the instances of a rectified observation whose masks do not overlap."""
+        """Complete the instances of an observation.
+
+        Args:
+            observation: rectified, with masks that do not overlap.
+            aligned_frame: its gravity-aligned frame.
+            evidence: further views of its instances; empty where `uses_evidence` is False.
+            request: settings.
+            progress: counts finished steps.
+        """

@@ -1,7 +1,11 @@
-"""Crops of a view: one cube around the scene and one around every instance, fitted in metres."""
+"""Crops of a view: one cube around the scene and one around every instance, fitted in metres.
+
+Further views of an instance, its evidence, contribute to its crop.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +27,29 @@ ROOM_BEHIND = 0.9
 CUBE_MARGIN, CUBE_PADDING_M = 1.12, 0.02
 # Bounds of a cube's edge [m].
 MIN_SIZE_M, MAX_SIZE_M = 0.04, 3.0
+# Of several views, those that see so much of the largest seen extent tell where the hidden side of
+# an instance may end; one that sees a corner of it cannot.
+INFORMED_SHARE = 0.7
+
+# Further views by instance id; each has a pose and shows the instance under the same id.
+Evidence = Mapping[int, Sequence[Observation]]
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceView:
+    """One view of an instance.
+
+    Attributes:
+        observation: rectified, with clean depth and masks that do not overlap.
+        index: row of the instance in its masks.
+        camera_from_aligned: (4, 4) float64 transform from the gravity-aligned frame of the crops.
+        is_further: whether it is not the reference view.
+    """
+
+    observation: Observation
+    index: int
+    camera_from_aligned: np.ndarray
+    is_further: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,15 +59,17 @@ class InstanceCrop:
     Attributes:
         index: row of the observation's masks.
         cube: its cube, with the axes of the gravity-aligned frame.
-        points_aligned: (M, 3) float64 observed points without outliers [m].
+        points_aligned: (M, 3) float64 points of all views, without outliers [m].
         support_height: height of the surface that seems to support it, above the origin
             of the gravity-aligned frame [m].
+        further_views: those beside the observation that show the instance.
     """
 
     index: int
     cube: Cube
     points_aligned: np.ndarray
     support_height: float
+    further_views: tuple[InstanceView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,11 +91,20 @@ class SceneCrops:
     skipped: tuple[tuple[int, str], ...]
 
 
-def fit_crops(observation: Observation, aligned_frame: GravityAlignedFrame) -> SceneCrops:
-    """Fit the cubes of a rectified observation whose masks do not overlap."""
+def fit_crops(
+    observation: Observation, aligned_frame: GravityAlignedFrame, evidence: Evidence | None = None
+) -> SceneCrops:
+    """Fit the cubes of a rectified observation whose masks do not overlap.
+
+    Args:
+        observation: the reference view; needs a pose where there is evidence.
+        aligned_frame: its gravity-aligned frame, of all cubes.
+        evidence: further views, cleaned like the observation.
+    """
     instances, skipped = [], []
-    for index, mask in enumerate(observation.masks):
-        crop = _fit_instance(observation, mask, index, aligned_frame)
+    for index, instance_id in enumerate(observation.instance_ids):
+        views = _views(observation, index, aligned_frame, (evidence or {}).get(instance_id, ()))
+        crop = _fit_instance(views, index)
         if isinstance(crop, str):
             skipped.append((index, crop))
         else:
@@ -76,16 +114,87 @@ def fit_crops(observation: Observation, aligned_frame: GravityAlignedFrame) -> S
     return SceneCrops(aligned_frame, cube, support, tuple(instances), tuple(skipped))
 
 
-def _fit_instance(
+def share_with_depth(observation: Observation, crop: InstanceCrop) -> float:
+    """Return the share of an instance's pixels in all views that have depth."""
+    views = [(observation, crop.index)]
+    views += [(view.observation, view.index) for view in crop.further_views]
+    readings = [view.depth[view.masks[index]] > 0 for view, index in views]
+    return float(np.concatenate(readings).mean())
+
+
+def _views(
     observation: Observation,
-    mask: np.ndarray,
     index: int,
     aligned_frame: GravityAlignedFrame,
-) -> InstanceCrop | str:
+    further: Sequence[Observation],
+) -> tuple[InstanceView, ...]:
+    """Return all views that show an instance."""
+    camera_from_aligned = aligned_frame.camera_from_aligned()
+    views = []
+    if observation.masks[index].any():
+        views.append(InstanceView(observation, index, camera_from_aligned))
+    for view in further:
+        camera_from_world = np.linalg.inv(view.world_from_camera)
+        pose = camera_from_world @ observation.world_from_camera @ camera_from_aligned
+        row = view.instance_ids.index(observation.instance_ids[index])
+        views.append(InstanceView(view, row, pose, is_further=True))
+    return tuple(views)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What one view tells of an instance's extent, in the gravity-aligned frame [m].
+
+    Attributes:
+        points: (M, 3) float64 observed points without outliers.
+        seen_low, seen_high: (3,) corners of what is visible.
+        low, high: (3,) corners of what may belong to the instance, seen or hidden.
+        support_height: height of the surface that seems to support it.
+    """
+
+    points: np.ndarray
+    seen_low: np.ndarray
+    seen_high: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    support_height: float
+
+
+def _fit_instance(views: tuple[InstanceView, ...], index: int) -> InstanceCrop | str:
     """Return the crop, or the reason why there is none."""
-    rows, columns = np.nonzero(mask)
-    if len(rows) == 0:
+    if not views:
         return "no pixel of its mask is its own: empty, or covered by other masks"
+    found = [_fit_view(view, MAX_POINTS // len(views) ** 0.5) for view in views]
+    fits = [fit for fit in found if isinstance(fit, _Fit)]
+    if not fits:
+        return found[0]
+    extents = [np.linalg.norm(fit.seen_high - fit.seen_low) for fit in fits]
+    seen_low = np.min([fit.seen_low for fit in fits], axis=0)
+    seen_high = np.max([fit.seen_high for fit in fits], axis=0)
+    informed = [
+        fit
+        for fit, extent in zip(fits, extents, strict=True)
+        if extent >= INFORMED_SHARE * max(extents)
+    ]
+    # Each view bounds the hidden side; what any view sees belongs to the instance.
+    low = np.minimum(np.max([fit.low for fit in informed], axis=0), seen_low)
+    high = np.maximum(np.min([fit.high for fit in informed], axis=0), seen_high)
+    size = CUBE_MARGIN * float((high - low).max()) + CUBE_PADDING_M
+    cube = Cube((low + high) / 2, float(np.clip(size, MIN_SIZE_M, MAX_SIZE_M)))
+    points = np.concatenate([fit.points for fit in fits])
+    support = float(np.median([fit.support_height for fit in fits]))
+    further = tuple(
+        view
+        for view, fit in zip(views, found, strict=True)
+        if isinstance(fit, _Fit) and view.is_further
+    )
+    return InstanceCrop(index, cube, points, support, further)
+
+
+def _fit_view(view: InstanceView, most_points: float) -> _Fit | str:
+    """Return the extent of an instance in one view, or the reason why there is none."""
+    observation, mask = view.observation, view.observation.masks[view.index]
+    rows, columns = np.nonzero(mask)
     depth = observation.depth[rows, columns]
     keep = _without_outliers(depth)
     if keep.sum() < MIN_POINTS:
@@ -96,13 +205,22 @@ def _fit_instance(
     near = float(np.median(depth[keep]))
     pixels = np.column_stack([columns, rows]).astype(np.float64)
     chosen = np.flatnonzero(keep)
-    chosen = chosen[:: max(1, len(chosen) // MAX_POINTS)]
+    chosen = chosen[:: max(1, int(len(chosen) // most_points))]
     points_camera = observation.camera.unproject(pixels[chosen], depth[chosen])
-    points_aligned = aligned_frame.from_camera(points_camera)
-    outline_camera = _outline(observation.camera, pixels, near)
-    support = _support_height(observation, mask, points_aligned, aligned_frame)
-    cube = _fit_cube(points_aligned, aligned_frame.from_camera(outline_camera), support)
-    return InstanceCrop(index, cube, points_aligned, support)
+    # The axes of the crops with the origin at this view's camera, so that rays begin at zero.
+    axes = GravityAlignedFrame(view.camera_from_aligned[:3, :3].T)
+    points = axes.from_camera(points_camera)
+    outline = axes.from_camera(_outline(observation.camera, pixels, near))
+    support = _support_height(observation, mask, points, axes)
+    fit = _extent(points, outline, support)
+    return _moved(fit, -axes.from_camera(view.camera_from_aligned[:3, 3]))
+
+
+def _moved(fit: _Fit, offset: np.ndarray) -> _Fit:
+    if not offset.any():
+        return fit
+    corners = (fit.points, fit.seen_low, fit.seen_high, fit.low, fit.high)
+    return _Fit(*(corner + offset for corner in corners), fit.support_height + offset[2])
 
 
 def _without_outliers(depth: np.ndarray) -> np.ndarray:
@@ -122,22 +240,20 @@ def _outline(camera: Camera, pixels: np.ndarray, depth: float) -> np.ndarray:
     return camera.unproject(corners, np.full(4, depth))
 
 
-def _fit_cube(points_aligned: np.ndarray, outline_aligned: np.ndarray, support: float) -> Cube:
-    trimmed = np.quantile(points_aligned, [TRIMMED_SHARE, 1 - TRIMMED_SHARE], axis=0)
-    visible = points_aligned[
-        np.all((points_aligned >= trimmed[0]) & (points_aligned <= trimmed[1]), axis=1)
-    ]
-    visible = np.concatenate([visible, outline_aligned])
-    lateral = np.sort([np.linalg.norm(outline_aligned[0] - outline_aligned[i]) for i in (2, 3)])
+def _extent(points: np.ndarray, outline: np.ndarray, support: float) -> _Fit:
+    """Return what (M, 3) points and the outline (4, 3) tell, with the camera at the origin."""
+    trimmed = np.quantile(points, [TRIMMED_SHARE, 1 - TRIMMED_SHARE], axis=0)
+    visible = points[np.all((points >= trimmed[0]) & (points <= trimmed[1]), axis=1)]
+    visible = np.concatenate([visible, outline])
+    lateral = np.sort([np.linalg.norm(outline[0] - outline[i]) for i in (2, 3)])
     rays = visible / np.linalg.norm(visible, axis=1, keepdims=True)
-    depth_extent = np.ptp(np.linalg.norm(points_aligned, axis=1))
+    depth_extent = np.ptp(np.linalg.norm(points, axis=1))
     room = np.clip(ROOM_BEHIND * lateral[0] - depth_extent, 0.25 * lateral[0], None)
     reach = np.concatenate([visible, visible + rays * room])
     low, high = reach.min(axis=0), reach.max(axis=0)
     # An object may hide its foot, and then reaches down to the support, within limits.
     low[2] = min(low[2], max(support, visible[:, 2].min() - lateral[1]))
-    size = CUBE_MARGIN * float((high - low).max()) + CUBE_PADDING_M
-    return Cube((low + high) / 2, float(np.clip(size, MIN_SIZE_M, MAX_SIZE_M)))
+    return _Fit(points, visible.min(axis=0), visible.max(axis=0), low, high, support)
 
 
 def _support_height(

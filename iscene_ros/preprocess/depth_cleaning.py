@@ -8,7 +8,7 @@ import numpy as np
 
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.crops import SceneCrops, fit_crops
+from iscene_ros.preprocess.crops import Evidence, SceneCrops, fit_crops
 from iscene_ros.preprocess.mask_cleaning import trim_bleeding_masks
 
 # Supports are known to about this height [m]; readings further below went through the support.
@@ -29,18 +29,19 @@ class CleanedObservation:
 
 
 def clean_observation(
-    observation: Observation, aligned_frame: GravityAlignedFrame
+    observation: Observation, aligned_frame: GravityAlignedFrame, evidence: Evidence | None = None
 ) -> CleanedObservation:
     """Fit crops without the rims of bleeding masks, and drop see-through depth.
 
     Args:
         observation: rectified, with masks that do not overlap.
         aligned_frame: axes of the crops.
+        evidence: further views of its instances, cleaned by this function earlier.
     """
     trimmed = trim_bleeding_masks(observation)
     bleeding = (observation.masks & ~trimmed.masks).any(axis=0)
     own_depth = np.where(bleeding, np.float32(0), observation.depth)
-    crops = fit_crops(trimmed.with_depth(own_depth), aligned_frame)
+    crops = fit_crops(trimmed.with_depth(own_depth), aligned_frame, evidence)
     depth = drop_see_through_depth(observation, crops).depth
     # A see-through reading in a rim shows no other object: the pixel stays in the mask.
     dropped = (observation.depth > 0) & (depth == 0)

@@ -43,6 +43,13 @@ class CropVolumes:
     pixel_class: Tensor
     support: Tensor
 
+    def with_instances(self, surface: Tensor, gap: Tensor, pixel_class: Tensor) -> CropVolumes:
+        """Return the volumes with other readings of all crops but the scene's, the first."""
+        parts = zip(
+            (self.surface, self.gap, self.pixel_class), (surface, gap, pixel_class), strict=True
+        )
+        return CropVolumes(*(torch.cat([old[:1], new]) for old, new in parts), self.support)
+
     def quantised(self) -> CropVolumes:
         """Return the volumes with int8 distances (steps of 1/127)."""
         surface, gap = ((x * 127).round().to(torch.int8) for x in (self.surface, self.gap))

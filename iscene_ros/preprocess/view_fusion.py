@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from iscene_ros.core.frames import GravityAlignedFrame
+from iscene_ros.core.observation import Observation
+from iscene_ros.preprocess.crops import InstanceCrop
 from iscene_ros.preprocess.observation_volume import OUTSIDE
-from iscene_ros.preprocess.view_readings import TRUSTED, ViewReadings
+from iscene_ros.preprocess.view_readings import TRUSTED, PosedDepthView, ViewReadings, read_view
 
 # From here on a distance is cut: free in front of a surface, or hidden behind it.
 CUT = 0.999
@@ -16,6 +20,46 @@ CUT = 0.999
 LEAST_NEAR = 0.05
 # Untrusted free readings count as a distance of one with this share of their weight.
 UNTRUSTED_SHARE = 0.2
+
+
+def fused_readings(
+    observation: Observation,
+    crops: Sequence[InstanceCrop],
+    aligned_frame: GravityAlignedFrame,
+    resolution: int,
+    truncation: float,  # [voxels]
+    device: str = "cpu",
+) -> ViewReadings:
+    """Return the readings of all views of some crops, at least one, on the crops' grids.
+
+    Args:
+        observation: the reference view, rectified and clean.
+        crops: of its instances.
+        aligned_frame: frame of the crops.
+        resolution: voxels along a side.
+        truncation: of the distances [voxels].
+        device: torch device.
+    """
+    centers = _float([crop.cube.center_aligned for crop in crops], device)
+    sizes = _float([crop.cube.size for crop in crops], device)
+    grid = resolution, truncation
+    rows = [crop.index for crop in crops]
+    pose = aligned_frame.camera_from_aligned()
+    view = PosedDepthView.from_observation(observation, rows, pose, device)
+    readings = read_view(view, centers, sizes, *grid)
+    if not any(crop.further_views for crop in crops):
+        return readings
+    fused = []
+    for number, crop in enumerate(crops):
+        this = slice(number, number + 1)
+        views = [readings.rows(this)] if observation.masks[crop.index].any() else []
+        for view in crop.further_views:
+            posed = PosedDepthView.from_observation(
+                view.observation, [view.index], view.camera_from_aligned, device
+            )
+            views.append(read_view(posed, centers[this], sizes[this], *grid))
+        fused.append(fuse(views))
+    return ViewReadings.concatenated(fused)
 
 
 def fuse(views: Sequence[ViewReadings]) -> ViewReadings:
@@ -71,3 +115,7 @@ def _nearest_class(views: Sequence[ViewReadings], gap: Tensor, known: Tensor) ->
     distance = torch.where(known, gap.abs(), torch.full_like(gap, 4.0))
     rank = (distance * 2**20).round().long() * (OUTSIDE + 1) + classes
     return (rank.amin(0) % (OUTSIDE + 1)).to(torch.uint8)
+
+
+def _float(values: list, device: str) -> Tensor:
+    return torch.as_tensor(np.array(values), dtype=torch.float32, device=device)

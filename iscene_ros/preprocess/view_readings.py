@@ -7,6 +7,7 @@ pixel there shows is kept as a projective signed distance, a gap, a pixel class 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +115,17 @@ class ViewReadings:
     gap: Tensor
     pixel_class: Tensor
     weight: Tensor
+
+    @classmethod
+    def concatenated(cls, readings: Sequence[ViewReadings]) -> ViewReadings:
+        """Return the readings of all crops in one."""
+        names = ("surface", "gap", "pixel_class", "weight")
+        return cls(*(torch.cat([getattr(r, name) for r in readings]) for name in names))
+
+    def rows(self, rows: slice) -> ViewReadings:
+        """Return some of the crops."""
+        parts = (self.surface, self.gap, self.pixel_class, self.weight)
+        return ViewReadings(*(part[rows] for part in parts))
 
     def quantised(self, support: Tensor) -> FineVolumes:
         """Return the volumes that the network reads; `support` (S,) as in `FineVolumes`."""

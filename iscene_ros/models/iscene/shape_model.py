@@ -29,7 +29,7 @@ from iscene_ros.models.iscene.registration.result import (
 )
 from iscene_ros.models.iscene.sampling.presets import Preset, preset
 from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
-from iscene_ros.preprocess.crops import fit_crops
+from iscene_ros.preprocess.crops import Evidence, fit_crops
 
 # Estimate of the cells of one object in the second stage, from which `max_cells` follows.
 CELLS_PER_OBJECT = 20_000
@@ -79,6 +79,7 @@ class ReleaseShapes:
     """Shape model of a published I-Scene; see `ShapeModel`."""
 
     needs_depth = False
+    uses_evidence = False
 
     def __init__(self, model: ReleaseModel, options: ReleaseOptions) -> None:
         self.model, self.options = model, options
@@ -97,6 +98,7 @@ class ReleaseShapes:
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
+        evidence: Evidence,
         request: PredictionRequest,
         progress: Progress,
     ) -> Prediction:

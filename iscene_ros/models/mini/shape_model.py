@@ -22,9 +22,10 @@ from iscene_ros.models.mini.scene_sampler import (
 )
 from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
 from iscene_ros.models.registry import checkpoint_path
-from iscene_ros.preprocess.crops import SceneCrops
+from iscene_ros.preprocess.crops import Evidence, SceneCrops, share_with_depth
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.observation_volume import crop_batch
+from iscene_ros.preprocess.view_fusion import fused_readings
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class MiniShapes:
     """The shape model of a checkpoint of iscene-mini; see `ShapeModel`."""
 
     needs_depth = True
+    uses_evidence = True
 
     def __init__(
         self,
@@ -93,13 +95,14 @@ class MiniShapes:
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
+        evidence: Evidence,
         request: PredictionRequest,
         progress: Progress,
     ) -> Prediction:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
         sampler = self._sampler(request.steps)
-        cleaned = clean_observation(observation, aligned_frame)
+        cleaned = clean_observation(observation, aligned_frame, evidence)
         observation, crops = cleaned.observation, cleaned.crops
         prepared = time.perf_counter()
         instances, steps = len(crops.instances), sampler.flow.steps
@@ -146,6 +149,10 @@ class MiniShapes:
         config = self.model.network.config
         batch = crop_batch(observation, crops, True, self.device)
         volumes = batch.observe(config.resolution, config.truncation)
+        if any(crop.further_views for crop in crops.instances):
+            grid = config.resolution, config.truncation, self.device
+            fused = fused_readings(observation, crops.instances, crops.aligned_frame, *grid)
+            volumes = volumes.with_instances(fused.surface, fused.gap, fused.pixel_class)
         scene = batch.centers[:1].expand_as(batch.centers), batch.sizes[:1].expand_as(batch.sizes)
         side = config.flow.tokens_per_side
         positions = token_positions(batch.centers, batch.sizes, *scene, side)
@@ -161,13 +168,12 @@ class MiniShapes:
         self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[DistanceShape, ...]:
         """The planned instances with what was predicted for each."""
-        has_depth = observation.depth > 0
         return tuple(
             DistanceShape(
                 slot=crop,
                 distance=mean,
                 disagreement=disagreement,
-                readings=float(has_depth[observation.masks[crop.index]].mean()),
+                readings=share_with_depth(observation, crop),
                 truncation=self.model.network.config.truncation,
                 calibration=self.model.calibration,
                 faces=faces,

@@ -18,9 +18,10 @@ from iscene_ros.models.mini2.config import Mini2Config
 from iscene_ros.models.mini2.predicted_shape import FineDistanceShape
 from iscene_ros.models.model_config import CompletionOptions, Envelope, ModelConfig
 from iscene_ros.models.registry import checkpoint_path
-from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops
+from iscene_ros.preprocess.crops import Evidence, InstanceCrop, SceneCrops, share_with_depth
 from iscene_ros.preprocess.depth_cleaning import clean_observation
-from iscene_ros.preprocess.view_readings import FineVolumes, PosedDepthView, read_view
+from iscene_ros.preprocess.view_fusion import fused_readings
+from iscene_ros.preprocess.view_readings import FineVolumes
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -57,6 +58,7 @@ class FineShapes:
     """
 
     needs_depth = True
+    uses_evidence = True
 
     def __init__(
         self,
@@ -86,12 +88,13 @@ class FineShapes:
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
+        evidence: Evidence,
         request: PredictionRequest,
         progress: Progress,
     ) -> Prediction:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
-        cleaned = clean_observation(observation, aligned_frame)
+        cleaned = clean_observation(observation, aligned_frame, evidence)
         observation, crops = cleaned.observation, cleaned.crops
         prepared = time.perf_counter()
         progress.expect(2 * len(crops.instances))
@@ -138,13 +141,12 @@ class FineShapes:
         self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[FineDistanceShape, ...]:
         """Return the cropped instances with the prediction for each."""
-        has_depth = observation.depth > 0
         return tuple(
             FineDistanceShape(
                 slot=crop,
                 distance=mean,
                 disagreement=error,
-                readings=float(has_depth[observation.masks[crop.index]].mean()),
+                readings=share_with_depth(observation, crop),
                 truncation=self.model.network.config.truncation,
                 calibration=self.model.calibration,
                 faces=faces,
@@ -163,16 +165,10 @@ def observed_volumes(
     config: Mini2Config,
     device: str,
 ) -> FineVolumes:
-    """Return what one view measures in the crops of some of its instances, at least one."""
-    rows = [crop.index for crop in crops]
-    camera_from_aligned = aligned_frame.camera_from_aligned()
-    view = PosedDepthView.from_observation(observation, rows, camera_from_aligned, device)
-
-    def tensor(values: list) -> torch.Tensor:
-        return torch.as_tensor(np.array(values), dtype=torch.float32, device=device)
-
-    centers = tensor([crop.cube.center_aligned for crop in crops])
-    sizes = tensor([crop.cube.size for crop in crops])
-    supports = tensor([crop.support_height for crop in crops])
-    readings = read_view(view, centers, sizes, config.resolution, config.truncation)
-    return readings.quantised((supports - centers[:, 2]) / sizes)
+    """Return what all views measure in the crops of some instances, at least one."""
+    grid = config.resolution, config.truncation
+    readings = fused_readings(observation, crops, aligned_frame, *grid, device)
+    supports = np.array(
+        [(c.support_height - c.cube.center_aligned[2]) / c.cube.size for c in crops], np.float32
+    )
+    return readings.quantised(torch.from_numpy(supports).to(device))

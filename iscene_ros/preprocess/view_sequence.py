@@ -1,0 +1,146 @@
+"""Several observations of one scene as a reference view and the evidence of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.point_registration import register_points
+from iscene_ros.preprocess.instance_views import instance_views
+
+# Points of a view that are registered, at most.
+MOST_POINTS = 20_000
+
+
+def reference_and_evidence(
+    views: Sequence[Observation],
+) -> tuple[Observation, dict[int, tuple[Observation, ...]]]:
+    """Return the last view, with an empty mask for what only others show, and all other evidence.
+
+    The poses of the earlier views are corrected by registration: of the whole view to the last one,
+    then of each instance to what is known of it.
+
+    Args:
+        views: at least one; the same instance id means the same object in all of them.
+
+    Raises:
+        InputError: a view without pose or without depth, or ids that contradict one another.
+    """
+    check_sequence(views)
+    *earlier, reference = views
+    scene_points = points_world(reference.rectified())
+    evidence: dict[int, list[Observation]] = {}
+    known = instance_views(reference) if earlier else {}
+    points = {i: [instance_points_world(view, i)] for i, view in known.items()}
+    for view in reversed(earlier):
+        view = registered(view, points_world(view.rectified()), scene_points)
+        for instance_id, shown in instance_views(view).items():
+            seen = points.setdefault(instance_id, [])
+            if seen:
+                own = instance_points_world(shown, instance_id)
+                shown = registered(shown, own, np.concatenate(seen))
+            seen.append(instance_points_world(shown, instance_id))
+            evidence.setdefault(instance_id, []).append(shown)
+    return _with_empty_masks(reference, earlier), {i: tuple(v) for i, v in evidence.items()}
+
+
+def check_sequence(views: Sequence[Observation]) -> None:
+    """Check that several views show one scene in one frame.
+
+    Raises:
+        InputError: see `reference_and_evidence`.
+    """
+    if not views:
+        raise InputError("views: none, expected at least one observation")
+    labels: dict[int, str] = {}
+    for number, view in enumerate(views, 1):
+        if len(views) > 1 and view.world_from_camera is None:
+            raise InputError(
+                f"view {number} of {len(views)}: no world_from_camera; several views are combined "
+                "by their poses: give each one, in the same world frame"
+            )
+        for instance_id, label in zip(view.instance_ids, view.labels, strict=True):
+            if labels.setdefault(instance_id, label) != label:
+                raise InputError(
+                    f"view {number} of {len(views)}: instance {instance_id} is {label!r}, in an "
+                    f"earlier view {labels[instance_id]!r}; the same id must be the same object"
+                )
+
+
+def check_evidence(observation: Observation, evidence: Mapping[int, Sequence[Observation]]) -> None:
+    """Check the further views of an observation's instances.
+
+    Raises:
+        InputError: no pose, an id that is not in the observation or not in its view.
+    """
+    for instance_id, views in evidence.items():
+        if instance_id not in observation.instance_ids:
+            raise InputError(
+                f"evidence: instance {instance_id} is not in the observation, which has "
+                f"{', '.join(map(str, observation.instance_ids)) or 'none'}"
+            )
+        if any(instance_id not in view.instance_ids for view in views):
+            raise InputError(f"evidence: a view of instance {instance_id} does not have its id")
+        if any(view.world_from_camera is None for view in (*views, observation)):
+            raise InputError(
+                f"evidence: no world_from_camera in the observation or in a view of instance "
+                f"{instance_id}; views are combined by their poses"
+            )
+
+
+def registered(view: Observation, own_world: np.ndarray, others_world: np.ndarray) -> Observation:
+    """Return a view whose pose lays its points (M, 3) [m] onto those of others (K, 3) [m].
+
+    The pose stays where the points do not determine a small motion.
+    """
+    motion = register_points(_subset(own_world), _subset(others_world))
+    if motion is None:
+        return view
+    return replace(view, world_from_camera=motion @ view.world_from_camera)
+
+
+def points_world(view: Observation, mask: np.ndarray | None = None) -> np.ndarray:
+    """Return the points (M, 3) [m] of a rectified view with pose, of a mask (H, W) or of all."""
+    chosen = view.depth > 0 if mask is None else mask & (view.depth > 0)
+    rows, columns = np.nonzero(chosen)
+    step = max(1, len(rows) // MOST_POINTS)
+    rows, columns = rows[::step], columns[::step]
+    points_camera = view.camera.unproject(
+        np.column_stack([columns, rows]).astype(np.float64), view.depth[rows, columns]
+    )
+    pose = view.world_from_camera
+    return points_camera @ pose[:3, :3].T + pose[:3, 3]
+
+
+def instance_points_world(view: Observation, instance_id: int) -> np.ndarray:
+    """Return the points (M, 3) [m] of an instance of a rectified view with pose."""
+    return points_world(view, view.masks[view.instance_ids.index(instance_id)])
+
+
+def _subset(points: np.ndarray) -> np.ndarray:
+    return points[:: max(1, len(points) // MOST_POINTS)]
+
+
+def _with_empty_masks(reference: Observation, earlier: Sequence[Observation]) -> Observation:
+    """Return the reference with an empty mask for every instance that only others show."""
+    missing = {}
+    for view in earlier:
+        for instance_id, label, score in zip(
+            view.instance_ids, view.labels, view.scores, strict=True
+        ):
+            if instance_id not in reference.instance_ids:
+                missing[instance_id] = (label, score)
+    if not missing:
+        return reference
+    empty = np.zeros((len(missing), *reference.depth.shape), bool)
+    return replace(
+        reference,
+        masks=np.concatenate([reference.masks, empty]),
+        labels=(*reference.labels, *(label for label, _ in missing.values())),
+        scores=(*reference.scores, *(score for _, score in missing.values())),
+        instance_ids=(*reference.instance_ids, *missing),
+    )
