@@ -1,4 +1,4 @@
-"""Registration of one look at an object to what other looks saw of it, by point-to-plane ICP.
+"""Registration of the surfaces that one view shows to those of others, by generalised ICP.
 
 Camera poses are wrong by millimetres and tenths of a degree, so only small corrections are
 accepted. A surface may not determine all of a motion: a plane slides without a change. What it does
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-# The surface is sampled about this finely [m]; finer than that is noise of the sensor.
-SPACING_M = 0.004
-NORMAL_NEIGHBOURS = 30
-# Points of the two surfaces further apart than this do not correspond [m].
-CORRESPONDENCE_M = 0.02
+NEIGHBOURS = 20
+# Points of the two surfaces further apart than this do not correspond, in a first and a second
+# run [m].
+CORRESPONDENCE_M = (0.04, 0.015)
+MOST_ITERATIONS = 50
 # Fewer corresponding points determine nothing.
 MIN_POINTS = 40
-# Share of the points that must find a corresponding one.
-MIN_OVERLAP = 0.3
+# Share of the smaller set of points that must find a corresponding one.
+MIN_OVERLAP = 0.2
 # A component of a motion is determined if point-to-plane distances resist it by more than this
 # share of the component that they resist most; noise of normals makes up to 0.022 of it.
 MIN_STIFFNESS = 0.03
@@ -35,17 +35,17 @@ class MotionLimits:
         rotation: [rad].
     """
 
-    translation: float = 0.02
+    translation: float = 0.05
     rotation: float = np.deg2rad(3.0)
 
 
 def register_points(
     points: np.ndarray, reference: np.ndarray, limits: MotionLimits | None = None
 ) -> np.ndarray | None:
-    """Return the rigid motion that lays a surface onto a reference surface.
+    """Return the rigid motion that lays surface points onto those of a reference.
 
     Args:
-        points: (M, 3) float64 of the surface to move [m].
+        points: (M, 3) float64 of the surface to move, about evenly sampled [m].
         reference: (K, 3) float64 in the same frame [m].
         limits: the largest motion.
 
@@ -53,37 +53,49 @@ def register_points(
         (4, 4) float64 rigid transform, or None if the overlap is too small or the motion is too
         large to be an error of a camera pose.
     """
+    if min(len(points), len(reference)) < MIN_POINTS:
+        return None
+    limits = limits or MotionLimits()
+    motion = None
+    for correspondence in CORRESPONDENCE_M:
+        moved = points if motion is None else points @ motion[:3, :3].T + motion[:3, 3]
+        found = _register_once(moved, reference, correspondence, limits)
+        if found is not None:
+            motion = found if motion is None else found @ motion
+    return motion
+
+
+def _register_once(
+    points: np.ndarray, reference: np.ndarray, correspondence: float, limits: MotionLimits
+) -> np.ndarray | None:
     import small_gicp  # a compiled library: loaded when several views are used
 
-    limits = limits or MotionLimits()
-    if len(points) < MIN_POINTS or len(reference) < MIN_POINTS:
-        return None
+    def surface(sample: np.ndarray) -> tuple[small_gicp.PointCloud, small_gicp.KdTree]:
+        cloud = small_gicp.PointCloud(sample)
+        tree = small_gicp.KdTree(cloud)
+        small_gicp.estimate_normals_covariances(cloud, tree, num_neighbors=NEIGHBOURS)
+        return cloud, tree
+
     center = reference.mean(axis=0)
-    target, tree = small_gicp.preprocess_points(
-        reference - center, SPACING_M, num_neighbors=NORMAL_NEIGHBOURS
-    )
-    source, _ = small_gicp.preprocess_points(
-        points - center, SPACING_M, num_neighbors=NORMAL_NEIGHBOURS
-    )
-    if min(target.size(), source.size()) < MIN_POINTS:
-        return None
+    target, tree = surface(reference - center)
+    source, _ = surface(points - center)
     result = small_gicp.align(
         target,
         source,
         tree,
-        registration_type="PLANE_ICP",
-        max_correspondence_distance=CORRESPONDENCE_M,
+        registration_type="GICP",
+        max_correspondence_distance=correspondence,
         rotation_epsilon=1e-4,
-        translation_epsilon=1e-5,
+        translation_epsilon=1e-4,
+        max_iterations=MOST_ITERATIONS,
     )
-    if not result.converged or result.num_inliers < MIN_OVERLAP * source.size():
+    if not result.converged or result.num_inliers < MIN_OVERLAP * min(len(points), len(reference)):
         return None
-    surface = source.points()[:, :3]
     motion = np.asarray(result.T_target_source, np.float64)
-    turn, shift = _determined(motion, surface, source.normals()[:, :3])
+    turn, shift = _determined(motion, points - center, source.normals()[:, :3])
     if np.linalg.norm(shift) > limits.translation or np.linalg.norm(turn) > limits.rotation:
         return None
-    return _about(center + surface.mean(axis=0), turn, shift)
+    return _about(points.mean(axis=0), turn, shift)
 
 
 def _determined(

@@ -9,11 +9,8 @@ import numpy as np
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.geometry.point_registration import register_points
 from iscene_ros.preprocess.instance_views import instance_views
-
-# Points of a view that are registered, at most.
-MOST_POINTS = 20_000
+from iscene_ros.preprocess.view_registration import registered
 
 
 def reference_and_evidence(
@@ -21,8 +18,7 @@ def reference_and_evidence(
 ) -> tuple[Observation, dict[int, tuple[Observation, ...]]]:
     """Return the last view, with an empty mask for what only others show, and all other evidence.
 
-    The poses of the earlier views are corrected by registration: of the whole view to the last one,
-    then of each instance to what is known of it.
+    The poses of the earlier views are corrected by registration to the later ones.
 
     Args:
         views: at least one; the same instance id means the same object in all of them.
@@ -32,18 +28,12 @@ def reference_and_evidence(
     """
     check_sequence(views)
     *earlier, reference = views
-    scene_points = points_world(reference.rectified())
+    known = [reference.rectified()]
     evidence: dict[int, list[Observation]] = {}
-    known = instance_views(reference) if earlier else {}
-    points = {i: [instance_points_world(view, i)] for i, view in known.items()}
     for view in reversed(earlier):
-        view = registered(view, points_world(view.rectified()), scene_points)
+        view = registered(view.rectified(), known)
+        known.append(view)
         for instance_id, shown in instance_views(view).items():
-            seen = points.setdefault(instance_id, [])
-            if seen:
-                own = instance_points_world(shown, instance_id)
-                shown = registered(shown, own, np.concatenate(seen))
-            seen.append(instance_points_world(shown, instance_id))
             evidence.setdefault(instance_id, []).append(shown)
     return _with_empty_masks(reference, earlier), {i: tuple(v) for i, v in evidence.items()}
 
@@ -90,39 +80,6 @@ def check_evidence(observation: Observation, evidence: Mapping[int, Sequence[Obs
                 f"evidence: no world_from_camera in the observation or in a view of instance "
                 f"{instance_id}; views are combined by their poses"
             )
-
-
-def registered(view: Observation, own_world: np.ndarray, others_world: np.ndarray) -> Observation:
-    """Return a view whose pose lays its points (M, 3) [m] onto those of others (K, 3) [m].
-
-    The pose stays where the points do not determine a small motion.
-    """
-    motion = register_points(_subset(own_world), _subset(others_world))
-    if motion is None:
-        return view
-    return replace(view, world_from_camera=motion @ view.world_from_camera)
-
-
-def points_world(view: Observation, mask: np.ndarray | None = None) -> np.ndarray:
-    """Return the points (M, 3) [m] of a rectified view with pose, of a mask (H, W) or of all."""
-    chosen = view.depth > 0 if mask is None else mask & (view.depth > 0)
-    rows, columns = np.nonzero(chosen)
-    step = max(1, len(rows) // MOST_POINTS)
-    rows, columns = rows[::step], columns[::step]
-    points_camera = view.camera.unproject(
-        np.column_stack([columns, rows]).astype(np.float64), view.depth[rows, columns]
-    )
-    pose = view.world_from_camera
-    return points_camera @ pose[:3, :3].T + pose[:3, 3]
-
-
-def instance_points_world(view: Observation, instance_id: int) -> np.ndarray:
-    """Return the points (M, 3) [m] of an instance of a rectified view with pose."""
-    return points_world(view, view.masks[view.instance_ids.index(instance_id)])
-
-
-def _subset(points: np.ndarray) -> np.ndarray:
-    return points[:: max(1, len(points) // MOST_POINTS)]
 
 
 def _with_empty_masks(reference: Observation, earlier: Sequence[Observation]) -> Observation:
