@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,8 +19,10 @@ from iscene_ros.preprocess.view_readings import TRUSTED, PosedDepthView, ViewRea
 CUT = 0.999
 # A reading at the truncation still counts this much against one at the surface.
 LEAST_NEAR = 0.05
-# Untrusted free readings count as a distance of one with this share of their weight.
-UNTRUSTED_SHARE = 0.2
+# Free readings count as a distance of one with this share of their weight.
+FAR_NEAR = 0.2 * LEAST_NEAR
+# Weights are summed as whole numbers of this part of one.
+ONE = 2**22
 
 
 def fused_readings(
@@ -73,48 +76,84 @@ def fuse(views: Sequence[ViewReadings]) -> ViewReadings:
     """
     if len(views) == 1:
         return views[0]
-    surface, gap, weight = (_stacked(views, name) for name in ("surface", "gap", "weight"))
-    known = weight > 0
-    free = known & (surface >= CUT)
-    near = known & (surface.abs() < CUT)
-    carved = (free & (weight >= TRUSTED)).any(0)
-    averaged = near | free
-    closeness = torch.where(near, 1 + LEAST_NEAR - surface.abs(), UNTRUSTED_SHARE * LEAST_NEAR)
-    share = torch.where(averaged, weight * closeness, torch.zeros_like(weight))
-    total = _ordered_sum(share)
-    mean = _ordered_sum(share * surface) / total.clamp_min(1e-12)
-    mean_gap = _ordered_sum(share * gap) / total.clamp_min(1e-12)
-    freest = torch.where(known, gap, torch.full_like(gap, -2)).amax(0)
-    is_near = near.any(0) & ~carved
-    is_free = carved | (free.any(0) & ~near.any(0))
-    is_known = known.any(0)
-    nothing = torch.zeros_like(mean)
-    fused = torch.where(is_free, nothing + 1, torch.where(is_near, mean, nothing - 1))
-    fused_gap = torch.where(is_near, mean_gap, freest)
-    return ViewReadings(
-        surface=torch.where(is_known, fused, nothing),
-        gap=torch.where(is_known, fused_gap, nothing),
-        pixel_class=_nearest_class(views, gap, known),
-        weight=weight.amax(0),
-    )
+    sums = _Sums.of_one(views[0])
+    for view in views[1:]:
+        sums.add(_Sums.of_one(view))
+    return sums.fused()
 
 
-def _stacked(views: Sequence[ViewReadings], name: str) -> Tensor:
-    return torch.stack([getattr(view, name) for view in views])
+@dataclass
+class _Sums:
+    """What some views say together, (S, R, R, R) each; sums in whole numbers have no order.
 
+    Attributes:
+        share, surface, gap: int32 sums of weights, and of distances times weights.
+        carved, near, free, known: bool, whether any view has such a reading.
+        freest: float32 largest gap; -2 = no reading.
+        rank: int32, the smallest belongs to the view whose pixel class is taken.
+        weight: float32, the largest.
+    """
 
-def _ordered_sum(terms: Tensor) -> Tensor:
-    """Return the sum over the first axis, to the bit the same for every order of it."""
-    return terms.sort(0).values.sum(0)
+    share: Tensor
+    surface: Tensor
+    gap: Tensor
+    carved: Tensor
+    near: Tensor
+    free: Tensor
+    known: Tensor
+    freest: Tensor
+    rank: Tensor
+    weight: Tensor
 
+    @classmethod
+    def of_one(cls, view: ViewReadings) -> _Sums:
+        """Return the sums of a single view."""
+        known = view.weight > 0
+        is_free = view.surface >= CUT
+        free, near = known & is_free, known & (view.surface.abs() < CUT)
+        closeness = torch.where(near, 1 + LEAST_NEAR - view.surface.abs(), FAR_NEAR)
+        share = view.weight * closeness * ONE
+        share *= near | free
+        # Without a reading the class alone decides: an own pixel's hole before another's.
+        distance = torch.where(known, view.gap.abs(), 4.0)
+        rank = (distance * 2**20).int() * (OUTSIDE + 1) + view.pixel_class
+        return cls(
+            share=share.int(),
+            surface=(share * view.surface).int(),
+            gap=(share * view.gap).int(),
+            carved=free & (view.weight >= TRUSTED),
+            near=near,
+            free=free,
+            known=known,
+            freest=torch.where(known, view.gap, -2.0),
+            rank=rank,
+            weight=view.weight,
+        )
 
-def _nearest_class(views: Sequence[ViewReadings], gap: Tensor, known: Tensor) -> Tensor:
-    """Return the class (S, R, R, R) of the reading closest to each voxel."""
-    classes = _stacked(views, "pixel_class").long()
-    # Without a reading the class alone decides: an own pixel's hole before another's.
-    distance = torch.where(known, gap.abs(), torch.full_like(gap, 4.0))
-    rank = (distance * 2**20).round().long() * (OUTSIDE + 1) + classes
-    return (rank.amin(0) % (OUTSIDE + 1)).to(torch.uint8)
+    def add(self, other: _Sums) -> None:
+        """Add the sums of further views."""
+        for name in ("share", "surface", "gap"):
+            getattr(self, name).add_(getattr(other, name))
+        for name in ("carved", "near", "free", "known"):
+            getattr(self, name).logical_or_(getattr(other, name))
+        self.freest = torch.maximum(self.freest, other.freest)
+        self.rank = torch.minimum(self.rank, other.rank)
+        self.weight = torch.maximum(self.weight, other.weight)
+
+    def fused(self) -> ViewReadings:
+        """Return the readings of all views together."""
+        total = self.share.clamp_min(1)
+        is_near = self.near & ~self.carved
+        is_free = self.carved | (self.free & ~self.near)
+        outside = torch.where(is_free, 1.0, -1.0)
+        surface = torch.where(is_near, self.surface / total, outside)
+        gap = torch.where(is_near, self.gap / total, self.freest)
+        return ViewReadings(
+            surface=torch.where(self.known, surface, 0.0),
+            gap=torch.where(self.known, gap, 0.0),
+            pixel_class=(self.rank % (OUTSIDE + 1)).to(torch.uint8),
+            weight=self.weight,
+        )
 
 
 def _float(values: list, device: str) -> Tensor:

@@ -21,8 +21,6 @@ from iscene_ros.preprocess.observation_volume import (
     OTHER,
     OUTSIDE,
     OWN,
-    pixels_of,
-    voxel_centers,
 )
 
 # Depths below this are taken as this in the estimate of a surface's slope [m].
@@ -41,22 +39,26 @@ NOISE_DEPTH = 1.0
 class PosedDepthView:
     """One rectified depth image as tensors, and its pose in the frame of the crops.
 
-    The crops lie in the gravity-aligned frame of a reference view.
+    The crops lie in the gravity-aligned frame of a reference view. The images are flat, and have
+    one pixel more, which stands for all that lies outside.
 
     Attributes:
-        depth: (H, W) float32 [m]; 0 where there is no reading.
-        own: (S, H, W) bool, the pixels of each crop's instance.
-        other: (S, H, W) bool, the pixels of other instances.
-        weight: (H, W) float32 in [0, 1], the trust in each reading; see `reading_weights`.
+        depth: (H * W + 1,) float32 [m]; 0 where there is no reading.
+        weight: (H * W + 1,) float32 in [0, 1], the trust in each reading; see `reading_weights`.
+        labels: (H * W + 1,) int16, the row of the pixel's instance in the masks plus 1; 0 for the
+            surroundings, -1 outside.
+        rows: (S,) int16, the label of each crop's instance; -2 where it is in no mask.
+        size: height and width [pixels].
         k: (3, 3) float32 [pixels].
         rotation: (3, 3) float32; points_camera = (points_aligned + offset) @ rotation.
         offset: (3,) float32 [m]; zero for the reference view.
     """
 
     depth: Tensor
-    own: Tensor
-    other: Tensor
     weight: Tensor
+    labels: Tensor
+    rows: Tensor
+    size: tuple[int, int]
     k: Tensor
     rotation: Tensor
     offset: Tensor
@@ -79,23 +81,23 @@ class PosedDepthView:
                 view.
             device: Torch device of the tensors.
         """
-        empty = np.zeros(observation.depth.shape, bool)
-        masks = observation.masks
-        own = np.stack([empty if row is None else masks[row] for row in rows])
-        union = masks.any(axis=0) if len(masks) else empty
         depth = torch.from_numpy(observation.depth).to(device)
-        mask_tensor = torch.from_numpy(masks).to(device)
+        numbers = np.arange(1, len(observation.masks) + 1, dtype=np.int16)
+        labels = (observation.masks * numbers[:, None, None]).sum(axis=0, dtype=np.int16)
+        labels = torch.from_numpy(labels).to(device)
+        weight = reading_weights(depth, labels, float(observation.camera.k[0, 0]))
         rotation = camera_from_reference[:3, :3].T
-        offset = rotation @ camera_from_reference[:3, 3]
-        focal = float(observation.camera.k[0, 0])
         return cls(
-            depth=depth,
-            own=torch.from_numpy(own).to(device),
-            other=torch.from_numpy(union[None] & ~own).to(device),
-            weight=reading_weights(depth, mask_tensor, focal),
+            depth=F.pad(depth.flatten(), (0, 1)),
+            weight=F.pad(weight.flatten(), (0, 1)),
+            labels=F.pad(labels.flatten(), (0, 1), value=-1),
+            rows=torch.tensor(
+                [-2 if row is None else row + 1 for row in rows], dtype=torch.int16, device=device
+            ),
+            size=depth.shape,
             k=_float(observation.camera.k, device),
             rotation=_float(rotation, device),
-            offset=_float(offset, device),
+            offset=_float(rotation @ camera_from_reference[:3, 3], device),
         )
 
 
@@ -176,33 +178,52 @@ def read_view(
     truncation: float,  # [voxels]
 ) -> ViewReadings:
     """Read one view at the voxel centres of every crop."""
-    points_camera = voxel_centers(centers + view.offset, sizes, resolution) @ view.rotation
-    z = points_camera[..., 2]
-    pixel, inside = pixels_of(points_camera, view.k, view.depth.shape)
-    depth = view.depth.flatten()[pixel]
-    known = inside & (depth > 0)
-    own = view.own.flatten(1).gather(1, pixel)
-    other = view.other.flatten(1).gather(1, pixel) & ~own
-    pixel_class = torch.where(own, OWN, torch.where(other, OTHER, ENVIRONMENT))
-    pixel_class = torch.where(depth > 0, pixel_class, pixel_class + 1)
-    pixel_class = torch.where(inside, pixel_class, OUTSIDE)
-    gap = (depth - z) / sizes[:, None]
-    surface = gap * (resolution / truncation)
-    grid = (len(sizes), resolution, resolution, resolution)
-    nothing = torch.zeros((), device=z.device)
+    pixel, z = _pixels(view, centers, sizes, resolution)
+    depth = view.depth[pixel]
+    labels = view.labels[pixel]
+    own = labels == view.rows[:, None, None, None]
+    pixel_class = torch.where(own, OWN, torch.where(labels > 0, OTHER, ENVIRONMENT))
+    is_hole = depth == 0
+    pixel_class = torch.where(labels < 0, OUTSIDE, pixel_class + is_hole)
+    gap = torch.where(is_hole, 0.0, (depth - z) / sizes[:, None, None, None])
     return ViewReadings(
-        surface=torch.where(known, surface.clamp(-1, 1), nothing).reshape(grid),
-        gap=torch.where(known, gap.clamp(-1, 1), nothing).reshape(grid),
-        pixel_class=pixel_class.to(torch.uint8).reshape(grid),
-        weight=torch.where(known, view.weight.flatten()[pixel], nothing).reshape(grid),
+        surface=(gap * (resolution / truncation)).clamp_(-1, 1),
+        gap=gap.clamp(-1, 1),
+        pixel_class=pixel_class.to(torch.uint8),
+        weight=view.weight[pixel],
     )
 
 
-def reading_weights(depth: Tensor, masks: Tensor, focal: float) -> Tensor:
-    """Return the trust (H, W) in the readings of a depth image (H, W) with masks (N, H, W).
+def _pixels(
+    view: PosedDepthView, centers: Tensor, sizes: Tensor, resolution: int
+) -> tuple[Tensor, Tensor]:
+    """Return the flat pixel and the depth [m] of every voxel centre, both (S, R, R, R)."""
+    # Camera coordinates of a grid are sums of one term along each of its axes.
+    axis = (torch.arange(resolution, device=sizes.device) + 0.5) / resolution - 0.5
+    steps = axis[:, None] * sizes[:, None, None]  # [S, R, 1]
+    along_x, along_y, along_z = (steps * row for row in view.rotation)  # [S, R, 3]
+    corner = (centers + view.offset) @ view.rotation
+    along_x = along_x + corner[:, None]
+
+    def coordinate(i: int) -> Tensor:
+        lines = along_x[:, :, None, i] + along_y[:, None, :, i]
+        return lines[..., None] + along_z[:, None, None, :, i]
+
+    k, (height, width) = view.k, view.size
+    x, y, z = (coordinate(i) for i in range(3))
+    safe_z = z.clamp_min(NEAR_M)
+    u = ((x * k[0, 0] + y * k[0, 1]) / safe_z + k[0, 2]).round_()
+    v = ((y * k[1, 1]) / safe_z + k[1, 2]).round_()
+    inside = (z > NEAR_M) & (u >= 0) & (u < width) & (v >= 0) & (v < height)
+    pixel = torch.where(inside, v * width + u, height * width)
+    return pixel.long(), z
+
+
+def reading_weights(depth: Tensor, labels: Tensor, focal: float) -> Tensor:
+    """Return the trust (H, W) in the readings of a depth image (H, W).
 
     It falls with the sensor noise, which grows with depth, with the angle between surface normal
-    and ray, and at jumps of the depth and edges of the masks.
+    and ray, and at jumps of the depth and edges of the masks, where the labels (H, W) change.
     """
     known = depth > 0
     padded = F.pad(depth[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
@@ -213,7 +234,6 @@ def reading_weights(depth: Tensor, masks: Tensor, focal: float) -> Tensor:
     weight = cosine.clamp_min(0.2) / (1 + (depth / NOISE_DEPTH).square())
     span = _pooled_max(depth) + _pooled_max(-depth)
     edge = span > JUMP * (1 + depth)
-    labels = (masks * torch.arange(1, len(masks) + 1, device=masks.device)[:, None, None]).sum(0)
     labels = labels.float()
     edge |= _pooled_max(labels) + _pooled_max(-labels) > 0
     return torch.where(edge, EDGE_WEIGHT * weight, weight) * known
