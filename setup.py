@@ -47,7 +47,7 @@ setup(
         "safetensors>=0.4",
         "scikit-image>=0.20",
         "scipy>=1.10",
-        "small_gicp>=1.0",
+        "small-gicp>=1.0",
         "torch>=2.4",
         "tqdm>=4.64",
         "trimesh>=4.0",

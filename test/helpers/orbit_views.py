@@ -1,0 +1,51 @@
+"""Clean views of two boxes on a table, from cameras around them."""
+
+import numpy as np
+
+from iscene_ros.core.observation import Observation
+from iscene_ros.lab.synthetic.primitives import box, pose
+from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, pinhole
+from iscene_ros.lab.synthetic.random_scenes import Layout, RandomScene
+from iscene_ros.lab.synthetic.rendering import render
+from iscene_ros.lab.synthetic.shapes import Solid
+
+# Edges [m] and centres [m] of the boxes; instance ids are 1 and 2.
+BOXES = {1: ((0.16, 0.06, 0.10), (0.0, 0.0, 0.05)), 2: ((0.05, 0.05, 0.08), (0.16, 0.05, 0.04))}
+DISTANCE_M, HEIGHT_M = 0.5, 0.35
+
+
+def orbit_view(azimuth_deg: float, ids: tuple[int, ...] = (1, 2)) -> Observation:
+    """Return the view from one side, with the masks of some of the boxes."""
+    solids = [Solid((box(edges),)) for edges, _ in BOXES.values()]
+    scene = RandomScene(
+        solids=solids,
+        families=["box"] * len(solids),
+        world_from_object=np.stack([pose(center) for _, center in BOXES.values()]),
+        segmented=np.ones(len(solids), bool),
+        environment=Solid((box((2, 2, 0.02), pose((0, 0, -0.01))),)),
+        support_height=0.0,
+        layout=Layout.SPARSE,
+    )
+    camera = SimulatedCamera(pinhole(160, 120, 150.0), world_from_camera(azimuth_deg))
+    rendering = render(scene, camera)
+    return Observation(
+        depth=rendering.depth,
+        masks=np.stack([rendering.ids == i for i in ids]),
+        camera=camera.intrinsics,
+        labels=tuple(f"box {i}" for i in ids),
+        instance_ids=ids,
+        world_from_camera=camera.world_from_camera,
+    )
+
+
+def world_from_camera(azimuth_deg: float) -> np.ndarray:
+    """Return the (4, 4) pose of a camera that looks at the origin, 90 degrees = from +y."""
+    azimuth = np.radians(azimuth_deg)
+    position = np.array([DISTANCE_M * np.cos(azimuth), DISTANCE_M * np.sin(azimuth), HEIGHT_M])
+    ahead = -position / np.linalg.norm(position)
+    right = np.cross(ahead, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    transform = np.eye(4)
+    transform[:3, :3] = np.column_stack([right, np.cross(ahead, right), ahead])
+    transform[:3, 3] = position
+    return transform
