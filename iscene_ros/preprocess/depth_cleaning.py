@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.crops import Evidence, SceneCrops, fit_crops
 from iscene_ros.preprocess.mask_cleaning import trim_bleeding_masks
 
+# Stereo matching joins an object and what lies behind it by a ramp. A range of depth in 3 x 3
+# pixels above this is no surface: a length and, for the noise, a factor on the squared depth
+# [m, 1/m].
+RAMP_M, RAMP_NOISE = 0.012, 0.05
+# A steep surface has such a range, too, but its inverse depth is linear in the image: a ramp's
+# bends, over so many pixels, by at least this share of the range.
+BEND_PIXELS, BEND_SHARE = 2, 0.5
 # Supports are known to about this height [m]; readings further below went through the support.
 SUPPORT_MARGIN_M = 0.02
 
@@ -31,13 +39,14 @@ class CleanedObservation:
 def clean_observation(
     observation: Observation, aligned_frame: GravityAlignedFrame, evidence: Evidence | None = None
 ) -> CleanedObservation:
-    """Fit crops without the rims of bleeding masks, and drop see-through depth.
+    """Fit crops without the rims of bleeding masks, and drop depth of ramps and see-through depth.
 
     Args:
         observation: rectified, with masks that do not overlap.
         aligned_frame: axes of the crops.
         evidence: further views of its instances, cleaned by this function earlier.
     """
+    observation = drop_depth_ramps(observation)
     trimmed = trim_bleeding_masks(observation)
     bleeding = (observation.masks & ~trimmed.masks).any(axis=0)
     own_depth = np.where(bleeding, np.float32(0), observation.depth)
@@ -47,6 +56,32 @@ def clean_observation(
     dropped = (observation.depth > 0) & (depth == 0)
     masks = trimmed.masks | (observation.masks & dropped)
     return CleanedObservation(replace(observation.with_depth(depth), masks=masks), crops)
+
+
+def drop_depth_ramps(observation: Observation) -> Observation:
+    """Return the observation without readings at jumps of the depth, one pixel wide beside them."""
+    depth = observation.depth
+    has_reading = depth > 0
+    highest = ndimage.maximum_filter(np.where(has_reading, depth, -np.inf), 3)
+    lowest = ndimage.minimum_filter(np.where(has_reading, depth, np.inf), 3)
+    limit = RAMP_M + RAMP_NOISE * depth**2
+    jump = has_reading & (np.where(has_reading, highest - lowest, 0.0) > limit)
+    if not jump.any():
+        return observation
+    inverse = np.where(has_reading, 1 / np.where(has_reading, depth, 1.0), np.nan)
+    bends = [np.abs(_second_difference(inverse, axis)) * depth**2 for axis in (0, 1)]
+    jump &= np.fmax(*bends) > BEND_SHARE * limit
+    beside = ndimage.binary_dilation(jump, np.ones((3, 3)))
+    return observation.with_depth(np.where(beside, np.float32(0), depth))
+
+
+def _second_difference(image: np.ndarray, axis: int) -> np.ndarray:
+    """Return the second difference of an image (H, W) along an axis; NaN at its borders."""
+    width = [(BEND_PIXELS, BEND_PIXELS) if i == axis else (0, 0) for i in range(2)]
+    padded = np.pad(image, width, constant_values=np.nan)
+    before = np.take(padded, np.arange(image.shape[axis]), axis=axis)
+    after = np.take(padded, np.arange(2 * BEND_PIXELS, padded.shape[axis]), axis=axis)
+    return before + after - 2 * image
 
 
 def drop_see_through_depth(observation: Observation, crops: SceneCrops) -> Observation:
