@@ -16,7 +16,6 @@ from scipy import ndimage
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.geometry.mesh_measures import used_vertices, volume_and_center
-from iscene_ros.geometry.object_frame import upright_axes
 
 # Standard deviation of a surface that is known exactly, such as a CAD model's [m].
 EXACT_SIGMA_M = 2e-4
@@ -112,11 +111,6 @@ def up_in_frame(scene: Scene) -> np.ndarray | None:
     if gravity.shape != (3,) or not np.isfinite(length) or length < 1e-9:
         return None
     return scene.frame_from_camera[:3, :3] @ (-gravity / length)
-
-
-def upright_from_frame(up: np.ndarray) -> np.ndarray:
-    """Return the rotation (3, 3) into the upright frame; the identity where `up` is z."""
-    return upright_axes(up).T
 
 
 def bodies_of(
