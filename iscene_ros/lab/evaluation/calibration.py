@@ -92,7 +92,7 @@ class CompletedShape:
     def true_inside(self) -> np.ndarray:
         """Return (R, R, R) bool, voxels whose centres lie in the true object."""
         side = len(self.shape.distance)
-        points_aligned = self.shape.slot.cube.voxel_centers_aligned(side).reshape(-1, 3)
+        points_aligned = self.shape.crop.cube.voxel_centers_aligned(side).reshape(-1, 3)
         return (self.distance_to_truth(points_aligned) < 0).reshape((side,) * 3)
 
     def inside(self, level: float) -> np.ndarray:
