@@ -106,11 +106,6 @@ class ShapeSample:
         far = distance[row, choice] > 3 * self.spacing
         return float(np.sqrt(np.mean(np.where(far, distance[row, 0], along) ** 2)))
 
-    def transformed_error(self, rotation: np.ndarray, probes: int = PROBES) -> float:
-        """Root mean square distance after a rotation or reflection (3, 3) about the centre [m]."""
-        points, normals = self.points[:probes], self.normals[:probes]
-        return self.error(points @ rotation.T, normals @ rotation.T)
-
 
 @dataclass(frozen=True)
 class Alignment:
