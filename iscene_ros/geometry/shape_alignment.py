@@ -94,7 +94,7 @@ class ShapeSample:
         return float(np.hypot(unsure, SAMENESS * self.size))
 
     def error(self, points: np.ndarray, normals: np.ndarray) -> float:
-        """Root mean square distance of points (M, 3) with normals (M, 3) to the surface [m]."""
+        """Return the RMS distance of points (M, 3) with normals (M, 3) to the surface [m]."""
         distance, nearest = self.tree.query(points, k=NEIGHBOURS)
         agrees = np.einsum("mkj,mj->mk", self.normals[nearest], normals) > 0.3
         choice = np.where(agrees.any(axis=1), np.argmax(agrees, axis=1), 0)
