@@ -205,7 +205,7 @@ def completed_shapes(
     observation = resolve_mask_overlaps(view.observation.rectified())
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     request = PredictionRequest(options.steps)
-    prediction = completer.shapes.predict(observation, aligned_frame, request, Progress(None))
+    prediction = completer.shapes.predict(observation, aligned_frame, {}, request, Progress(None))
     readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     for shape in prediction.shapes:
         if readings[shape.row] >= MIN_READINGS:
