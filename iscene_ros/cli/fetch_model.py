@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetch and, where asked, convert."""
+    """Fetch a model and, with --convert, convert it."""
     from iscene_ros.models.iscene.packages.converted import convert
     from iscene_ros.models.iscene.packages.package import read_package
     from iscene_ros.models.iscene.packages.parts import DTYPES

@@ -119,7 +119,8 @@ class SceneCompleter:
         if evidence and not self.shapes.uses_evidence:
             evidence, warnings = {}, (f"{self.shapes.name} completes the newest view alone",)
         observation = resolve_mask_overlaps(observation.rectified())
-        gravity, gravity_warnings = find_gravity(observation)
+        planes_camera = find_planes(observation)
+        gravity, gravity_warnings = find_gravity(observation, planes_camera)
         aligned_frame = GravityAlignedFrame.from_gravity(gravity)
         ready = time.perf_counter()
         counter = Progress(progress)
@@ -130,7 +131,6 @@ class SceneCompleter:
         seconds = (predicted - started) / max(1, len(prediction.shapes))
         threads = torch.get_num_threads()
         objects, skipped = assembly.assemble(prediction, seconds, counter, threads)
-        planes = find_planes(prediction.observation, assembly.frame_from_camera)
         finished = time.perf_counter()
         scene = Scene(
             frame_id=assembly.frame_id,
@@ -156,7 +156,7 @@ class SceneCompleter:
                 *prediction.warnings,
             ),
             is_metric=prediction.is_metric,
-            planes=planes,
+            planes=tuple(p.transformed(assembly.frame_from_camera) for p in planes_camera),
         )
         return _related(scene, prediction.observation) if self.relations else scene
 

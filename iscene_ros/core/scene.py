@@ -144,12 +144,20 @@ class Plane:
     margin: float
     share: float
 
-    def rotated(self, rotation: np.ndarray) -> Plane:
-        """Return the plane rotated by a (3, 3) rotation about the origin."""
-        normal, axes, corners = (
-            part @ rotation.T for part in (self.normal, self.axes, self.corners)
+    def transformed(self, transform: np.ndarray) -> Plane:
+        """Return the plane moved by a (4, 4) rigid transform."""
+        rotation, translation = transform[:3, :3], transform[:3, 3]
+        normal, axes = self.normal @ rotation.T, self.axes @ rotation.T
+        outline = self.outline.copy()
+        outline[:, 2] -= outline[:, :2] @ (axes @ translation)
+        return replace(
+            self,
+            normal=normal,
+            offset=float(self.offset - normal @ translation),
+            axes=axes,
+            outline=outline,
+            corners=self.corners @ rotation.T + translation,
         )
-        return replace(self, normal=normal, axes=axes, corners=corners)
 
     def reaches(self, points: np.ndarray) -> np.ndarray:
         """Return (M,) bool, True for points (M, 3) of the plane in the seen part or its margin."""

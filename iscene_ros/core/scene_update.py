@@ -82,7 +82,7 @@ class SceneUpdate:
     @cached_property
     def map_scene(self) -> Scene:
         """The whole map as a scene, objects out of view included."""
-        objects = tuple(known.item for known in self.objects)
+        objects = tuple(tracked.item for tracked in self.objects)
         return replace(self.scene, objects=objects, relations=self.relations)
 
     @property

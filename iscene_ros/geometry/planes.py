@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
@@ -11,16 +13,26 @@ from iscene_ros.core.scene import Plane, Scene
 
 MAX_POINTS = 6000
 HYPOTHESES = 150
+REFITS = 3
 MAX_PLANES = 8
 MIN_POINTS = 40
 MIN_SHARE = 0.015
 
-# Half width of the window around a pixel in which a plane is guessed, as a share of the image.
-WINDOW_SHARE = 0.02
+# Half widths of the windows around a pixel in which a plane is guessed, as shares of the image:
+# small planes show in small windows, those of noisy depth in large ones.
+WINDOW_SHARES = (0.02, 0.08)
+
+# Readings of a window count as outliers this many median deviations off its median depth (those of
+# a slanted plane lie within two), but never within this share of that depth.
+WINDOW_OUTLIER, WINDOW_INLIER_SHARE = 3.0, 0.01
 
 # Readings so close to a mask may still be the object's, masks being a few pixels off [pixels of an
 # image 640 wide].
 MASK_MARGIN = 6.0
+
+# Noise is taken to grow between these depths, in median depths: what lies further away holds no
+# object, and with tolerances of decimetres planes would be found in anything.
+NOISE_DEPTHS = (0.5, 2.0)
 
 # A reading within so many standard deviations belongs to a plane.
 INLIER = 3.0
@@ -38,17 +50,20 @@ def scene_planes(scene: Scene, observation: Observation) -> tuple[Plane, ...]:
     """
     if scene.planes is not None:
         return scene.planes
-    return find_planes(observation.rectified(), scene.frame_from_camera)
+    planes_camera = find_planes(observation.rectified())
+    return tuple(plane.transformed(scene.frame_from_camera) for plane in planes_camera)
 
 
-def find_planes(observation: Observation, frame_from_camera: np.ndarray) -> tuple[Plane, ...]:
+def find_planes(observation: Observation) -> tuple[Plane, ...]:
     """Find the strongest planes outside of all masks by guesses in small windows and refinement.
 
     The same view gives the same planes.
 
     Args:
         observation: rectified.
-        frame_from_camera: (4, 4) rigid transform into the frame of the planes.
+
+    Returns:
+        The planes in the camera frame, the strongest guess first.
     """
     camera = observation.camera
     masked = observation.masks.any(axis=0)
@@ -58,71 +73,88 @@ def find_planes(observation: Observation, frame_from_camera: np.ndarray) -> tupl
     if len(rows) < MIN_POINTS:
         return ()
     rng = np.random.default_rng(0)
-    points_camera = camera.unproject(np.column_stack([columns, rows]), observation.depth[free])
-    rotation, origin = frame_from_camera[:3, :3], frame_from_camera[:3, 3]
-    points = points_camera @ rotation.T + origin
-    guesses, noise = _guesses(points, rows, columns, free, rng)
+    points = camera.unproject(np.column_stack([columns, rows]), observation.depth[free])
+    # The noise of stereo and structured light grows with the square of the depth.
+    scale = np.clip(points[:, 2] / np.median(points[:, 2]), *NOISE_DEPTHS) ** 2
+    guesses, noise = _guesses(points, scale, rows, columns, free, rng)
     if not len(guesses):
         return ()
     picked = rng.permutation(len(points))[:MAX_POINTS]
-    points, depth = points[picked], observation.depth[rows[picked], columns[picked]]
-    # The noise of stereo and structured light grows with the square of the depth.
-    scale = np.maximum(depth / np.median(depth), 0.5).astype(np.float64) ** 2
-    return tuple(_planes(points, scale, guesses, noise, origin))
+    return tuple(_planes(points[picked], scale[picked], guesses, noise))
 
 
 def _guesses(
     points: np.ndarray,
+    scale: np.ndarray,
     rows: np.ndarray,
     columns: np.ndarray,
     free: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, float]:
-    """Fit (G, 4) planes to small windows; return them and the median deviation from them [m]."""
+    """Fit (G, 4) planes to windows; return them and the noise at the median depth [m]."""
     number = np.full(free.shape, -1, np.int64)
     number[rows, columns] = np.arange(len(rows))
-    half = max(2, round(WINDOW_SHARE * free.shape[1]))
-    step = max(1, half // 3)
-    offsets = np.arange(-half, half + 1, step)
-    padded = np.pad(number, half, constant_values=-1)
     centers = rng.permutation(len(rows))[:HYPOTHESES]
-    window = padded[
-        rows[centers, None, None] + half + offsets[:, None],
-        columns[centers, None, None] + half + offsets[None, :],
-    ].reshape(len(centers), -1)
+    planes, deviations = [], []
+    for share in WINDOW_SHARES:
+        half = max(2, round(share * free.shape[1]))
+        offsets = np.arange(-half, half + 1, max(1, half // 3))
+        padded = np.pad(number, half, constant_values=-1)
+        window = padded[
+            rows[centers, None, None] + half + offsets[:, None],
+            columns[centers, None, None] + half + offsets[None, :],
+        ].reshape(len(centers), -1)
+        enough = (window >= 0).sum(axis=1) >= max(6, 0.5 * window.shape[1])
+        fitted, deviation = _window_planes(points, window[enough])
+        deviation = deviation / scale[centers[enough]]
+        planes.append(fitted)
+        deviations.append(deviation)
+    noise = next((float(np.median(d)) for d in deviations if len(d)), 0.0)
+    return np.concatenate(planes), noise
+
+
+def _window_planes(points: np.ndarray, window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit planes to the points of windows; return (G, 4) planes and (G,) deviations [m].
+
+    Args:
+        points: (P, 3) in the camera frame [m].
+        window: (G, W) rows of points, -1 where there is none.
+    """
     there = window >= 0
-    enough = there.sum(axis=1) >= max(6, 0.5 * window.shape[1])
-    window, there = window[enough], there[enough]
-    if not len(window):
-        return np.zeros((0, 4)), 0.0
     around = points[np.maximum(window, 0)]
+    there &= _is_inlier(around[..., 2], there)
     weight = there[..., None] / there.sum(axis=1)[:, None, None]
     middle = (around * weight).sum(axis=1)
     centred = (around - middle[:, None]) * np.sqrt(weight)
     spread, axes = np.linalg.eigh(np.einsum("gni,gnj->gij", centred, centred))
     normal = axes[:, :, 0]
-    deviation = np.sqrt(np.maximum(spread[:, 0], 0.0))
     offset = -np.einsum("gi,gi->g", normal, middle)
-    # Windows across an edge deviate most; the middle of the better half is noise.
-    good = deviation <= np.median(deviation)
-    planes = np.column_stack([normal, offset])[good]
-    return planes, float(np.median(deviation[good]))
+    return np.column_stack([normal, offset]), np.sqrt(np.maximum(spread[:, 0], 0.0))
+
+
+def _is_inlier(depth: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return (G, W) bool, whether readings `there` are no outliers of their window's depth [m]."""
+    depth = np.where(there, depth, np.nan)
+    median = np.nanmedian(depth, axis=1, keepdims=True)
+    off = np.abs(depth - median)
+    deviation = np.nanmedian(off, axis=1, keepdims=True)
+    return off <= np.maximum(WINDOW_OUTLIER * deviation, WINDOW_INLIER_SHARE * median)
 
 
 def _planes(
-    points: np.ndarray, scale: np.ndarray, guesses: np.ndarray, noise: float, eye: np.ndarray
-):
+    points: np.ndarray, scale: np.ndarray, guesses: np.ndarray, noise: float
+) -> Iterator[Plane]:
     tolerance = INLIER * max(noise, 1e-5) * scale
     rest = np.arange(len(points))
     for _ in range(MAX_PLANES):
         votes = np.abs(points[rest] @ guesses[:, :3].T + guesses[:, 3]) < tolerance[rest, None]
         best = guesses[int(np.argmax(votes.sum(axis=0)))]
-        for _ in range(3):
+        for _ in range(REFITS):
             inlier = np.abs(points[rest] @ best[:3] + best[3]) < tolerance[rest]
             if inlier.sum() < max(MIN_POINTS, MIN_SHARE * len(points)):
                 return
             best = _fitted(points[rest[inlier]])
-        plane = _plane(points[rest[inlier]], best, eye, len(points))
+        plane = _plane(points[rest[inlier]], best, len(points))
         if plane is not None:
             yield plane
         # What lies a little off is the noise of this plane, not another one.
@@ -137,8 +169,8 @@ def _fitted(points: np.ndarray) -> np.ndarray:
     return np.append(axes[:, 0], -axes[:, 0] @ middle)
 
 
-def _plane(points: np.ndarray, plane: np.ndarray, eye: np.ndarray, total: int) -> Plane | None:
-    if plane[:3] @ eye + plane[3] < 0:
+def _plane(points: np.ndarray, plane: np.ndarray, total: int) -> Plane | None:
+    if plane[3] < 0:  # the camera, which is the origin, lies behind it
         plane = -plane
     normal = plane[:3]
     reference = np.eye(3)[int(np.argmin(np.abs(normal)))]

@@ -120,7 +120,7 @@ def _batches(triangles: _Triangles, camera: Camera) -> Iterator[_Batch]:
 
 
 def _tiles(triangles: _Triangles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Boxes cut to at most LARGEST_BOX: triangle (B,), first pixel (B, 2), size (B, 2)."""
+    """Return boxes of at most LARGEST_BOX: triangle (B,), first pixel (B, 2), size (B, 2)."""
     size = triangles.high - triangles.low + 1
     count = -(-size // LARGEST_BOX)
     triangle = np.repeat(np.arange(len(size)), count.prod(1))

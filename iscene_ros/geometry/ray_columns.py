@@ -200,7 +200,7 @@ def _cut(
 
 
 def _paired(crossings: _Crossings) -> Intervals:
-    """From crossings to intervals: inside is where more shells were entered than left.
+    """Return the intervals between crossings: inside is where more shells were entered than left.
 
     A column through an open mesh has no inside; it counts from its first to its last crossing.
     """

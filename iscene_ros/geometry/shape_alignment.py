@@ -94,7 +94,7 @@ class ShapeSample:
         return float(np.hypot(unsure, SAMENESS * self.size))
 
     def error(self, points: np.ndarray, normals: np.ndarray) -> float:
-        """Root mean square distance of points (M, 3) with normals (M, 3) to the surface [m]."""
+        """Return the RMS distance of points (M, 3) with normals (M, 3) to the surface [m]."""
         distance, nearest = self.tree.query(points, k=NEIGHBOURS)
         agrees = np.einsum("mkj,mj->mk", self.normals[nearest], normals) > 0.3
         choice = np.where(agrees.any(axis=1), np.argmax(agrees, axis=1), 0)
@@ -105,11 +105,6 @@ class ShapeSample:
         # Beyond the spacing of the points the plane through the nearest one says nothing more.
         far = distance[row, choice] > 3 * self.spacing
         return float(np.sqrt(np.mean(np.where(far, distance[row, 0], along) ** 2)))
-
-    def transformed_error(self, rotation: np.ndarray, probes: int = PROBES) -> float:
-        """Root mean square distance after a rotation or reflection (3, 3) about the centre [m]."""
-        points, normals = self.points[:probes], self.normals[:probes]
-        return self.error(points @ rotation.T, normals @ rotation.T)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import numpy as np
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.planes import find_planes
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
-from iscene_ros.preprocess.support_plane import find_support_plane
+from iscene_ros.preprocess.support_plane import support_plane
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def demo_frame() -> DemoFrame:
     labels_image = np.zeros(observation.depth.shape, np.uint8)
     for number, mask in enumerate(resolve_mask_overlaps(observation).masks, start=1):
         labels_image[mask] = number
-    floor = find_support_plane(observation.rectified())
+    floor = support_plane(find_planes(observation.rectified()))
     pose = np.eye(4)
-    pose[:3, :3] = GravityAlignedFrame.from_gravity(floor.gravity_camera).aligned_from_camera
+    pose[:3, :3] = GravityAlignedFrame.from_gravity(-floor.normal).aligned_from_camera
     pose[2, 3] = floor.offset
     return DemoFrame(observation, labels_image, pose)

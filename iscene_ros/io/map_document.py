@@ -32,25 +32,25 @@ def scene_graph_document(update: SceneUpdate, meshes_topic: str, inline: bool) -
     )
     document = to_document(scene)
     document["objects"] = [
-        _object_entry(entry, known, update, meshes_topic, inline)
-        for entry, known in zip(document["objects"], update.objects, strict=True)
+        _object_entry(entry, tracked, update, meshes_topic, inline)
+        for entry, tracked in zip(document["objects"], update.objects, strict=True)
     ]
     return {key: _rounded(key, value) for key, value in document.items()}
 
 
 def _object_entry(
-    entry: dict, known: TrackedObject, update: SceneUpdate, meshes_topic: str, inline: bool
+    entry: dict, tracked: TrackedObject, update: SceneUpdate, meshes_topic: str, inline: bool
 ) -> dict:
     """Return the entry of an object, its name at the beginning for human readers."""
-    mesh = f"topic:{meshes_topic}#{known.name}"
-    named = {"id": known.id, "name": known.name} | entry | {"mesh": mesh}
+    mesh = f"topic:{meshes_topic}#{tracked.name}"
+    named = {"id": tracked.id, "name": tracked.name} | entry | {"mesh": mesh}
     named |= {
-        "tracker_id": known.tracker_id,
-        "first_seen": known.first_seen_ns / SECOND,
-        "last_seen": known.last_seen_ns / SECOND,
-        "visible": known.id in update.seen,
+        "tracker_id": tracked.tracker_id,
+        "first_seen": tracked.first_seen_ns / SECOND,
+        "last_seen": tracked.last_seen_ns / SECOND,
+        "visible": tracked.id in update.seen,
     }
-    return named | {"mesh_data": mesh_data(known.item.mesh)} if inline else named
+    return named | {"mesh_data": mesh_data(tracked.item.mesh)} if inline else named
 
 
 def _rounded(key: str, value: object) -> object:

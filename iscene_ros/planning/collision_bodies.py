@@ -100,10 +100,9 @@ def collision_bodies(
     scene: Scene,
     shape: CollisionShape | str = CollisionShape.AUTO,
     padding: float = 0.0,
-    max_faces: int = MAX_FACES,
 ) -> tuple[CollisionBody, ...]:
     """Return every object of a scene as a body; arguments and errors as of `collision_body`."""
-    found = (collision_body(item, shape, padding, max_faces) for item in scene.objects)
+    found = (collision_body(item, shape, padding) for item in scene.objects)
     return tuple(body for body in found if body is not None)
 
 
@@ -111,7 +110,6 @@ def collision_body(
     item: SceneObject,
     shape: CollisionShape | str = CollisionShape.AUTO,
     padding: float = 0.0,
-    max_faces: int = MAX_FACES,
 ) -> CollisionBody | None:
     """Return an object as a body for collision checking; None where its mesh is degenerate.
 
@@ -119,7 +117,6 @@ def collision_body(
         item: the object.
         shape: how its mesh is simplified.
         padding: by which surfaces are moved outward [m].
-        max_faces: of the mesh, or of each convex piece.
 
     Raises:
         InputError: a negative padding, an unknown shape, or convex parts without coacd.
@@ -133,7 +130,7 @@ def collision_body(
         raise InputError(f"collision shape {shape!r}: expected one of {names}") from error
     if shape is CollisionShape.AUTO:
         shape = CollisionShape.PARTS if _has_coacd() else CollisionShape.HULL
-    pieces = tuple(_padded(piece, padding) for piece in _pieces(item.mesh, shape, max_faces))
+    pieces = tuple(_padded(piece, padding) for piece in _pieces(item.mesh, shape))
     if not pieces:
         return None
     return CollisionBody(
@@ -175,17 +172,17 @@ def support_boxes(planes: Sequence[Plane], up: np.ndarray) -> tuple[SupportBox, 
     return tuple(boxes)
 
 
-def _pieces(mesh: Mesh, shape: CollisionShape, max_faces: int) -> tuple[Mesh, ...]:
+def _pieces(mesh: Mesh, shape: CollisionShape) -> tuple[Mesh, ...]:
     """Return the simplified mesh; no piece where it is flat or without a finite triangle."""
     if shape is CollisionShape.MESH:
-        return (decimated(mesh, max_faces),) if len(mesh.faces) else ()
+        return (decimated(mesh, MAX_FACES),) if len(mesh.faces) else ()
     hull = _hull(mesh.vertices)
     if hull is None:
         return ()
     if shape is CollisionShape.HULL or _is_nearly_convex(mesh, hull):
-        return (decimated(hull, max_faces),)
+        return (decimated(hull, MAX_FACES),)
     # Where all convex parts are flat, the hull takes their place.
-    return tuple(decimated(part, max_faces) for part in _convex_parts(mesh) or [hull])
+    return tuple(decimated(part, MAX_FACES) for part in _convex_parts(mesh) or [hull])
 
 
 def _is_nearly_convex(mesh: Mesh, hull: Mesh) -> bool:

@@ -81,13 +81,13 @@ class CollisionObjectCache:
             InputError: as of `collision_body`.
         """
         self._cached = {
-            known.id: self._cached_body(known.item, options) for known in update.objects
+            tracked.id: self._cached_body(tracked.item, options) for tracked in update.objects
         }
         bodies = {}
-        for known in update.objects:
-            body, item = self._cached[known.id].body, known.item
+        for tracked in update.objects:
+            body, item = self._cached[tracked.id].body, tracked.item
             if body is not None:
-                bodies[known.name] = replace(
+                bodies[tracked.name] = replace(
                     body, frame_from_object=item.frame_from_object, color=item.color
                 )
         return CollisionScene(

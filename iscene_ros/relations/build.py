@@ -19,9 +19,9 @@ from iscene_ros.geometry.bodies import (
     bodies_of,
     observed_points,
     up_in_frame,
-    upright_from_frame,
 )
 from iscene_ros.geometry.environment import Environment, PlaneEnvironment
+from iscene_ros.geometry.object_frame import upright_axes
 from iscene_ros.geometry.planes import scene_planes
 from iscene_ros.geometry.scene_geometry import SceneGeometry, measure
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
@@ -66,8 +66,8 @@ def relate(
     if up_in_frame(scene) is None:
         names = {p for rule in RULES if not rule.needs_gravity for p in _both_names(rule)}
         edges = tuple(edge for edge in edges if edge.predicate in names)
-    upright_from_frame_ = upright_from_camera[:3, :3] @ scene.frame_from_camera[:3, :3].T
-    return tuple(_in_frame(edge, upright_from_frame_.T) for edge in edges)
+    upright_from_frame = upright_from_camera[:3, :3] @ scene.frame_from_camera[:3, :3].T
+    return tuple(_in_frame(edge, upright_from_frame.T) for edge in edges)
 
 
 def scene_bodies(
@@ -75,13 +75,14 @@ def scene_bodies(
 ) -> tuple[tuple[Body, ...], Environment | None, np.ndarray]:
     """Return bodies, surroundings and the camera's pose (4, 4), all in the upright frame."""
     up = up_in_frame(scene)
-    upright = np.eye(3) if up is None else upright_from_frame(up)
-    upright_from_camera = scene.frame_from_camera.copy()
-    upright_from_camera[:3] = upright @ upright_from_camera[:3]
+    upright = np.eye(3) if up is None else upright_axes(up).T
+    upright_from_frame = np.eye(4)
+    upright_from_frame[:3, :3] = upright
+    upright_from_camera = upright_from_frame @ scene.frame_from_camera
     if observation is None:
         return bodies_of(scene, upright), None, upright_from_camera
     observation = resolve_mask_overlaps(observation.rectified())
-    planes = tuple(plane.rotated(upright) for plane in scene_planes(scene, observation))
+    planes = tuple(p.transformed(upright_from_frame) for p in scene_planes(scene, observation))
     environment = None
     if planes:
         environment = PlaneEnvironment(

@@ -6,7 +6,7 @@ from __future__ import annotations
 # ruff: noqa: E501
 # fmt: off
 COEFFICIENTS: dict[str, dict[str, tuple[float, ...]]] = {
-    "known": {
+    "exact": {
         "same_shape": (6.0, -5.0),
         "above": (-3.2046, -0.1396, 3.8158, 0.5112, -5.3377, 2.2111),
         "mirrored": (6.0, -5.0),

@@ -24,7 +24,7 @@ MAX_SIGMAS = 8.0
 LIKELY = 0.5
 
 # Keys of the coefficients: between exact meshes, and where a completed mesh takes part.
-KNOWN, COMPLETED = "known", "completed"
+EXACT, COMPLETED = "exact", "completed"
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def probability(candidate: EdgeCandidate) -> float:
     The coefficients are fitted to scenes of the training families that a physics engine put to
     rest, once for true meshes and once for completed ones.
     """
-    kind = KNOWN if candidate.is_exact else COMPLETED
+    kind = EXACT if candidate.is_exact else COMPLETED
     return logistic(COEFFICIENTS[kind][candidate.predicate.value], candidate.features)
 
 

@@ -33,20 +33,20 @@ def draw_overlay(update: SceneUpdate) -> np.ndarray:
     observation = update.observation.rectified()
     camera = observation.camera
     image = input_image(observation, camera.width, camera.height).astype(np.float32)
-    shapes = {known.id: _outline(known, update, observation) for known in update.objects}
+    shapes = {tracked.id: _outline(tracked, update, observation) for tracked in update.objects}
     _fill_masks(image, update, observation)
-    for known in update.objects:
-        opacity = 1.0 if known.id in update.seen else REMEMBERED_OPACITY
-        _draw_contour(image, shapes[known.id], known.item.color, opacity)
+    for tracked in update.objects:
+        opacity = 1.0 if tracked.id in update.seen else REMEMBERED_OPACITY
+        _draw_contour(image, shapes[tracked.id], tracked.item.color, opacity)
     return draw_labels(image.astype(np.uint8), _labels(update, observation, shapes))
 
 
-def _outline(known: TrackedObject, update: SceneUpdate, observation: Observation) -> np.ndarray:
+def _outline(tracked: TrackedObject, update: SceneUpdate, observation: Observation) -> np.ndarray:
     """Return (H, W) float32, the share of each pixel that the completed object covers."""
     camera = observation.camera
     size = SUPERSAMPLING * camera.width, SUPERSAMPLING * camera.height
     camera_from_frame = np.linalg.inv(update.scene.frame_from_camera)
-    mesh_camera = known.item.mesh.transformed(camera_from_frame @ known.item.frame_from_object)
+    mesh_camera = tracked.item.mesh.transformed(camera_from_frame @ tracked.item.frame_from_object)
     fine = silhouette(mesh_camera, scaled_camera(camera, *size))
     coverage = np.zeros((camera.height, camera.width), np.float32)
     for row in range(SUPERSAMPLING):
@@ -56,7 +56,7 @@ def _outline(known: TrackedObject, update: SceneUpdate, observation: Observation
 
 
 def _fill_masks(image: np.ndarray, update: SceneUpdate, observation: Observation) -> None:
-    colors = {known.id: known.item.color for known in update.objects}
+    colors = {tracked.id: tracked.item.color for tracked in update.objects}
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
         color = colors.get(instance_id, SKIPPED_COLOR).astype(np.float32)
         window = _window(mask, margin=0)
@@ -97,14 +97,14 @@ def _labels(
     """Return name and id of every object in view, in the middle of its visible part."""
     masks = dict(zip(observation.instance_ids, observation.masks, strict=True))
     labels = []
-    for known in update.objects:
-        mask = masks.get(known.id)
-        mask = shapes[known.id] > 0.5 if mask is None else mask
+    for tracked in update.objects:
+        mask = masks.get(tracked.id)
+        mask = shapes[tracked.id] > 0.5 if mask is None else mask
         window = _window(mask, margin=1)
         if window is not None:
             u, v = mask_anchor(mask[window])
             box = mask[window].shape
             center = window[1].start + u * box[1], window[0].start + v * box[0]
-            text = f"{known.item.label.replace('_', ' ')} {known.id}"
-            labels.append(Label(text, center, tuple(known.item.color.tolist())))
+            text = f"{tracked.item.label.replace('_', ' ')} {tracked.id}"
+            labels.append(Label(text, center, tuple(tracked.item.color.tolist())))
     return labels

@@ -68,7 +68,7 @@ def test_compressed_colour(demo: Path, tmp_path: Path) -> None:
     bag = rewritten(demo, tmp_path / "bag", compressed)
     assert run_bag(bag, tmp_path / "out", *QUICK, "--set", "rgb_transport=compressed") == 0
     overlay = contents(tmp_path / "out")["/iscene/overlay"][0].message
-    assert np.std(overlay.data) > 20  # the picture, not grey for want of colour
+    assert np.std(overlay.data) > 20  # the colour image, not grey for want of colour
 
 
 def test_types_come_from_the_definitions_in_the_bag(demo: Path, tmp_path: Path) -> None:

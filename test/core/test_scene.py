@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_objects import scene_object, scene_of
 from made_scenes import box
+from scipy.spatial.transform import Rotation
 
 from iscene_ros import Mesh, Scene, read_scene
+from iscene_ros.core.scene import Plane
 
 
 @pytest.fixture
@@ -45,3 +49,21 @@ def test_a_mesh_becomes_one_of_open3d(mesh: Mesh) -> None:
     made = mesh.to_open3d()
     np.testing.assert_array_equal(np.asarray(made.vertices), mesh.vertices)
     np.testing.assert_array_equal(np.asarray(made.triangles), mesh.faces)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=6, max_size=6))
+def test_a_moved_plane_has_its_points_and_its_outline_with_it(motion: list[float]) -> None:
+    square = np.array([[1.0, 0, -1], [-1, 0, -1], [0, 1, -2], [0, -1, -2]])
+    corners = np.array([[1.0, 2, 4], [-1, 2, 4], [-1, -2, 4], [1, -2, 4]])
+    plane = Plane(np.array([0, 0, -1.0]), 4.0, 0.001, np.eye(3)[:2], square, corners, 0.0, 1.0)
+    points = np.array([[0.0, 0, 4], [0.9, -1.9, 4], [1.1, 0, 4], [0, 2.1, 4]])
+    transform = np.eye(4)
+    transform[:3, :3] = Rotation.from_rotvec(motion[:3]).as_matrix()
+    transform[:3, 3] = motion[3:]
+    moved = plane.transformed(transform)
+    for part in (points, corners):
+        there = part @ transform[:3, :3].T + transform[:3, 3]
+        np.testing.assert_allclose(there @ moved.normal + moved.offset, 0, atol=1e-9)
+    np.testing.assert_allclose(moved.corners, there, atol=1e-9)
+    there = points @ transform[:3, :3].T + transform[:3, 3]
+    assert moved.reaches(there).tolist() == [True, True, False, False]

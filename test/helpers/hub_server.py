@@ -19,8 +19,8 @@ class HubServer:
         folders: of each repository's files.
         gated: repositories whose owner asks for consent.
         cut_after: end the next answer that carries weights after this many bytes.
-        wrong_checksums: whether it tells another sha256 of weights than theirs.
-        requests: method and address of each request, with the range that was asked for.
+        wrong_checksums: whether it sends another sha256 of weights than theirs.
+        requests: method and address of each request, with the requested range.
     """
 
     folders: dict[str, Path]

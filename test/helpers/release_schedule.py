@@ -25,7 +25,7 @@ from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 def paired(rows: Tensor) -> Tensor:
     """(1 + N, ...), the scene's first -> (2 N, ...): instance 0, scene, instance 1, scene, ...
 
-    Of pictures or of their tokens.
+    Of images or of their tokens.
     """
     scene = rows[:1].expand_as(rows[1:])
     return torch.stack([rows[1:], scene], dim=1).flatten(0, 1)
@@ -34,7 +34,7 @@ def paired(rows: Tensor) -> Tensor:
 def euler(
     velocity: Callable[[Tensor, float, bool], Tensor], x: Tensor, options: SamplerOptions
 ) -> Tensor:
-    """Steps of the release; `velocity` is asked with and without condition."""
+    """Steps of the release; `velocity` is evaluated with and without condition."""
     times = options.times()
     for time, next_time in zip(times, times[1:], strict=False):
         v = velocity(x, time, True)

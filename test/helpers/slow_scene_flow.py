@@ -58,11 +58,11 @@ def slow_scene_flow(config, weights, tokens, time, context):
         scene_context = i in config.scene_context_range
         attended = self_attention(normed, f"{name}.self_attn", scene_context)
         out = []
-        for x, h, picture in zip(slots, attended, context, strict=True):
+        for x, h, image in zip(slots, attended, context, strict=True):
             x = x + gate_a * h
             gain, shift = weights[f"{name}.norm2.weight"], weights[f"{name}.norm2.bias"]
             h = layer_norm(x, 1e-6) * gain + shift
-            x = x + cross_attention(h, picture, f"{name}.cross_attn")
+            x = x + cross_attention(h, image, f"{name}.cross_attn")
             h = layer_norm(x, 1e-6) * (1 + scale_m) + shift_m
             h = linear(tanh_gelu(linear(h, f"{name}.mlp.mlp.0")), f"{name}.mlp.mlp.2")
             out.append(x + gate_m * h)

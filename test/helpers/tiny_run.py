@@ -13,14 +13,14 @@ from iscene_ros.lab.training.train_config import DataConfig, PhaseConfig, TrainC
 SINGLES = SceneOptions(
     single_share=1, sparse_share=0, clutter_share=0, stack_share=0, bin_share=0, shelf_share=0
 )
-INSTANCES = DataConfig("instances", 1, 3, 1, SampleOptions(with_scene_slot=False, scene=SINGLES))
+INSTANCES = DataConfig("instances", 1, 3, 1, SampleOptions(with_scene_crop=False, scene=SINGLES))
 SCENES = DataConfig("scenes", 2, 2, 2, SampleOptions(scene=SceneOptions(max_objects=3)))
 CONFIG = TrainConfig(
     model=TINY,
     phases=(PhaseConfig("scenes", SCENES, 1.0, warmup_steps=2),),
     held_out=DataConfig("held_out", 1, 1, 3, SampleOptions(held_out=True, scene=SINGLES)),
     minutes=1000.0,
-    batch_slots=4,
+    batch_crops=4,
     save_minutes=1000.0,
     evaluate_minutes=1000.0,
 )

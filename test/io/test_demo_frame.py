@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.planes import find_planes
 from iscene_ros.io.demo_frame import demo_frame
-from iscene_ros.preprocess.support_plane import find_support_plane
+from iscene_ros.preprocess.support_plane import support_plane
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,8 @@ def test_camera_pose_puts_the_floor_of_the_bin_at_zero(observation: Observation)
     assert abs(edges[np.argmax(counts)] + 0.01) < 1e-9  # most of what is no object: -1 to 1 cm
     assert all(-0.005 < np.median(heights(mask)) < 0.2 for mask in rectified.masks)
     posed = replace(rectified, world_from_camera=world_from_camera)
-    floor = find_support_plane(rectified)
-    np.testing.assert_allclose(posed.gravity_camera, floor.gravity_camera, atol=1e-9)
+    floor = support_plane(find_planes(rectified))
+    np.testing.assert_allclose(posed.gravity_camera, -floor.normal, atol=1e-9)
 
 
 def test_label_image_gives_every_pixel_one_instance(observation: Observation) -> None:

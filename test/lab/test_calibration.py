@@ -19,7 +19,7 @@ class KnownDistance:
     """A shape whose distance is the truth and a constant."""
 
     row: int
-    slot: InstanceCrop
+    crop: InstanceCrop
     distance: np.ndarray
     calibration: Calibration = Calibration()
 
@@ -32,11 +32,11 @@ class KnownDistance:
 def test_a_network_that_is_off_by_a_constant_gets_it_as_its_level(bias, monkeypatch):
     def known(completer, view, options):
         for completed in predicted(completer, view, options):
-            slot, side = completed.shape.slot, 16
-            centers = slot.cube.voxel_centers_aligned(side).reshape(-1, 3)
+            crop, side = completed.shape.crop, 16
+            centers = crop.cube.voxel_centers_aligned(side).reshape(-1, 3)
             distance = completed.distance_to_truth(centers)
-            distance = distance.reshape((side,) * 3) / slot.cube.size + bias
-            shape = KnownDistance(completed.shape.row, slot, distance)
+            distance = distance.reshape((side,) * 3) / crop.cube.size + bias
+            shape = KnownDistance(completed.shape.row, crop, distance)
             yield CompletedShape(shape, view, completed.aligned_frame)
 
     predicted = calibration.completed_shapes

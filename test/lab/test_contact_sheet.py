@@ -1,4 +1,4 @@
-"""The contact sheet of the worst objects: what its pictures show."""
+"""The contact sheet of the worst objects: what its images show."""
 
 from dataclasses import replace
 
@@ -54,8 +54,8 @@ def grown(found, by):
     return Mesh(moved.astype(np.float32), mesh.faces)
 
 
-def count(picture, color):
-    return int((np.abs(np.asarray(picture, int) - np.array(color)).max(axis=-1) < 40).sum())
+def count(image, color):
+    return int((np.abs(np.asarray(image, int) - np.array(color)).max(axis=-1) < 40).sum())
 
 
 def test_there_is_a_panel_a_title_and_the_mask_is_outlined_in_the_input():

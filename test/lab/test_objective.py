@@ -32,13 +32,13 @@ def batch(cache):
     return make_batch(views, 4, np.zeros(len(views), bool), torch.device("cpu"))
 
 
-def noise_of(slots: int, resolution: int = 16, seed: int = 0) -> StepNoise:
+def noise_of(crops: int, resolution: int = 16, seed: int = 0) -> StepNoise:
     generator = torch.Generator().manual_seed(seed)
     return StepNoise(
         np.zeros(0, bool),
-        torch.randn(slots, generator=generator),
-        torch.rand(slots, generator=generator),
-        torch.randn((slots, *(resolution,) * 3), generator=generator),
+        torch.randn(crops, generator=generator),
+        torch.rand(crops, generator=generator),
+        torch.randn((crops, *(resolution,) * 3), generator=generator),
     )
 
 
@@ -71,7 +71,7 @@ def test_a_surface_weight_moves_the_loss_towards_the_error_near_surfaces(batch):
 
 
 @torch.no_grad()
-def test_an_overlap_weight_adds_the_missed_overlap_of_each_slot(batch):
+def test_an_overlap_weight_adds_the_missed_overlap_of_each_crop(batch):
     n, noise = network(), noise_of(len(batch.target))
     pure = ObjectiveOptions(pure_noise_share=1)
     x0 = predict(n, noise.voxels, torch.ones(len(noise.voxels)), batch)

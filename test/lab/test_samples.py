@@ -47,8 +47,8 @@ def test_views_of_the_wide_recipe_can_be_drawn_and_repeat():
     samples = replace(samples, scene=replace(samples.scene, max_objects=3))
     one, other = (draw_view(np.random.default_rng(1), samples) for _ in range(2))
     np.testing.assert_array_equal(one.observation.depth, other.observation.depth)
-    slots = sample_crops(one, samples, 16, 4.0)
-    assert slots.target.shape[1:] == (16, 16, 16) and slots.target.device.type == "cpu"
+    crops = sample_crops(one, samples, 16, 4.0)
+    assert crops.target.shape[1:] == (16, 16, 16) and crops.target.device.type == "cpu"
 
 
 def test_held_out_shapes_stay_as_they_are():
@@ -92,7 +92,7 @@ def test_the_data_of_a_recipe_is_drawn_as_a_sheet(tmp_path, monkeypatch):
     monkeypatch.setattr(data_sheet, "COLUMNS", 1)
     out = tmp_path / "data.png"
     assert main(["train", "--config", str(RECIPE), "--show-data", str(out)]) == 0
-    picture = np.asarray(Image.open(out))
+    image = np.asarray(Image.open(out))
     width, height = data_sheet.TILE
-    assert picture.shape == (2 * height, 2 * width, 3)
-    assert not list(tmp_path.glob("runs")) and picture.std() > 10
+    assert image.shape == (2 * height, 2 * width, 3)
+    assert not list(tmp_path.glob("runs")) and image.std() > 10

@@ -23,7 +23,7 @@ from iscene_ros.lab.synthetic.structured_light import StructuredLightOptions, st
 from iscene_ros.lab.synthetic.triangulation import Baseline, fattened, shadowed, slopes
 
 FOCAL = 400.0
-# Nothing but what is asked for: no noise, no holes, the second camera to the right.
+# Nothing else: no noise, no holes, the second camera to the right.
 QUIET_STEREO = StereoOptions(
     baseline=(0.05, 0.05),
     noise=(0.0, 0.0),

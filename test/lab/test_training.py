@@ -64,7 +64,7 @@ def test_several_sets_are_read_as_one_each_at_its_share(cache):
     assert_close(shards.read(0)[0].target, read_shard(many, 0)[0].target)
 
 
-def test_a_phase_rejects_sets_with_and_without_scene_slots():
+def test_a_phase_rejects_sets_with_and_without_scene_crops():
     with pytest.raises(ValueError, match="more_data"):
         PhaseConfig("scenes", SCENES, 1.0, more_data=(INSTANCES,))
     with pytest.raises(ValueError, match="share: 0, expected more than 0"):
@@ -91,12 +91,12 @@ def test_the_target_agrees_with_what_the_camera_saw():
     assert (target < 0).any()
 
 
-def test_batches_put_scene_slots_first_and_say_whose_they_are(cache):
+def test_batches_put_scene_crops_first_and_say_whose_they_are(cache):
     views = read_shard(options_of(SCENES, cache), 0)
     batch = make_batch(views, 4, np.array([False] * len(views)), torch.device("cpu"))
     counts = [len(v.target) - 1 for v in views]
     assert len(batch.target) == sum(counts) + len(views)
-    assert batch.scene_of_slot.tolist() == [i for i, n in enumerate(counts) for _ in range(n)]
+    assert batch.scene_of_crop.tolist() == [i for i, n in enumerate(counts) for _ in range(n)]
     assert_close(batch.target[0], views[0].target[0].float() / 127)
     assert_close(batch.target[len(views)], views[0].target[1].float() / 127)
 
@@ -115,7 +115,7 @@ def test_a_mirrored_batch_is_the_batch_of_the_mirrored_view(cache):
 
 def test_packing_respects_the_budget_and_loses_nothing(cache):
     shards = ShardSet([options_of(INSTANCES, cache)], workers=0)
-    stream = mini_batches(shards, StreamPosition(), slots=2)
+    stream = mini_batches(shards, StreamPosition(), crops=2)
     first, second = next(stream), next(stream)
     assert sum(len(v.target) for v in first.views) <= 2
     assert len(first.views) + len(second.views) == INSTANCES.views
@@ -126,11 +126,11 @@ def test_packing_respects_the_budget_and_loses_nothing(cache):
 
 def test_the_noise_of_a_mini_batch_depends_on_its_position_alone(cache):
     shards = ShardSet([options_of(INSTANCES, cache)], workers=0)
-    stream = mini_batches(shards, StreamPosition(), slots=2, seed=7)
+    stream = mini_batches(shards, StreamPosition(), crops=2, seed=7)
     first, second = next(stream), next(stream)
-    again = next(mini_batches(shards, first.following, slots=2, seed=7))
+    again = next(mini_batches(shards, first.following, crops=2, seed=7))
     assert_close(again.noise.voxels, second.noise.voxels, rtol=0, atol=0)
-    other = next(mini_batches(shards, first.following, slots=2, seed=8))
+    other = next(mini_batches(shards, first.following, crops=2, seed=8))
     assert not torch.equal(other.noise.voxels, second.noise.voxels)
 
 
@@ -198,6 +198,6 @@ def test_the_learning_rate_rises_stays_and_falls():
 def test_the_shipped_recipe_is_readable_and_has_the_two_phases():
     config = read_train_config(ROOT / "config" / "train_mini.yaml")
     assert [p.name for p in config.phases] == ["instances", "scenes"]
-    assert not config.phases[0].data.samples.with_scene_slot
-    assert config.phases[1].data.samples.with_scene_slot
+    assert not config.phases[0].data.samples.with_scene_crop
+    assert config.phases[1].data.samples.with_scene_crop
     assert config.held_out.samples.held_out

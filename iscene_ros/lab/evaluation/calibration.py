@@ -92,7 +92,7 @@ class CompletedShape:
     def true_inside(self) -> np.ndarray:
         """Return (R, R, R) bool, voxels whose centres lie in the true object."""
         side = len(self.shape.distance)
-        points_aligned = self.shape.slot.cube.voxel_centers_aligned(side).reshape(-1, 3)
+        points_aligned = self.shape.crop.cube.voxel_centers_aligned(side).reshape(-1, 3)
         return (self.distance_to_truth(points_aligned) < 0).reshape((side,) * 3)
 
     def inside(self, level: float) -> np.ndarray:
@@ -205,7 +205,7 @@ def completed_shapes(
     observation = resolve_mask_overlaps(view.observation.rectified())
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     request = PredictionRequest(options.steps)
-    prediction = completer.shapes.predict(observation, aligned_frame, request, Progress(None))
+    prediction = completer.shapes.predict(observation, aligned_frame, {}, request, Progress(None))
     readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     for shape in prediction.shapes:
         if readings[shape.row] >= MIN_READINGS:

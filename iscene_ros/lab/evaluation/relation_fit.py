@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from iscene_ros.core.predicate import SYMMETRIC, Predicate
 from iscene_ros.relations import coefficients
-from iscene_ros.relations.rule import COMPLETED, KNOWN, Measurements
+from iscene_ros.relations.rule import COMPLETED, EXACT, Measurements
 
 # Weight of the penalty that keeps coefficients small where there are few examples.
 PENALTY = 0.3
@@ -38,8 +38,8 @@ class Examples:
         edges = {(subject, predicate.value, obj) for subject, predicate, obj in truth}
         name = candidates.geometry.object_id
         for predicate, scored in candidates.scored.items():
-            kinds = {KNOWN if c.is_exact else COMPLETED for c, _ in scored}
-            if predicate in DEFINED and KNOWN in kinds:
+            kinds = {EXACT if c.is_exact else COMPLETED for c, _ in scored}
+            if predicate in DEFINED and EXACT in kinds:
                 continue  # the truth of completed meshes comes from these
             if predicate in UNFITTED:
                 continue
@@ -48,7 +48,7 @@ class Examples:
                 holds = (pair[0], predicate.value, pair[1]) in edges
                 if predicate in SYMMETRIC:
                     holds |= (pair[1], predicate.value, pair[0]) in edges
-                kind = KNOWN if candidate.is_exact else COMPLETED
+                kind = EXACT if candidate.is_exact else COMPLETED
                 self.rows.setdefault((kind, predicate.value), []).append(
                     (candidate.features, holds)
                 )

@@ -26,7 +26,7 @@ from iscene_ros.lab.synthetic.shapes import Solid
 
 
 def open_tray(rng: np.random.Generator) -> Solid:
-    """Shallow or deep rectangular tray with thin walls and a wide rim: trays, crates, lids."""
+    """Draw a shallow or deep tray with thin walls and a wide rim: trays, crates, lids."""
     return packaging.open_bin(rng) if chance(rng, 0.5) else kitchen.divided_tray(rng)
 
 

@@ -27,7 +27,7 @@ LARGEST_GAP = 0.006  # m
 MOST_PACKS = 12
 
 
-def rows_of_packs(rng: np.random.Generator, most: int = MOST_PACKS) -> RandomScene:
+def rows_of_packs(rng: np.random.Generator) -> RandomScene:
     """Draw one pack many times: in columns and rows with small gaps, boxes also in two layers."""
     family = PACKS[int(rng.integers(len(PACKS)))]
     solid = family(rng)
@@ -45,7 +45,7 @@ def rows_of_packs(rng: np.random.Generator, most: int = MOST_PACKS) -> RandomSce
     if chance(rng, 0.4):  # some were taken out
         keep = max(1, round(len(places) * uniform(rng, 0.5, 1.0)))
         places = _supported(rng, places, keep)
-    places = places[:most]
+    places = places[:MOST_PACKS]
     half = 0.5 * np.array([columns * pitch[0], rows * pitch[1]]) + 0.01
     ground = bin_on_ground(rng, *half) if chance(rng, 0.3) else open_ground(rng, 1.3 * half.max())
     heading = pose(yaw=uniform(rng, -np.pi, np.pi)) if np.isinf(ground.height) else np.eye(4)

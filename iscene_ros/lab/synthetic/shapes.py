@@ -167,19 +167,20 @@ class Solid:
 
     def gradient(self, points_object: Tensor, step: float = 4e-4) -> Tensor:
         """Return the gradient (M, 3) of the distance by tetrahedral finite differences."""
-        corners = points_object.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-        probes = points_object[None] + step * corners[:, None]
-        values = self.distance(probes.reshape(-1, 3)).reshape(4, -1)
-        return values.T @ corners / (4.0 * step)
+        return self._distance_and_gradient(points_object, step)[1]
 
-    def _newton_step(self, points: Tensor, probe: float = 2e-4) -> Tensor:
-        """Move points (M, 3) by one Newton step; the mean of the probes is the distance."""
+    def _distance_and_gradient(self, points: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        """Return the distance (M,), as the mean of four probes, and its gradient (M, 3)."""
         corners = points.new_tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-        probes = (points[None] + probe * corners[:, None]).reshape(-1, 3)
-        values = self.distance(probes).reshape(4, -1)
-        gradient = values.T @ corners / (4.0 * probe)
+        probes = points[None] + step * corners[:, None]
+        values = self.distance(probes.reshape(-1, 3)).reshape(4, -1)
+        return values.mean(0), values.T @ corners / (4.0 * step)
+
+    def _newton_step(self, points: Tensor) -> Tensor:
+        """Move points (M, 3) by one Newton step."""
+        distance, gradient = self._distance_and_gradient(points, 2e-4)
         length = gradient.square().sum(1).clamp_min(0.25)
-        return points - (values.mean(0) / length)[:, None] * gradient
+        return points - (distance / length)[:, None] * gradient
 
     def projected(self, points_object: Tensor, steps: int = 3) -> Tensor:
         """Move points (M, 3) along the gradient; return the (P, 3) that reach the surface."""

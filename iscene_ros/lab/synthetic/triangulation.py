@@ -9,6 +9,9 @@ from torch import Tensor
 
 from iscene_ros.lab.synthetic.random_fields import max_filter
 
+# An occluder lies further left in the second view by more than this [rendered pixels].
+SLACK = 0.6
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -49,7 +52,7 @@ class Baseline:
         return max(1, round(sensor_pixels / self.pixel_scale))
 
 
-def shadowed(disparity: Tensor, slack: float = 0.6) -> Tensor:
+def shadowed(disparity: Tensor) -> Tensor:
     """Return a mask (H, W) of pixels occluded from the second centre, to the right.
 
     A pixel at column x is at column x - d of the second view; it is occluded where a pixel further
@@ -61,7 +64,7 @@ def shadowed(disparity: Tensor, slack: float = 0.6) -> Tensor:
     leftmost = known.flip(1).cummin(1).values.flip(1)
     beyond = torch.full_like(leftmost[:, :1], torch.inf)
     leftmost = torch.cat([leftmost[:, 1:], beyond], 1)
-    return (disparity > 0) & (second_columns > leftmost + slack)
+    return (disparity > 0) & (second_columns > leftmost + SLACK)
 
 
 def fattened(disparity: Tensor, radius: int, jump: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Training batches: slots of several views stacked as tensors, and the noise of a step."""
+"""Training batches: crops of several views stacked as tensors, and the noise of a step."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from iscene_ros.preprocess.observation_volume import CropVolumes
 
 @dataclass(frozen=True)
 class TrainingBatch:
-    """Slots of several views, the scene slots first.
+    """Crops of several views, the scene crops first.
 
     Attributes:
         volume: (S, CHANNELS, R, R, R) float32.
         target: (S, R, R, R) float32 in [-1, 1].
         positions: (S, L, 4) float32 token positions.
-        scene_of_slot: (N,) int64, for each of the last N rows the row of its scene slot; None where
-            there are no scene slots.
+        scene_of_crop: (N,) int64, for each of the last N rows the row of its scene crop; None where
+            there are no scene crops.
     """
 
     volume: Tensor
     target: Tensor
     positions: Tensor
-    scene_of_slot: Tensor | None
+    scene_of_crop: Tensor | None
 
     @property
     def scene_count(self) -> int:
-        """Number of scene slots, which are the first rows."""
-        return 0 if self.scene_of_slot is None else len(self.target) - len(self.scene_of_slot)
+        """Number of scene crops, which are the first rows."""
+        return 0 if self.scene_of_crop is None else len(self.target) - len(self.scene_of_crop)
 
 
 @dataclass(frozen=True)
 class StepNoise:
-    """Random numbers of one training step over V views with S slots in total.
+    """Random numbers of one training step over V views with S crops in total.
 
     Attributes:
         mirror: (V,) bool, the views that are reflected left to right.
         time: (S,) float32, standard normal; the objective turns it into the time of the flow.
-        pure: (S,) float32, uniform in [0, 1); selects the slots that are trained at pure noise.
+        pure: (S,) float32, uniform in [0, 1); selects the crops that are trained at pure noise.
         voxels: (S, R, R, R) float32, standard normal noise of the flow.
     """
 
@@ -63,49 +63,49 @@ def step_noise(views: Sequence[CropSamples], seed: Sequence[int]) -> StepNoise:
     """Draw the random numbers of a step over some views; they depend on the seed alone."""
     state = np.random.SeedSequence(list(seed)).generate_state(1, np.uint64)
     generator = torch.Generator().manual_seed(int(state[0]) >> 1)
-    slots = sum(len(view.target) for view in views)
+    crops = sum(len(view.target) for view in views)
     resolution = views[0].target.shape[-1]
     return StepNoise(
         mirror=(torch.rand(len(views), generator=generator) < 0.5).numpy(),
-        time=torch.randn(slots, generator=generator),
-        pure=torch.rand(slots, generator=generator),
-        voxels=torch.randn((slots, *(resolution,) * 3), generator=generator),
+        time=torch.randn(crops, generator=generator),
+        pure=torch.rand(crops, generator=generator),
+        voxels=torch.randn((crops, *(resolution,) * 3), generator=generator),
     )
 
 
 def make_batch(
     views: Sequence[CropSamples], tokens_per_side: int, mirror: np.ndarray, device: torch.device
 ) -> TrainingBatch:
-    """Stack the slots of views.
+    """Stack the crops of views.
 
     Args:
-        views: Samples that all have a scene slot, or none of which has one.
-        tokens_per_side: Tokens along a side of a slot's grid.
+        views: Samples that all have a scene crop, or none of which has one.
+        tokens_per_side: Tokens along a side of a crop's grid.
         mirror: (len(views),) bool, the views that are reflected left to right.
         device: Device of the batch.
     """
     views = [_mirrored(v) if m else v for v, m in zip(views, mirror, strict=True)]
-    with_scene = views[0].has_scene_slot
+    with_scene = views[0].has_scene_crop
     parts = [_rows(v, slice(int(with_scene), None)) for v in views]
     if with_scene:
         parts = [_rows(v, slice(0, 1)) for v in views] + parts
-    slots = _stacked(parts, device)
-    scene_of_slot = None
-    scene_centers, scene_sizes = slots.centers, slots.sizes
+    crops = _stacked(parts, device)
+    scene_of_crop = None
+    scene_centers, scene_sizes = crops.centers, crops.sizes
     if with_scene:
         counts = torch.tensor([len(v.target) - 1 for v in views], device=device)
         scenes = torch.arange(len(views), device=device)
-        scene_of_slot = scenes.repeat_interleave(counts)
-        own_scene = torch.cat([scenes, scene_of_slot])
-        scene_centers, scene_sizes = slots.centers[own_scene], slots.sizes[own_scene]
+        scene_of_crop = scenes.repeat_interleave(counts)
+        own_scene = torch.cat([scenes, scene_of_crop])
+        scene_centers, scene_sizes = crops.centers[own_scene], crops.sizes[own_scene]
     positions = token_positions(
-        slots.centers, slots.sizes, scene_centers, scene_sizes, tokens_per_side
+        crops.centers, crops.sizes, scene_centers, scene_sizes, tokens_per_side
     )
     return TrainingBatch(
-        volume=slots.volumes.channels(),
-        target=slots.target.float() / 127,
+        volume=crops.volumes.channels(),
+        target=crops.target.float() / 127,
         positions=positions,
-        scene_of_slot=scene_of_slot,
+        scene_of_crop=scene_of_crop,
     )
 
 
@@ -114,7 +114,7 @@ def _mirrored(view: CropSamples) -> CropSamples:
     v = view.volumes
     flipped = CropVolumes(v.surface.flip(1), v.gap.flip(1), v.pixel_class.flip(1), v.support)
     centers = view.centers * torch.tensor([-1.0, 1.0, 1.0])
-    return CropSamples(flipped, view.target.flip(1), centers, view.sizes, view.has_scene_slot)
+    return CropSamples(flipped, view.target.flip(1), centers, view.sizes, view.has_scene_crop)
 
 
 def _rows(view: CropSamples, rows: slice) -> CropSamples:

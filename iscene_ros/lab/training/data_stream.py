@@ -32,7 +32,7 @@ class MiniBatch:
     """The views of one optimisation step.
 
     Attributes:
-        views: Views that together have at most as many slots as a step has room for.
+        views: Views that together have at most as many crops as a step has room for.
         noise: Random numbers of the step.
         following: Position of the next mini-batch.
     """
@@ -55,15 +55,15 @@ def shard_order(count: int, seed: int, start: int) -> Iterator[tuple[int, int]]:
 
 
 def mini_batches(
-    shards: ShardSet, start: StreamPosition, slots: int, seed: int = 0
+    shards: ShardSet, start: StreamPosition, crops: int, seed: int = 0
 ) -> Iterator[MiniBatch]:
-    """Yield mini-batches of at most `slots` slots for ever, from `start` on.
+    """Yield mini-batches of at most `crops` crops for ever, from `start` on.
 
     The noise of a mini-batch depends on `seed` and on its position in the stream alone.
     """
     for position, index in shard_order(len(shards), shards.seed, start.shard):
         views = shards.read(index)
-        batches = _packed(views, shards.seed, position, slots)
+        batches = _packed(views, shards.seed, position, crops)
         first = start.batch if position == start.shard else 0
         for number in range(first, len(batches)):
             following = StreamPosition(position, number + 1)
@@ -73,7 +73,7 @@ def mini_batches(
             yield MiniBatch(chosen, step_noise(chosen, (seed, position, number)), following)
 
 
-def _packed(views: list[CropSamples], seed: int, position: int, slots: int) -> list[list[int]]:
+def _packed(views: list[CropSamples], seed: int, position: int, crops: int) -> list[list[int]]:
     """Distribute the views of a shard over mini-batches, in random order."""
     order = np.random.default_rng([seed, position, 1]).permutation(len(views))
     batches: list[list[int]] = []
@@ -82,7 +82,7 @@ def _packed(views: list[CropSamples], seed: int, position: int, slots: int) -> l
         needed = len(views[i].target)
         if needed > room:
             batches.append([])
-            room = slots
+            room = crops
         batches[-1].append(int(i))
         room -= needed
     return batches

@@ -16,7 +16,7 @@ from iscene_ros.models.mini.network import VolumeSceneFlow
 
 @dataclass(frozen=True)
 class HeldOutScore:
-    """Means over instance slots of one-step predictions.
+    """Means over instance crops of one-step predictions.
 
     Attributes:
         loss: Mean absolute error of the truncated distance.
@@ -31,14 +31,14 @@ class HeldOutScore:
 def held_out_score(
     network: VolumeSceneFlow,
     views: Iterable[CropSamples],
-    use_scene_slot: bool,
+    use_scene_crop: bool,
     device: torch.device,
 ) -> HeldOutScore:
-    """Score the network on views with scene slots, which it sees only with `use_scene_slot`."""
+    """Score the network on views with scene crops, which it sees only with `use_scene_crop`."""
     losses, overlaps = [], []
     for view in views:
         batch = make_batch([view], network.config.flow.tokens_per_side, np.array([False]), device)
-        if not use_scene_slot:
+        if not use_scene_crop:
             batch = TrainingBatch(batch.volume[1:], batch.target[1:], batch.positions[1:], None)
         # At time 1 the network does not see the noisy distance.
         time = torch.ones(len(batch.target), device=device)

@@ -14,7 +14,7 @@ from iscene_ros.lab.training.batches import StepNoise, TrainingBatch
 TIME_MEAN = 1.0
 # Weight of voxels that the camera observed to be empty, relative to 1.
 FREE_SPACE_WEIGHT = 0.25
-# Weight of scene slots, against 1.
+# Weight of scene crops, against 1.
 SCENE_WEIGHT = 0.5
 # Distance [truncations] over which a voxel goes from empty to solid in the soft overlap.
 OVERLAP_WIDTH = 0.125
@@ -25,11 +25,11 @@ class ObjectiveOptions:
     """Loss and noise.
 
     Attributes:
-        pure_noise_share: Share of the slots that are trained at t = 1, from where inference takes
+        pure_noise_share: Share of the crops that are trained at t = 1, from where inference takes
             one step; the others draw a random time.
         surface_weight: Weight of voxels within half the truncation of the true surface, against 1;
             thin walls hold few voxels, and a wrong sign there costs little distance.
-        overlap_weight: Weight of one minus the soft intersection over union of each slot, beside
+        overlap_weight: Weight of one minus the soft intersection over union of each crop, beside
             the absolute error, whose median drops thin and uncertain parts; 0 = none.
     """
 
@@ -65,20 +65,20 @@ def flow_loss(
 
 
 def predict(network: nn.Module, noisy: Tensor, time: Tensor, batch: TrainingBatch) -> Tensor:
-    """Return x0 (S, R, R, R) of all slots of a batch, scene slots first.
+    """Return x0 (S, R, R, R) of all crops of a batch, scene crops first.
 
     Args:
         network: A `VolumeSceneFlow`.
         noisy: (S, R, R, R) x_t.
         time: (S,) flow times.
-        batch: The observation of the slots.
+        batch: The observation of the crops.
     """
-    slots = (noisy, time, batch.volume, batch.positions)
-    if batch.scene_of_slot is None:
-        return network(*slots)[0]
+    crops = (noisy, time, batch.volume, batch.positions)
+    if batch.scene_of_crop is None:
+        return network(*crops)[0]
     scenes = batch.scene_count
-    x0_scenes, memory = network(*(t[:scenes] for t in slots))
-    x0, _ = network(*(t[scenes:] for t in slots), memory.rows(batch.scene_of_slot))
+    x0_scenes, memory = network(*(t[:scenes] for t in crops))
+    x0, _ = network(*(t[scenes:] for t in crops), memory.rows(batch.scene_of_crop))
     return torch.cat([x0_scenes, x0])
 
 

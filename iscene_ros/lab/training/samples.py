@@ -38,14 +38,14 @@ class SampleOptions:
     Attributes:
         held_out: Whether to draw the shape families that training never sees; `shapes` must be the
             default.
-        with_scene_slot: Whether samples have a scene slot.
+        with_scene_crop: Whether samples have a scene crop.
         as_at_inference: Whether to resolve overlapping masks, trim their rims and drop implausible
             readings, as the completion does before the network sees an observation.
         scene, shapes, camera, sensor: Ranges of the generators.
     """
 
     held_out: bool = False
-    with_scene_slot: bool = True
+    with_scene_crop: bool = True
     as_at_inference: bool = False
     scene: SceneOptions = field(default_factory=SceneOptions)
     shapes: ShapeOptions = field(default_factory=ShapeOptions)
@@ -149,21 +149,21 @@ class DrawnScene:
 
 @dataclass(frozen=True)
 class CropSamples:
-    """Slots of one view on their grids; the scene slot comes first where there is one.
+    """Crops of one view on their grids; the scene crop comes first where there is one.
 
     Attributes:
         volumes: S quantised observation volumes.
         target: (S, R, R, R) int8 truncated signed distance (times 127), the ground truth.
         centers: (S, 3) float32 cube centres, gravity-aligned frame [m].
         sizes: (S,) float32 cube edges [m].
-        has_scene_slot: Whether row 0 is the scene slot.
+        has_scene_crop: Whether row 0 is the scene crop.
     """
 
     volumes: CropVolumes
     target: Tensor
     centers: Tensor
     sizes: Tensor
-    has_scene_slot: bool
+    has_scene_crop: bool
 
 
 def draw_view(rng: np.random.Generator, options: SampleOptions, device: str = "cpu") -> SceneView:
@@ -213,26 +213,26 @@ def sample_crops(
         crops = fit_crops(observation, aligned_frame)
     if not crops.instances:
         return None
-    batch = crop_batch(observation, crops, options.with_scene_slot, device)
+    batch = crop_batch(observation, crops, options.with_scene_crop, device)
     truths = [view.truths[crop.index] for crop in crops.instances]
-    target = _targets(truths, batch, aligned_frame, options.with_scene_slot, resolution, truncation)
+    target = _targets(truths, batch, aligned_frame, options.with_scene_crop, resolution, truncation)
     v = batch.observe(resolution, truncation).quantised()
     volumes = CropVolumes(v.surface.cpu(), v.gap.cpu(), v.pixel_class.cpu(), v.support.cpu())
     centers, sizes = batch.centers.cpu(), batch.sizes.cpu()
-    return CropSamples(volumes, target.cpu(), centers, sizes, options.with_scene_slot)
+    return CropSamples(volumes, target.cpu(), centers, sizes, options.with_scene_crop)
 
 
 def _targets(
     truths: list[GroundTruthObject],
     batch: CropBatch,
     aligned_frame: GravityAlignedFrame,
-    with_scene_slot: bool,
+    with_scene_crop: bool,
     resolution: int,
     truncation: float,
 ) -> Tensor:
     """Return (S, R, R, R) int8: each instance in its own cube, their union in the scene's."""
     members = [[truth] for truth in truths]
-    if with_scene_slot:
+    if with_scene_crop:
         members.insert(0, truths)
     targets = []
     for cube, inside in zip(batch.cubes, members, strict=True):

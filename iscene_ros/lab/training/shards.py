@@ -153,15 +153,15 @@ def _concatenated(samples: list[CropSamples]) -> dict[str, Tensor]:
         "target": torch.cat([s.target for s in samples]),
         "centers": torch.cat([s.centers for s in samples]),
         "sizes": torch.cat([s.sizes for s in samples]),
-        "slots": torch.tensor([len(s.target) for s in samples]),
-        "has_scene_slot": torch.tensor([s.has_scene_slot for s in samples]),
+        "crops": torch.tensor([len(s.target) for s in samples]),
+        "has_scene_crop": torch.tensor([s.has_scene_crop for s in samples]),
     }
 
 
 def _split(tensors: dict[str, Tensor]) -> list[CropSamples]:
-    lengths = tensors["slots"].tolist()
+    lengths = tensors["crops"].tolist()
     parts = {
-        k: v.split(lengths) for k, v in tensors.items() if k not in ("slots", "has_scene_slot")
+        k: v.split(lengths) for k, v in tensors.items() if k not in ("crops", "has_scene_crop")
     }
     return [
         CropSamples(
@@ -171,7 +171,7 @@ def _split(tensors: dict[str, Tensor]) -> list[CropSamples]:
             parts["target"][i],
             parts["centers"][i],
             parts["sizes"][i],
-            bool(tensors["has_scene_slot"][i]),
+            bool(tensors["has_scene_crop"][i]),
         )
         for i in range(len(lengths))
     ]

@@ -32,7 +32,7 @@ class PhaseConfig:
 
     Attributes:
         name: "instances" (the instance generator alone) or "scenes" (with scene context).
-        data: Training samples; they have scene slots exactly where the network is to use them.
+        data: Training samples; they have scene crops exactly where the network is to use them.
         more_data: Further sets of the same kind, read together with `data`.
         share: Share of the run's budget, above 0.
         learning_rate: Learning rate at the plateau.
@@ -53,9 +53,9 @@ class PhaseConfig:
     def __post_init__(self) -> None:
         if self.share <= 0:
             raise ValueError(f"share: {self.share}, expected more than 0")
-        kinds = {d.samples.with_scene_slot for d in self.sets}
+        kinds = {d.samples.with_scene_crop for d in self.sets}
         if len(kinds) > 1:
-            raise ValueError("more_data: all sets of a phase have scene slots, or none has")
+            raise ValueError("more_data: all sets of a phase have scene crops, or none has")
 
     @property
     def sets(self) -> tuple[DataConfig, ...]:
@@ -72,7 +72,7 @@ class TrainConfig:
         phases: Phases in order.
         held_out: Samples of the shape families that training never sees.
         minutes: Budget of training time of all phases together, resumed runs included.
-        batch_slots: Slots in one step.
+        batch_crops: Crops in one step.
         seed: Seed of the weights and of the noise.
         kernel_rate: Learning rate of the convolutions' kernels, which Muon trains, relative to that
             of the rest, which AdamW trains.
@@ -89,7 +89,7 @@ class TrainConfig:
     phases: tuple[PhaseConfig, ...]
     held_out: DataConfig
     minutes: float = 60.0
-    batch_slots: int = 12
+    batch_crops: int = 12
     seed: int = 0
     kernel_rate: float = 2.0
     transformer_rate: float = 1.0

@@ -36,7 +36,7 @@ MAX_GRADIENT_NORM = 1.0
 
 
 class Trainer:
-    """Trains iscene-mini; `run` returns when the budget is spent or a signal asks for a stop.
+    """Trains iscene-mini; `run` returns when the budget is spent or a signal requests a stop.
 
     A trainer of a folder that holds a `state.pt` resumes the run there.
 
@@ -104,7 +104,7 @@ class Trainer:
         sets = [self.config.shard_options(data, self.cache) for data in phase.sets]
         start = StreamPosition(self.progress.shard, self.progress.batch)
         with closing(ShardSet(sets, self.workers)) as shards:
-            batches = mini_batches(shards, start, self.config.batch_slots, self.config.seed)
+            batches = mini_batches(shards, start, self.config.batch_crops, self.config.seed)
             with Prefetcher(batches) as stream, self._progress_bar(phase) as bar:
                 while self._spent_share(phase) < 1:
                     if self.stop.signal is not None or self._out_of_steps():
@@ -199,7 +199,7 @@ class Trainer:
         options = self.config.shard_options(self.config.held_out, self.cache)
         with closing(ShardSet([options], self.workers)) as shards:
             views = (view for index in range(len(shards)) for view in shards.read(index))
-            with_scene = phase.data.samples.with_scene_slot
+            with_scene = phase.data.samples.with_scene_crop
             return held_out_score(self.average.network, views, with_scene, self.device)
 
     def _load_initial(self, checkpoint: Path) -> None:

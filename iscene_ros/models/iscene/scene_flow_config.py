@@ -105,7 +105,7 @@ class MiniConfig:
         return self.resolution // self.flow.tokens_per_side
 
     def to_dict(self) -> dict:
-        """Plain numbers, for the checkpoint's metadata."""
+        """Return plain numbers, for the checkpoint's metadata."""
         return asdict(self)
 
     @classmethod

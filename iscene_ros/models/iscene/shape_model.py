@@ -241,5 +241,5 @@ def _network_calls(sampling: Preset, instances: int) -> int:
     calls = 0
     for stage, slots in ((sampling.structure, 1 + instances), (sampling.slat, instances)):
         if stage is not None:
-            calls += slots * sum(2 if step.fresh else 1 for step in stage.sampler.plan())
+            calls += slots * sum(2 if step.fresh else 1 for step in stage.sampler.schedule())
     return calls

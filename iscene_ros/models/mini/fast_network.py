@@ -15,8 +15,8 @@ from iscene_ros.models.model_config import PRECISIONS
 class FastNetwork:
     """Called as the network that it wraps; its answers differ by rounding.
 
-    `iscene benchmark completion --precision ... --compile` tells whether a machine gains by it.
-    Each number of slots is compiled when it is first met, which takes up to a minute.
+    `iscene benchmark completion --precision ... --compile` shows whether a machine gains by it.
+    Each number of crops is compiled when it is first met, which takes up to a minute.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class Int8Convolution(nn.Module):
             list(sizes) for sizes in (convolution.stride, convolution.padding, convolution.dilation)
         ]
         rounded = torch.round(weight / self._scales[:, None, None, None, None]).to(torch.int8)
-        # The scale and the zero of activations are told with each call; here they mean nothing.
+        # Each call passes the scale and zero of its activations; the ones here are not used.
         self._packed = torch.ops.onednn.qconv_prepack(
             rounded, self._scales, 1.0, 0, *self._shape, 1, None
         )

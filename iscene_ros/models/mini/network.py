@@ -16,7 +16,7 @@ from iscene_ros.preprocess.observation_volume import CHANNELS, FINE_PLANES
 
 
 class VolumeSceneFlow(nn.Module):
-    """Predicts the clean signed distance x0 of every slot from its noisy one and the observation.
+    """Predicts the clean signed distance x0 of every crop from its noisy one and the observation.
 
     A convolutional stem turns `config.patch`^3 voxels into a token, the scene-context flow
     transformer completes them, a convolutional decoder with skip connections turns them back, so
@@ -47,7 +47,7 @@ class VolumeSceneFlow(nn.Module):
         time: Tensor,  # [S] 0 = data, 1 = noise
         volume: Tensor,  # [S, CHANNELS, R, R, R]
         positions: Tensor,  # [S, L, 4], see `token_positions`
-        scene: SceneMemory | None = None,  # of each slot's scene; None = no scene context
+        scene: SceneMemory | None = None,  # of each crop's scene; None = no scene context
     ) -> tuple[Tensor, SceneMemory]:
         """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
         encoded = self._encoded(noisy, time, volume)
@@ -63,7 +63,7 @@ class VolumeSceneFlow(nn.Module):
 
     def _encoded(self, noisy: Tensor, time: Tensor, volume: Tensor) -> Encoded:
         t = time[:, None, None, None, None]
-        # Pure noise tells nothing: fading it out makes one step from t = 1 the conditional mean.
+        # Pure noise has no information: fading it out makes one step from t = 1 the expectation.
         faded = (1 - t) * noisy[:, None]
         x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
         grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
@@ -91,7 +91,7 @@ class VolumeSceneFlow(nn.Module):
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the convolutions make of S slots on the way to the transformer.
+    """What the convolutions make of S crops on the way to the transformer.
 
     Attributes:
         grid: (S, C, R/2, R/2, R/2).
@@ -107,11 +107,11 @@ class Encoded:
 def token_positions(
     centers: Tensor,  # [S, 3] cube centres [m], view space
     sizes: Tensor,  # [S] cube edges [m]
-    scene_centers: Tensor,  # [S, 3] centre of the slot's scene cube [m]
-    scene_sizes: Tensor,  # [S] edge of the slot's scene cube [m]
+    scene_centers: Tensor,  # [S, 3] centre of the crop's scene cube [m]
+    scene_sizes: Tensor,  # [S] edge of the crop's scene cube [m]
     side: int,
 ) -> Tensor:
-    """(S, side^3, 4): token centres in scene coordinates, log2(scene size / slot size)."""
+    """(S, side^3, 4): token centres in scene coordinates, log2(scene size / crop size)."""
     axis = (torch.arange(side, device=sizes.device, dtype=torch.float32) + 0.5) / side - 0.5
     grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, -1, 3)
     points_aligned = grid * sizes[:, None, None] + centers[:, None]

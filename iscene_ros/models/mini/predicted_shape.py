@@ -34,7 +34,7 @@ class DistanceShape:
     """A signed distance in an instance's cube; see `PredictedShape`.
 
     Attributes:
-        slot: the crop of the instance.
+        crop: the crop of the instance.
         distance: (R, R, R) float32 in units of the truncation, negative inside.
         disagreement: (R, R, R) float32, half the difference of the prediction from the view and
             that from its mirror image, of which `distance` is the mean.
@@ -45,7 +45,7 @@ class DistanceShape:
         envelope: surface to extract.
     """
 
-    slot: InstanceCrop
+    crop: InstanceCrop
     distance: np.ndarray
     disagreement: np.ndarray
     readings: float
@@ -57,17 +57,17 @@ class DistanceShape:
     @property
     def row(self) -> int:
         """Row of the observation's masks."""
-        return self.slot.index
+        return self.crop.index
 
     @property
     def points_aligned(self) -> np.ndarray:
         """Observed points, (M, 3) [m]."""
-        return self.slot.points_aligned
+        return self.crop.points_aligned
 
     @property
     def cell(self) -> float:
         """Edge of a voxel [m]."""
-        return self.slot.cube.size / len(self.distance)
+        return self.crop.cube.size / len(self.distance)
 
     @property
     def inside(self) -> np.ndarray:
@@ -80,7 +80,7 @@ class DistanceShape:
         least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
         mesh_aligned = mesh_from_distance(
             self._cut(),
-            self.slot.cube,
+            self.crop.cube,
             self.faces,
             least_share=least_share,
             smoothings=SMOOTHINGS,
@@ -105,7 +105,7 @@ class DistanceShape:
             level=self._level,
             residual=float(np.median(np.abs(self._seen - self._level))),
             readings=self.readings,
-            size=float(np.log(self.slot.cube.size)),
+            size=float(np.log(self.crop.cube.size)),
         )
 
     def surface_evidence(self, points_aligned: np.ndarray) -> SurfaceEvidence:
@@ -124,7 +124,7 @@ class DistanceShape:
         if model is None:
             return None
         sigma = self.cell * model.sigma(self.surface_evidence(mesh_aligned.vertices))
-        return np.minimum(sigma, self.slot.cube.size).astype(np.float32)
+        return np.minimum(sigma, self.crop.cube.size).astype(np.float32)
 
     def _cut(self) -> np.ndarray:
         """Return the distance to the surface of the envelope."""
@@ -189,7 +189,7 @@ class DistanceShape:
 
     def _voxels(self, points_aligned: np.ndarray) -> np.ndarray:
         """Transform (P, 3) points [m] to grid coordinates [voxels]."""
-        return (self.slot.cube.from_aligned(points_aligned) + 0.5) * len(self.distance) - 0.5
+        return (self.crop.cube.from_aligned(points_aligned) + 0.5) * len(self.distance) - 0.5
 
 
 def _at(field: np.ndarray, voxels: np.ndarray) -> np.ndarray:

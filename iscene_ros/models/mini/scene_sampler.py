@@ -1,4 +1,4 @@
-"""Sampling all slots of a scene together: the scene slot once, instances in chunks beside it."""
+"""Sampling all crops of a scene together: the scene crop once, instances in chunks beside it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SceneSamplerOptions:
 
 @dataclass(frozen=True)
 class CropInputs:
-    """Network inputs of S slots; row 0 is the scene slot.
+    """Network inputs of S crops; row 0 is the scene crop.
 
     Attributes:
         volume: (S, CHANNELS, R, R, R) float32.
@@ -45,7 +45,7 @@ class CropInputs:
     numbers: tuple[int, ...]
 
     def rows(self, rows: slice) -> CropInputs:
-        """A part of the slots."""
+        """A part of the crops."""
         return CropInputs(self.volume[rows], self.positions[rows], self.numbers[rows])
 
     def mirrored(self) -> CropInputs:
@@ -58,7 +58,7 @@ class CropInputs:
 
 @dataclass(frozen=True)
 class SampledCrops:
-    """What was predicted for I instance slots, on the CPU.
+    """What was predicted for I instance crops, on the CPU.
 
     Attributes:
         x0: (I, R, R, R) float32.
@@ -77,16 +77,16 @@ def sample_scene(
     seed: int,
     advance: Callable[[int], None] | None = None,
 ) -> SampledCrops:
-    """The instance slots of a scene whose slot is row 0; see `SceneSampler`."""
+    """The instance crops of a scene whose crop is row 0; see `SceneSampler`."""
     sampler = SceneSampler(network, options, seed, advance)
     sampler.remember_scene(inputs.rows(slice(0, 1)))
     return sampler.instances(inputs.rows(slice(1, None)))
 
 
 class SceneSampler:
-    """Samples slots of one scene: what its slot remembers at each time serves all its instances.
+    """Samples crops of one scene: what its crop remembers at each time serves all its instances.
 
-    `advance` is called with the number of network evaluations (slots x steps) just finished.
+    `advance` is called with the number of network evaluations (crops x steps) just finished.
     """
 
     def __init__(
@@ -102,12 +102,12 @@ class SceneSampler:
 
     @torch.inference_mode()
     def remember_scene(self, inputs: CropInputs) -> None:
-        """Look at the scene's slot, the only row of the inputs."""
+        """Look at the scene's crop, the only row of the inputs."""
         self._sample(inputs, is_scene=True)
 
     @torch.inference_mode()
     def instances(self, inputs: CropInputs) -> SampledCrops:
-        """Sample instance slots, chunk by chunk, in the scene that is remembered."""
+        """Sample instance crops, chunk by chunk, in the scene that is remembered."""
         chunks = []
         for start in range(0, len(inputs.numbers), self.options.chunk):
             part = inputs.rows(slice(start, start + self.options.chunk))
@@ -147,12 +147,12 @@ class SceneSampler:
         time, conditional, _ = key
         volume = inputs.volume if conditional else torch.zeros_like(inputs.volume)
         times = torch.full((len(noisy),), time, device=noisy.device)
-        slots = (noisy, times, volume, inputs.positions)
+        crops = (noisy, times, volume, inputs.positions)
         if not is_scene:
             rows = torch.zeros(len(noisy), dtype=torch.int64, device=noisy.device)
-            return self.network(*slots, self.remembered[key].rows(rows))[0]
-        if time == self.options.flow.plan()[-1].time:  # nobody asks where the scene's slot ends
-            self.remembered[key] = self.network.remember(*slots)
+            return self.network(*crops, self.remembered[key].rows(rows))[0]
+        if time == self.options.flow.schedule()[-1].time:  # the scene's own result is not used
+            self.remembered[key] = self.network.remember(*crops)
             return noisy
-        x0, self.remembered[key] = self.network(*slots)
+        x0, self.remembered[key] = self.network(*crops)
         return x0

@@ -145,7 +145,7 @@ class MiniShapes:
         return distances
 
     def _inputs(self, observation: Observation, crops: SceneCrops) -> CropInputs:
-        """Return the inputs of the scene slot and of the cropped instances."""
+        """Return the inputs of the scene crop and of the cropped instances."""
         config = self.model.network.config
         batch = crop_batch(observation, crops, True, self.device)
         volumes = batch.observe(config.resolution, config.truncation)
@@ -170,7 +170,7 @@ class MiniShapes:
         """The planned instances with what was predicted for each."""
         return tuple(
             DistanceShape(
-                slot=crop,
+                crop=crop,
                 distance=mean,
                 disagreement=disagreement,
                 readings=share_with_depth(observation, crop),

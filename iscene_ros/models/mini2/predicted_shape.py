@@ -38,7 +38,7 @@ class FineDistanceShape(DistanceShape):
     @property
     def cell(self) -> float:
         """Edge of two voxels [m]."""
-        return 2 * self.slot.cube.size / len(self.distance)
+        return 2 * self.crop.cube.size / len(self.distance)
 
     def mesh(self) -> ShapeMesh | None:
         """See `PredictedShape.mesh`."""
@@ -46,7 +46,7 @@ class FineDistanceShape(DistanceShape):
         cut = self._cut()
         mesh_aligned = mesh_from_distance(
             cut,
-            self.slot.cube,
+            self.crop.cube,
             self.faces,
             upsample=1,
             least_share=least_share,

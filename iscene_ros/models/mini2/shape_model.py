@@ -143,7 +143,7 @@ class FineShapes:
         """Return the cropped instances with the prediction for each."""
         return tuple(
             FineDistanceShape(
-                slot=crop,
+                crop=crop,
                 distance=mean,
                 disagreement=error,
                 readings=share_with_depth(observation, crop),

@@ -1,4 +1,4 @@
-"""The release's pictures of a frame, against Pillow and OpenCV one instance at a time."""
+"""The release's images of a frame, against Pillow and OpenCV one instance at a time."""
 
 import sys
 
@@ -26,17 +26,17 @@ def rectangle(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray
 
 
 def slow_picture(rgb: np.ndarray, masks: np.ndarray, mask: np.ndarray, side: int) -> np.ndarray:
-    """One picture (3, side, side), by Pillow's crop."""
+    """One image (3, side, side), by Pillow's crop."""
     rows, columns = np.nonzero(masks.any(axis=0))
     left, right, top, bottom = columns.min(), columns.max(), rows.min(), rows.max()
     half = int(max(right - left, bottom - top) * 1.2) // 2
     x, y = (left + right) / 2, (top + bottom) / 2
     box = x - half, y - half, x + half, y + half
-    picture = np.array(Image.fromarray(rgb).crop(box)).astype(np.float32) / 255.0
+    image = np.array(Image.fromarray(rgb).crop(box)).astype(np.float32) / 255.0
     for one in (masks.any(axis=0), mask):
         inside = np.array(Image.fromarray(one.astype(np.uint8) * 255).crop(box)) > 0
-        picture = picture * inside.astype(np.float32)[..., None]
-    resized = cv2.resize(picture, (side, side), interpolation=cv2.INTER_LANCZOS4)
+        image = image * inside.astype(np.float32)[..., None]
+    resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_LANCZOS4)
     return np.clip(resized, 0, 1).transpose(2, 0, 1)
 
 

@@ -42,7 +42,7 @@ def test_the_command_line_completes_files(files, tmp_path, package, preset, caps
     scene = read_scene(tmp_path / "out")
     assert scene.model_name == "IScene" and scene.is_metric
     assert len(scene.objects) + len(scene.skipped) == 2
-    # Random shapes fit no picture; each says so.
+    # Random shapes fit no image; each says so.
     assert all("does not fit" in s.reason for s in scene.skipped)
     assert "written to" in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""The picture encoder against the formulas of a vision transformer, slowly in float64."""
+"""The image encoder against the formulas of a vision transformer, slowly in float64."""
 
 import math
 
@@ -27,7 +27,7 @@ def conditioner(dtype: torch.dtype = torch.float64) -> ImageConditioner:
     return made.to(dtype)
 
 
-def pictures(count: int = 2, height: int = TRAINED, width: int = TRAINED) -> torch.Tensor:
+def images(count: int = 2, height: int = TRAINED, width: int = TRAINED) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     return torch.rand(count, 3, height, width, generator=generator, dtype=torch.float64)
 
@@ -69,9 +69,9 @@ def resampled(grid: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     return torch.stack(channels, dim=-1).double()
 
 
-def first_tokens(picture: torch.Tensor, state: dict[str, torch.Tensor]) -> torch.Tensor:
+def first_tokens(image: torch.Tensor, state: dict[str, torch.Tensor]) -> torch.Tensor:
     """Class token, registers and patches (L, C) before the first block."""
-    rows, columns, side = picture.shape[1] // PATCH, picture.shape[2] // PATCH, TRAINED // PATCH
+    rows, columns, side = image.shape[1] // PATCH, image.shape[2] // PATCH, TRAINED // PATCH
     positions = state["pos_embed"][0]
     grid = positions[1:].reshape(side, side, -1)
     if (rows, columns) != (side, side):
@@ -81,19 +81,19 @@ def first_tokens(picture: torch.Tensor, state: dict[str, torch.Tensor]) -> torch
     for row in range(rows):
         for column in range(columns):
             top, left = PATCH * row, PATCH * column
-            patch = picture[:, top : top + PATCH, left : left + PATCH]
+            patch = image[:, top : top + PATCH, left : left + PATCH]
             tokens.append((kernel * patch).sum(dim=(1, 2, 3)) + bias + grid[row, column])
     return torch.stack(tokens)
 
 
-def reference(made: ImageConditioner, picture: torch.Tensor) -> torch.Tensor:
+def reference(made: ImageConditioner, image: torch.Tensor) -> torch.Tensor:
     state = {
         name.removeprefix("base_img_conditioner."): tensor.double()
         for name, tensor in made.state_dict().items()
     }
     mean = torch.tensor([0.485, 0.456, 0.406]).double()[:, None, None]
     deviation = torch.tensor([0.229, 0.224, 0.225]).double()[:, None, None]
-    x = first_tokens((picture - mean) / deviation, state)
+    x = first_tokens((image - mean) / deviation, state)
     for block in range(TINY.num_blocks):
         start = f"blocks.{block}."
         part = {name.removeprefix(start): state[name] for name in state if name.startswith(start)}
@@ -105,8 +105,8 @@ def reference(made: ImageConditioner, picture: torch.Tensor) -> torch.Tensor:
 
 
 def test_it_is_the_formula() -> None:
-    made, given = conditioner(), pictures()
-    expected = torch.stack([reference(made, picture) for picture in given])
+    made, given = conditioner(), images()
+    expected = torch.stack([reference(made, image) for image in given])
     tokens = made(given)
     assert tokens.shape == (2, 1 + TINY.registers + (TRAINED // PATCH) ** 2, TINY.channels)
     assert_close(tokens, expected, rtol=1e-6, atol=1e-6)  # ImageNet's numbers come as float32
@@ -116,14 +116,14 @@ def test_it_is_the_formula() -> None:
 
 @pytest.mark.parametrize("size", [(PATCH, 2 * PATCH), (98, 98), (42, 84)])
 def test_positions_of_other_sizes_are_resampled(size: tuple[int, int]) -> None:
-    made, (picture,) = conditioner(), pictures(1, *size)
-    expected = reference(made, picture)
-    (tokens,) = made(picture[None])
+    made, (image,) = conditioner(), images(1, *size)
+    expected = reference(made, image)
+    (tokens,) = made(image[None])
     assert (tokens - expected).abs().max() < 1e-5 * expected.abs().max()  # Pillow's is float32
 
 
 def test_pictures_at_once_do_not_change_the_tokens() -> None:
-    made, given = conditioner(), pictures(5)
+    made, given = conditioner(), images(5)
     together = made(given, at_once=5)
     for at_once in (1, 2, 9):
         assert_close(made(given, at_once=at_once), together)
@@ -133,7 +133,7 @@ def test_pictures_at_once_do_not_change_the_tokens() -> None:
 
 @pytest.mark.parametrize("dtype, error", [(torch.bfloat16, 0.06), (torch.float16, 0.01)])
 def test_half_precision_is_near(dtype: torch.dtype, error: float) -> None:
-    exact, given = conditioner()(pictures()), pictures().float()
+    exact, given = conditioner()(images()), images().float()
     rounded = conditioner(dtype)(given)
     assert rounded.dtype == dtype
     assert (rounded.double() - exact).abs().max() < error * exact.abs().max()

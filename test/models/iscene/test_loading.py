@@ -260,8 +260,8 @@ def test_every_part_computes_something(written: TinyPackage) -> None:
     """Nothing stayed on the meta device, also of what no state dict holds."""
     model = load_release(written.release)
     flow, vision = model.config.structure_flow, model.config.vision
-    pictures = torch.rand(1, 3, vision.image_side, vision.image_side)
-    context = model.conditioner(pictures)
+    images = torch.rand(1, 3, vision.image_side, vision.image_side)
+    context = model.conditioner(images)
     time = torch.ones(1)
     latents = torch.randn(1, flow.tokens_per_side**3, flow.in_channels)
     velocity, _ = model.structure_flow(latents, time, context=context)

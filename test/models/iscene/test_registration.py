@@ -72,8 +72,8 @@ def test_noise_and_half_of_the_readings_gone(table):
 def test_outlier_readings_at_outlines_do_not_pull(table):
     rng = np.random.default_rng(1)
     depth = table.observation.depth.copy()
-    stray = rng.random(depth.shape) < 0.1
-    depth[stray] *= rng.uniform(0.5, 1.5, stray.sum())
+    outliers = rng.random(depth.shape) < 0.1
+    depth[outliers] *= rng.uniform(0.5, 1.5, outliers.sum())
     registration = register(with_depth(table, depth))
     assert registration.similarity.scale == pytest.approx(table.truth.scale, rel=0.01)
 

@@ -1,4 +1,4 @@
-"""The published model from pictures to objects in metres, with random weights and known shapes."""
+"""The published model from images to objects in metres, with random weights and known shapes."""
 
 import csv
 from dataclasses import replace
@@ -69,8 +69,8 @@ def knowing(package: str, truth: Scene, frame: Observation, monkeypatch) -> Scen
     """A published model that generates the true shapes, red, in a cube."""
     aligned_from_camera = GravityAlignedFrame.from_gravity(DOWN).aligned_from_camera
 
-    def known(model, pictures, *_):
-        assert pictures.shape[0] == 1 + len(truth.objects)
+    def known(model, images, *_):
+        assert images.shape[0] == 1 + len(truth.objects)
         return [in_cube(o.mesh.transformed(o.frame_from_object)) for o in truth.objects]
 
     def in_cube(mesh_camera):
@@ -155,8 +155,8 @@ def test_random_weights_run_through_and_what_fits_nothing_is_rejected(package, f
 def test_every_preset_generates_a_shape_or_nothing_for_every_instance(package, preset):
     made = completer(package, preset)
     sampling = made.shapes.sampling(steps=1)
-    pictures = np.random.default_rng(0).random((2, 3, 56, 56), np.float32)
-    first, again = (generate(made.shapes.model, pictures, sampling, seed=3) for _ in range(2))
+    images = np.random.default_rng(0).random((2, 3, 56, 56), np.float32)
+    first, again = (generate(made.shapes.model, images, sampling, seed=3) for _ in range(2))
     assert len(first) == 1
     if preset == "structure-only":
         assert isinstance(first[0], CubeOccupancy) and first[0].logits.shape == (16, 16, 16)
@@ -168,9 +168,9 @@ def test_every_preset_generates_a_shape_or_nothing_for_every_instance(package, p
 
 
 def test_fewer_objects_at_once_give_the_same_structure(package):
-    pictures = np.random.default_rng(0).random((4, 3, 56, 56), np.float32)
+    images = np.random.default_rng(0).random((4, 3, 56, 56), np.float32)
     shapes = [
-        generate(c.shapes.model, pictures, c.shapes.sampling(2))
+        generate(c.shapes.model, images, c.shapes.sampling(2))
         for c in (completer(package, "structure-only", objects_at_once=n) for n in (1, 8))
     ]
     for one, many in zip(*shapes, strict=True):

@@ -34,7 +34,7 @@ def tiny_flow(config: SlatFlowConfig = TINY) -> SlatFlow:
 
 
 def tiny_inputs(lengths=LENGTHS):
-    """Cells with noise, times and picture tokens."""
+    """Cells with noise, times and image tokens."""
     geometry = random_cells(lengths, TINY.resolution)
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(len(geometry), TINY.in_channels, generator=generator).double()

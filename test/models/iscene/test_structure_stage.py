@@ -103,7 +103,7 @@ def test_parts_of_a_batch_leave_the_result(released, max_slots):
 def test_scene_and_first_unconditional_pass_are_computed_once():
     calls = CallCounter()
     sampled(tiny_flow(), tiny_context(3), progress=calls)
-    passes = SAMPLER.steps + sum(step.guided for step in SAMPLER.plan())
+    passes = SAMPLER.steps + sum(step.guided for step in SAMPLER.schedule())
     assert sum(calls.counts) == (3 + 1) * passes - 2
 
 

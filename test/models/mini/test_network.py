@@ -115,16 +115,16 @@ def test_normalised_tokens_may_come_in_any_size(token_norm):
     torch.manual_seed(0)
     network = VolumeSceneFlow(replace(TINY, token_norm=token_norm)).eval()
     inputs = tiny_inputs(2)
-    slots = (torch.zeros(2, 16, 16, 16), torch.ones(2), inputs.volume, inputs.positions)
+    crops = (torch.zeros(2, 16, 16, 16), torch.ones(2), inputs.volume, inputs.positions)
     with torch.inference_mode():
-        before, _ = network(*slots)
+        before, _ = network(*crops)
         for parameter in network.down_tokens.parameters():
             parameter.mul_(100)
-        after, _ = network(*slots)
+        after, _ = network(*crops)
     assert torch.allclose(after, before, atol=1e-4) is token_norm
 
 
-def test_token_positions_place_a_zoomed_slot_in_its_scene():
+def test_token_positions_place_a_zoomed_crop_in_its_scene():
     centers, sizes = torch.tensor([[0.0, 2.0, 0.0], [0.5, 2.0, 0.0]]), torch.tensor([2.0, 0.25])
     scene = centers[:1].expand_as(centers), sizes[:1].expand_as(sizes)
     positions = token_positions(centers, sizes, *scene, 2)
@@ -233,7 +233,7 @@ def test_instances_in_chunks_equal_instances_at_once(steps):
     assert_close(chunks, together, atol=1e-5, rtol=1e-5)
 
 
-def test_instances_depend_on_the_scene_slot():
+def test_instances_depend_on_the_scene_crop():
     network, inputs = tiny_network(), tiny_inputs(2)
     before = sample_scene(network, inputs, SceneSamplerOptions(), 0).x0
     inputs.volume[0] += 1
@@ -268,18 +268,18 @@ def test_instances_may_be_looked_at_again_in_the_scene_that_is_remembered(steps)
     assert_close(again.x0[0], sample_scene(network, inputs, options, 0).x0[1])
 
 
-def test_what_is_remembered_of_a_slot_is_what_a_whole_pass_remembers():
+def test_what_is_remembered_of_a_crop_is_what_a_whole_pass_remembers():
     network, inputs = tiny_network(), tiny_inputs(2)
-    slots = (inputs.volume[:, 0], torch.full((2,), 0.7), inputs.volume, inputs.positions)
+    crops = (inputs.volume[:, 0], torch.full((2,), 0.7), inputs.volume, inputs.positions)
     with torch.inference_mode():
-        whole, part = network(*slots)[1], network.remember(*slots)
+        whole, part = network(*crops)[1], network.remember(*crops)
     assert len(part.blocks) == len(whole.blocks) > 0
     for one, other in zip(part.blocks, whole.blocks, strict=True):
         assert_close(one.keys, other.keys)
         assert_close(one.values, other.values)
 
 
-def test_progress_counts_every_slot_and_step():
+def test_progress_counts_every_crop_and_step():
     counted = []
     options = SceneSamplerOptions(SamplerOptions(steps=3), chunk=2)
     sample_scene(tiny_network(), tiny_inputs(6), options, 0, counted.append)
@@ -324,7 +324,7 @@ def test_a_checkpoint_with_other_tensors_lists_the_differences(tmp_path):
         metadata = file.metadata()
     tensors = load_file(path)
     tensors["head.bias"] = torch.zeros(3)
-    tensors["stray"] = tensors.pop("down_grid.bias")
+    tensors["unknown"] = tensors.pop("down_grid.bias")
     save_file(tensors, path, metadata)
     with pytest.raises(ModelError, match="3 tensors differ: .*missing down_grid.bias"):
         load_model(path)

@@ -44,14 +44,14 @@ def ball_shape(radius=6.0, envelope=Envelope.MEAN, flat=1.0) -> DistanceShape:
     angles = np.random.default_rng(0).normal(size=(600, 3))
     points = radius * angles / np.linalg.norm(angles, axis=1, keepdims=True)
     points = cube.to_aligned(points[points[:, 1] < 0] / SIDE)
-    slot = InstanceCrop(0, cube, points, 0.2)
+    crop = InstanceCrop(0, cube, points, 0.2)
     disagreement = np.where(at[..., 1] > 0, 0.05, 0.0).astype(np.float32)
     calibration = Calibration(ConfidenceModel(), 0.0, MODEL)
-    return DistanceShape(slot, distance, disagreement, 0.9, TRUNCATION, calibration, 2000, envelope)
+    return DistanceShape(crop, distance, disagreement, 0.9, TRUNCATION, calibration, 2000, envelope)
 
 
 def occupancy(shape: DistanceShape) -> np.ndarray:
-    cube = shape.slot.cube
+    cube = shape.crop.cube
     grid = Grid.around(cube.center_aligned - cube.size / 2, cube.center_aligned + cube.size / 2, 64)
     return ScoredBody(shape.mesh().mesh_aligned).inside(grid)
 

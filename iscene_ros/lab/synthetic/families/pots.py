@@ -16,7 +16,7 @@ from iscene_ros.lab.synthetic.shapes import Solid
 
 
 def handled_pot(rng: np.random.Generator) -> Solid:
-    """Bellied or flared open pot with one or two angular straps on its side: cups, pots, jugs.
+    """Draw a bellied or flared open pot with one or two angular straps: cups, pots, jugs.
 
     No mug: the wall is never straight, and the strap has corners, no round loop.
     """

@@ -80,7 +80,7 @@ class SamplerOptions:
         even = [1 - i / self.steps for i in range(self.steps + 1)]
         return [self.rescale * t / (1 + (self.rescale - 1) * t) for t in even]
 
-    def plan(self) -> list[Step]:
+    def schedule(self) -> list[Step]:
         """Return all steps in order."""
         times = self.times()
         guided = [self.guided(time) for time in times[:-1]]
@@ -119,7 +119,7 @@ def integrate(
 ) -> Tensor:
     """Integrate dx/dt = velocity from `noise`; return a tensor of its shape."""
     x, before = noise, None
-    for step in options.plan():
+    for step in options.schedule():
         v = velocity(x, step)
         x = x - step.length * _extrapolated(v, step, before, options.order)
         before = (step, v)
