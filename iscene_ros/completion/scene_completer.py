@@ -12,7 +12,7 @@ from iscene_ros.completion.object_assembly import ObjectAssembly
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Scene, Timings
+from iscene_ros.core.scene import Scene, SceneObject, Timings
 from iscene_ros.geometry.planes import find_planes
 from iscene_ros.models.base import PredictionRequest, Progress, Report, ShapeModel
 from iscene_ros.models.model_config import SHIPPED_MODEL, CompletionOptions, ModelConfig
@@ -20,8 +20,12 @@ from iscene_ros.models.registry import load_shape_model
 from iscene_ros.preprocess.crops import Evidence
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.support_plane import find_gravity
+from iscene_ros.preprocess.transparency import drop_readings_behind, suspect_warning
 from iscene_ros.preprocess.view_sequence import check_evidence, reference_and_evidence
 from iscene_ros.relations.build import with_relations
+
+# The confidence of an object that may be transparent is at most this.
+SUSPECT_CONFIDENCE = 0.2
 
 
 class SceneCompleter:
@@ -121,6 +125,7 @@ class SceneCompleter:
         observation = resolve_mask_overlaps(observation.rectified())
         planes_camera = find_planes(observation)
         gravity, gravity_warnings = find_gravity(observation, planes_camera)
+        observation, suspects = drop_readings_behind(observation, planes_camera)
         aligned_frame = GravityAlignedFrame.from_gravity(gravity)
         ready = time.perf_counter()
         counter = Progress(progress)
@@ -131,6 +136,8 @@ class SceneCompleter:
         seconds = (predicted - started) / max(1, len(prediction.shapes))
         threads = torch.get_num_threads()
         objects, skipped = assembly.assemble(prediction, seconds, counter, threads)
+        objects = tuple(_suspect(item) if item.id in suspects else item for item in objects)
+        warnings += tuple(suspect_warning(o.label, o.id) for o in objects if o.id in suspects)
         finished = time.perf_counter()
         scene = Scene(
             frame_id=assembly.frame_id,
@@ -159,6 +166,11 @@ class SceneCompleter:
             planes=tuple(p.transformed(assembly.frame_from_camera) for p in planes_camera),
         )
         return _related(scene, prediction.observation) if self.relations else scene
+
+
+def _suspect(item: SceneObject) -> SceneObject:
+    confidence = min(item.confidence, SUSPECT_CONFIDENCE)
+    return replace(item, transparent_suspect=True, confidence=confidence)
 
 
 def _related(scene: Scene, observation: Observation) -> Scene:

@@ -90,6 +90,8 @@ class SceneObject:
         uncertainty: median of it over the vertices that the camera did not see [m], or None; 0
             where the mesh is known exactly, as that of a CAD model.
         properties: of the mesh; None where there is no finite triangle, or not computed.
+        transparent_suspect: whether much of its depth lies on the surface behind it, as of glass;
+            its mesh is a guess then.
     """
 
     id: int
@@ -108,6 +110,7 @@ class SceneObject:
     vertex_sigma: np.ndarray | None = None
     uncertainty: float | None = None
     properties: ObjectProperties | None = None
+    transparent_suspect: bool = False
 
 
 @dataclass(frozen=True)

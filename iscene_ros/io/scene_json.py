@@ -23,7 +23,7 @@ from iscene_ros.core.scene import (
 )
 from iscene_ros.core.slugs import slug
 
-SCHEMA_VERSION = "1.4"
+SCHEMA_VERSION = "1.5"
 SCHEMA_PATH = Path(__file__).with_name("scene.schema.json")
 
 
@@ -177,6 +177,8 @@ def _object_entry(scene_object: SceneObject) -> dict:
         entry["uncertainty_m"] = float(scene_object.uncertainty)
     if scene_object.properties is not None:
         entry["properties"] = _properties_entry(scene_object.properties)
+    if scene_object.transparent_suspect:
+        entry["transparent_suspect"] = True
     return entry
 
 
@@ -217,6 +219,7 @@ def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
         color=np.array(entry["color"], np.uint8),
         uncertainty=entry.get("uncertainty_m"),
         properties=_properties(entry.get("properties")),
+        transparent_suspect=entry.get("transparent_suspect", False),
     )
 
 

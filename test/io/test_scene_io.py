@@ -133,7 +133,7 @@ def test_document_follows_the_schema(scene: Scene) -> None:
     validate(document)
     assert document == to_document(scene)
     assert max(map(len, text.splitlines())) < 300 and '  "warnings": [\n' in text
-    assert document["frame_id"] == "world" and document["schema_version"] == "1.4"
+    assert document["frame_id"] == "world" and document["schema_version"] == "1.5"
     np.testing.assert_allclose(document["gravity"], [0, 0, -1], atol=1e-12)
     assert document["objects"][1]["mesh"] == "meshes/007_bowl.ply"
     assert '"color": [0, 133, 179]' in text
@@ -169,8 +169,8 @@ def test_reads_version_1_0(scene: Scene, tmp_path: Path) -> None:
     write_scene(scene, tmp_path / "out")
     path = tmp_path / "out/scene.json"
     text = path.read_text()
-    assert '"1.4"' in text
-    path.write_text(text.replace('"1.4"', '"1.0"'))
+    assert '"1.5"' in text
+    path.write_text(text.replace('"1.5"', '"1.0"'))
     assert_same_scene(read_scene(tmp_path / "out"), scene)
 
 
