@@ -43,6 +43,8 @@ class DistanceShape:
         calibration: fitted to the weights.
         faces: triangle budget of the mesh.
         envelope: surface to extract.
+        separated: (R, R, R) float32 distance to the mean surface where neighbours limit it, or
+            None; see `separation`.
     """
 
     crop: InstanceCrop
@@ -53,6 +55,7 @@ class DistanceShape:
     calibration: Calibration
     faces: int
     envelope: Envelope = Envelope.MEAN
+    separated: np.ndarray | None = None
 
     @property
     def row(self) -> int:
@@ -70,9 +73,19 @@ class DistanceShape:
         return self.crop.cube.size / len(self.distance)
 
     @property
+    def truncation_m(self) -> float:
+        """Truncation of the distance [m]."""
+        return self.truncation * self.crop.cube.size / len(self.distance)
+
+    @property
+    def surface_distance(self) -> np.ndarray:
+        """Distance to the mean surface, (R, R, R) float32 in units of the truncation."""
+        return self._leveled if self.separated is None else self.separated
+
+    @property
     def inside(self) -> np.ndarray:
         """Voxels with centres inside of the mean surface, (R, R, R) bool."""
-        return self._leveled < 0
+        return self.surface_distance < 0
 
     def mesh(self) -> ShapeMesh | None:
         """See `PredictedShape.mesh`."""
@@ -95,7 +108,7 @@ class DistanceShape:
 
     def evidence(self, observed_fraction: float) -> Evidence:
         """Return the features of the confidence model."""
-        distance = self._leveled
+        distance = self.surface_distance
         return Evidence(
             sharpness=surface_sharpness(distance, self.truncation),
             observed_fraction=observed_fraction,
@@ -130,10 +143,10 @@ class DistanceShape:
         """Return the distance to the surface of the envelope."""
         model = self.calibration.uncertainty
         if self.envelope is Envelope.MEAN or model is None:
-            return self._leveled
+            return self.surface_distance
         sigma = np.zeros_like(self.distance)
         # Surfaces move no further than this; other voxels need no sigma.
-        near = np.abs(self._leveled) <= MAX_SHIFT
+        near = np.abs(self.surface_distance) <= MAX_SHIFT
         evidence = SurfaceEvidence(
             spread=np.abs(self.disagreement[near]) * self.truncation,
             slope=self._slope[near],
@@ -141,8 +154,8 @@ class DistanceShape:
             mirror_overlap=self._mirror_overlap,
         )
         sigma[near] = model.sigma(evidence) / self.truncation
-        moved = moved_surface(self._leveled, self._slope, sigma, self.envelope)
-        return bodies_around(moved, self._leveled)
+        moved = moved_surface(self.surface_distance, self._slope, sigma, self.envelope)
+        return bodies_around(moved, self.surface_distance)
 
     @cached_property
     def _leveled(self) -> np.ndarray:
@@ -183,7 +196,8 @@ class DistanceShape:
     @cached_property
     def _mirror_overlap(self) -> float:
         first, second = (
-            self._leveled + sign * self.disagreement < 0 for sign in (np.float32(1), np.float32(-1))
+            self.surface_distance + sign * self.disagreement < 0
+            for sign in (np.float32(1), np.float32(-1))
         )
         return float((first & second).sum() / max(1, (first | second).sum()))
 

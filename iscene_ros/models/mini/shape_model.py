@@ -20,6 +20,7 @@ from iscene_ros.models.mini.scene_sampler import (
     SceneSamplerOptions,
     sample_scene,
 )
+from iscene_ros.models.mini.separation import separated
 from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
 from iscene_ros.models.registry import checkpoint_path
 from iscene_ros.preprocess.crops import Evidence, SceneCrops, share_with_depth
@@ -168,7 +169,7 @@ class MiniShapes:
         self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[DistanceShape, ...]:
         """The planned instances with what was predicted for each."""
-        return tuple(
+        shapes = tuple(
             DistanceShape(
                 crop=crop,
                 distance=mean,
@@ -183,3 +184,4 @@ class MiniShapes:
                 crops.instances, distances.mean, distances.disagreement, strict=True
             )
         )
+        return separated(shapes)

@@ -12,6 +12,7 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.models.base import Prediction, PredictionRequest, Progress
 from iscene_ros.models.mini.checkpoint import LoadedModel
+from iscene_ros.models.mini.separation import separated
 from iscene_ros.models.mini.shape_model import PredictedDistances
 from iscene_ros.models.mini2.checkpoint import load_model
 from iscene_ros.models.mini2.config import Mini2Config
@@ -141,7 +142,7 @@ class FineShapes:
         self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[FineDistanceShape, ...]:
         """Return the cropped instances with the prediction for each."""
-        return tuple(
+        shapes = tuple(
             FineDistanceShape(
                 crop=crop,
                 distance=mean,
@@ -156,6 +157,7 @@ class FineShapes:
                 crops.instances, distances.mean, distances.disagreement, strict=True
             )
         )
+        return separated(shapes)
 
 
 def observed_volumes(
