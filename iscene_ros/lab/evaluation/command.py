@@ -8,9 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iscene_ros.cli.arguments import positive_int
 from iscene_ros.core.atomic_files import new_file, write_text
 from iscene_ros.core.errors import InputError
-from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL, CompletionOptions
+from iscene_ros.lab.evaluation.arguments import (
+    add_completion_arguments,
+    add_family_argument,
+    add_model_arguments,
+    add_scene_arguments,
+    evaluation_options,
+    load_completer,
+)
+from iscene_ros.models.model_config import PRECISIONS, SHIPPED_MODEL, CompletionOptions
 
 if TYPE_CHECKING:
     from iscene_ros.completion.scene_completer import SceneCompleter
@@ -37,47 +46,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("evaluation"), help="(%(default)s)")
-    parser.add_argument("--scenes", type=int, default=40, metavar="N", help="(%(default)s)")
-    parser.add_argument("--seed", type=int, default=1000, help="of the scenes (%(default)s)")
-
-
-def _add_family_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--families",
-        choices=("held_out", "training"),
-        default="held_out",
-        help="shape families that training never uses, or those that it does (%(default)s)",
-    )
-
-
-def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default=SHIPPED_MODEL, metavar="NAME_OR_PATH")
-    parser.add_argument("--device", default="auto", choices=DEVICES)
-    parser.add_argument("--steps", type=int, metavar="N", help="(default: the model's)")
-
-
-def _add_completion_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_scene_arguments(parser)
-    _add_family_argument(parser)
-    _add_model_arguments(parser)
-
-
 def _add_shape_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_completion_arguments(parser)
+    add_completion_arguments(parser)
     parser.add_argument("--precision", default=PRECISIONS[0], choices=PRECISIONS)
     parser.add_argument("--no-baselines", action="store_true", help="score the model alone")
 
 
 def _run_shapes(args: argparse.Namespace) -> None:
-    options = replace(_options(args), baselines=not args.no_baselines)
-    _score_shapes(_completer(args), options, args.out)
+    options = replace(evaluation_options(args), baselines=not args.no_baselines)
+    _score_shapes(load_completer(args), options, args.out)
 
 
 def _add_oracle_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_scene_arguments(parser)
-    _add_family_argument(parser)
+    add_scene_arguments(parser)
+    add_family_argument(parser)
     parser.add_argument(
         "--resolution", type=int, default=32, metavar="R", help="voxels a side (%(default)s)"
     )
@@ -88,7 +70,7 @@ def _run_oracle(args: argparse.Namespace) -> None:
 
     if args.resolution < LOWEST_RESOLUTION:
         raise InputError(f"--resolution: {args.resolution}, expected at least {LOWEST_RESOLUTION}")
-    options = replace(_options(args), baselines=False, oracle_resolution=args.resolution)
+    options = replace(evaluation_options(args), baselines=False, oracle_resolution=args.resolution)
     completer = SceneCompleter.from_pretrained(
         SHIPPED_MODEL, "cpu", CompletionOptions(relations=False)
     )
@@ -109,7 +91,7 @@ def _score_shapes(completer: SceneCompleter, options: EvaluationOptions, out: Pa
 
 
 def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_completion_arguments(parser)
+    add_completion_arguments(parser)
     parser.add_argument(
         "--objects", type=int, default=24, metavar="N", help="on the sheet (%(default)s)"
     )
@@ -118,7 +100,7 @@ def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
 def _run_gallery(args: argparse.Namespace) -> None:
     from iscene_ros.lab.evaluation.contact_sheet import draw_sheet, save_png, worst_objects
 
-    worst, total = worst_objects(_completer(args), _options(args), args.objects)
+    worst, total = worst_objects(load_completer(args), evaluation_options(args), args.objects)
     if not worst:
         raise InputError(f"evaluate gallery: no object in {args.scenes} scenes: take more")
     page = draw_sheet(worst, f"The {len(worst)} worst of {total} objects")
@@ -129,7 +111,7 @@ def _run_gallery(args: argparse.Namespace) -> None:
 
 
 def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_completion_arguments(parser)
+    add_completion_arguments(parser)
     parser.add_argument(
         "--shapes", type=int, default=48, metavar="N", help="to draw from (%(default)s)"
     )
@@ -155,7 +137,7 @@ def _run_relations(args: argparse.Namespace) -> None:
         steps=args.steps,
         directory=args.out,
     )
-    evaluation = RelationEvaluation(_completer(args), options)
+    evaluation = RelationEvaluation(load_completer(args), options)
     with tqdm(total=options.scenes, unit="scene") as bar:
         for _ in evaluation.run(bar.set_description):
             bar.set_description("scenes")
@@ -173,7 +155,7 @@ def _run_envelopes(args: argparse.Namespace) -> None:
     from iscene_ros.lab.evaluation.reports import print_report
     from iscene_ros.models.mini.checkpoint import LoadedModel
 
-    completer = _completer(args)
+    completer = load_completer(args)
     if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError(f"evaluate envelopes: {args.model} has the mean surface alone")
     if completer.shapes.model.calibration.uncertainty is None:
@@ -181,12 +163,52 @@ def _run_envelopes(args: argparse.Namespace) -> None:
             f"evaluate envelopes: the uncertainty of {args.model} was never fitted: run "
             "iscene evaluate calibrate first"
         )
-    scenes = tqdm(envelope_scores(completer, _options(args)), total=args.scenes, unit="scene")
+    scenes = tqdm(
+        envelope_scores(completer, evaluation_options(args)), total=args.scenes, unit="scene"
+    )
     scores = [score for scene in scenes for score in scene]
     if not scores:
         raise InputError(f"evaluate envelopes: no object in {args.scenes} scenes: take more")
     report = f"{envelope_report(scores)}\n{len(scores)} objects."
     print_report(args.out / "envelopes.md", report)
+
+
+def _add_view_arguments(parser: argparse.ArgumentParser) -> None:
+    add_completion_arguments(parser)
+    parser.add_argument(
+        "--views",
+        type=positive_int,
+        nargs="+",
+        default=[1, 2, 3, 5],
+        metavar="K",
+        help="complete from the first K cameras, for each K (%(default)s)",
+    )
+    parser.add_argument(
+        "--pose-noise",
+        action="store_true",
+        help="errors of 5 mm and 0.5 degrees (standard deviations) in the poses of all views but "
+        "the scored one",
+    )
+    parser.add_argument(
+        "--rows", action="store_true", help="rows of equal packs in place of the shape families"
+    )
+
+
+def _run_views(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from iscene_ros.lab.evaluation.reports import print_report
+    from iscene_ros.lab.evaluation.view_scenes import ViewOptions
+    from iscene_ros.lab.evaluation.view_scores import view_csv, view_report, view_scores
+
+    counts = tuple(sorted(set(args.views)))
+    options = ViewOptions(evaluation_options(args), counts, args.pose_noise, args.rows)
+    scenes = tqdm(view_scores(load_completer(args), options), total=args.scenes, unit="scene")
+    scores = [score for scene in scenes for score in scene]
+    if not scores:
+        raise InputError(f"evaluate views: no object in {args.scenes} scenes: take more")
+    write_text(args.out / "views.csv", view_csv(scores))
+    print_report(args.out / "views.md", view_report(scores))
 
 
 def _run_registration(args: argparse.Namespace) -> None:
@@ -206,7 +228,7 @@ def _run_registration(args: argparse.Namespace) -> None:
 
 
 def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_model_arguments(parser)
+    add_model_arguments(parser)
     parser.add_argument(
         "--scenes", type=int, default=CALIBRATION_SCENES, metavar="N", help="(%(default)s)"
     )
@@ -222,7 +244,7 @@ def _run_calibration(args: argparse.Namespace) -> None:
     from iscene_ros.lab.evaluation.scenes import EvaluationOptions
     from iscene_ros.models.mini.checkpoint import LoadedModel
 
-    completer = _completer(args)
+    completer = load_completer(args)
     if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError("evaluate calibrate: for iscene-mini alone; choose another --model")
     options = EvaluationOptions(args.scenes, CALIBRATION_SEED, held_out=False, steps=args.steps)
@@ -252,12 +274,17 @@ EVALUATIONS = {
         "score the scene graph on scenes settled by mujoco, from true and completed meshes",
     ),
     "envelopes": (
-        _add_completion_arguments,
+        add_completion_arguments,
         _run_envelopes,
         "score the inner, mean and outer surface, and the uncertainty of vertices",
     ),
+    "views": (
+        _add_view_arguments,
+        _run_views,
+        "score completions of one and of several views of a scene, beside plain depth fusion",
+    ),
     "registration": (
-        _add_scene_arguments,
+        add_scene_arguments,
         _run_registration,
         "score the registration of shapes in a cube of unknown scale to a view",
     ),
@@ -267,20 +294,3 @@ EVALUATIONS = {
         "fit level, confidence and uncertainty of a model, and write them into its file",
     ),
 }
-
-
-def _completer(args: argparse.Namespace) -> SceneCompleter:
-    """Load the model that the arguments name."""
-    from iscene_ros.completion.scene_completer import SceneCompleter
-
-    precision = getattr(args, "precision", PRECISIONS[0])
-    options = CompletionOptions(relations=False, precision=precision)
-    return SceneCompleter.from_pretrained(args.model, args.device, options)
-
-
-def _options(args: argparse.Namespace) -> EvaluationOptions:
-    """Return the rendered scenes that the arguments describe."""
-    from iscene_ros.lab.evaluation.scenes import EvaluationOptions
-
-    steps = getattr(args, "steps", None)
-    return EvaluationOptions(args.scenes, args.seed, args.families == "held_out", steps)

@@ -72,6 +72,13 @@ def score_object(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
     return _score(predicted, truth, iou, box_iou(predicted, truth))
 
 
+def score_surface(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
+    """Return the metrics of an open surface, which holds no volume: its IoU is NaN."""
+    if predicted is None:
+        return Score(iou=float("nan"))
+    return _score(predicted, truth, float("nan"), box_iou(predicted, truth))
+
+
 def score_scene(predicted: Sequence[ScoredBody | None], truths: Sequence[ScoredBody]) -> SceneScore:
     """Return the metrics of predicted bodies (None = missing) against as many true ones, in order.
 

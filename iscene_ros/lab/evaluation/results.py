@@ -23,6 +23,11 @@ class Column:
     value: Callable[[Summary], float]
     decimals: int = 1
 
+    def cell(self, scores: Summary) -> str:
+        """Return the value as text; a dash where a method has none."""
+        value = self.value(scores)
+        return "-" if np.isnan(value) else f"{value:.{self.decimals}f}"
+
 
 COLUMNS = (
     Column("IoU [%]", lambda s: 100 * s.mean.iou),
@@ -49,7 +54,7 @@ def score_table(names: Sequence[str], scored: Iterable[tuple[tuple[str, ...], Sc
     lines = [[*names, *(column.heading for column in COLUMNS)]]
     for key in sorted(members, key=lambda key: key[:-1]):
         mean = summary(members[key])
-        lines.append([*key, *(f"{column.value(mean):.{column.decimals}f}" for column in COLUMNS)])
+        lines.append([*key, *(column.cell(mean) for column in COLUMNS)])
     return markdown_table(lines, text_columns=len(names))
 
 
@@ -93,7 +98,7 @@ class Results:
 
     def csv(self) -> str:
         """Return every object as a line of CSV."""
-        return csv_text(_lines(self.objects))
+        return csv_text(object_lines(self.objects))
 
     def _reported(self) -> str:
         """Return the calibration of the model's confidence and its depth residual as text."""
@@ -128,7 +133,8 @@ def expected_calibration_error(confidence: np.ndarray, overlaps: np.ndarray) -> 
     return error
 
 
-def _lines(objects: Iterable[ScoredObject]) -> list[list[object]]:
+def object_lines(objects: Iterable[ScoredObject]) -> list[list[object]]:
+    """Return the heading of the table of objects, and a line for each object."""
     lines: list[list[object]] = [
         ["scene", "instance", "family", "layout", "method", "iou", "box_iou", "chamfer_m"]
         + ["f_5mm", "f_10mm", "confidence", "observed_fraction", "depth_residual_m"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.lab.evaluation.baselines import BASELINES
 from iscene_ros.lab.evaluation.bodies import TRUTH_RESOLUTION, ScoredBody, true_body
-from iscene_ros.lab.evaluation.metrics import SceneScore, Score, score_scene
+from iscene_ros.lab.evaluation.metrics import Score, score_scene
 from iscene_ros.lab.evaluation.oracle import with_oracle_distances
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.training.samples import GroundTruthObject, SampleOptions, SceneView, draw_view
@@ -141,9 +141,7 @@ def completed_scenes(
         view = draw_view(np.random.default_rng([options.seed, number]), options.samples())
         observation = resolve_mask_overlaps(view.observation)
         aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-        readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
-        crops = fit_crops(observation, aligned_frame).instances
-        crops = tuple(crop for crop in crops if readings[crop.index] >= MIN_READINGS)
+        crops = scored_crops(observation, aligned_frame)
         if not crops:
             yield None
             continue
@@ -154,18 +152,27 @@ def completed_scenes(
         yield CompletedScene(number, view, observation, aligned_frame, crops, scene)
 
 
+def scored_crops(
+    observation: Observation, aligned_frame: GravityAlignedFrame
+) -> tuple[InstanceCrop, ...]:
+    """Return the crops of the instances with enough depth to be scored."""
+    readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
+    crops = fit_crops(observation, aligned_frame).instances
+    return tuple(crop for crop in crops if readings[crop.index] >= MIN_READINGS)
+
+
 def score_completed(completed: CompletedScene, options: EvaluationOptions) -> ScoredScene:
     """Score the model, and the baselines if `options` include them, on one scene."""
     truths = [true_body_camera(completed.view.truths[crop.index]) for crop in completed.crops]
     meshes = (completed.predicted_mesh_camera(crop) for crop in completed.crops)
-    predictions = {options.method: [_body(mesh) for mesh in meshes]}
+    predictions = {options.method: [scored_body(mesh) for mesh in meshes]}
     if options.baselines:
         predictions.update(_baselines(completed))
     objects, wholes = [], {}
     for method, bodies in predictions.items():
         scores = score_scene(bodies, truths)
         wholes[method] = scores.whole
-        objects += _scored_objects(completed, method, scores)
+        objects += scored_objects(completed, method, scores.objects)
     return ScoredScene(tuple(objects), wholes)
 
 
@@ -188,27 +195,29 @@ def true_body_camera(
     return true_body(distance, corners.min(axis=0), corners.max(axis=0), resolution)
 
 
+def scored_body(mesh_camera: Mesh | None) -> ScoredBody | None:
+    """Return the body of a mesh; None where it is missing."""
+    return None if mesh_camera is None else ScoredBody(mesh_camera)
+
+
 def _baselines(completed: CompletedScene) -> dict[str, list[ScoredBody | None]]:
     camera_from_aligned = completed.aligned_frame.camera_from_aligned()
     results: dict[str, list[ScoredBody | None]] = {}
     for name, complete in BASELINES.items():
         meshes = [complete(crop.points_aligned, crop.support_height) for crop in completed.crops]
         results[name] = [
-            None if mesh is None else _body(mesh.transformed(camera_from_aligned))
+            None if mesh is None else scored_body(mesh.transformed(camera_from_aligned))
             for mesh in meshes
         ]
     return results
 
 
-def _body(mesh_camera: Mesh | None) -> ScoredBody | None:
-    return None if mesh_camera is None else ScoredBody(mesh_camera)
-
-
-def _scored_objects(
-    completed: CompletedScene, method: str, scores: SceneScore
+def scored_objects(
+    completed: CompletedScene, method: str, scores: Sequence[Score]
 ) -> list[ScoredObject]:
+    """Return the scores of a method with what the model reports of its own objects."""
     view, scored = completed.view, []
-    for crop, score in zip(completed.crops, scores.objects, strict=True):
+    for crop, score in zip(completed.crops, scores, strict=True):
         row = ScoredObject(
             scene=completed.number,
             instance=completed.observation.instance_ids[crop.index],

@@ -181,6 +181,13 @@ def draw_scene(rng: np.random.Generator, options: SampleOptions, device: str = "
         raise InputError("`shapes` are for training; leave them out where `held_out` is true")
     families = HELD_OUT_FAMILIES if options.held_out else TRAINING_FAMILIES
     scene = random_scene(rng, families, options.scene, options.shapes, device)
+    return look_at_scene(scene, rng, options, device)
+
+
+def look_at_scene(
+    scene: RandomScene, rng: np.random.Generator, options: SampleOptions, device: str = "cpu"
+) -> DrawnScene:
+    """Draw a camera and a sensor for a scene; distances are computed on a torch device."""
     camera = random_camera(rng, scene, options.camera)
     rendering = render(scene, camera, device)
     frame = observe(rendering, scene.segmented, rng, options.sensor, camera, device)

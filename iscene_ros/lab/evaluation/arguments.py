@@ -1,0 +1,61 @@
+"""Arguments that several evaluations share, and what they describe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL, CompletionOptions
+
+if TYPE_CHECKING:
+    from iscene_ros.completion.scene_completer import SceneCompleter
+    from iscene_ros.lab.evaluation.scenes import EvaluationOptions
+
+
+def add_scene_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where results go and which scenes are drawn."""
+    parser.add_argument("--out", type=Path, default=Path("evaluation"), help="(%(default)s)")
+    parser.add_argument("--scenes", type=int, default=40, metavar="N", help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=1000, help="of the scenes (%(default)s)")
+
+
+def add_family_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the argument --families."""
+    parser.add_argument(
+        "--families",
+        choices=("held_out", "training"),
+        default="held_out",
+        help="shape families that training never uses, or those that it does (%(default)s)",
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the model."""
+    parser.add_argument("--model", default=SHIPPED_MODEL, metavar="NAME_OR_PATH")
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument("--steps", type=int, metavar="N", help="(default: the model's)")
+
+
+def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of an evaluation of completed scenes."""
+    add_scene_arguments(parser)
+    add_family_argument(parser)
+    add_model_arguments(parser)
+
+
+def load_completer(args: argparse.Namespace) -> SceneCompleter:
+    """Load the model that the arguments name."""
+    from iscene_ros.completion.scene_completer import SceneCompleter
+
+    precision = getattr(args, "precision", PRECISIONS[0])
+    options = CompletionOptions(relations=False, precision=precision)
+    return SceneCompleter.from_pretrained(args.model, args.device, options)
+
+
+def evaluation_options(args: argparse.Namespace) -> EvaluationOptions:
+    """Return the rendered scenes that the arguments describe."""
+    from iscene_ros.lab.evaluation.scenes import EvaluationOptions
+
+    steps = getattr(args, "steps", None)
+    return EvaluationOptions(args.scenes, args.seed, args.families == "held_out", steps)
