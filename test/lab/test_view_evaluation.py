@@ -129,10 +129,9 @@ def test_every_number_of_views_is_scored_on_the_same_objects():
         if s.scored.method == FUSION:
             fused[s.views].append(s.scored.score.f_10mm)
     assert np.mean(fused[3]) > np.mean(fused[1])
-    rows = view_report(scores).splitlines()
-    assert [row.split("|")[1:3] for row in rows if row.startswith("| ")][1:][1] == [
-        f" {FUSION} ",
-        "     1 ",
+    rows = [line.split("|")[1:3] for line in view_report(scores).splitlines() if "|" in line]
+    assert [[cell.strip() for cell in row] for row in rows[2:]] == [
+        [method, views] for method in (FUSION, MODEL) for views in ("1", "3")
     ]
     lines = list(csv.DictReader(io.StringIO(view_csv(scores))))
     assert len(lines) == len(scores) and {line["views"] for line in lines} == {"1", "3"}
