@@ -1,4 +1,4 @@
-"""`iscene complete`: complete an RGB-D frame with instance masks."""
+"""`iscene complete`: complete an RGB-D frame with instance masks, or several of one scene."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from iscene_ros.cli.arguments import add_completion_arguments
 from iscene_ros.cli.completion_run import LoadCompleter, complete_to, load_completer
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.observation import Observation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +22,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "out": "folder to write; new, empty or an earlier result",
     }
     for name, explanation in files.items():
-        parser.add_argument(f"--{name}", type=Path, required=name != "depth", help=explanation)
+        parser.add_argument(f"--{name}", type=Path, required=name == "out", help=explanation)
     parser.add_argument("--labels", type=Path, help='JSON {"1": "mug", ...} or a list')
+    parser.add_argument(
+        "--frame",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder with rgb, depth, masks, camera and labels under these names, in place of the "
+        "files; given again for further views of the scene, the one to draw last",
+    )
+    parser.add_argument(
+        "--associate",
+        action="store_true",
+        help="link the instances of several frames by their places, not by their ids",
+    )
     parser.add_argument(
         "--gravity",
         type=float,
@@ -48,9 +63,56 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
-    """Complete the frame of the given files."""
+    """Complete the frame of the given files, or the scene of the given folders."""
+    complete_to(args.out, _read(args), args, load)
+    return 0
+
+
+def _read(args: argparse.Namespace) -> Observation | list[Observation]:
+    """Read what the arguments name; several observations show one scene."""
     from iscene_ros.io.frame_io import FrameFiles, read_observation
 
-    files = FrameFiles(args.rgb, args.depth, args.masks, args.camera, args.labels)
-    complete_to(args.out, read_observation(files, args.gravity), args, load)
-    return 0
+    files = {name: getattr(args, name) for name in ("rgb", "depth", "masks", "camera", "labels")}
+    given = [f"--{name}" for name, path in files.items() if path is not None]
+    if args.frame and given:
+        raise InputError(f"{given[0]}: the folder of --frame holds it; give one of both")
+    if args.associate and len(args.frame or ()) < 2:
+        raise InputError("--associate: links several frames; give --frame DIR --frame DIR")
+    if args.frame:
+        views = [
+            read_observation(FrameFiles.in_folder(folder), args.gravity) for folder in args.frame
+        ]
+        return views[0] if len(views) == 1 else _linked(args.frame, views, args.associate)
+    missing = [f"--{name}" for name in ("rgb", "masks", "camera") if files[name] is None]
+    if missing:
+        raise InputError(f"complete: {', '.join(missing)} missing; or give --frame DIR")
+    return read_observation(FrameFiles(**files), args.gravity)
+
+
+def _linked(folders: list[Path], views: list[Observation], associate: bool) -> list[Observation]:
+    """Return views whose equal instance ids are the same objects.
+
+    Raises:
+        InputError: a view without pose, or ids that do not link the views.
+    """
+    from iscene_ros.preprocess.view_association import associated, check_places
+    from iscene_ros.preprocess.view_sequence import check_sequence
+
+    for folder, view in zip(folders, views, strict=True):
+        if view.world_from_camera is None:
+            raise InputError(
+                f"{folder}: no world_from_camera in its camera file; several frames are combined "
+                "by their poses"
+            )
+    if associate:
+        views = associated(views)
+    check_sequence(views)
+    for number, (folder, view) in enumerate(zip(folders, views, strict=True)):
+        others = {i for k, other in enumerate(views) if k != number for i in other.instance_ids}
+        if not others & set(view.instance_ids):
+            raise InputError(
+                f"{folder}: none of its instance ids is in another frame; equal ids link objects: "
+                "renumber the masks, or give --associate"
+            )
+    check_places(views)
+    return views

@@ -29,15 +29,15 @@ def load_completer(config: ModelConfig) -> Completer:
 
 def complete_to(
     directory: Path,
-    observation: Observation,
+    observation: Observation | Sequence[Observation],
     args: argparse.Namespace,
     load: LoadCompleter = load_completer,
 ) -> None:
-    """Complete an observation, write the result folder, print the table.
+    """Complete an observation or several of one scene, write the result folder, print the table.
 
     Args:
         directory: new, empty or an earlier result.
-        observation: input of the completion.
+        observation: input of the completion; of several, the last is drawn.
         args: with the arguments of `add_completion_arguments`.
         load: loads the completer of a configuration.
     """
@@ -57,7 +57,8 @@ def complete_to(
         scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
         progress.say("write")
         problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
-        write_scene(scene, directory, observation)
+        drawn = observation if isinstance(observation, Observation) else observation[-1]
+        write_scene(scene, directory, drawn)
         if args.pddl:
             write_pddl(args.pddl, problem)
         progress.finish()

@@ -17,6 +17,13 @@ from iscene_ros.io.mask_io import Label, read_labels, read_masks
 
 EXPECTED_RGB = "an 8-bit colour PNG or JPEG"
 EXPECTED_DEPTH = "a 16-bit PNG in mm or a .npy of (H, W) float32 in m"
+_FOLDER_TYPES = {
+    "rgb": (".png", ".jpg", ".jpeg"),
+    "depth": (".png", ".npy"),
+    "masks": (".png", ".npz"),
+    "camera": (".json",),
+    "labels": (".json",),
+}
 _COLOUR_MODES = ("RGB", "RGBA", "L", "LA", "P")
 _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")
 
@@ -38,6 +45,20 @@ class FrameFiles:
     masks: Path
     camera: Path
     labels: Path | None = None
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> FrameFiles:
+        """Return the files of a folder by their names: `rgb.png`, `depth.npy` and so on.
+
+        Raises:
+            InputError: no such folder, a file is missing, or there are two of a name.
+        """
+        found = {name: _named(folder, name, types) for name, types in _FOLDER_TYPES.items()}
+        for name in ("rgb", "masks", "camera"):
+            if found[name] is None:
+                types = " or ".join(name + suffix for suffix in _FOLDER_TYPES[name])
+                raise InputError(f"{folder}: no {name}; expected {types}")
+        return cls(**found)
 
 
 def read_observation(
@@ -112,6 +133,16 @@ def _read_metres(path: Path) -> np.ndarray:
             "expected (H, W) float32 in m: divide millimetres by 1000"
         )
     return depth
+
+
+def _named(folder: Path, name: str, suffixes: Sequence[str]) -> Path | None:
+    """Return the file of a name in a folder; None where there is none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one with rgb, depth, masks, camera")
+    found = [path for suffix in suffixes if (path := folder / f"{name}{suffix}").is_file()]
+    if len(found) > 1:
+        raise InputError(f"{folder}: {found[0].name} and {found[1].name}; leave one of them")
+    return found[0] if found else None
 
 
 def _check_sizes(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from iscene_ros.core.errors import ModelError
@@ -19,7 +19,7 @@ class Completer(Protocol):
 
     def complete(
         self,
-        observation: Observation,
+        observation: Observation | Sequence[Observation],
         steps: int | None = None,
         seed: int = 0,
         faces: int = 5000,
@@ -48,7 +48,7 @@ class OutOfMemoryFallback:
 
     def complete(
         self,
-        observation: Observation,
+        observation: Observation | Sequence[Observation],
         steps: int | None = None,
         seed: int = 0,
         faces: int = 5000,

@@ -41,7 +41,7 @@ def draw_overview(scene: Scene, observation: Observation) -> Image.Image:
     camera = observation.camera
     panel_height = round(PANEL_WIDTH * np.clip(camera.height / camera.width, *ASPECT))
     panels = _panels(scene, observation, panel_height)
-    rows = -(-len(observation.instance_ids) // LEGEND_COLUMNS)
+    rows = -(-len(_labels(scene, observation)) // LEGEND_COLUMNS)
     height = 2 * (TITLE_HEIGHT + panel_height) + rows * LEGEND_HEIGHT + 2 * MARGIN
     page = Image.new("RGB", (WIDTH, height), "white")
     draw = ImageDraw.Draw(page)
@@ -65,7 +65,7 @@ def _panels(
     masks = _reduced(draw_masks(observation, {s.id for s in scene.skipped}, *fine))
     _draw_labels(masks, observation)
     completed = _reduced(draw_completed(scene, observation, *fine))
-    count = f"{len(scene.objects)} of {len(observation.instance_ids)} objects"
+    count = f"{len(scene.objects)} of {len(_labels(scene, observation))} objects"
     panels = [
         ("Input", "colour image and instance masks", _framed(masks, panel_height)),
         ("Completed, from the camera", count, _framed(completed, panel_height)),
@@ -152,16 +152,24 @@ def _draw_legend(
     skipped = {s.id for s in scene.skipped}
     font = ImageFont.load_default(16)
     column_width = (WIDTH - 2 * MARGIN) // LEGEND_COLUMNS
-    for index, instance_id in enumerate(observation.instance_ids):
+    for index, (instance_id, label) in enumerate(_labels(scene, observation).items()):
         left = MARGIN + (index % LEGEND_COLUMNS) * column_width
         middle = top + (index // LEGEND_COLUMNS) * LEGEND_HEIGHT + LEGEND_HEIGHT // 2
         color = SKIPPED_COLOR if instance_id in skipped else instance_color(instance_id)
         draw.rounded_rectangle([left, middle - 9, left + 18, middle + 9], 4, tuple(color))
-        text = f"{instance_id}  {observation.labels[index]}"
+        text = f"{instance_id}  {label}"
         text += " (skipped)" if instance_id in skipped else ""
         draw.text(
             (left + 28, middle), _fitted(draw, text, font, column_width - 40), TEXT, font, "lm"
         )
+
+
+def _labels(scene: Scene, observation: Observation) -> dict[int, str]:
+    """Return the labels by instance id, also of what only earlier views show."""
+    labels = dict(zip(observation.instance_ids, observation.labels, strict=True))
+    for item in (*scene.objects, *scene.skipped):
+        labels.setdefault(item.id, item.label)
+    return labels
 
 
 def _fitted(
