@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.instance_views import instance_views
-from iscene_ros.preprocess.view_sequence import instance_points_world
+from iscene_ros.preprocess.view_registration import points_world
 
 # One point is kept in each cell of this edge [m], so that near views do not count more.
 CELL_M = 0.005
@@ -91,7 +91,7 @@ def check_places(views: Sequence[Observation]) -> None:
 def _points_of(view: Observation) -> dict[int, np.ndarray]:
     """Return the evenly spread points (M, 3) [m] of each instance that has some, by its id."""
     shown = instance_views(view)
-    points = {i: instance_points_world(crop, i) for i, crop in shown.items()}
+    points = {i: points_world(v, v.masks[v.instance_ids.index(i)]) for i, v in shown.items()}
     return {i: _thinned(found) for i, found in points.items() if len(found)}
 
 

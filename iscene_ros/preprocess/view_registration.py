@@ -40,8 +40,8 @@ def registered(view: Observation, others: Sequence[Observation]) -> Observation:
 def registration_points(view: Observation) -> np.ndarray:
     """Return points (M, 3) on instances and beside them in the world frame [m]."""
     union = view.masks.any(axis=0)
-    instances = _points_world(view, union)
-    surroundings = _sampled(_points_world(view, ~union), SURROUNDINGS_SPACING_M)
+    instances = points_world(view, union)
+    surroundings = _sampled(points_world(view, ~union), SURROUNDINGS_SPACING_M)
     instances = _sampled(instances)
     if len(instances) and len(surroundings):
         tree = cKDTree(instances)
@@ -50,7 +50,8 @@ def registration_points(view: Observation) -> np.ndarray:
     return np.concatenate([instances, surroundings])
 
 
-def _points_world(view: Observation, pixels: np.ndarray) -> np.ndarray:
+def points_world(view: Observation, pixels: np.ndarray) -> np.ndarray:
+    """Return the points (M, 3) [m] of those of the pixels (H, W) of a rectified view with depth."""
     rows, columns = np.nonzero(pixels & (view.depth > 0))
     image_points = np.column_stack([columns, rows]).astype(np.float64)
     points_camera = view.camera.unproject(image_points, view.depth[rows, columns])

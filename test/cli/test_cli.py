@@ -1,4 +1,3 @@
-import argparse
 import os
 import subprocess
 import sys
@@ -9,14 +8,14 @@ from pathlib import Path
 import frame_files
 import numpy as np
 import pytest
+from command_run import no_completer, run_with
 from fake_completer import FakeCompleter
 from PIL import Image
 
 from iscene_ros import __version__
 from iscene_ros.cli import complete as complete_command
 from iscene_ros.cli import demo as demo_command
-from iscene_ros.cli.completion_run import LoadCompleter
-from iscene_ros.cli.main import COMMANDS, exit_code, main
+from iscene_ros.cli.main import COMMANDS, main
 from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Relation, RelationEvidence
 from iscene_ros.io.frame_io import FrameFiles
@@ -31,16 +30,6 @@ def arguments(files: FrameFiles, out: Path) -> list[str]:
         *("--rgb", str(files.rgb), "--depth", str(files.depth), "--masks", str(files.masks)),
         *("--camera", str(files.camera), "--labels", str(files.labels), "--out", str(out)),
     ]
-
-
-def run_with(command: object, argv: list[str], load_completer: LoadCompleter) -> int:
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    return exit_code(lambda: command.run(parser.parse_args(argv), load_completer))
-
-
-def no_completer(choice: ModelConfig) -> FakeCompleter:
-    raise AssertionError("bad input must be found before a model is loaded")
 
 
 @pytest.fixture
