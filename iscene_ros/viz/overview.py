@@ -48,7 +48,7 @@ def draw_overview(scene: Scene, observation: Observation) -> Image.Image:
     for index, (title, remark, image) in enumerate(panels):
         left = MARGIN + (index % 2) * (PANEL_WIDTH + MARGIN)
         top = (index // 2) * (TITLE_HEIGHT + panel_height)
-        _draw_title(draw, left, top, title, remark)
+        draw_title(draw, left, top, title, remark)
         page.paste(image, (left, top + TITLE_HEIGHT))
     _draw_legend(draw, scene, observation, 2 * (TITLE_HEIGHT + panel_height) + MARGIN)
     return page
@@ -95,14 +95,14 @@ def _parts(scene: Scene, observation: Observation) -> list[ViewedMesh]:
     return [
         ViewedMesh(
             o.mesh.transformed(aligned_from_camera @ camera_from_frame @ o.frame_from_object),
-            aligned_frame.from_camera(_observed_points(observation, o.id)),
+            aligned_frame.from_camera(observed_points(observation, o.id)),
             o.color,
         )
         for o in scene.objects
     ]
 
 
-def _observed_points(observation: Observation, instance_id: int) -> np.ndarray:
+def observed_points(observation: Observation, instance_id: int) -> np.ndarray:
     """Return at most POINTS_PER_OBJECT points_camera [m], evenly over the instance's mask."""
     if instance_id not in observation.instance_ids:
         return np.zeros((0, 3))
@@ -124,7 +124,8 @@ def _framed(image: Image.Image, panel_height: int) -> Image.Image:
     return panel
 
 
-def _draw_title(draw: ImageDraw.ImageDraw, left: int, top: int, title: str, remark: str) -> None:
+def draw_title(draw: ImageDraw.ImageDraw, left: int, top: int, title: str, remark: str) -> None:
+    """Draw a heading and a fainter remark above a panel whose corner is given [pixels]."""
     baseline = top + TITLE_HEIGHT - 13
     font = ImageFont.load_default(22)
     draw.text((left, baseline), title, TEXT, font, anchor="ls")

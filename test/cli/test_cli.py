@@ -163,6 +163,20 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert "8 objects" in capsys.readouterr().out
 
 
+def test_demo_of_views_draws_one_picture(tmp_path: Path) -> None:
+    counts = []
+
+    class LooksCompleter(FakeCompleter):
+        def complete(self, observation, *args):
+            counts.append(len(observation))
+            return super().complete(observation, *args)
+
+    out = tmp_path / "new" / "views.png"
+    assert run_with(demo_command, ["--views", str(out)], lambda *_: LooksCompleter()) == 0
+    assert counts == [1, 2, 3] and os.listdir(out.parent) == ["views.png"]
+    assert Image.open(out).width == 1600 and out.stat().st_size < 300_000
+
+
 def _damaged(damage: Callable[[FrameFiles], None]) -> Callable[[FrameFiles, Path], Path]:
     def prepare(files: FrameFiles, out: Path) -> Path:
         damage(files)
