@@ -35,7 +35,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache demo_output
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache demo_output demo_views.png
 	find iscene_ros test -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: $(BIN)/pip $(PACKAGE)

@@ -59,6 +59,16 @@ def test_evaluate_envelopes(tmp_path, capsys):
     assert "| outer" in capsys.readouterr().out
 
 
+def test_evaluate_views(tmp_path, capsys):
+    options = ("--views", "2", "1", "--pose-noise", "--rows", "--steps", "1")
+    assert evaluated(tmp_path, "views", *options, *SCENE) == {"views.md", "views.csv"}
+    assert "| depth fusion | 2 " in capsys.readouterr().out
+    with (tmp_path / "views.csv").open() as file:
+        rows = [(row["method"], row["views"]) for row in csv.DictReader(file)]
+    counts = {row: rows.count(row) for row in rows}
+    assert len(counts) == 4 and len(set(counts.values())) == 1
+
+
 def test_evaluate_registration(tmp_path, capsys):
     assert evaluated(tmp_path, "registration", "--scenes", "1", "--seed", "5") == {
         "registration.md"
@@ -97,6 +107,7 @@ def test_evaluate_calibrate(tmp_path, capsys, keep):
         (("oracle", "--resolution", "0"), "at least 8"),
         (("gallery", "--scenes", "0"), "take more"),
         (("envelopes", "--scenes", "0"), "take more"),
+        (("views", "--scenes", "0"), "take more"),
     ],
 )
 def test_evaluations_of_nothing_are_rejected(capsys, arguments, message):
