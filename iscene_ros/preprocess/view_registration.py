@@ -13,12 +13,15 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.facing_surfaces import SeenSurface
 from iscene_ros.geometry.point_registration import register_points
 
 # Spacing of the points on instances and on their surroundings [m].
 INSTANCE_SPACING_M, SURROUNDINGS_SPACING_M = 0.005, 0.02
 # The surroundings count up to this distance from an instance [m].
-REACH_M = 0.1
+SURROUNDINGS_REACH_M = 0.1
+# Points of two views further apart than this do not show one surface [m].
+REACH_M = 0.04
 
 
 def registered(view: Observation, others: Sequence[Observation]) -> Observation:
@@ -30,11 +33,17 @@ def registered(view: Observation, others: Sequence[Observation]) -> Observation:
         view: rectified, with a pose.
         others: rectified, with poses in the same world frame; at least one.
     """
-    reference = _sampled(np.concatenate([registration_points(other) for other in others]))
-    motion = register_points(registration_points(view), reference)
+    surface = _surface(view)
+    reference = SeenSurface.concatenated([_surface(other) for other in others])
+    facing = surface.facing(reference, REACH_M), reference.facing(surface, REACH_M)
+    motion = register_points(facing[0], _sampled(facing[1]))
     if motion is None:
         return view
     return replace(view, world_from_camera=motion @ view.world_from_camera)
+
+
+def _surface(view: Observation) -> SeenSurface:
+    return SeenSurface.from_points(registration_points(view), view.world_from_camera[:3, 3])
 
 
 def registration_points(view: Observation) -> np.ndarray:
@@ -45,7 +54,7 @@ def registration_points(view: Observation) -> np.ndarray:
     instances = _sampled(instances)
     if len(instances) and len(surroundings):
         tree = cKDTree(instances)
-        away = tree.query(surroundings, distance_upper_bound=REACH_M)[0]
+        away = tree.query(surroundings, distance_upper_bound=SURROUNDINGS_REACH_M)[0]
         surroundings = surroundings[np.isfinite(away)]
     return np.concatenate([instances, surroundings])
 
