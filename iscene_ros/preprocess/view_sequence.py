@@ -12,6 +12,9 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.instance_views import instance_views
 from iscene_ros.preprocess.view_registration import registered
 
+# Label of an instance whose class is not known; it contradicts none.
+UNKNOWN_LABEL = "object"
+
 
 def reference_and_evidence(
     views: Sequence[Observation],
@@ -54,7 +57,7 @@ def check_sequence(views: Sequence[Observation]) -> None:
                 "by their poses: give each one, in the same world frame"
             )
         for instance_id, label in zip(view.instance_ids, view.labels, strict=True):
-            if labels.setdefault(instance_id, label) != label:
+            if label != UNKNOWN_LABEL and labels.setdefault(instance_id, label) != label:
                 raise InputError(
                     f"view {number} of {len(views)}: instance {instance_id} is {label!r}, in an "
                     f"earlier view {labels[instance_id]!r}; the same id must be the same object"

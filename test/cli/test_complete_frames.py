@@ -80,6 +80,14 @@ def test_frames_are_associated(frames, tmp_path):
     assert last.instance_ids == (1, 7)
 
 
+def test_a_frame_without_labels_or_depth_contradicts_none(frames, tmp_path):
+    (frames[0] / "labels.json").unlink()
+    (frames[0] / "depth.png").unlink()
+    argv_ = argv(frames, tmp_path / "out")
+    assert run_with(complete_command, argv_, lambda *_: FakeCompleter()) == 0
+    assert [o.label for o in read_scene(tmp_path / "out").objects] == ["mug", "bowl"]
+
+
 def _no_pose(first: Path) -> None:
     frame_files.write_frame(first)
 
