@@ -10,6 +10,8 @@ import numpy as np
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.instance_views import instance_views
+from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
+from iscene_ros.preprocess.view_agreement import without_contradicted_pixels
 from iscene_ros.preprocess.view_registration import registered
 
 # Label of an instance whose class is not known; it contradicts none.
@@ -21,7 +23,8 @@ def reference_and_evidence(
 ) -> tuple[Observation, dict[int, tuple[Observation, ...]]]:
     """Return the last view, with an empty mask for what only others show, and all other evidence.
 
-    The poses of the earlier views are corrected by registration to the later ones.
+    The poses of the earlier views are corrected by registration to the later ones; masks lose what
+    other views contradict.
 
     Args:
         views: at least one; the same instance id means the same object in all of them.
@@ -30,15 +33,21 @@ def reference_and_evidence(
         InputError: a view without pose or without depth, or ids that contradict one another.
     """
     check_sequence(views)
-    *earlier, reference = views
-    known = [reference.rectified()]
-    evidence: dict[int, list[Observation]] = {}
+    *earlier, reference = (resolve_mask_overlaps(view.rectified()) for view in views)
+    if not earlier:
+        return reference, {}
+    posed = [reference]
     for view in reversed(earlier):
-        view = registered(view.rectified(), known)
-        known.append(view)
+        posed.append(registered(view, posed))
+    posed = [
+        without_contradicted_pixels(view, [other for other in posed if other is not view])
+        for view in posed
+    ]
+    evidence: dict[int, list[Observation]] = {}
+    for view in posed[1:]:
         for instance_id, shown in instance_views(view).items():
             evidence.setdefault(instance_id, []).append(shown)
-    return _with_empty_masks(reference, earlier), {i: tuple(v) for i, v in evidence.items()}
+    return _with_empty_masks(posed[0], earlier), {i: tuple(v) for i, v in evidence.items()}
 
 
 def check_sequence(views: Sequence[Observation]) -> None:
