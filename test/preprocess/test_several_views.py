@@ -55,7 +55,10 @@ def test_a_view_of_one_instance_shows_its_points_and_hides_the_others():
     shown = views[1]
     assert shown.instance_ids == (1, 2) and shown.labels == ("box 1", "other objects")
     assert shown.depth.size < FRONT.depth.size
-    np.testing.assert_allclose(points_world(shown, 1), points_world(FRONT, 1), atol=1e-6)
+    full = {tuple(p) for p in np.round(points_world(FRONT, 1), 6)}
+    kept = {tuple(p) for p in np.round(points_world(shown, 1), 6)}
+    # Readings at depth jumps are left out.
+    assert kept <= full and len(kept) > 0.8 * len(full)
 
 
 @pytest.mark.parametrize("largest_side", [8, 20, 50])
