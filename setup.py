@@ -58,11 +58,14 @@ setup(
         # Distances of `iscene evaluate`, and scenes at rest for its relations; coacd for convex
         # collision parts, too.
         "evaluate": ["coacd>=1.0.5", "mujoco>=3.1", "open3d>=0.19"],
+        # Names in other scripts as ASCII: "чашка" is chashka.
+        "names": ["anyascii>=0.3"],
         # The published model: its weights, and its way to resize pictures.
         "release": ["huggingface-hub>=0.23", "opencv-python-headless>=4.5"],
         # Muon came with torch 2.9; mujoco settles piles, without it objects are placed.
         "train": ["matplotlib>=3.7", "mujoco>=3.1", "torch>=2.9"],
         "test": [
+            "anyascii>=0.3",
             "coacd>=1.0.5",
             "huggingface-hub>=0.23",
             "hypothesis>=6.80",

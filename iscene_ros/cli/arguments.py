@@ -48,6 +48,11 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         "certainly solid; the outer one, of what may be (default: %(default)s)",
     )
     parser.add_argument(
+        "--no-pictures",
+        action="store_true",
+        help="write no overview.png and no graph.png, which take as long as completing",
+    )
+    parser.add_argument(
         "--pddl",
         type=Path,
         nargs=2,

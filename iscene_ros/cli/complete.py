@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from iscene_ros.cli.arguments import add_completion_arguments
@@ -14,11 +15,12 @@ from iscene_ros.core.observation import Observation
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene complete`."""
     files = {
-        "rgb": "8-bit colour PNG or JPEG",
+        "rgb": "8-bit colour PNG or JPEG; iscene-mini uses it for pictures only",
         "depth": "16-bit PNG in mm or .npy float32 in m; 0 or NaN = no reading; needed by "
         "iscene-mini, and without it a released model's scale is not measured",
         "masks": "8- or 16-bit PNG of instance ids (0 = background) or .npz with a (N, H, W) stack",
-        "camera": 'JSON {"width", "height", "k": [9], "d": [5]?, "world_from_camera": [16]?}',
+        "camera": 'JSON {"width", "height", "k": [9], "d": [5]?, "world_from_camera": [16]?}, or a '
+        "file of open3d or camera_calibration",
         "out": "folder to write; new, empty or an earlier result",
     }
     for name, explanation in files.items():
@@ -36,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--associate",
         action="store_true",
         help="link the instances of several frames by their places, not by their ids",
+    )
+    parser.add_argument(
+        "--depth-unit",
+        type=float,
+        metavar="M",
+        help="metres of one step of a depth PNG (default: that of the camera file, or 0.001)",
     )
     parser.add_argument(
         "--gravity",
@@ -80,13 +88,16 @@ def _read(args: argparse.Namespace) -> Observation | list[Observation]:
         raise InputError("--associate: links several frames; give --frame DIR --frame DIR")
     if args.frame:
         views = [
-            read_observation(FrameFiles.in_folder(folder), args.gravity) for folder in args.frame
+            read_observation(
+                replace(FrameFiles.in_folder(folder), depth_unit=args.depth_unit), args.gravity
+            )
+            for folder in args.frame
         ]
         return views[0] if len(views) == 1 else _linked(args.frame, views, args.associate)
-    missing = [f"--{name}" for name in ("rgb", "masks", "camera") if files[name] is None]
+    missing = [f"--{name}" for name in ("masks", "camera") if files[name] is None]
     if missing:
         raise InputError(f"complete: {', '.join(missing)} missing; or give --frame DIR")
-    return read_observation(FrameFiles(**files), args.gravity)
+    return read_observation(FrameFiles(**files, depth_unit=args.depth_unit), args.gravity)
 
 
 def _linked(folders: list[Path], views: list[Observation], associate: bool) -> list[Observation]:

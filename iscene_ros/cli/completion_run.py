@@ -58,15 +58,14 @@ def complete_to(
         progress.say("write")
         problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
         drawn = observation if isinstance(observation, Observation) else observation[-1]
-        write_scene(scene, directory, drawn)
+        failed = write_scene(scene, directory, drawn, pictures=not args.no_pictures)
         if args.pddl:
             write_pddl(args.pddl, problem)
         progress.finish()
-    for warning in scene.warnings:
+    for warning in (*scene.warnings, *failed):
         _warn(warning)
     print(format_table(scene))
-    graph = "graph.png, " if scene.relations else ""
-    print(f"written to {directory}/: scene.json, scene.glb, overview.png, {graph}meshes/")
+    print(f"written to {directory}/: {', '.join(sorted(p.name for p in directory.iterdir()))}")
     if args.pddl:
         print(f"for task planners: {args.pddl[0]}, {args.pddl[1]}")
 

@@ -12,6 +12,12 @@ import numpy as np
 
 from iscene_ros.core.errors import InputError
 
+# The widest view that a pinhole model describes [rad].
+WIDEST_VIEW_RAD = np.deg2rad(165.0)
+# Focal lengths of one image differ by binning of rows or columns, by no more than this factor.
+LARGEST_FOCAL_RATIO = 8.0
+_COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8}
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -124,6 +130,57 @@ class Camera:
         columns, rows = np.rint(source).T.reshape(2, self.height, self.width).astype(np.int64)
         inside = (columns >= 0) & (columns < self.width) & (rows >= 0) & (rows < self.height)
         return np.clip(rows, 0, self.height - 1), np.clip(columns, 0, self.width - 1), inside
+
+
+def check_lens(camera: Camera) -> None:
+    """Check that K is that of a camera with this image size.
+
+    Raises:
+        InputError: the view would be wider than a pinhole model describes, or its two focal lengths
+            do not belong together: K is the identity, in shares of the image, or of another unit.
+    """
+    width, height, k = camera.width, camera.height, camera.k
+    focal = np.array([k[0, 0], k[1, 1]])
+    view = 2 * np.arctan(np.array([width, height]) / 2 / focal)
+    ratio = float(focal.max() / focal.min())
+    if view.max() > WIDEST_VIEW_RAD or ratio > LARGEST_FOCAL_RATIO:
+        raise InputError(
+            f"camera.k: focal lengths {focal[0]:.4g} and {focal[1]:.4g} for {width} x {height} "
+            "pixels, which no camera has (K of the identity, or in shares of the image?); expected "
+            "pixels: calibrate the camera, multiply by the image size, or take P if the images are "
+            "rectified"
+        )
+
+
+def distortion_coefficients(model: str, d: np.ndarray) -> np.ndarray:
+    """Return the coefficients of a calibration as `Camera` takes them.
+
+    Args:
+        model: "plumb_bob" or "rational_polynomial"; any if `d` is all zero.
+        d: coefficients in OpenCV's order; those that are left out at the end are zero.
+
+    Returns:
+        (0,), (5,) or (8,) float64; none for an image without distortion.
+
+    Raises:
+        InputError: not finite, another model, or a wrong count of them.
+    """
+    d = np.asarray(d, np.float64).ravel()
+    if not np.all(np.isfinite(d)):
+        raise InputError("D is not finite; calibrate the camera or check its driver")
+    if not np.any(d):
+        return np.zeros(0)
+    if model not in _COEFFICIENTS:
+        raise InputError(
+            f"distortion_model {model[:40]!r} with coefficients, expected "
+            f"{' or '.join(_COEFFICIENTS)}; rectify the images first"
+        )
+    count = _COEFFICIENTS[model]
+    if len(d) < 4 or np.any(d[count:]):
+        raise InputError(
+            f"D has {len(d)} numbers, expected {count} for {model}; rectify the images first"
+        )
+    return np.pad(d[:count], (0, count - len(d[:count])))
 
 
 def _matrix(k: np.ndarray) -> np.ndarray:

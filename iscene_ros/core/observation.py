@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from iscene_ros.core.camera import Camera
+from iscene_ros.core.camera import Camera, check_lens
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import check_rigid, gravity_from_pose
+from iscene_ros.core.slugs import readable_label
 
-# Depth sensors for manipulation and rooms read 0.1 to 20 m; a median beyond is a wrong unit.
+# Depth sensors for manipulation and rooms read 0.1 to 20 m. What the masks show beyond is in a
+# wrong unit; elsewhere it is how a driver or a simulator writes "no reading".
 PLAUSIBLE_DEPTH_M = (0.02, 60.0)
-# Damaged images hold single readings up to 1e38 m, which overflow when they are squared.
-FARTHEST_READING_M = 1000.0
+# The share of nearest readings that judges the unit of an image without masks: its background may
+# be a far plane.
+NEAREST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,12 @@ class Observation:
 
     Attributes:
         depth: (H, W) float32, distance along the optical axis [m], registered to the masks;
-            0 = no reading (NaN, infinite, negative values and those beyond a kilometre are turned
-            into 0). Pass None for a view without depth; it is kept as an image without readings.
+            0 = no reading (NaN, infinite, negative values and those beyond 60 m are turned into
+            0). Pass None for a view without depth; it is kept as an image without readings.
         masks: (N, H, W) bool, one instance each; they may overlap. N = 0 is a view without objects.
         camera: intrinsics.
         rgb: (H, W, 3) uint8 or None; result images, mesh colours and the released model use it.
-        labels: N class names ("object" where unknown).
+        labels: N class names ("object" where unknown), made printable and one line each.
         scores: N detection scores in [0, 1].
         instance_ids: N positive ids, unique; 1 to N by default.
         world_from_camera: (4, 4) float64 rigid transform with z up in the world, or None.
@@ -39,7 +42,7 @@ class Observation:
 
     Raises:
         InputError: sizes disagree, no pixel of a depth image has a reading, masks are all empty,
-            units are wrong, a pose is not rigid.
+            units are wrong, K cannot be that of a camera, a pose is not rigid.
     """
 
     depth: np.ndarray | None
@@ -58,11 +61,13 @@ class Observation:
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
+        check_lens(self.camera)
+        self._set("masks", _checked_masks(self.masks, size))
         if self.depth is None:
             self._set("_may_lack_depth", True)
             self._set("depth", np.zeros(size, np.float32))
-        self._set("depth", _checked_depth(self.depth, size, self._may_lack_depth))
-        self._set("masks", _checked_masks(self.masks, size))
+        depth = _checked_depth(self.depth, self.masks, self._may_lack_depth)
+        self._set("depth", depth)
         self._set_instances()
         if self.rgb is not None:
             self._set("rgb", _checked_rgb(self.rgb, size))
@@ -77,7 +82,8 @@ class Observation:
 
     def _set_instances(self) -> None:
         n = len(self.masks)
-        self._set("labels", tuple(self.labels) or ("object",) * n)
+        labels = (readable_label(label) for label in self.labels)
+        self._set("labels", tuple(labels) or ("object",) * n)
         self._set("scores", tuple(float(s) for s in self.scores) or (1.0,) * n)
         ids = tuple(int(i) for i in self.instance_ids) or tuple(range(1, n + 1))
         self._set("instance_ids", ids)
@@ -166,19 +172,27 @@ def _checked_rgb(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return rgb
 
 
-def _checked_depth(depth: np.ndarray, size: tuple[int, int], allow_no_reading: bool) -> np.ndarray:
-    depth = np.asarray(depth)
+def _checked_depth(depth: np.ndarray, masks: np.ndarray, allow_no_reading: bool) -> np.ndarray:
+    depth, size = np.asarray(depth), masks.shape[1:]
     if depth.shape != size:
         raise InputError(f"depth: shape {depth.shape}, expected {size} (height, width of camera)")
     with np.errstate(invalid="ignore", over="ignore"):
         cleaned = depth.astype(np.float32)
         cleaned = np.where(np.isfinite(cleaned) & (cleaned > 0), cleaned, np.float32(0))
-    readings = cleaned[cleaned > 0]
-    if readings.size:
-        _check_unit(float(np.median(readings)))
-    elif not allow_no_reading:
+    if cleaned.any():
+        _check_unit(_judged_depth(cleaned, masks))
+        cleaned = np.where(cleaned <= PLAUSIBLE_DEPTH_M[1], cleaned, np.float32(0))
+    if not allow_no_reading and not cleaned.any():
         raise InputError(f"depth: {_why_no_reading(depth)}; expected metres along the optical axis")
-    return np.where(cleaned <= FARTHEST_READING_M, cleaned, np.float32(0))
+    return cleaned
+
+
+def _judged_depth(depth: np.ndarray, masks: np.ndarray) -> float:
+    """Return the median reading inside the masks [m]; without one, the nearest of the image."""
+    readings = depth[masks.any(axis=0) & (depth > 0)]
+    if readings.size:
+        return float(np.median(readings))
+    return float(np.quantile(depth[depth > 0], NEAREST_SHARE))
 
 
 def _why_no_reading(depth: np.ndarray) -> str:
@@ -191,13 +205,13 @@ def _check_unit(median: float) -> None:
     nearest, farthest = PLAUSIBLE_DEPTH_M
     if median > farthest:
         raise InputError(
-            f"depth: median {median:.0f} m; these look like millimetres, "
+            f"depth: the masks show {median:.0f} m; these look like millimetres, "
             "expected metres: divide by 1000 (or pass a 16-bit PNG in mm)"
         )
     if median < nearest:
         raise InputError(
-            f"depth: median {1000 * median:.3g} mm; these look like metres read as millimetres, "
-            "expected 16-bit PNG in mm or float32 in m"
+            f"depth: the masks show {1000 * median:.3g} mm; these look like metres read as "
+            "millimetres, expected 16-bit PNG in mm or float32 in m"
         )
 
 

@@ -1,21 +1,45 @@
-"""Class names as parts of file names, TF frames and PDDL names."""
+"""Class names: as one readable line, and as parts of file names, TF frames and PDDL names."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+
+UNKNOWN_LABEL = "object"
+MOST_CHARACTERS = 256
+
+
+def readable_label(text: str) -> str:
+    """Return a class name as one printable line without spaces around it; "object" if empty."""
+    printable = "".join(c if c.isprintable() else " " for c in str(text)[:MOST_CHARACTERS])
+    return " ".join(printable.split()) or UNKNOWN_LABEL
 
 
 def slug(text: str, separator: str = "_", keep: str = "") -> str:
     """Return a text in lower-case letters and digits: "Ice cube tray!" becomes "ice_cube_tray".
 
     Args:
-        text: any text.
+        text: any text; other scripts are transliterated, "чашка" becomes "chashka", where anyascii
+            is installed. Without it they are left out, but for accents.
         separator: replaces every run of other characters; none is left at either end.
         keep: further characters that stay as they are.
     """
-    return re.sub(f"[^a-z0-9{re.escape(keep)}]+", separator, text.lower()).strip(separator)
+    ascii_text = _ascii(text).lower()
+    return re.sub(f"[^a-z0-9{re.escape(keep)}]+", separator, ascii_text).strip(separator)
 
 
 def letter_first(name: str, prefix: str) -> str:
     """Return a slug that begins with a letter: with `prefix`, such as "object_", where needed."""
     return name if name[:1].isalpha() else f"{prefix}{name}".rstrip("_-")
+
+
+def _ascii(text: str) -> str:
+    """Return a text without accents, transliterated where anyascii is installed."""
+    if text.isascii():
+        return text
+    try:
+        from anyascii import anyascii
+    except ImportError:
+        decomposed = unicodedata.normalize("NFKD", text)
+        return "".join(c for c in decomposed if not unicodedata.combining(c))
+    return anyascii(text)

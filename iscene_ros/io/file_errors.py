@@ -52,9 +52,23 @@ def reading(path: Path, expected: str) -> Iterator[None]:
 
 
 def read_json(path: Path, expected: str) -> object:
-    """Return the parsed document of a UTF-8 JSON file; errors as of `reading`."""
+    """Return the parsed document of a UTF-8 JSON file, with or without a byte order mark.
+
+    Errors as of `reading`.
+    """
     with reading(path, expected):
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8-sig"))
+
+
+def read_yaml(path: Path, expected: str) -> object:
+    """Return the first document of a YAML file, as `ros2 topic echo` ends it with ---."""
+    import yaml
+
+    with reading(path, expected):
+        try:
+            return next(yaml.safe_load_all(path.read_text("utf-8-sig")), None)
+        except yaml.YAMLError as error:
+            raise ValueError(" ".join(str(error).split())) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ A folder appears complete or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +24,12 @@ MESH_DIRECTORY = "meshes"
 _FILES = {SCENE_FILE, "scene.glb", "overview.png", "graph.png"}
 
 
-def write_scene(scene: Scene, directory: Path, observation: Observation | None = None) -> None:
+def write_scene(
+    scene: Scene,
+    directory: Path,
+    observation: Observation | None = None,
+    pictures: bool = True,
+) -> tuple[str, ...]:
     """Write a scene completely or not at all; an earlier result in `directory` is replaced.
 
     Files: scene.json (see scene.schema.json), meshes/<id>_<label>.ply in each object's own
@@ -35,6 +40,10 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
         scene: the scene to write.
         directory: new, empty, or an earlier result.
         observation: input of the completion, for overview.png.
+        pictures: whether to draw overview.png and graph.png.
+
+    Returns:
+        A line for each picture that could not be drawn; everything else is written.
 
     Raises:
         InputError: the directory holds something else or cannot be written.
@@ -50,11 +59,28 @@ def write_scene(scene: Scene, directory: Path, observation: Observation | None =
             colors = scene_object.color if colors is None else colors
             write_ply(scene_object.mesh, colors, path, scene_object.vertex_sigma)
         write_glb(scene, temporary / "scene.glb")
-        if observation is not None:
-            draw_overview(scene, observation).save(temporary / "overview.png")
-        if scene.objects and scene.relations:
-            write_graph(scene.graph, temporary / "graph.png")
+        failed = _draw(scene, temporary, observation) if pictures else ()
         (temporary / SCENE_FILE).write_text(dumps(document), "utf-8")
+    return failed
+
+
+def _draw(scene: Scene, directory: Path, observation: Observation | None) -> tuple[str, ...]:
+    """Draw the pictures; return a line for each that fails, for which nothing else is given up."""
+    drawings: dict[str, Callable[[Path], object]] = {}
+    if observation is not None:
+        drawings["overview.png"] = lambda path: draw_overview(scene, observation).save(path)
+    if scene.objects and scene.relations:
+        drawings["graph.png"] = lambda path: write_graph(scene.graph, path)
+    failed = []
+    for name, draw in drawings.items():
+        try:
+            draw(directory / name)
+        except OSError:
+            raise
+        except Exception as error:  # a picture is no reason to lose the scene
+            (directory / name).unlink(missing_ok=True)
+            failed.append(f"{name}: could not be drawn ({type(error).__name__}: {error})")
+    return tuple(failed)
 
 
 def check_writable(directory: Path) -> None:

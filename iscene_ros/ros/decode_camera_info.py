@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from iscene_ros.core.camera import Camera
+from iscene_ros.core.camera import Camera, check_lens, distortion_coefficients
 from iscene_ros.core.errors import InputError
 from iscene_ros.ros.decode_header import decode_header, shown
 from iscene_ros.ros.pixels import checked_size
@@ -16,7 +16,6 @@ from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 # Focal lengths of cameras [pixels], from a binned thermal one to a long telephoto lens.
 FOCAL_LENGTHS = (1.0, 1e6)
-_COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8}
 _CALIBRATE = "calibrate the camera or check its driver"
 
 
@@ -43,7 +42,8 @@ def decode_camera_info(message: Any, rectified: bool) -> Intrinsics:
     Raises:
         RejectedInputError: STAMP, FRAME; EMPTY or SIZE of the image; INTRINSICS.
     """
-    stamp_ns, frame_id = decode_header(message.header)
+    # A calibration holds at all times.
+    stamp_ns, frame_id = decode_header(message.header, needs_stamp=False)
     window = _window(message)
     binning = [max(index(b), 1) for b in (message.binning_x, message.binning_y)]
     width, height = window.width // binning[0], window.height // binning[1]
@@ -60,7 +60,9 @@ def decode_camera_info(message: Any, rectified: bool) -> Intrinsics:
     k[:2, 2] -= window.x, window.y
     k[:2] /= np.array(binning, np.float64)[:, None]
     try:
-        return Intrinsics(stamp_ns, frame_id, Camera(width, height, k, d))
+        camera = Camera(width, height, k, d)
+        check_lens(camera)
+        return Intrinsics(stamp_ns, frame_id, camera)
     except InputError as error:
         raise RejectedInputError(RejectReason.INTRINSICS, str(error)) from error
 
@@ -84,26 +86,11 @@ def _window(message: Any) -> _Window:
 
 def _distortion(message: Any) -> np.ndarray:
     """Return (0,), (5,) or (8,) distortion coefficients."""
-    d = _numbers(message.d)
-    if not np.all(np.isfinite(d)):
-        raise RejectedInputError(RejectReason.INTRINSICS, f"D is not finite; {_CALIBRATE}")
-    if not np.any(d):
-        return np.zeros(0)
-    model = message.distortion_model
-    if model not in _COEFFICIENTS:
-        raise RejectedInputError(
-            RejectReason.INTRINSICS,
-            f"distortion_model {shown(model)} with coefficients, expected "
-            f"{' or '.join(_COEFFICIENTS)}; rectify the images first and set rectified",
-        )
-    count = _COEFFICIENTS[model]
-    if len(d) < 4 or np.any(d[count:]):
-        raise RejectedInputError(
-            RejectReason.INTRINSICS,
-            f"D has {len(d)} numbers, expected {count} for {model}; rectify the images first and "
-            "set rectified",
-        )
-    return np.pad(d[:count], (0, count - len(d[:count])))
+    try:
+        return distortion_coefficients(message.distortion_model, _numbers(message.d))
+    except InputError as error:
+        line = f"{error}; then set rectified" if "rectify" in str(error) else str(error)
+        raise RejectedInputError(RejectReason.INTRINSICS, line) from error
 
 
 def _rectified(message: Any, d: np.ndarray) -> tuple[str, np.ndarray, np.ndarray]:

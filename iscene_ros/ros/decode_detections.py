@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.ros.decode_header import decode_header, decode_text, shown
+from iscene_ros.core.slugs import readable_label
+from iscene_ros.ros.decode_header import MALFORMED_ERRORS, decode_header, decode_text, shown
 from iscene_ros.session.inputs import Detection, Detections
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
@@ -20,8 +21,10 @@ SCORE_ROUNDING = 1e-3
 _UNSCORED = 1.0
 _CHECK = "check the detector"
 
+Reject = Callable[[RejectReason, str], None]
 
-def decode_detections(message: Any, class_names: Sequence[str]) -> Detections:
+
+def decode_detections(message: Any, class_names: Sequence[str], reject: Reject) -> Detections:
     """Return the detections of a vision_msgs/msg/Detection2DArray.
 
     The result with the highest score counts; without results the class is unknown and the score 1.
@@ -29,26 +32,28 @@ def decode_detections(message: Any, class_names: Sequence[str]) -> Detections:
     Args:
         message: the detections.
         class_names: name of each class number; a class id that is a number is looked up here.
+        reject: called with reason and error line of each detection that is left out: numbers that
+            are not finite, scores outside [0, 1], negative sizes, ids that are no text.
 
     Raises:
-        RejectedInputError: STAMP, FRAME; DETECTIONS for numbers that are not finite, scores outside
-            [0, 1], negative sizes, texts that cannot be names, too many detections.
+        RejectedInputError: STAMP, FRAME; DETECTIONS for too many detections.
     """
-    return _detections(message, class_names, _vision_detection)
+    return _detections(message, class_names, reject, _vision_detection)
 
 
-def decode_yolo_detections(message: Any, class_names: Sequence[str]) -> Detections:
+def decode_yolo_detections(message: Any, class_names: Sequence[str], reject: Reject) -> Detections:
     """Return the detections of a yolo_msgs/msg/DetectionArray, with the polygons of their masks.
 
     A detection without class name takes it from `class_names`. Arguments and errors as in
     `decode_detections`.
     """
-    return _detections(message, class_names, _yolo_detection)
+    return _detections(message, class_names, reject, _yolo_detection)
 
 
 def _detections(
     message: Any,
     class_names: Sequence[str],
+    reject: Reject,
     decode: Callable[[Any, Sequence[str], str], Detection],
 ) -> Detections:
     """Return all detections of a message, each by a decoder of (detection, names, its position)."""
@@ -59,10 +64,18 @@ def _detections(
             RejectReason.DETECTIONS,
             f"{count} detections, expected those of one image, at most {MOST_DETECTIONS}; {_CHECK}",
         )
-    items = (
-        decode(detection, class_names, f"detection {position}")
-        for position, detection in enumerate(message.detections)
-    )
+    items = []
+    for position, detection in enumerate(message.detections):
+        where = f"detection {position}"
+        try:
+            items.append(decode(detection, class_names, where))
+        except RejectedInputError as error:
+            reject(error.reason, f"{error}; it is left out")
+        except MALFORMED_ERRORS as error:
+            line = (
+                f"{where}: {type(error).__name__} ({shown(str(error))}); it is left out, {_CHECK}"
+            )
+            reject(RejectReason.MALFORMED, line)
     return Detections(stamp_ns, frame_id, tuple(items))
 
 
@@ -102,8 +115,10 @@ def _mask_size(mask: Any) -> tuple[int, int] | None:
 
 
 def _label(text: str, class_names: Sequence[str], where: str) -> str:
-    """Return the class name; a class number is looked up in `class_names`."""
-    text = decode_text(text, f"class of {where}", RejectReason.DETECTIONS)
+    """Return the class name in one line; a class number is looked up in `class_names`."""
+    if not isinstance(text, str):
+        raise TypeError(f"class of {where} is {shown(text)}, expected a text")
+    text = readable_label(text) if text else ""
     if not (text.isascii() and text.isdecimal()):
         return text
     number = int(text)

@@ -8,6 +8,15 @@ from typing import Any
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
+# Errors of reading a field that is missing, of another type, out of range, or too large.
+MALFORMED_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
 MOST_SECONDS = 2**31 - 1
 MOST_CHARACTERS = 256
 _MOST_SHOWN = 40
@@ -20,17 +29,21 @@ def shown(value: Any) -> str:
     return ascii(short) if isinstance(value, str) else " ".join(short.split())
 
 
-def decode_header(header: Any, needs_frame: bool = False) -> tuple[int, str]:
+def decode_header(
+    header: Any, needs_frame: bool = False, needs_stamp: bool = True
+) -> tuple[int, str]:
     """Return stamp [ns] and frame name of a std_msgs/msg/Header.
 
     Args:
         header: the message.
         needs_frame: whether an empty frame name is rejected.
+        needs_stamp: whether a stamp of zero is rejected.
 
     Raises:
         RejectedInputError: STAMP or FRAME, see `decode_stamp` and `decode_frame`.
     """
-    stamp_ns = decode_stamp(header.stamp)
+    unstamped = not needs_stamp and header.stamp.sec == 0 and header.stamp.nanosec == 0
+    stamp_ns = 0 if unstamped else decode_stamp(header.stamp)
     if not needs_frame and header.frame_id == "":
         return stamp_ns, ""
     return stamp_ns, decode_frame(header.frame_id, "header.frame_id")

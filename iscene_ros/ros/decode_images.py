@@ -25,6 +25,8 @@ DEPTH_FORMATS = {
     "16UC1": PixelFormat("u2"),
     "mono16": PixelFormat("u2"),
 }
+# 16-bit depth out of the range of the sensor.
+SATURATED = 65535
 _COLOR_ADVICE = {
     "8UC1": "8UC1 does not say what a channel means: set the encoding to mono8",
     "8UC3": "8UC3 does not say the order of the channels: set the encoding to rgb8 or bgr8",
@@ -84,11 +86,16 @@ def decode_depth(message: Any, depth_unit: float) -> DepthImage:
     """
     stamp_ns, frame_id = decode_header(message.header, needs_frame=True)
     pixels = read_pixels(message, DEPTH_FORMATS, _DEPTH_ADVICE)
-    if pixels.dtype.kind == "u":
-        depth = np.multiply(pixels, np.float32(depth_unit), dtype=np.float32)
-    else:
-        depth = pixels.astype(np.float32)
+    is_float = pixels.dtype.kind == "f"
+    depth = pixels.astype(np.float32) if is_float else metres(pixels, depth_unit)
     return DepthImage(stamp_ns, frame_id, depth)
+
+
+def metres(steps: np.ndarray, depth_unit: float) -> np.ndarray:
+    """Return (H, W) float32 depth [m] of whole steps; 0 and the saturated 65535 are no readings."""
+    depth = np.multiply(steps, np.float32(depth_unit), dtype=np.float32)
+    depth[steps == SATURATED] = 0
+    return depth
 
 
 def _swapped(text: str) -> bool:

@@ -44,10 +44,21 @@ def decode_instances(message: Any, encoding: str) -> InstanceImage:
     if encoding == "class_and_id":
         formats = {"32SC1": INSTANCE_FORMATS["32SC1"]}
     ids = read_pixels(message, formats, _ADVICE).astype(np.int32)
+    return instance_image(stamp_ns, frame_id, ids, with_classes=encoding == "class_and_id")
+
+
+def instance_image(
+    stamp_ns: int, frame_id: str, ids: np.ndarray, with_classes: bool = False
+) -> InstanceImage:
+    """Return the label image of (H, W) int32 pixels.
+
+    Raises:
+        RejectedInputError: OBSERVATION for negative ids or more than 512 of them.
+    """
     _reject_negative(ids)
     values = _distinct(ids)
     _reject_many(values)
-    if encoding == "class_and_id":
+    if with_classes:
         return InstanceImage(stamp_ns, frame_id, *_split(ids, values.tolist()))
     return InstanceImage(stamp_ns, frame_id, ids)
 

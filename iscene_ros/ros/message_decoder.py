@@ -6,8 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from iscene_ros.ros.compressed_images import (
+    decode_compressed_depth,
+    decode_compressed_instances,
+)
 from iscene_ros.ros.decode_camera_info import decode_camera_info
 from iscene_ros.ros.decode_detections import decode_detections, decode_yolo_detections
+from iscene_ros.ros.decode_header import MALFORMED_ERRORS
 from iscene_ros.ros.decode_images import decode_color, decode_compressed_color, decode_depth
 from iscene_ros.ros.decode_instances import decode_instances
 from iscene_ros.ros.decode_poses import decode_odometry, decode_pose, decode_transform
@@ -16,15 +21,6 @@ from iscene_ros.session.inputs import Input, TransformSample
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 
-# Errors of reading a field that is missing, of another type, out of range, or too large.
-MALFORMED_ERRORS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    TypeError,
-    ValueError,
-)
 _MOST_CHARACTERS = 200
 
 T = TypeVar("T")
@@ -75,6 +71,9 @@ class MessageDecoder:
             )
         return None
 
+    def _reject_part(self, reason: RejectReason, line: str) -> None:
+        self._reject(reason, f"detections: {line}")
+
     def _decoder(self, topic_key: str) -> Callable[[Any], Input | TransformSample]:
         settings = self.settings
         if topic_key in TRANSFORM_KEYS:
@@ -82,15 +81,19 @@ class MessageDecoder:
         if topic_key == "detections":
             yolo = settings.detections == "yolo_msgs"
             decode = decode_yolo_detections if yolo else decode_detections
-            return partial(decode, class_names=settings.class_names)
+            return partial(decode, class_names=settings.class_names, reject=self._reject_part)
         if topic_key == "camera_pose":
             return decode_odometry if settings.pose_source == "odometry" else decode_pose
         return {
             "rgb": decode_color,
             "rgb_compressed": decode_compressed_color,
             "depth": partial(decode_depth, depth_unit=settings.depth_unit),
+            "depth_compressed": partial(decode_compressed_depth, depth_unit=settings.depth_unit),
             "camera_info": partial(decode_camera_info, rectified=settings.rectified),
             "instances": partial(decode_instances, encoding=settings.instance_encoding),
+            "instances_compressed": partial(
+                decode_compressed_instances, encoding=settings.instance_encoding
+            ),
         }[topic_key]
 
 

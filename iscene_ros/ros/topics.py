@@ -17,8 +17,10 @@ _INPUT_TYPES = {
     "rgb": "sensor_msgs/msg/Image",
     "rgb_compressed": "sensor_msgs/msg/CompressedImage",
     "depth": "sensor_msgs/msg/Image",
+    "depth_compressed": "sensor_msgs/msg/CompressedImage",
     "camera_info": "sensor_msgs/msg/CameraInfo",
     "instances": "sensor_msgs/msg/Image",
+    "instances_compressed": "sensor_msgs/msg/CompressedImage",
     "tf": "tf2_msgs/msg/TFMessage",
     "tf_static": "tf2_msgs/msg/TFMessage",
 }
@@ -28,6 +30,7 @@ _DETECTION_TYPES = {
 }
 _POSE_TYPES = {"pose": "geometry_msgs/msg/PoseStamped", "odometry": "nav_msgs/msg/Odometry"}
 TRANSFORM_KEYS = ("tf", "tf_static")
+_TRANSPORTS = ("/compressed", "/compressedDepth")
 INPUT_KEYS = (*_INPUT_TYPES, "detections", "camera_pose")
 
 
@@ -39,13 +42,13 @@ class InputTopic:
         key: name of the input within this package, one of `INPUT_KEYS`.
         name: name of the topic in the settings, relative or absolute.
         type_name: message type.
-        parameter: ROS parameter that names the topic; "" where the name is fixed.
+        parameter: ROS parameter that names the topic.
     """
 
     key: str
     name: str
     type_name: str
-    parameter: str = ""
+    parameter: str
 
 
 @dataclass(frozen=True)
@@ -149,14 +152,16 @@ def input_type(topic_key: str, settings: Settings) -> str | None:
 
 def input_topics(settings: Settings) -> tuple[InputTopic, ...]:
     """Return the inputs that the settings ask for."""
-    names = {"tf_static": "/tf_static", "tf": "/tf", "camera_info": settings.topics_camera_info}
-    if settings.use_rgb and settings.rgb_transport == "compressed":
-        names["rgb_compressed"] = f"{settings.topics_rgb}/compressed"
-    elif settings.use_rgb:
-        names["rgb"] = settings.topics_rgb
-    names["depth"] = settings.topics_depth
+    names = {
+        "tf_static": settings.topics_tf_static,
+        "tf": settings.topics_tf,
+        "camera_info": settings.topics_camera_info,
+    }
+    if settings.use_rgb:
+        names |= _image("rgb", settings.topics_rgb, settings.rgb_transport)
+    names |= _image("depth", settings.topics_depth, settings.depth_transport)
     if settings.masks_from == "instances":
-        names["instances"] = settings.topics_instances
+        names |= _image("instances", settings.topics_instances, "raw")
     if settings.detections != "none":
         names["detections"] = settings.topics_detections
     if settings.pose_source != "tf":
@@ -167,7 +172,12 @@ def input_topics(settings: Settings) -> tuple[InputTopic, ...]:
     )
 
 
+def _image(key: str, name: str, transport: str) -> dict[str, str]:
+    """Return key and topic of an image; a name that ends in its transport stands for itself."""
+    if name.endswith(_TRANSPORTS):
+        return {f"{key}_compressed": name}
+    return {key: name} if transport == "raw" else {f"{key}_compressed": f"{name}/{transport}"}
+
+
 def _parameter(topic_key: str) -> str:
-    if topic_key in TRANSFORM_KEYS:
-        return ""
     return f"topics.{topic_key.removesuffix('_compressed')}"

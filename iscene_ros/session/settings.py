@@ -75,6 +75,9 @@ class Settings:
     )  # fmt: skip
 
     world_frame: str = setting("map", "frame of all outputs; z points up")
+    camera_frame: str = setting(
+        "", "optical frame of all images in TF, instead of the one in their headers"
+    )
     fallback_frames: tuple[str, ...] = setting(
         ("odom", "base_link"), "used in this order while TF does not know the world frame"
     )
@@ -96,6 +99,11 @@ class Settings:
         "raw", "raw: Image on rgb; compressed: CompressedImage on rgb/compressed",
         choices=("raw", "compressed"),
     )  # fmt: skip
+    depth_transport: str = setting(
+        "raw",
+        "raw: Image on depth; compressedDepth: CompressedImage on depth/compressedDepth",
+        choices=("raw", "compressedDepth"),
+    )
     rectified: bool = setting(
         False, "the images are rectified: P of camera_info holds, not K and D"
     )
@@ -178,6 +186,8 @@ class Settings:
     topics_camera_info: str = setting("camera_info", "calibration of both images")
     topics_instances: str = setting("instances", "label image")
     topics_detections: str = setting("detections", "detections of the colour image")
+    topics_tf: str = setting("/tf", "transforms, read and written")
+    topics_tf_static: str = setting("/tf_static", "static transforms")
     topics_camera_pose: str = setting("camera_pose", "camera pose where pose_source is not tf")
 
     def __post_init__(self) -> None:

@@ -45,7 +45,7 @@ def test_a_depth_image_without_a_reading_is_rejected(value: float) -> None:
 def test_readings_that_no_sensor_has_are_none() -> None:
     depth = (frame_files.depth_mm() / 1000).astype(np.float32)
     damaged = depth.copy()
-    damaged[0, :3] = np.nan, 1e38, 1001
+    damaged[0, :3] = np.nan, 1e38, 65.5
     cleaned = view(damaged).depth
     assert not cleaned[0, :3].any()
     np.testing.assert_array_equal(cleaned[1:], depth[1:])
@@ -75,3 +75,26 @@ def test_a_label_image_of_no_ids_is_rejected(image: np.ndarray) -> None:
     camera = Camera(frame_files.WIDTH, frame_files.HEIGHT, np.array(frame_files.K))
     with pytest.raises(InputError, match="label_image: shape"):
         Observation.from_label_image(image, None, camera)
+
+
+def test_units_are_judged_by_what_the_masks_show() -> None:
+    depth = (frame_files.depth_mm() / 1000).astype(np.float32)
+    depth[frame_files.id_image() == 0] = 65.535
+    seen = view(depth)
+    assert seen.has_depth and not seen.depth[frame_files.id_image() == 0].any()
+    camera = Camera(frame_files.WIDTH, frame_files.HEIGHT, np.array(frame_files.K))
+    nothing = np.zeros((0, *SHAPE), bool)
+    assert Observation(depth, nothing, camera).depth.max() < 1
+    with pytest.raises(InputError, match="millimetres"):
+        Observation(depth * 1000, nothing, camera)
+
+
+def test_labels_become_readable_lines() -> None:
+    assert view(None, labels=("cup\n", "")).labels == ("cup", "object")
+
+
+@pytest.mark.parametrize("k", [np.eye(3), np.diag([0.9, 1.2, 1]), np.diag([60, 0.6, 1])])
+def test_a_matrix_that_no_camera_has_is_refused(k: np.ndarray) -> None:
+    camera = Camera(frame_files.WIDTH, frame_files.HEIGHT, k)
+    with pytest.raises(InputError, match="camera.k: .* calibrate the camera"):
+        Observation(None, np.ones((1, *SHAPE), bool), camera)

@@ -2,12 +2,17 @@
 
 import pytest
 
-from iscene_ros.core.slugs import letter_first, slug
+from iscene_ros.core.slugs import letter_first, readable_label, slug
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Ice cube tray!", "ice_cube_tray"), ("__Mug--3__", "mug_3"), ("чашка", ""), ("", "")],
+    [
+        ("Ice cube tray!", "ice_cube_tray"),
+        ("__Mug--3__", "mug_3"),
+        ("Café crème", "cafe_creme"),
+        ("", ""),
+    ],
 )
 def test_a_slug_has_lower_case_letters_and_digits(text: str, expected: str) -> None:
     assert slug(text) == expected
@@ -22,3 +27,17 @@ def test_a_name_begins_with_a_letter() -> None:
     assert letter_first("mug_3", "object_") == "mug_3"
     assert letter_first("3", "object_") == "object_3"
     assert letter_first("", "object_") == "object"
+
+
+def test_names_of_other_scripts_are_transliterated() -> None:
+    pytest.importorskip("anyascii", reason="anyascii is not installed")
+    assert [slug(text) for text in ("чашка", "杯子", "コップ")] == ["chashka", "beizi", "koppu"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("cup\n", "cup"), (" a\x00b ", "a b"), ("\n", "object"), ("", "object"), ("чашка", "чашка")],
+)
+def test_a_label_is_one_readable_line(text: str, expected: str) -> None:
+    assert readable_label(text) == expected
+    assert len(readable_label("x" * 5000)) <= 256

@@ -11,6 +11,8 @@ from PIL import Image
 from iscene_ros.core.errors import InputError
 from iscene_ros.io.frame_io import FrameFiles, read_observation
 
+K = frame_files.K
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> FrameFiles:
@@ -33,6 +35,7 @@ def test_reads_metres_stack_pose_and_list(files: FrameFiles, tmp_path: Path) -> 
     depth[0, 0] = np.nan
     np.save(tmp_path / "depth.npy", depth)
     overlapping = np.ones((2, *depth.shape), np.uint8)
+    overlapping[1, :20] = 0
     np.savez(tmp_path / "masks.npz", overlapping)
     document = frame_files.camera_document() | {
         "world_from_camera": frame_files.WORLD_FROM_CAMERA,
@@ -43,7 +46,8 @@ def test_reads_metres_stack_pose_and_list(files: FrameFiles, tmp_path: Path) -> 
     files.labels.write_text('["mug", "bowl"]')
     files = replace(files, depth=tmp_path / "depth.npy", masks=tmp_path / "masks.npz")
     observation = read_observation(files)
-    assert observation.masks.all() and observation.instance_ids == (1, 2)
+    np.testing.assert_array_equal(observation.masks, overlapping)
+    assert observation.instance_ids == (1, 2) and not observation.warnings
     assert observation.labels == ("mug", "bowl")
     assert observation.depth[0, 0] == 0 and observation.stamp == 12.5
     np.testing.assert_allclose(observation.gravity_camera, [0, 1, 0])
@@ -69,6 +73,95 @@ def test_depth_may_be_left_out(files: FrameFiles) -> None:
     files.masks.write_bytes(files.rgb.read_bytes())
     with pytest.raises(InputError, match="masks.png: masks of mode RGB"):
         read_observation(replace(files, depth=None))
+
+
+def test_colour_may_be_left_out(files: FrameFiles) -> None:
+    observation = read_observation(replace(files, rgb=None))
+    assert observation.rgb is None and observation.instance_ids == (1, 7)
+
+
+def test_steps_of_a_depth_image_may_have_another_unit(files: FrameFiles, tmp_path: Path) -> None:
+    tenths = frame_files.depth_mm() * 10
+    Image.fromarray(tenths).save(files.depth)
+    np.save(tmp_path / "depth.npy", tenths.astype(np.int32))
+    expected = frame_files.depth_mm() / 1000
+    for depth in (files.depth, tmp_path / "depth.npy"):
+        named = read_observation(replace(files, depth=depth, depth_unit=1e-4))
+        np.testing.assert_allclose(named.depth, expected, rtol=1e-6)
+    _camera(depth_unit=1e-4)(files)
+    np.testing.assert_allclose(read_observation(files).depth, expected, rtol=1e-6)
+
+
+def test_saturated_depth_is_no_reading(files: FrameFiles) -> None:
+    depth = frame_files.depth_mm()
+    depth[frame_files.id_image() == 0] = 65535
+    Image.fromarray(depth).save(files.depth)
+    observation = read_observation(files)
+    known = frame_files.id_image() > 0
+    np.testing.assert_allclose(observation.depth, np.where(known, depth / 1000, 0), rtol=1e-6)
+
+
+def test_masks_that_are_nearly_the_same_are_one(files: FrameFiles, tmp_path: Path) -> None:
+    mug, bowl = frame_files.id_image() == 1, frame_files.id_image() == 7
+    np.savez(tmp_path / "masks.npz", np.stack([np.roll(mug, 1, axis=1), bowl, mug]))
+    files.labels.write_text(
+        '[{"label": "pot", "score": 0.4}, "bowl", {"label": "mug", "score": 1}]'
+    )
+    observation = read_observation(replace(files, masks=tmp_path / "masks.npz"))
+    assert observation.labels == ("bowl", "mug") and observation.instance_ids == (2, 3)
+    assert "instances 1 and 3 are nearly the same" in observation.warnings[0]
+
+
+def test_json_may_begin_with_a_byte_order_mark(files: FrameFiles) -> None:
+    for path in (files.camera, files.labels):
+        path.write_text(path.read_text(), "utf-8-sig")
+    assert read_observation(files).labels == ("mug", "bowl")
+
+
+COLUMN_MAJOR = np.reshape(K, (3, 3)).T.ravel().tolist()
+CAMERA_FILES = {
+    "fx.json": {"fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5},
+    "librealsense.json": {"fx": 60.0, "fy": 60.0, "ppx": 31.5, "ppy": 23.5},
+    "open3d.json": {"intrinsic_matrix": COLUMN_MAJOR},
+    "open3d_parameters.json": {
+        "class_name": "PinholeCameraParameters",
+        "version_major": 1,
+        "intrinsic": {"width": 64, "height": 48, "intrinsic_matrix": COLUMN_MAJOR},
+        "extrinsic": np.eye(4).ravel().tolist(),
+    },
+    "calibration.yaml": {
+        "image_width": 64,
+        "image_height": 48,
+        "camera_name": "narrow",
+        "camera_matrix": {"rows": 3, "cols": 3, "data": K},
+        "distortion_model": "plumb_bob",
+        "distortion_coefficients": {"rows": 1, "cols": 5, "data": [0.0] * 5},
+        "rectification_matrix": {"rows": 3, "cols": 3, "data": [1, 0, 0, 0, 1, 0, 0, 0, 1]},
+    },
+    "ros1.yaml": {"header": {}, "distortion_model": "plumb_bob", "D": [], "K": K, "R": [], "P": []},
+}
+
+
+@pytest.mark.parametrize("name", CAMERA_FILES)
+def test_camera_files_of_other_programs_are_read(
+    files: FrameFiles, tmp_path: Path, name: str
+) -> None:
+    sizes = {} if "parameters" in name or "calib" in name else {"width": 64, "height": 48}
+    path = tmp_path / name
+    # JSON is YAML; `ros2 topic echo` ends a document with a line.
+    path.write_text(json.dumps(CAMERA_FILES[name] | sizes) + ("\n---\n" if ".yaml" in name else ""))
+    observation = read_observation(replace(files, camera=path))
+    np.testing.assert_array_equal(observation.camera.k, np.reshape(K, (3, 3)))
+    has_pose = "extrinsic" in CAMERA_FILES[name]
+    assert (observation.world_from_camera is not None) == has_pose
+
+
+def test_distortion_is_that_of_camera_info(files: FrameFiles) -> None:
+    rational = [0.1, -0.05, 0, 0, 0.01, 0, 0, 0.02]
+    _camera(distortion_model="rational_polynomial", d=[*rational, 0, 0, 0, 0])(files)
+    np.testing.assert_array_equal(read_observation(files).camera.d, rational)
+    _camera(distortion_model="equidistant", d=[0.0] * 4)(files)
+    assert read_observation(files).camera.is_rectified
 
 
 def test_gravity_without_pose(files: FrameFiles) -> None:
@@ -103,7 +196,6 @@ def _missing(field: str) -> Callable[[FrameFiles], None]:
     return lambda files: getattr(files, field).unlink()
 
 
-K = frame_files.K
 SCALED_POSE = [2.0 * value for value in frame_files.WORLD_FROM_CAMERA[:12]] + [0, 0, 0, 1]
 BAD_FRAMES = {
     "rgb missing": ("rgb", _missing("rgb"), "no such file"),
@@ -150,7 +242,30 @@ BAD_FRAMES = {
     "k inf": ("camera", _camera(k=[float("inf"), *K[1:]]), "not finite"),
     "k singular": ("camera", _camera(k=[0, 0, 0, *K[3:]]), "singular"),
     "k of a projection": ("camera", _camera(k=[*K[:8], 2]), "last row"),
-    "d count": ("camera", _camera(d=[0.1] * 8), "d: 8 numbers"),
+    "d count": ("camera", _camera(d=[0.1] * 8), "D has 8 numbers, expected 5 for plumb_bob"),
+    "d too many": ("camera", _camera(d=[0.1] * 40), "d: 40 numbers"),
+    "k identity": ("camera", _camera(k=[1, 0, 0, 0, 1, 0, 0, 0, 1]), "no camera has"),
+    "k in shares": (
+        "camera",
+        _camera(k=[0.9, 0, 0.5, 0, 1.2, 0.5, 0, 0, 1]),
+        "shares of the image",
+    ),
+    "k one focal length": (
+        "camera",
+        _camera(k=[60.0, 0, 31, 0, 0.6, 23, 0, 0, 1]),
+        "no camera has",
+    ),
+    "fx without cy": (
+        "camera",
+        _text("camera", '{"width": 64, "height": 48, "fx": 60, "fy": 60, "cx": 31.5}'),
+        "cy: missing beside fx and fy",
+    ),
+    "another name of k": (
+        "camera",
+        _text("camera", '{"width": 64, "height": 48, "intrinsics": [60, 60, 31, 23]}'),
+        "unknown field 'intrinsics' and no 'k'",
+    ),
+    "depth unit": ("camera", _camera(depth_unit=1000), "depth_unit: 1000.0 m, expected"),
     "fisheye": ("camera", _camera(distortion_model="equidistant", d=[0.1] * 4), "plumb_bob"),
     "pose short": ("camera", _camera(world_from_camera=[1, 2]), "2 numbers, expected 16"),
     "pose scaled": ("camera", _camera(world_from_camera=SCALED_POSE), "not a rigid transform"),
@@ -175,7 +290,8 @@ def test_bad_frame_is_named_in_one_line(files: FrameFiles, name: str) -> None:
     with pytest.raises(InputError) as caught:
         read_observation(files)
     message = str(caught.value)
-    assert str(getattr(files, field)) in message and expected in message
+    assert expected in message
+    assert str(getattr(files, field)) in message or message.startswith("depth_unit: ")
     assert "\n" not in message
 
 

@@ -111,7 +111,8 @@ def changed_k(**entries):
         ({"roi": region(600, 0, 100, 100)}, RejectReason.INTRINSICS, "region of interest"),
         ({"roi": region(5, 5, 0, 0)}, RejectReason.INTRINSICS, "region of interest"),
         ({"binning_x": 641}, RejectReason.INTRINSICS, "binning"),
-        ({"header": header(stamp_ns=0)}, RejectReason.STAMP, "zero"),
+        ({"k": np.eye(3).ravel()}, RejectReason.INTRINSICS, "take P if the images are rectified"),
+        (changed_k(_0=600 / 480, _4=610 / 480), RejectReason.INTRINSICS, "shares of the image"),
     ],
 )
 def test_a_bad_calibration_is_refused_in_one_line(changed, reason, word):
@@ -119,3 +120,12 @@ def test_a_bad_calibration_is_refused_in_one_line(changed, reason, word):
         decode_camera_info(camera_info(**changed), rectified=False)
     assert rejected.value.reason == reason
     assert str(rejected.value).isprintable()
+
+
+def test_a_calibration_needs_no_stamp():
+    assert decode_camera_info(camera_info(header=header(stamp_ns=0)), rectified=False).stamp_ns == 0
+
+
+def test_of_rectified_images_p_holds_whatever_k_is():
+    camera = decode_camera_info(camera_info(k=np.eye(3).ravel()), rectified=True).camera
+    assert camera.k[0, 0] == 590

@@ -67,12 +67,19 @@ def test_the_real_frame_survives_its_messages():
     seed=st.integers(0, 2**32 - 1),
 )
 def test_depth_is_read_whatever_the_layout(height, width, padding, big_endian, seed):
-    steps = np.random.default_rng(seed).integers(0, 65536, (height, width), np.uint16)
+    steps = np.random.default_rng(seed).integers(0, 65535, (height, width), np.uint16)
     metres = steps.astype(np.float32) * np.float32(0.001)
     for encoding, pixels in (("16UC1", steps), ("mono16", steps), ("32FC1", metres)):
         decoded = decode_depth(image(pixels, encoding, padding, big_endian), 0.001)
         assert decoded.depth.dtype == np.float32 and decoded.depth.dtype.isnative
         np.testing.assert_allclose(decoded.depth, metres, rtol=1e-6)
+
+
+def test_saturated_depth_is_no_reading():
+    steps = np.array([[65534, 65535, 1, 0]], np.uint16)
+    np.testing.assert_allclose(
+        decode_depth(image(steps, "16UC1"), 0.0001).depth, [[6.5534, 0, 0.0001, 0]], rtol=1e-6
+    )
 
 
 def test_the_unit_of_a_step_is_a_setting():

@@ -1,6 +1,7 @@
 """Whatever a topic brings is decoded or rejected, and the next good message counts."""
 
 import random
+import struct
 from dataclasses import astuple, is_dataclass, replace
 from types import SimpleNamespace
 
@@ -57,6 +58,11 @@ def a_file(kind):
     return compressed(image_file(RGB, kind), kind)
 
 
+def compressed_depth(encoding):
+    file = struct.pack("<iff", 0, 10100.0, -1009.0) + image_file(IDS.astype(np.uint16), "png")
+    return compressed(file, f"{encoding}; compressedDepth png")
+
+
 # Name -> topic key, type, settings that differ, a good message, what it becomes.
 KINDS = {
     "rgb8": ("rgb", IMAGE, {}, lambda: image(RGB, "rgb8"), ColorImage),
@@ -64,6 +70,16 @@ KINDS = {
     "png": ("rgb_compressed", COMPRESSED, {}, lambda: a_file("png"), ColorImage),
     "32FC1": ("depth", IMAGE, {}, lambda: image(IDS.astype(np.float32), "32FC1"), DepthImage),
     "16UC1": ("depth", IMAGE, {}, lambda: image(IDS.astype(np.uint16), "16UC1", 2), DepthImage),
+    "compressedDepth": (
+        "depth_compressed", COMPRESSED, {}, lambda: compressed_depth("16UC1"), DepthImage,
+    ),
+    "quantised": (
+        "depth_compressed", COMPRESSED, {}, lambda: compressed_depth("32FC1"), DepthImage,
+    ),
+    "compressed ids": (
+        "instances_compressed", COMPRESSED, {},
+        lambda: compressed(image_file(IDS.astype(np.uint8), "png"), "mono8; png"), InstanceImage,
+    ),
     "raw": ("camera_info", CAMERA_INFO, {}, lambda: camera_info(d=np.full(5, 0.1)), Intrinsics),
     "rectified": ("camera_info", CAMERA_INFO, {"rectified": True}, camera_info, Intrinsics),
     "ids": ("instances", IMAGE, {}, lambda: image(IDS, "32SC1"), InstanceImage),
@@ -110,7 +126,9 @@ def check(decoded):
         np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-9)
         assert decoded.parent != decoded.child and (decoded.stamp_ns > 0 or decoded.static)
         return
-    assert 0 < decoded.stamp_ns < 2**63 and decoded.frame_id.isprintable() | (not decoded.frame_id)
+    least = 0 if isinstance(decoded, Intrinsics) else 1
+    assert least <= decoded.stamp_ns < 2**63
+    assert decoded.frame_id.isprintable() | (not decoded.frame_id)
     if isinstance(decoded, ColorImage):
         assert decoded.rgb.dtype == np.uint8 and decoded.rgb.shape[2:] == (3,)
     elif isinstance(decoded, DepthImage):
@@ -201,23 +219,25 @@ def writable(message):
             setattr(message, name, value.copy())
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "compressedDepth", "quantised", "compressed ids"])
 def test_damaged_files_never_raise(kind):
+    topic, _, _, good, _ = KINDS[kind]
     decoder, rejections = decoder_for(kind)
     chance = random.Random(kind)
-    whole = image_file(RGB, kind)
+    message = good()
+    whole = bytes(message.data)
     for _ in range(MUTATIONS):
         data = bytearray(whole)
         for _ in range(chance.randint(1, 6)):
             data[chance.randrange(len(data))] = chance.randrange(256)
-        take(decoder, rejections, "rgb_compressed", compressed(bytes(data), kind))
+        take(decoder, rejections, topic, compressed(bytes(data), message.format))
     assert {reason for reason, _ in rejections} <= {
         RejectReason.MALFORMED,
         RejectReason.ENCODING,
         RejectReason.SIZE,
         RejectReason.EMPTY,
     }
-    assert decoder.decode("rgb_compressed", compressed(whole, kind))
+    assert decoder.decode(topic, good())
 
 
 @pytest.mark.parametrize("topic", INPUT_KEYS)
@@ -255,6 +275,22 @@ def test_one_bad_transform_does_not_lose_the_good_ones():
     assert [reason for reason, _ in rejections] == [RejectReason.POSE] and "map -> b" in rejections[
         0
     ][1]
+
+
+def test_one_bad_detection_does_not_lose_the_good_ones():
+    rejections = RejectionCounts()
+    message = vision_detections(
+        vision_detection([("cup", 0.5)], BOX), vision_detection([("bowl", -1.0)], BOX)
+    )
+    message.detections.append(None)
+    (decoded,) = MessageDecoder(SETTINGS, rejections).decode("detections", message)
+    assert [item.label for item in decoded.items] == ["cup"]
+    assert [reason for reason, _ in rejections] == [
+        RejectReason.DETECTIONS,
+        RejectReason.MALFORMED,
+    ]
+    assert "detections: score -1 of detection 1" in rejections[0][1]
+    assert "detections: detection 2: AttributeError" in rejections[1][1]
 
 
 def test_settings_may_be_replaced():

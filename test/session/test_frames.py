@@ -138,11 +138,16 @@ def test_a_detection_without_class_leaves_that_of_the_label_image():
 
 
 def test_too_small_and_too_unsure_instances_are_left_out_with_a_warning():
-    detections = [Detection("mug", 0.2, "a", box(8, 6, 8, 8))]
+    detections = [
+        Detection("mug", 0.2, "a", box(8, 6, 8, 8)),
+        Detection("bowl", 0.9, "b", box(25, 16, 10, 8)),
+    ]
     ids = TWO.copy()
     ids[0, 0] = 9
     tracked = observe(frame(ids, detections), Settings(min_pixels=2, min_score=0.5))
-    assert areas(tracked) == [80] and "2 instances left out" in tracked.observation.warnings[0]
+    assert areas(tracked) == [80] and tracked.observation.warnings == (
+        "min_pixels, min_score: 2 instances left out",
+    )
     np.testing.assert_array_equal(tracked.left_out, (ids == 7) | (ids == 9))
     assert observe(frame(ids), ANY_SIZE).left_out is None
 
@@ -152,7 +157,7 @@ def test_of_too_many_instances_the_largest_are_completed():
     ids[:, :4][ids[:, :4] > 0] = 0
     tracked = observe(frame(ids), Settings(max_instances=9))
     assert areas(tracked) == [64] * 9
-    assert "12 instances; the 9 largest" in tracked.observation.warnings[0]
+    assert "max_instances: the 9 largest of 12" in tracked.observation.warnings[0]
 
 
 def test_polygons_are_filled():
@@ -163,13 +168,58 @@ def test_polygons_are_filled():
     assert tracked.observation.labels == ("mug",) and tracked.tracker_ids == ("a",)
 
 
-def test_polygons_of_an_image_of_another_size_are_rejected():
-    square = np.array([[4, 4], [10, 4], [10, 10], [4, 10]], np.float64)
+def test_polygons_of_another_image_size_are_scaled_or_refused():
+    square = np.array([[4, 2], [11, 2], [11, 9], [4, 9]], np.float64)
     same = Detection("mug", 0.8, "a", None, square, mask_size=(HEIGHT, WIDTH))
-    assert len(observe(frame(None, [same]), FROM_POLYGONS).observation.masks) == 1
-    other = replace(same, mask_size=(2 * HEIGHT, 2 * WIDTH))
-    error = rejection(frame(None, [same, other]), FROM_POLYGONS)
-    assert error.reason == RejectReason.SIZE and str(error).startswith("detections: 64 x 48")
+    larger = replace(same, polygon=2 * square + 0.5, mask_size=(2 * HEIGHT, 2 * WIDTH))
+    for detection in (same, larger):
+        masks = observe(frame(None, [detection]), FROM_POLYGONS).observation.masks
+        np.testing.assert_array_equal(masks, [TWO == 7])
+    letterboxed = replace(same, mask_size=(WIDTH, WIDTH))
+    error = rejection(frame(None, [same, letterboxed]), FROM_POLYGONS)
+    assert error.reason == RejectReason.SIZE and "another shape" in str(error)
+
+
+def test_of_two_detections_of_one_thing_the_better_stays():
+    square = np.array([[4, 2], [14, 2], [14, 12], [4, 12]], np.float64)
+    found = [
+        Detection("bowl", 0.6, "b", None, square + 0.6),
+        Detection("cup", 0.9, "c", None, square),
+        Detection("spoon", 0.5, "s", None, square[:3]),
+    ]
+    observation = observe(frame(None, found), FROM_POLYGONS).observation
+    assert observation.labels == ("cup", "spoon")
+    assert observation.warnings == (
+        "duplicates: 1 detections have nearly the mask of another one, such as bowl and cup; the "
+        "better stays",
+    )
+
+
+IN_PIXELS = np.array([[8, 6, 8, 8], [25, 16, 10, 8]], np.float64)
+FOREIGN_BOXES = {
+    "corners": np.column_stack(
+        [IN_PIXELS[:, :2] - IN_PIXELS[:, 2:] / 2, IN_PIXELS[:, :2] + IN_PIXELS[:, 2:] / 2]
+    ),
+    "shares of the image": IN_PIXELS / [WIDTH, HEIGHT, WIDTH, HEIGHT],
+    "network's picture": IN_PIXELS * 20,
+    "belong to the segmented image": IN_PIXELS[:1] * [3, 3, 0.5, 0.5],
+}
+
+
+@pytest.mark.parametrize("reason", FOREIGN_BOXES)
+def test_boxes_of_which_none_fits_are_told_and_no_score_is_made_up(reason):
+    detections = [Detection("mug", 0.9, "", b) for b in FOREIGN_BOXES[reason]]
+    observation = observe(frame(detections=detections), ANY_SIZE).observation
+    (warning,) = observation.warnings
+    assert warning.startswith("detections: none of ") and reason in warning
+    assert observation.labels == ("object", "object") and observation.scores == (0, 0)
+    sure = replace(ANY_SIZE, min_score=0.5)
+    assert len(observe(frame(detections=detections), sure).observation.masks) == 0
+
+
+def test_an_image_without_detections_describes_nothing_and_warns_of_nothing():
+    observation = observe(frame(detections=[]), ANY_SIZE).observation
+    assert observation.scores == (0, 0) and observation.warnings == ()
 
 
 def test_a_polygon_that_leaves_the_image_keeps_the_slope_of_its_edges():
