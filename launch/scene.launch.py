@@ -19,6 +19,7 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
 SHARE = FindPackageShare("iscene_ros")
+TF = ("tf", "tf_static")
 INPUTS = ("rgb", "depth", "camera_info", "instances", "detections", "camera_pose")
 # Given on the command line, these win over the parameter file.
 OVERRIDES = ("world_frame", "model", "device")
@@ -41,6 +42,7 @@ def generate_launch_description() -> LaunchDescription:
         "rviz": ("false", "show the scene in RViz"),
     }
     arguments |= {name: (name, f"input topic {name}") for name in INPUTS}
+    arguments |= {name: (f"/{name}", f"topic {name}, such as /robot1/{name}") for name in TF}
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in arguments.items()
@@ -60,8 +62,11 @@ def _scene_node(context: LaunchContext) -> list:
         return LaunchConfiguration(name).perform(context)
 
     remappings = [(name, argument(name)) for name in INPUTS if argument(name) != name]
-    if argument("rgb") != "rgb":
-        remappings.append(("rgb/compressed", f"{argument('rgb')}/compressed"))
+    remappings += [(f"/{name}", argument(name)) for name in TF if argument(name) != f"/{name}"]
+    transports = [("rgb", "compressed"), ("depth", "compressedDepth")]
+    for name, transport in transports:
+        if argument(name) != name:
+            remappings.append((f"{name}/{transport}", f"{argument(name)}/{transport}"))
     overrides = {name: argument(name) for name in OVERRIDES if argument(name)}
     overrides["use_sim_time"] = argument("use_sim_time").lower() in ("true", "1")
     node = LifecycleNode(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,11 @@ from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import DIAGNOSTICS, DIAGNOSTICS_TYPE, MESHES, OUTPUTS, TF, output_topic
 from iscene_ros.session.frames import PosedFrame
+from iscene_ros.session.inputs import TransformSample
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
-
-TF_STATIC = "/tf_static"
 
 
 class EveryFrameSession(SceneSession):
@@ -67,6 +66,7 @@ class BagDriver:
         log: called with one line about a rejected input.
         every: interval of the frames to complete, from the first ready one on.
         keep_inputs: whether to write the messages that were read, too.
+        static_transforms: transforms that hold besides those of the bag.
 
     Raises:
         InputError: the bag lacks a topic, or one has another type.
@@ -79,11 +79,16 @@ class BagDriver:
         log: Callable[[str], None],
         every: int = 1,
         keep_inputs: bool = False,
+        static_transforms: Sequence[TransformSample] = (),
     ) -> None:
         self._reader, self._log = reader, log
         self._every, self._keeps_inputs = every, keep_inputs
         self._settings = replace(settings, max_age=0.0, mode="continuous")
-        self._inputs = found_inputs(reader.path, reader.topics, settings)
+        self._static_transforms = tuple(static_transforms)
+        self._inputs = found_inputs(
+            reader.path, reader.topics, settings, has_transforms=bool(static_transforms)
+        )
+        self._tf_static = resolved(settings.topics_tf_static)
         self._types = RosbagsTypes()
         self._encoder = Encoder(self._types, settings, resolved(MESHES))
         self._decoder = MessageDecoder(settings, self._reject)
@@ -126,7 +131,9 @@ class BagDriver:
 
     def _add_static_transforms(self) -> None:
         """Add static transforms first: they hold for all times, but may be recorded late."""
-        for message in self._reader.messages([TF_STATIC]):
+        for sample in self._static_transforms:
+            self._session.add(sample, self._clock.now_ns)
+        for message in self._reader.messages([self._tf_static]):
             self._clock.advance(message.log_ns)
             self._add(message)
 
@@ -134,7 +141,7 @@ class BagDriver:
         self._clock.advance(message.log_ns)
         if self._keeps_inputs:
             self._keep(message)
-        if message.topic != TF_STATIC:
+        if message.topic != self._tf_static:
             self._add(message)
             self._complete_ready()
 
@@ -161,6 +168,7 @@ class BagDriver:
         for seconds in (self._settings.sync_slop, self._settings.transform_timeout):
             self._clock.wait(nanoseconds(seconds) + 1)
             self._complete_ready()
+        self._session.finish(self._clock.now_ns)
 
     def _complete_ready(self) -> None:
         while self._session.poll(self._clock.now_ns):
@@ -200,7 +208,7 @@ class BagDriver:
     def _write(self, name: str, data: bytes) -> None:
         topic = output_topic(name)
         self._writer.write(
-            resolved(name),
+            resolved(self._settings.topics_tf if name == TF else name),
             topic.type_name,
             data,
             self._clock.log_ns,
@@ -209,7 +217,8 @@ class BagDriver:
         )
 
     def _keep(self, message: BagMessage) -> None:
-        qos: list[Any] = self._reader.qos(message.topic) or offered_qos(message.topic == TF_STATIC)
+        latched = message.topic == self._tf_static
+        qos: list[Any] = self._reader.qos(message.topic) or offered_qos(latched)
         with uninterrupted():
             self._writer.write(
                 message.topic,

@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from iscene_ros.core.errors import InputError
+from iscene_ros.ros.encode_objects import TRANSFORMS_TYPE
 from iscene_ros.ros.topics import TRANSFORM_KEYS, InputTopic, input_topics
 from iscene_ros.session.settings import Settings
 
 NODE_NAME = "iscene"
-_MOST_LISTED = 30
+_MOST_LISTED = 12
+# Words in the names of topics, by input.
+_WORDS = {
+    "rgb": ("rgb", "color", "colour"),
+    "depth": ("depth", "aligned", "registered"),
+    "camera_info": ("color", "rgb"),
+    "instances": ("instance", "mask", "segment", "label"),
+}
 
 
 def resolved(name: str) -> str:
@@ -20,16 +28,20 @@ def resolved(name: str) -> str:
     return f"/{name.lstrip('/')}"
 
 
-def found_inputs(bag: Path, topics: Mapping[str, str], settings: Settings) -> dict[str, InputTopic]:
+def found_inputs(
+    bag: Path, topics: Mapping[str, str], settings: Settings, has_transforms: bool = False
+) -> dict[str, InputTopic]:
     """Return the inputs that the settings ask for, by their names in a bag; TF may be absent.
 
     Args:
         bag: named in errors.
         topics: types by name of the topic.
         settings: which topics to read.
+        has_transforms: whether transforms are given besides those of the bag.
 
     Raises:
-        InputError: a topic is missing or has another type; says what there is and what to set.
+        InputError: a topic is missing or has another type, or TF has other names; says what there
+            is and what to set.
     """
     found = {}
     for topic in input_topics(settings):
@@ -39,7 +51,25 @@ def found_inputs(bag: Path, topics: Mapping[str, str], settings: Settings) -> di
             found[name] = topic
         elif topic.key not in TRANSFORM_KEYS:
             raise InputError(_missing(bag, topic, name, topics))
+    if settings.pose_source == "tf" and not has_transforms:
+        _check_transforms(bag, [t.key for t in found.values()], topics, settings)
     return found
+
+
+def _check_transforms(
+    bag: Path, keys: list[str], topics: Mapping[str, str], settings: Settings
+) -> None:
+    """Check that a bag with TF under other names is not read without it."""
+    others = _of_type(topics, TRANSFORMS_TYPE)
+    if others and not any(key in TRANSFORM_KEYS for key in keys):
+        static = [name for name in others if name.endswith("static")]
+        dynamic = [name for name in others if name not in static]
+        named = {"topics.tf": dynamic, "topics.tf_static": static}
+        options = [f"--set {key}={names[0]}" for key, names in named.items() if names]
+        raise InputError(
+            f"{bag}: no topic {settings.topics_tf} or {settings.topics_tf_static} for TF, but "
+            f"{', '.join(others)}; {' '.join(options)}"
+        )
 
 
 def _check_type(bag: Path, topic: InputTopic, name: str, type_name: str) -> None:
@@ -57,16 +87,36 @@ def _check_type(bag: Path, topic: InputTopic, name: str, type_name: str) -> None
 
 
 def _missing(bag: Path, topic: InputTopic, name: str, topics: Mapping[str, str]) -> str:
-    fitting = sorted(n for n, type_name in topics.items() if type_name == topic.type_name)
+    fitting = _likeliest_first(_of_type(topics, topic.type_name), topic.key)
     remedy = f"set {topic.parameter}, e.g. --set {topic.parameter}={(fitting or ['/NAME'])[0]}"
-    if topic.key == "rgb":
-        if f"{name}/compressed" in topics:
-            remedy = "it is compressed: --set rgb_transport=compressed"
-        else:
-            remedy += ", or do without: --set use_rgb=false"
-    elif topic.key == "rgb_compressed":
-        remedy += " without /compressed"
-    listed = [f"{n} ({type_name})" for n, type_name in sorted(topics.items())]
-    more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
-    has = f"{', '.join(listed[:_MOST_LISTED])}{more}" if listed else "no topic"
-    return f"{bag}: no topic {name} for {topic.key}; {remedy}. The bag has: {has}"
+    compressed = [n for n in (f"{name}/compressedDepth", f"{name}/compressed") if n in topics]
+    if compressed:
+        remedy = f"it is compressed: --set {topic.parameter}={compressed[0]}"
+    elif topic.key == "rgb":
+        remedy += ", or do without: --set use_rgb=false"
+    return f"{bag}: no topic {name} for {topic.key}; {remedy}. {_has(topic, fitting, topics)}"
+
+
+def _has(topic: InputTopic, fitting: list[str], topics: Mapping[str, str]) -> str:
+    """Return what a bag has instead of a topic: those of its type, else the first of all."""
+    if fitting:
+        others = len(topics) - len(fitting)
+        rest = f", and {others} topics of other types" if others else ""
+        return f"Of type {topic.type_name} the bag has: {_listed(fitting)}{rest}"
+    all_topics = [f"{n} ({type_name})" for n, type_name in sorted(topics.items())]
+    return f"The bag has: {_listed(all_topics) or 'no topic'}"
+
+
+def _of_type(topics: Mapping[str, str], type_name: str) -> list[str]:
+    return sorted(name for name, other in topics.items() if other == type_name)
+
+
+def _likeliest_first(names: list[str], topic_key: str) -> list[str]:
+    """Return names with those first that speak of the input; librealsense has its own words."""
+    words = _WORDS.get(topic_key, (topic_key,))
+    return sorted(names, key=lambda name: -sum(word in name.lower() for word in words))
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return f"{', '.join(names[:_MOST_LISTED])}{more}"

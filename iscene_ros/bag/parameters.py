@@ -48,19 +48,30 @@ def _file_values(path: Path) -> dict[str, Any]:
     ours = list(_of_this_node(document))
     if not ours:
         raise InputError(f"no parameters of {NODE_NAME}; expected /**: {_PARAMETERS}: ...")
-    for parameters in ours:
+    named = sorted({node for node, _ in ours if "*" not in node})
+    if len(named) > 1:
+        raise InputError(f"parameters of {' and '.join(named)}; keep those of one node")
+    # As in rcl, wildcards first: a node's own name overrides them.
+    for _, parameters in sorted(ours, key=lambda pair: "*" not in pair[0]):
         values |= dict(_flat(parameters))
     return values
 
 
-def _of_this_node(document: Any) -> Iterator[Mapping[str, Any]]:
+def _of_this_node(document: Any, namespace: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield full name and parameters of each node of this kind; namespaces may be nested.
+
+    A bag has no namespace, so any one fits.
+    """
     if not isinstance(document, Mapping):
         return
-    for node, content in document.items():
-        fits = str(node).split("/")[-1] in ("*", "**", NODE_NAME)
-        parameters = content.get(_PARAMETERS) if isinstance(content, Mapping) else None
-        if fits and isinstance(parameters, Mapping):
-            yield parameters
+    for key, content in document.items():
+        name = f"{namespace}/{str(key).strip('/')}"
+        if not isinstance(content, Mapping):
+            continue
+        parameters = content.get(_PARAMETERS)
+        if name.split("/")[-1] in ("*", "**", NODE_NAME) and isinstance(parameters, Mapping):
+            yield name, parameters
+        yield from _of_this_node({k: v for k, v in content.items() if k != _PARAMETERS}, name)
 
 
 def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

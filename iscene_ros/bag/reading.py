@@ -14,6 +14,10 @@ from iscene_ros.core.stamps import SECOND
 # Beyond this, recorder and camera went by different clocks (simulated time, converted data sets);
 # below, it is the delay of the camera or the segmentation.
 SAME_CLOCK_NS = 60 * SECOND
+# Offsets of stamps from times of recording that are looked at.
+PROBED_STAMPS = 100
+# Old names of types that are laid out alike.
+_ALIASES = {"tf/msg/tfMessage": "tf2_msgs/msg/TFMessage"}
 # Packages whose messages ROS 1 and ROS 2 lay out alike; only names of fields differ.
 _ALIKE = ("geometry_msgs", "nav_msgs", "sensor_msgs", "std_msgs", "tf2_msgs")
 
@@ -76,7 +80,7 @@ class BagReader:
         with self._readable():
             self._reader = _reader_class(self._ros1)(path)
             self._reader.open()
-        self.topics: dict[str, str] = {c.topic: c.msgtype for c in self._reader.connections}
+        self.topics: dict[str, str] = {c.topic: _type(c) for c in self._reader.connections}
 
     def __enter__(self) -> BagReader:
         return self
@@ -108,7 +112,7 @@ class BagReader:
             for connection, log_ns, data in self._reader.messages(connections=connections):
                 yield BagMessage(
                     connection.topic,
-                    connection.msgtype,
+                    _type(connection),
                     log_ns,
                     bytes(data),
                     self._typestore(connection),
@@ -120,20 +124,21 @@ class BagReader:
         return [
             c
             for c in self._reader.connections
-            if c.topic in topics and c.msgtype == self.topics[c.topic]
+            if c.topic in topics and _type(c) == self.topics[c.topic]
         ]
 
     def _typestore(self, connection: Any) -> Any:
         from iscene_ros.ros.messages import make_typestore
 
-        type_name = connection.msgtype
+        type_name = _type(connection)
         if self._ros1 and type_name.split("/")[0] not in _ALIKE:
             raise InputError(
                 f"{self.path}: {connection.topic} holds {type_name} of ROS 1, which ROS 2 lays out "
                 "otherwise; do without this topic"
             )
         if type_name not in self._typestores:
-            recorded = None if self._ros1 else _recorded_types(connection)
+            is_alias = type_name != connection.msgtype
+            recorded = None if self._ros1 or is_alias else _recorded_types(connection)
             self._typestores[type_name] = recorded or make_typestore()
         return self._typestores[type_name]
 
@@ -150,6 +155,11 @@ class BagReader:
                 f"{self.path}: not a readable bag ({type(error).__name__}: {detail}); if a "
                 "recording was cut off, mend it with `ros2 bag reindex` or `mcap recover`"
             ) from error
+
+
+def _type(connection: Any) -> str:
+    """Return the type of a connection by its present name."""
+    return _ALIASES.get(connection.msgtype, connection.msgtype)
 
 
 def _check_kind(path: Path) -> None:
@@ -221,12 +231,19 @@ class BagClock:
 
 
 def _offset(reader: BagReader, stamped: Collection[str]) -> int:
+    """Return the offset of the stamps' clock from that of the recorder [ns]; 0 if it is the same.
+
+    It is the median of many, since single stamps may be old (latched messages) or damaged.
+    """
+    offsets: list[int] = []
     for message in reader.messages(stamped):
         stamp = _stamp(message)
         if stamp:
-            offset = stamp - message.log_ns
-            return offset if abs(offset) > SAME_CLOCK_NS else 0
-    return 0
+            offsets.append(stamp - message.log_ns)
+        if len(offsets) == PROBED_STAMPS:
+            break
+    offset = sorted(offsets)[len(offsets) // 2] if offsets else 0
+    return offset if abs(offset) > SAME_CLOCK_NS else 0
 
 
 def _stamp(message: BagMessage) -> int:

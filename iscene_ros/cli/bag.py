@@ -51,6 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-inputs", action="store_true", help="copy the messages that were read, too"
     )
+    parser.add_argument(
+        "--static-transform",
+        action="append",
+        default=[],
+        nargs=9,
+        metavar=("X", "Y", "Z", "QX", "QY", "QZ", "QW", "PARENT", "CHILD"),
+        help="transform that the bag lacks, as of static_transform_publisher; can be given again",
+    )
     add_storage_argument(parser)
 
 
@@ -80,12 +88,14 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     check_rosbags()
     from iscene_ros.bag.driver import BagDriver
     from iscene_ros.bag.reading import BagReader
+    from iscene_ros.bag.static_transforms import static_transform
     from iscene_ros.bag.writing import new_bag, storage_of
 
     settings = _settings(args)
     storage = storage_of(args.out, args.storage)
+    transforms = [static_transform(texts) for texts in args.static_transform]
     with BagReader(args.bag) as reader:
-        driver = BagDriver(reader, settings, _say, args.every, args.keep_inputs)
+        driver = BagDriver(reader, settings, _say, args.every, args.keep_inputs, transforms)
         with new_bag(args.out, storage) as writer:
             session = _run(driver, settings, writer, load)
             _check_completed(args.bag, driver.counts, session)
@@ -127,11 +137,15 @@ def _run(
 
 def _check_completed(bag: Path, counts: BagCounts, session: SceneSession) -> None:
     from iscene_ros.core.errors import InputError
+    from iscene_ros.session.rejection import RejectReason
 
     if counts.completed:
         return
     _check_ended(counts)
-    reason = session.rejections.newest or session.status(0).summary
+    is_missing = bool(session.missing_inputs())
+    reason = session.status(0).summary if is_missing else session.rejections.newest
+    if session.rejections.counts.get(RejectReason.NO_TRANSFORM):
+        reason += "; what the bag lacks can be given by --static-transform"
     raise InputError(f"{bag}: not one frame was completed; {reason}")
 
 
@@ -154,6 +168,7 @@ def _summary(counts: BagCounts, session: SceneSession) -> str:
     ]
     rejected = sorted(session.rejections.counts.items())
     rows += [(f"rejected: {reason.value}", count) for reason, count in rejected]
+    rows += [(f"warned: {kind}", n) for kind, n in sorted(session.warnings.counts.items())]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name.ljust(width)}  {count:6d}" for name, count in rows]
     if counts.interrupted or counts.damage:

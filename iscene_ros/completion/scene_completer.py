@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from iscene_ros.completion.object_assembly import ObjectAssembly
+from iscene_ros.completion.plausibility import doubts
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
@@ -165,6 +166,7 @@ class SceneCompleter:
             is_metric=prediction.is_metric,
             planes=tuple(p.transformed(assembly.frame_from_camera) for p in planes_camera),
         )
+        scene = replace(scene, warnings=scene.warnings + doubts(scene, prediction.observation))
         return _related(scene, prediction.observation) if self.relations else scene
 
 

@@ -23,7 +23,9 @@ _MODES = ("L", "I;16", "I;16B", "I;16L", "I")
 _ADVICE = "publish it raw, or as compressedDepth with png"
 
 
-def decode_compressed_depth(message: Any, depth_unit: float) -> DepthImage:
+def decode_compressed_depth(
+    message: Any, depth_unit: float, needs_frame: bool = True
+) -> DepthImage:
     """Return the depth image of a sensor_msgs/msg/CompressedImage: compressedDepth or plain PNG.
 
     compressedDepth holds 16UC1 as it is, or 32FC1 [m] as quantised inverse depth; plain is 16UC1.
@@ -31,11 +33,12 @@ def decode_compressed_depth(message: Any, depth_unit: float) -> DepthImage:
     Args:
         message: the image; its frame is the camera's optical one.
         depth_unit: metres of one step of a 16-bit image [m].
+        needs_frame: whether an image without the name of its frame is rejected.
 
     Raises:
         RejectedInputError: STAMP, FRAME, ENCODING (RVL, JPEG), SIZE, EMPTY or MALFORMED.
     """
-    stamp_ns, frame_id = decode_header(message.header, needs_frame=True)
+    stamp_ns, frame_id = decode_header(message.header, needs_frame)
     file, quantisation = _png_of(message)
     steps = _pixels(file, message.format)
     if quantisation is None or not message.format.startswith("32FC1"):

@@ -74,17 +74,18 @@ def decode_compressed_color(message: Any) -> ColorImage:
     )
 
 
-def decode_depth(message: Any, depth_unit: float) -> DepthImage:
+def decode_depth(message: Any, depth_unit: float, needs_frame: bool = True) -> DepthImage:
     """Return the depth image of a sensor_msgs/msg/Image: 32FC1 [m], or 16UC1 or mono16 in steps.
 
     Args:
         message: the image; its frame is the camera's optical one.
         depth_unit: metres of one step of a 16-bit image [m].
+        needs_frame: whether an image without the name of its frame is rejected.
 
     Raises:
         RejectedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.
     """
-    stamp_ns, frame_id = decode_header(message.header, needs_frame=True)
+    stamp_ns, frame_id = decode_header(message.header, needs_frame)
     pixels = read_pixels(message, DEPTH_FORMATS, _DEPTH_ADVICE)
     is_float = pixels.dtype.kind == "f"
     depth = pixels.astype(np.float32) if is_float else metres(pixels, depth_unit)

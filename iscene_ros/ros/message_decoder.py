@@ -84,11 +84,15 @@ class MessageDecoder:
             return partial(decode, class_names=settings.class_names, reject=self._reject_part)
         if topic_key == "camera_pose":
             return decode_odometry if settings.pose_source == "odometry" else decode_pose
+        depth = {
+            "depth_unit": settings.depth_unit,
+            "needs_frame": not settings.camera_frame,
+        }
         return {
             "rgb": decode_color,
             "rgb_compressed": decode_compressed_color,
-            "depth": partial(decode_depth, depth_unit=settings.depth_unit),
-            "depth_compressed": partial(decode_compressed_depth, depth_unit=settings.depth_unit),
+            "depth": partial(decode_depth, **depth),
+            "depth_compressed": partial(decode_compressed_depth, **depth),
             "camera_info": partial(decode_camera_info, rectified=settings.rectified),
             "instances": partial(decode_instances, encoding=settings.instance_encoding),
             "instances_compressed": partial(

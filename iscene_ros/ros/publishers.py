@@ -42,7 +42,7 @@ class Publishers:
         self._publishers = {
             topic: node.create_lifecycle_publisher(
                 types.message_class(topic.type_name),
-                topic.name,
+                settings.topics_tf if topic.name == TF else topic.name,
                 reliable_qos(topic.latched, TF_DEPTH if topic.name == TF else 1),
             )
             for topic in OUTPUTS

@@ -9,12 +9,11 @@ import numpy as np
 from iscene_ros.core.stamps import nanoseconds
 from iscene_ros.session.inputs import PoseSample, TransformSample
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.transforms import NoTransformError, TransformBuffer
+from iscene_ros.session.transforms import FOREVER_NS, NoTransformError, TransformBuffer
 
 # Poses of a topic are stored under child frames of their own, as TF may have another parent for
 # the same child.
 _FROM_TOPIC = "(camera_pose) "
-FOREVER_NS = 1 << 62
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,14 @@ class ObjectMapChange:
 
 
 class ObjectMap:
-    """All objects that are tracked, in one coordinate frame."""
+    """All objects that are tracked, in one coordinate frame.
+
+    Attributes:
+        taken_names: names that others use; no new object gets one of them.
+    """
 
     def __init__(self) -> None:
+        self.taken_names: frozenset[str] = frozenset()
         self._objects: dict[int, TrackedObject] = {}
         self._next_id = 1
 
@@ -109,9 +114,7 @@ class ObjectMap:
         settings: Settings,
     ) -> TrackedObject:
         if before is None:
-            key = self._next_id
-            self._next_id += 1
-            name = f"{settings.frame_prefix}{frame_slug(item.label)}_{key}"
+            key, name = self._next_name(f"{settings.frame_prefix}{frame_slug(item.label)}")
             first = stamp_ns
         else:
             key, name, first = before.id, before.name, before.first_seen_ns
@@ -119,6 +122,13 @@ class ObjectMap:
         item = replace(item, id=key, color=instance_color(key))
         self._objects[key] = TrackedObject(item, name, tracker_id, first, stamp_ns)
         return self._objects[key]
+
+    def _next_name(self, stem: str) -> tuple[int, str]:
+        """Return the next id, and the name that it gives; ids of taken names are not used."""
+        while f"{stem}_{self._next_id}" in self.taken_names:
+            self._next_id += 1
+        key, self._next_id = self._next_id, self._next_id + 1
+        return key, f"{stem}_{key}"
 
     def _recognise_skipped(
         self,

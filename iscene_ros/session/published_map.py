@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.session.frames import PosedFrame, TrackedObservation
+from iscene_ros.session.inputs import TransformSample
 from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
 from iscene_ros.session.settings import Settings
 
@@ -26,13 +27,17 @@ class PublishedMap:
 
     One thread may add frames while another one resets.
 
+    Args:
+        tf_frames: returns the frames in TF, whose names no object gets.
+
     Attributes:
         update: the newest update; None before the first one and after a reset.
         resets: number of resets so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tf_frames: Callable[[], Collection[str]] = tuple) -> None:
         self._map = ObjectMap()
+        self._tf_frames = tf_frames
         self._lock = threading.Lock()
         self._gone: tuple[RemovedObject, ...] = ()
         self.update: SceneUpdate | None = None
@@ -67,6 +72,7 @@ class PublishedMap:
             if frame.resets != self.resets:
                 return None
             objects, before, gone = self._map.copy(), self.update, self._gone
+        objects.taken_names = frozenset(self._tf_frames())
         if before is not None and before.frame_id != frame.frame_id:
             gone += _moved(objects, before, frame.frame_id, between)
         change = objects.update(scene, observed, frame.stamp_ns, settings)
@@ -78,6 +84,13 @@ class PublishedMap:
                 return None
             self._map, self._gone, self.update = objects, (), update
         return update
+
+    def has_broadcast(self, sample: TransformSample) -> bool:
+        """Return whether a transform is that of an object, which TF brings back to its sender."""
+        update = self.update
+        if update is None or sample.static or sample.parent != update.frame_id:
+            return False
+        return any(known.name == sample.child for known in update.objects)
 
     def reset(self) -> SceneUpdate | None:
         """Remove all objects; return the empty map, or None where nothing was published before."""

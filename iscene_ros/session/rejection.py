@@ -11,7 +11,10 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.stamps import SECOND
 
 # One line of each reason is logged in this time.
+NO_MESSAGE = "no message yet; check the topic name"
 THROTTLE_NS = 5 * SECOND
+# Lines begin with the name of their topic; more than this are other texts.
+MOST_TOPICS = 30
 
 
 class RejectReason(str, Enum):
@@ -62,11 +65,18 @@ class RejectionCounts:
         self._logged: dict[RejectReason, int] = {}
         self.counts: Counter[RejectReason] = Counter()
         self.newest = ""
+        self._by_topic: dict[str, str] = {}
 
     @property
     def total(self) -> int:
         """Number of all rejections."""
         return sum(self.counts.values())
+
+    def why_none(self, topic: str) -> str:
+        """Return why a topic brought nothing: no message came, or all were refused and why."""
+        with self._lock:
+            line = self._by_topic.get(topic, "").partition(":")[2].strip()
+        return f"all refused: {line}" if line else NO_MESSAGE
 
     def count(self, reason: RejectReason, message: str, now_ns: int) -> None:
         """Count one rejection; log its line unless the same reason was logged just before."""
@@ -74,6 +84,9 @@ class RejectionCounts:
         with self._lock:
             self.counts[reason] += 1
             self.newest = line
+            topic = line.partition(":")[0].removesuffix("_compressed")
+            if topic in self._by_topic or len(self._by_topic) < MOST_TOPICS:
+                self._by_topic[topic] = line
             before = self._logged.get(reason)
             quiet = before is not None and 0 <= now_ns - before < THROTTLE_NS
             if not quiet:

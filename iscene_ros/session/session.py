@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND, nanoseconds
+from iscene_ros.session.camera_frames import CameraFrames
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import PosedFrame, observe
 from iscene_ros.session.inputs import (
@@ -33,6 +35,9 @@ from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
+from iscene_ros.session.warning_counts import WarningCounts
+
+Image = TypeVar("Image", bound=Input)
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,11 @@ class SceneSession:
         settings: the parameters; may be replaced at any time by ones that differ in live
             parameters only.
         completer: completer of observations.
-        log: called with one line about a rejected input, at most once a reason in five seconds.
+        log: called with one line about a rejected input, at most once a reason in five seconds, and
+            about the first warning of each kind.
 
     Attributes:
+        rejections, warnings: counts of what was refused, and of what was doubted.
         dropped, completed: numbers of frames.
         model_fault: error line of the newest completion; "" where it succeeded.
     """
@@ -61,23 +68,24 @@ class SceneSession:
         self, settings: Settings, completer: Completer, log: Callable[[str], None] = print
     ) -> None:
         self.completer = completer
-        self.rejections = RejectionCounts(log)
+        self.rejections, self.warnings = RejectionCounts(log), WarningCounts(log)
         self.latencies = Latencies()
         self.dropped = self.completed = 0
         self.model_fault = ""
         self._settings = settings
         self._poses = CameraPoses(settings)
+        self._cameras = CameraFrames(self._poses.transforms.distance, self.warnings.count)
         self._synchronizer = Synchronizer(
             settings.use_rgb,
             settings.detections != "none",
             settings.masks_from == "detections",
             settings.queue_size,
+            self._cameras.other_camera,
         )
-        self._intrinsics: Intrinsics | None = None
         self._waiting: deque[_WaitingFrame] = deque()
         self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
-        self._map = PublishedMap()
+        self._map = PublishedMap(self._poses.transforms.frames)
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -168,6 +176,8 @@ class SceneSession:
         if update is None:
             self.dropped += 1
             return None
+        for warning in update.scene.warnings:
+            self.warnings.count(warning)
         self.completed += 1
         self.latencies.add(time.monotonic() - started)
         return update
@@ -196,7 +206,12 @@ class SceneSession:
     def missing_inputs(self) -> tuple[str, ...]:
         """Return the inputs of which no message has come yet."""
         missing = self._synchronizer.waiting_for()
-        return missing if self._intrinsics is not None else (*missing, "camera_info")
+        return missing if self._cameras.is_calibrated else (*missing, "camera_info")
+
+    def finish(self, now_ns: int) -> None:
+        """Reject the masks that still wait for images when no further message comes."""
+        for error in self._synchronizer.finish():
+            self.reject(error.reason, str(error), now_ns)
 
     def _synchronise(self, now_ns: int) -> bool:
         """Move one synchronised frame to those that wait; return False if there is none."""
@@ -219,21 +234,22 @@ class SceneSession:
         patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
         # The position of the points depends on the stamp of the depth, not on that of the masks.
         depth = waiting.inputs.depth
-        if self._intrinsics is None:
+        if not self._cameras.is_calibrated:
             if not patient:
-                line = "camera_info: no message yet; check the topic name"
+                line = f"frame: camera_info: {self.rejections.why_none('camera_info')}"
                 self.reject(RejectReason.INTRINSICS, line, now_ns)
             return not patient
         try:
             pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
-        except NoTransformError as error:
-            if patient and error.may_come:
+            calibration = self._cameras.calibration(waiting.inputs)
+        except RejectedInputError as error:
+            if patient and isinstance(error, NoTransformError) and error.may_come:
                 return False
             self.reject(error.reason, str(error), now_ns)
             return True
         frame = PosedFrame(
             waiting.inputs,
-            self._intrinsics,
+            calibration,
             pose.frame_id,
             pose.frame_from_camera,
             self._map.resets,
@@ -246,16 +262,19 @@ class SceneSession:
 
     def _store(self, item: Input | TransformSample, now_ns: int) -> None:
         if isinstance(item, TransformSample):
-            self._poses.transforms.add(item)
+            if not self._map.has_broadcast(item):
+                self._poses.transforms.add(item)
         elif isinstance(item, PoseSample):
             self._poses.add_pose(item)
         elif isinstance(item, Intrinsics):
-            before = self._intrinsics
-            # An unchanged camera keeps its cached rectification map.
-            unchanged = before is not None and before.camera.same_as(item.camera)
-            self._intrinsics = replace(item, camera=before.camera) if unchanged else item
+            self._cameras.add(self._in_camera_frame(item))
         else:
-            self._synchronizer.add(item, now_ns)
+            self._synchronizer.add(self._in_camera_frame(item), now_ns)
+
+    def _in_camera_frame(self, item: Image) -> Image:
+        """Return an image, detections or a calibration in the frame that the settings name."""
+        frame = self.settings.camera_frame
+        return replace(item, frame_id=frame) if frame else item
 
     def _forget_time(self, stamp_ns: int) -> None:
         """Drop everything after a jump back in time; the next update removes all objects."""

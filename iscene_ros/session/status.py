@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iscene_ros.core.stamps import SECOND
+from iscene_ros.session.rejection import NO_MESSAGE
 
 if TYPE_CHECKING:
     from iscene_ros.session.session import SceneSession
@@ -77,6 +78,11 @@ def session_status(session: SceneSession, now_ns: int) -> Status:
     ]
     if session.rejections.newest:
         values.append(("newest rejection", session.rejections.newest))
+    values += [
+        (f"warning: {kind}", str(count)) for kind, count in sorted(session.warnings.counts.items())
+    ]
+    if session.warnings.newest:
+        values.append(("newest warning", session.warnings.newest))
     return Status(level, summary, tuple(values))
 
 
@@ -103,7 +109,7 @@ def _verdict(session: SceneSession, objects: int, frame: str, age: float | None)
     if session.model_fault:
         return "error", session.model_fault
     if missing := session.missing_inputs():
-        return "warn", f"no message yet: {', '.join(missing)}"
+        return "warn", _missing(session, missing)
     if not session.completed:
         return "warn", f"no frame completed yet{because}"
     if frame != session.settings.world_frame:
@@ -111,6 +117,15 @@ def _verdict(session: SceneSession, objects: int, frame: str, age: float | None)
     if age is not None and age > _oldest(session):
         return "warn", f"the scene is {age:.0f} s old{because}"
     return "ok", f"{objects} objects"
+
+
+def _missing(session: SceneSession, topics: tuple[str, ...]) -> str:
+    """Return which inputs never came, and which came and were refused, with the reason."""
+    reasons = {topic: session.rejections.why_none(topic) for topic in topics}
+    silent = [topic for topic, why in reasons.items() if why == NO_MESSAGE]
+    parts = [f"no message yet: {', '.join(silent)}"] if silent else []
+    parts += [f"{topic}: {why}" for topic, why in reasons.items() if why != NO_MESSAGE]
+    return "; ".join(parts)
 
 
 def _oldest(session: SceneSession) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from iscene_ros.core.stamps import JUMP_NS, SECOND
@@ -21,6 +22,8 @@ _KEYS = {
     Detections: "detections",
 }
 _TOPICS = {"color": "rgb"}
+# More frames of one topic are those of damaged messages.
+MOST_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,14 @@ class Synchronizer:
 
     A message with the stamp of the masks belongs to them. Otherwise the nearest within the slop is
     taken as soon as a later message shows that none nearer will come, or the slop has passed.
+    Messages of different cameras are never put together: where a topic has brought the frame of the
+    masks, no other frame of it counts.
 
     Args:
         use_color, use_detections: whether a frame needs a colour image, and detections.
         masks_from_detections: whether the detections contain the masks.
         queue_size: number of messages of each kind that are kept.
+        other_camera: returns why a frame is that of another camera than a second one, or "".
     """
 
     def __init__(
@@ -59,11 +65,13 @@ class Synchronizer:
         use_detections: bool,
         masks_from_detections: bool,
         queue_size: int,
+        other_camera: Callable[[str, str], str] = lambda one, other: "",
     ) -> None:
         self._pivot = "detections" if masks_from_detections else "instances"
         wanted = {"depth": True, "color": use_color, "detections": use_detections}
         self._others = tuple(k for k, used in wanted.items() if used and k != self._pivot)
-        self._size = queue_size
+        self._size, self._other_camera = queue_size, other_camera
+        self._frames: dict[str, set[str]] = {key: set() for key in self._others}
         self._queues: dict[str, list[SyncedInput]] = {key: [] for key in self._others}
         self._waiting: deque[_Waiting] = deque()
         self._newest: dict[str, int] = {}
@@ -92,6 +100,8 @@ class Synchronizer:
             if len(self._waiting) > self._size + 1:
                 self._reject(self._waiting.popleft(), "not processed while queue_size newer came")
         elif key in self._queues:
+            if len(self._frames[key]) < MOST_FRAMES:
+                self._frames[key].add(item.frame_id)
             insort(self._queues[key], item, key=lambda entry: entry.stamp_ns)
             del self._queues[key][: -self._size]
 
@@ -109,14 +119,34 @@ class Synchronizer:
                 self._waiting.popleft()
                 return SyncedInputs(**{self._pivot: waiting.item}, **found)
             missing = [key for key, item in found.items() if item is None]
+            foreign = [
+                line for k in missing if (line := self._foreign(k, waiting, now_ns, slop_ns))
+            ]
             why = [line for key in missing if (line := self._hopeless(key, waiting, slop_ns))]
-            if not why and len(self._waiting) <= self._size:
+            if not foreign and not why and len(self._waiting) <= self._size:
                 return None
             self._waiting.popleft()
+            if foreign:
+                self._reject(waiting, foreign[0], RejectReason.FRAME)
             never = [key for key in missing if key not in self._newest]
             late = f"no {_topic((never or missing)[0])} came while queue_size newer waited"
             self._reject(waiting, why[0] if why and not never else late)
         return None
+
+    def finish(self) -> list[RejectedInputError]:
+        """Drop the masks that still wait when nothing comes any more; return why, for each."""
+        errors = []
+        for waiting in self._waiting:
+            found = {key: self._nearest_ns(key, waiting) for key in self._others}
+            none = [key for key, nearest in found.items() if nearest is None]
+            if none:
+                why = f"no {_topic(none[0])} of its camera came at its time"
+            else:
+                key = max(self._others, key=lambda key: found[key])
+                why = self._too_far(key, found[key])
+            errors.append(self._error(waiting, why, RejectReason.UNSYNCHRONISED))
+        self._waiting.clear()
+        return errors
 
     def clear(self) -> None:
         """Drop all messages."""
@@ -132,17 +162,47 @@ class Synchronizer:
     def _companion(
         self, key: str, waiting: _Waiting, now_ns: int, slop_ns: int
     ) -> SyncedInput | None:
-        queue, stamp = self._queues[key], waiting.item.stamp_ns
+        queue, stamp = self._of_camera(key, waiting.item), waiting.item.stamp_ns
         if not queue:
             return None
         nearest = min(queue, key=lambda item: abs(item.stamp_ns - stamp))
         gap = abs(nearest.stamp_ns - stamp)
-        settled = queue[-1].stamp_ns >= stamp or now_ns - waiting.arrived_ns > slop_ns
-        return nearest if settled and gap <= slop_ns else None
+        has_passed = now_ns - waiting.arrived_ns > slop_ns
+        # Of another frame than the masks, it may be of another camera, whose own comes later.
+        settled = queue[-1].stamp_ns >= stamp and nearest.frame_id in ("", waiting.item.frame_id)
+        return nearest if (settled or has_passed) and gap <= slop_ns else None
+
+    def _of_camera(self, key: str, pivot: SyncedInput) -> list[SyncedInput]:
+        """Return the waiting messages of a kind that may be of the camera of the masks."""
+        frame = pivot.frame_id
+        if frame and frame in self._frames[key]:
+            return [item for item in self._queues[key] if item.frame_id in ("", frame)]
+        return [i for i in self._queues[key] if not self._other_camera(i.frame_id, frame)]
+
+    def _foreign(self, key: str, waiting: _Waiting, now_ns: int, slop_ns: int) -> str:
+        """Return why all messages at the time of the masks are of another camera; "" if not so."""
+        if self._of_camera(key, waiting.item) or now_ns - waiting.arrived_ns <= slop_ns:
+            return ""
+        stamp = waiting.item.stamp_ns
+        near = [item for item in self._queues[key] if abs(item.stamp_ns - stamp) <= slop_ns]
+        lines = (self._other_camera(item.frame_id, waiting.item.frame_id) for item in near)
+        return next((f"{_topic(key)}: {line}" for line in lines if line), "")
+
+    def _nearest_ns(self, key: str, waiting: _Waiting) -> int | None:
+        """Return the distance to the nearest message of a kind [ns]; None where none waits."""
+        queue = self._of_camera(key, waiting.item)
+        return min((abs(i.stamp_ns - waiting.item.stamp_ns) for i in queue), default=None)
+
+    @staticmethod
+    def _too_far(key: str, nearest_ns: int) -> str:
+        return (
+            f"the nearest {_topic(key)} lies {nearest_ns / SECOND:.3f} s off; check the stamps or "
+            "raise sync_slop"
+        )
 
     def _hopeless(self, key: str, waiting: _Waiting, slop_ns: int) -> str:
         """Return the reason why no companion can come any more; "" where one can."""
-        stamps = [item.stamp_ns for item in self._queues[key]]
+        stamps = [item.stamp_ns for item in self._of_camera(key, waiting.item)]
         stamp = waiting.item.stamp_ns
         if not stamps or stamps[-1] <= stamp + slop_ns:
             return ""
@@ -155,11 +215,14 @@ class Synchronizer:
         expected = f"expected within sync_slop = {slop_ns / SECOND:g} s"
         return f"{why}, {expected}; check the stamps or raise sync_slop"
 
-    def _reject(self, waiting: _Waiting, why: str) -> None:
+    def _reject(
+        self, waiting: _Waiting, why: str, reason: RejectReason = RejectReason.UNSYNCHRONISED
+    ) -> None:
+        raise self._error(waiting, why, reason)
+
+    def _error(self, waiting: _Waiting, why: str, reason: RejectReason) -> RejectedInputError:
         stamp = waiting.item.stamp_ns / SECOND
-        raise RejectedInputError(
-            RejectReason.UNSYNCHRONISED, f"{self._pivot} of {stamp:.3f}: {why}"
-        )
+        return RejectedInputError(reason, f"{self._pivot} of {stamp:.3f}: {why}")
 
 
 def _topic(key: str) -> str:

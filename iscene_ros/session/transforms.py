@@ -17,6 +17,7 @@ from iscene_ros.session.inputs import TransformSample
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 CACHE_NS = 10 * SECOND
+FOREVER_NS = 1 << 62
 
 
 class NoTransformError(RejectedInputError):
@@ -174,6 +175,13 @@ class TransformBuffer:
         common_from_source = self._climb(source, common, stamp_ns, tolerance_ns)
         common_from_target = self._climb(target, common, stamp_ns, tolerance_ns)
         return np.linalg.inv(common_from_target) @ common_from_source
+
+    def distance(self, one: str, other: str) -> float | None:
+        """Return how far the origins of two frames lie apart now [m]; None if not connected."""
+        try:
+            return float(np.linalg.norm(self.lookup(one, other, 0, FOREVER_NS)[:3, 3]))
+        except NoTransformError:
+            return None
 
     def connects(self, a: str, b: str) -> bool:
         """Return whether two frames belong to one tree."""

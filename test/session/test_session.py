@@ -17,6 +17,7 @@ from iscene_ros.session.inputs import (
     Intrinsics,
 )
 from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.synchronizer import SyncedInputs
 
 
 @pytest.fixture
@@ -207,5 +208,6 @@ def test_a_repeated_calibration_keeps_the_cached_rectification():
     for at in (START_NS, START_NS + MS):
         again = Camera(camera.width, camera.height, camera.k.copy(), camera.d.copy())
         driver.session.add(Intrinsics(at, "cam", again), at)
-        kept.append(driver.session._intrinsics)
+        depth = DepthImage(at, "cam", np.ones((6, 8), np.float32))
+        kept.append(driver.session._cameras.calibration(SyncedInputs(depth)))
     assert kept[1].camera is kept[0].camera and kept[1].stamp_ns == START_NS + MS

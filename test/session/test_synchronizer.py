@@ -186,6 +186,23 @@ def test_a_step_back_of_less_than_a_second_is_a_message_out_of_order():
     assert {stamps_ms(f) for f in drain(sync, 900)[0]} == {(900, 900), (0, 0)}
 
 
+def test_masks_that_wait_at_the_end_are_refused_with_the_distance():
+    sync = synchronizer(use_color=False)
+    add(sync, depth(0), masks(500), masks(0))
+    assert drain(sync, 600) == ([], [])
+    errors = [str(error) for error in sync.finish()]
+    assert len(errors) == 2 and "the nearest depth lies 0.500 s off" in errors[0]
+    assert sync.finish() == [] and drain(sync, 600) == ([], [])
+
+
+def test_masks_without_any_image_are_refused_at_the_end():
+    sync = synchronizer()
+    add(sync, depth(0), masks(0))
+    (error,) = sync.finish()
+    assert "no rgb of its camera came" in str(error)
+    assert error.reason == RejectReason.UNSYNCHRONISED
+
+
 def test_unused_kinds_are_not_waited_for():
     sync = synchronizer(use_color=False)
     add(sync, color(0), detections(0), depth(0), masks(0))
