@@ -12,6 +12,7 @@ from iscene_ros.session.settings import Settings
 
 NODE_NAME = "iscene"
 _MOST_LISTED = 12
+_TRANSPORTS = ("rgb_transport=compressed", "depth_transport=compressedDepth")
 # Words in the names of topics, by input.
 _WORDS = {
     "rgb": ("rgb", "color", "colour"),
@@ -89,9 +90,12 @@ def _check_type(bag: Path, topic: InputTopic, name: str, type_name: str) -> None
 def _missing(bag: Path, topic: InputTopic, name: str, topics: Mapping[str, str]) -> str:
     fitting = _likeliest_first(_of_type(topics, topic.type_name), topic.key)
     remedy = f"set {topic.parameter}, e.g. --set {topic.parameter}={(fitting or ['/NAME'])[0]}"
-    compressed = [n for n in (f"{name}/compressedDepth", f"{name}/compressed") if n in topics]
-    if compressed:
-        remedy = f"it is compressed: --set {topic.parameter}={compressed[0]}"
+    transports = [t for t in ("compressedDepth", "compressed") if f"{name}/{t}" in topics]
+    if transports:
+        setting = f"{topic.key}_transport={transports[0]}"
+        if setting not in _TRANSPORTS:
+            setting = f"{topic.parameter}={name}/{transports[0]}"
+        remedy = f"it is compressed: --set {setting}"
     elif topic.key == "rgb":
         remedy += ", or do without: --set use_rgb=false"
     return f"{bag}: no topic {name} for {topic.key}; {remedy}. {_has(topic, fitting, topics)}"

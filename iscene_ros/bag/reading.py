@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -236,12 +236,13 @@ def _offset(reader: BagReader, stamped: Collection[str]) -> int:
     It is the median of many, since single stamps may be old (latched messages) or damaged.
     """
     offsets: list[int] = []
-    for message in reader.messages(stamped):
-        stamp = _stamp(message)
-        if stamp:
-            offsets.append(stamp - message.log_ns)
-        if len(offsets) == PROBED_STAMPS:
-            break
+    with suppress(InputError):  # damage is reported when the driver comes to it
+        for message in reader.messages(stamped):
+            stamp = _stamp(message)
+            if stamp:
+                offsets.append(stamp - message.log_ns)
+            if len(offsets) == PROBED_STAMPS:
+                break
     offset = sorted(offsets)[len(offsets) // 2] if offsets else 0
     return offset if abs(offset) > SAME_CLOCK_NS else 0
 

@@ -39,6 +39,31 @@ def test_bad_parameter_files_are_refused(tmp_path: Path, text: str | None, expec
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "robot1: {iscene: {ros__parameters: {steps: 7}}}",
+        "/robot1: {arm: {iscene: {ros__parameters: {steps: 7}}}}",
+        "/robot1/iscene: {ros__parameters: {steps: 7}}",
+        "/robot1/**: {ros__parameters: {steps: 7}}",
+        "robot1: {'*': {ros__parameters: {steps: 7}}, other: {ros__parameters: {steps: 2}}}",
+        "iscene: {ros__parameters: {steps: 7}}\n/**: {ros__parameters: {steps: 2}}",
+    ],
+)
+def test_parameters_of_a_node_in_a_namespace_are_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    assert read_settings(path).steps == 7
+
+
+def test_parameters_of_two_nodes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    nodes = (f"{name}: {{iscene: {{ros__parameters: {{steps: 2}}}}}}" for name in ("b", "a"))
+    path.write_text("\n".join(nodes))
+    with pytest.raises(InputError, match="parameters of /a/iscene and /b/iscene"):
+        read_settings(path)
+
+
 @pytest.mark.parametrize("text", ["steps", "steps=[", "steps=x", "no=1"])
 def test_bad_assignments_are_refused(text: str) -> None:
     with pytest.raises(InputError, match=text.split("=")[0]):

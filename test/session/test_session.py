@@ -211,3 +211,31 @@ def test_a_repeated_calibration_keeps_the_cached_rectification():
         depth = DepthImage(at, "cam", np.ones((6, 8), np.float32))
         kept.append(driver.session._cameras.calibration(SyncedInputs(depth)))
     assert kept[1].camera is kept[0].camera and kept[1].stamp_ns == START_NS + MS
+
+
+def test_a_name_that_tf_knows_is_given_to_no_object_and_the_camera_stays():
+    driver = Driver(posed=False)
+    driver.add(transform("map", "object_1", static=True, matrix=looking_at()))
+    driver.add(transform("object_1", CAMERA_FRAME, static=True))
+    first = driver.step(0)
+    assert [k.name for k in first.objects] == ["object_2", "object_3"]
+    assert [k.id for k in first.objects] == [2, 3]
+
+
+def test_what_the_session_broadcasts_does_not_come_back_as_a_frame_of_others():
+    driver = Driver()
+    first = driver.step(0)
+    for known in first.objects:
+        pose = known.item.frame_from_object
+        driver.add(transform("map", known.name, stamp(0), matrix=pose))
+    driver.session.reset()
+    second = driver.step(100)
+    assert [k.name for k in second.objects] == ["object_3", "object_4"]
+    assert "object_1" not in driver.session._poses.transforms.frames()
+
+
+def test_a_frame_that_others_move_below_another_parent_is_theirs():
+    driver = Driver()
+    driver.step(0)
+    driver.add(transform("gripper", "object_1", stamp(0)))
+    assert "object_1" in driver.session._poses.transforms.frames()
