@@ -16,6 +16,7 @@ from iscene_ros.core.scene import Mesh, Plane, Scene, SceneObject
 from iscene_ros.geometry.decimation import decimated
 from iscene_ros.geometry.mesh_measures import signed_volume
 from iscene_ros.geometry.object_frame import object_frame
+from iscene_ros.geometry.offset_surface import offset_hull, offset_surface
 
 MAX_FACES = 5000
 MAX_PARTS = 16
@@ -116,7 +117,7 @@ def collision_body(
     Args:
         item: the object.
         shape: how its mesh is simplified.
-        padding: by which surfaces are moved outward [m].
+        padding: by which bodies are larger than the mesh on all sides [m].
 
     Raises:
         InputError: a negative padding, an unknown shape, or convex parts without coacd.
@@ -130,7 +131,7 @@ def collision_body(
         raise InputError(f"collision shape {shape!r}: expected one of {names}") from error
     if shape is CollisionShape.AUTO:
         shape = CollisionShape.PARTS if _has_coacd() else CollisionShape.HULL
-    pieces = tuple(_padded(piece, padding) for piece in _pieces(item.mesh, shape))
+    pieces = _padded(_pieces(item.mesh, shape), item.mesh, shape, padding)
     if not pieces:
         return None
     return CollisionBody(
@@ -221,13 +222,31 @@ def _hull(points: np.ndarray) -> Mesh | None:
     return Mesh(np.asarray(hull.vertices, np.float32), np.asarray(hull.faces, np.int32))
 
 
-def _padded(mesh: Mesh, padding: float) -> Mesh:
-    """Return the mesh with its vertices moved outward [m]."""
-    if padding == 0:
-        return mesh
-    body = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    moved = mesh.vertices + padding * body.vertex_normals
-    return Mesh(moved.astype(np.float32), mesh.faces)
+def _padded(
+    pieces: tuple[Mesh, ...], mesh: Mesh, shape: CollisionShape, padding: float
+) -> tuple[Mesh, ...]:
+    """Return pieces that are larger than an object's mesh by the padding [m] on all sides."""
+    if padding == 0 or not pieces:
+        return pieces
+    if shape is CollisionShape.MESH:
+        return tuple(offset_surface(piece, padding) for piece in pieces)
+    distance = padding + _protrusion(mesh, pieces)
+    return tuple(offset_hull(piece, distance) for piece in pieces)
+
+
+def _protrusion(mesh: Mesh, pieces: Sequence[Mesh]) -> float:
+    """Return how far a mesh reaches out of its simplified convex pieces [m]."""
+    hull = _hull(mesh.vertices) if len(pieces) == 1 else None
+    points = (mesh if hull is None else hull).vertices.astype(np.float64)
+    outside = np.full(len(points), np.inf)
+    for piece in pieces:
+        corners = piece.vertices.astype(np.float64)[piece.faces]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        lengths = np.linalg.norm(normals, axis=1)
+        normals = normals[lengths > 0] / lengths[lengths > 0, None]
+        offsets = np.einsum("ij,ij->i", normals, corners[lengths > 0, 0])
+        outside = np.minimum(outside, (points @ normals.T - offsets).max(axis=1))
+    return float(max(outside.max(), 0.0))
 
 
 def _at(position: tuple[float, float, float]) -> np.ndarray:

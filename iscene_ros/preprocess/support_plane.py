@@ -15,6 +15,11 @@ from iscene_ros.geometry.planes import find_planes
 # table lies within 45 degrees of it; the wall behind lies beyond as soon as the camera looks down.
 EXPECTED_UP_CAMERA = np.array([0.0, -1.0, -1.0]) / np.sqrt(2.0)
 MAX_ANGLE_RAD = np.deg2rad(75.0)
+# A plane is taken for the support whatever the camera's roll where it holds more than this many
+# times the readings of the best one for an upright camera, and this share of the instances rests on
+# it: their lowest readings lie within the distance [m], the rest above.
+ROLLED_SHARE, RESTING_SHARE, RESTING_M = 2.0, 0.6, 0.03
+MIN_READINGS = 50
 
 
 def find_gravity(
@@ -29,6 +34,9 @@ def find_gravity(
     if observation.gravity_camera is not None:
         return observation.gravity_camera, ()
     plane = support_plane(planes_camera)
+    rolled = _support_of_any_roll(observation, planes_camera)
+    if rolled is not None and (plane is None or rolled.share > ROLLED_SHARE * plane.share):
+        plane = rolled
     if plane is None:
         # Masks may leave nothing of the support; what lies in them is flat at times, too.
         plane = support_plane(find_planes(_without_instances(observation)))
@@ -60,6 +68,22 @@ def support_plane(planes_camera: Sequence[Plane]) -> Plane | None:
 
     plausible = [plane for plane in planes_camera if upward(plane) > np.cos(MAX_ANGLE_RAD)]
     return max(plausible, key=lambda plane: plane.share * upward(plane), default=None)
+
+
+def _support_of_any_roll(observation: Observation, planes_camera: Sequence[Plane]) -> Plane | None:
+    """Return the strongest plane, if most instances with readings rest on it, else None."""
+    plane = max(planes_camera, key=lambda plane: plane.share, default=None)
+    if plane is None:
+        return None
+    resting = []
+    for mask in observation.masks:
+        rows, columns = np.nonzero(mask & (observation.depth > 0))
+        if len(rows) >= MIN_READINGS:
+            pixels = np.column_stack([columns, rows]).astype(np.float64)
+            points = observation.camera.unproject(pixels, observation.depth[rows, columns])
+            lowest = np.quantile(points @ plane.normal + plane.offset, 0.02)
+            resting.append(abs(lowest) < RESTING_M)
+    return plane if resting and np.mean(resting) >= RESTING_SHARE else None
 
 
 def _without_instances(observation: Observation) -> Observation:

@@ -32,7 +32,29 @@ def test_hull_holds_the_object_and_its_padding(padding) -> None:
     (hull,) = made.pieces
     assert body(hull).is_convex and body(hull).is_watertight
     grown = np.ptp(hull.vertices, axis=0) - np.ptp(scene.objects[0].mesh.vertices, axis=0)
-    assert np.all(grown >= padding - 1e-6)
+    assert np.all(grown >= 2 * padding - 1e-5)
+
+
+@pytest.mark.parametrize("shape", ["hull", "mesh", "parts"])
+def test_a_padded_cube_is_larger_on_every_side(shape) -> None:
+    pytest.importorskip("coacd")
+    (made,) = collision_bodies(scene_of(scene_object(1, box((0.1, 0.1, 0.1)))), shape, 0.02)
+    (piece,) = made.pieces
+    assert np.ptp(piece.vertices, axis=0) == pytest.approx([0.14] * 3, abs=1e-5)
+
+
+def test_padded_parts_hold_the_whole_object_and_its_padding() -> None:
+    pytest.importorskip("coacd")
+    scene = scene_of(scene_object(1, cup(0.04, 0.1)))
+    (made,) = collision_bodies(scene, "parts", 0.01)
+    points = scene.objects[0].mesh.vertices.astype(np.float64)
+    depth = np.full(len(points), -np.inf)
+    for piece in map(body, made.pieces):
+        outside = np.einsum(
+            "ijk,jk->ij", points[:, None] - piece.triangles[:, 0], piece.face_normals
+        )
+        depth = np.maximum(depth, -outside.max(axis=1))
+    assert len(made.pieces) > 1 and depth.min() >= 0.01 - 1e-5
 
 
 def test_convex_parts_leave_the_hollow_free() -> None:

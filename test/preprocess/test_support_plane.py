@@ -110,3 +110,40 @@ def test_the_same_view_gives_the_same_planes():
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one.normal, other.normal)
         np.testing.assert_array_equal(one.corners, other.corners)
+
+
+def rolled(observation: Observation, quarters: int) -> tuple[Observation, np.ndarray]:
+    """The view of a camera turned about its axis, and (3, 3) new_from_old camera."""
+    new_from_old = np.eye(3)
+    for _ in range(quarters):
+        camera = observation.camera
+        fx, fy, (cx, cy) = camera.k[0, 0], camera.k[1, 1], camera.k[:2, 2]
+        k = np.array([[fy, 0, cy], [0, fx, camera.width - 1 - cx], [0, 0, 1]])
+        observation = Observation(
+            depth=np.rot90(observation.depth),
+            masks=np.rot90(observation.masks, axes=(1, 2)),
+            camera=Camera(camera.height, camera.width, k),
+        )
+        new_from_old = np.array([[0, 1, 0], [-1, 0, 0], [0, 0, 1]]) @ new_from_old
+    return observation, new_from_old
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_the_table_is_found_whatever_the_roll_of_the_camera(quarters):
+    truth = table_scene(5).observation
+    turned, new_from_old = rolled(truth, quarters)
+    gravity, _ = gravity_of(turned)
+    assert angle_deg(gravity, new_from_old @ truth.gravity_camera) < 1
+
+
+def test_a_strong_wall_on_which_nothing_rests_is_not_the_support():
+    truth = table_scene(3).observation
+    planes = find_planes(truth.with_depth(truth.depth))
+    observation = replace(truth, world_from_camera=None, gravity_camera=None)
+    table = support_plane(planes)
+    aside = np.array([1.0, 0.0, 0.0])
+    wall = replace(table, normal=aside, offset=0.8, share=0.9)
+    gravity, _ = find_gravity(observation, (wall, replace(table, share=0.1)))
+    np.testing.assert_allclose(gravity, -table.normal)
+    turned, _ = find_gravity(observation, (replace(table, share=0.9), replace(wall, share=0.1)))
+    np.testing.assert_allclose(turned, -table.normal)
