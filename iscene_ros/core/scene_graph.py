@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import cached_property
 
 import networkx as nx
 
@@ -12,6 +13,16 @@ from iscene_ros.core.scene import Relation
 
 ENVIRONMENT = 0
 ENVIRONMENT_LABEL = "environment"
+# The subject is in the way of lifting the object straight up.
+BLOCKING = frozenset(
+    predicate.value
+    for predicate in (
+        Predicate.BLOCKS_FROM_ABOVE,
+        Predicate.SUPPORTED_BY,
+        Predicate.INSIDE,
+        Predicate.LEANING_ON,
+    )
+)
 
 
 class SceneGraph:
@@ -105,38 +116,31 @@ class SceneGraph:
 
         These lie on it, in it or over it, or lean on it and would fall.
         """
-        self._checked(object_id)
-        wanted = {
-            Predicate.BLOCKS_FROM_ABOVE.value,
-            Predicate.SUPPORTED_BY.value,
-            Predicate.INSIDE.value,
-            Predicate.LEANING_ON.value,
-        }
-        found: dict[int, float] = {}
-        for subject, _, key, data in self.nx.in_edges(object_id, keys=True, data=True):
-            if key in wanted and subject not in (ENVIRONMENT, object_id):
-                found[subject] = max(found.get(subject, 0.0), data["confidence"])
+        found = self._blocking(self._checked(object_id))
         return tuple(sorted(found, key=lambda other: (-found[other], other)))
+
+    @cached_property
+    def removal_graph(self) -> nx.DiGraph:
+        """Edges from each object to those that it blocks, without cycles.
+
+        Where objects block each other in a cycle, the least certain edges are left out.
+        """
+        order = nx.DiGraph()
+        order.add_nodes_from(self.nx)
+        for below in self.nx:
+            for above, confidence in self._blocking(below).items():
+                order.add_edge(above, below, weight=confidence)
+        _without_cycles(order)
+        return order
 
     def removal_order(self, object_id: int) -> tuple[int, ...]:
         """Return the ids of all objects to remove before an object can be lifted, then its id.
 
-        Where objects block each other in a cycle, the least certain edges are left out.
-
         Raises:
             KeyError: there is no such object.
         """
-        order = nx.DiGraph()
-        order.add_node(self._checked(object_id))
-        waiting = [object_id]
-        while waiting:
-            below = waiting.pop()
-            for above in self.blockers(below):
-                if above not in order:
-                    waiting.append(above)
-                order.add_edge(above, below, weight=self._blocking(above, below))
-        _without_cycles(order)
-        needed = nx.ancestors(order, object_id) | {object_id}
+        order = self.removal_graph
+        needed = nx.ancestors(order, self._checked(object_id)) | {object_id}
         return tuple(nx.lexicographical_topological_sort(order.subgraph(needed)))
 
     def nearest(self, object_id: int, k: int = 1) -> tuple[tuple[int, float], ...]:
@@ -161,9 +165,13 @@ class SceneGraph:
         groups = (tuple(sorted(group)) for group in nx.connected_components(alike))
         return tuple(sorted(groups, key=lambda group: (-len(group), group)))
 
-    def _blocking(self, above: int, below: int) -> float:
-        found = self.nx.get_edge_data(above, below) or {}
-        return max((data["confidence"] for data in found.values()), default=0.0)
+    def _blocking(self, below: int) -> dict[int, float]:
+        """Return the objects in the way of lifting an object, with their confidences."""
+        found: dict[int, float] = {}
+        for above, _, key, data in self.nx.in_edges(below, keys=True, data=True):
+            if key in BLOCKING and above not in (ENVIRONMENT, below):
+                found[above] = max(found.get(above, 0.0), data["confidence"])
+        return found
 
     def _checked(self, object_id: int) -> int:
         if object_id not in self.nx:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iscene_ros.core.errors import InputError
@@ -107,10 +107,11 @@ def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tup
         for subject, _, obj in graph.edges(predicate):
             if subject != ENVIRONMENT and (obj != ENVIRONMENT or word != "in"):
                 facts.add(f"{word} {names[subject]} {names[obj]}")
-    blockers = _blockers(graph)
     for object_id in graph.ids:
-        facts |= {f"blocked-by {names[object_id]} {names[b]}" for b in blockers[object_id]}
-        if not blockers[object_id]:
+        # Without cycles, which no plan could resolve.
+        blockers = tuple(graph.removal_graph.predecessors(object_id))
+        facts |= {f"blocked-by {names[object_id]} {names[b]}" for b in blockers}
+        if not blockers:
             facts.add(f"clear {names[object_id]}")
     return tuple(sorted(facts))
 
@@ -155,29 +156,6 @@ def write_pddl(paths: Sequence[Path], problem: str) -> None:
             path.write_text(text, "utf-8")
         except OSError as error:
             raise InputError(f"--pddl {path}: cannot be written ({error.strerror})") from error
-
-
-def _blockers(graph: SceneGraph) -> dict[int, tuple[int, ...]]:
-    """Return the ids that block each object, without cycles, which no plan could resolve."""
-    found = {}
-    for object_id in graph.ids:
-        earlier = graph.removal_order(object_id)[:-1]
-        found[object_id] = tuple(b for b in graph.blockers(object_id) if b in earlier)
-    # One consistent order for the whole scene.
-    order = _removal_of_all(graph.ids, found)
-    place = {object_id: number for number, object_id in enumerate(order)}
-    return {i: tuple(b for b in blockers if place[b] < place[i]) for i, blockers in found.items()}
-
-
-def _removal_of_all(ids: Iterable[int], blockers: dict[int, tuple[int, ...]]) -> list[int]:
-    """Return all ids, those with the fewest blockers left first."""
-    left, order = list(ids), []
-    while left:
-        waiting = {i: sum(b in left for b in blockers[i]) for i in left}
-        best = min(left, key=lambda i: (waiting[i], i))
-        left.remove(best)
-        order.append(best)
-    return order
 
 
 def _identifier(text: str) -> str:

@@ -81,16 +81,44 @@ def test_objects_may_be_named_as_their_frames() -> None:
     assert "(holding box_1)" in text and "box-1" not in text
 
 
+BLOCKING = ("blocks_from_above", "supported_by", "leaning_on", "inside")
+
+
 @given(
-    edges=st.sets(st.tuples(st.integers(1, 4), st.integers(1, 4)), max_size=10),
+    st.lists(
+        st.tuples(
+            st.integers(1, 4), st.sampled_from(BLOCKING), st.integers(1, 4), st.floats(0.5, 1)
+        ).filter(lambda fact: fact[0] != fact[2]),
+        max_size=10,
+    )
 )
-@settings(max_examples=30, deadline=None)
-def test_blocking_has_no_cycles(edges) -> None:
-    graph = graph_of(*((a, "blocks_from_above", b) for a, b in edges if a != b))
-    blocked = [f.split()[1:] for f in pddl_facts(graph) if f.startswith("blocked-by")]
-    free = {name for name in ("box-1", "cup-2", "ball-3-3", "nknown-4")}
-    away: set[str] = set()
-    while len(away) < len(free):
-        ready = [n for n in free - away if all(b in away for a, b in blocked if a == n)]
-        assert ready
-        away |= set(ready)
+@settings(max_examples=200, deadline=None)
+def test_whatever_blocks_whatever_everything_can_be_removed_in_the_order_that_the_graph_gives(
+    facts,
+) -> None:
+    graph = graph_of(*facts)
+    names = dict(zip(graph.ids, ("box-1", "cup-2", "ball-3-3", "nknown-4"), strict=True))
+    blocked = {tuple(f.split()[1:]) for f in pddl_facts(graph) if f.startswith("blocked-by")}
+    free = {f.split()[1] for f in pddl_facts(graph) if f.startswith("clear")}
+    assert free == {*names.values()} - {below for below, _ in blocked}
+    for object_id in graph.ids:
+        away: set[str] = set()
+        for other in graph.removal_order(object_id):
+            assert {above for below, above in blocked if below == names[other]} <= away
+            away.add(names[other])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((1, "supported_by", 2, 0.9), (2, "leaning_on", 1, 0.7)),
+        ((1, "blocks_from_above", 2, 0.9), (2, "blocks_from_above", 1, 0.6)),
+    ],
+)
+def test_of_two_objects_that_block_each_other_the_more_certain_one_blocks(first, second) -> None:
+    for facts in ((first, second), (second, first)):
+        graph = graph_of(*facts, (1, "near", 2, 1.0), (2, "near", 1, 1.0))
+        assert {f for f in pddl_facts(graph) if f.startswith("blocked")} == {
+            "blocked-by cup-2 box-1"
+        }
+        assert graph.removal_order(2) == (1, 2) and graph.removal_order(1) == (1,)
