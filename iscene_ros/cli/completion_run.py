@@ -42,7 +42,7 @@ def complete_to(
         load: loads the completer of a configuration.
     """
     from iscene_ros.io.scene_io import check_writable, write_scene
-    from iscene_ros.planning.pddl import check_pddl_files, pddl_problem, write_pddl
+    from iscene_ros.planning.pddl import check_pddl_files, pddl_domain, pddl_problem, write_pddl
 
     if args.pddl:
         check_pddl_files(args.pddl, directory)
@@ -60,7 +60,7 @@ def complete_to(
         drawn = observation if isinstance(observation, Observation) else observation[-1]
         failed = write_scene(scene, directory, drawn, pictures=not args.no_pictures)
         if args.pddl:
-            write_pddl(args.pddl, problem)
+            write_pddl(args.pddl, pddl_domain(scene.graph), problem)
         progress.finish()
     for warning in (*scene.warnings, *failed):
         _warn(warning)

@@ -33,6 +33,11 @@ def letter_first(name: str, prefix: str) -> str:
     return name if name[:1].isalpha() else f"{prefix}{name}".rstrip("_-")
 
 
+def object_name(label: str, object_id: int, prefix: str = "") -> str:
+    """Return the name of an object in TF, MoveIt and PDDL: "Ice cube tray" is "ice_cube_tray_3"."""
+    return f"{prefix}{letter_first(slug(label)[:40], 'object_')}_{object_id}"
+
+
 def _ascii(text: str) -> str:
     """Return a text without accents, transliterated where anyascii is installed."""
     if text.isascii():

@@ -11,6 +11,7 @@ from trimesh.exchange.gltf import export_glb
 from iscene_ros.core.colors import linear_from_srgb
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
+from iscene_ros.core.slugs import object_name
 from iscene_ros.geometry.rasteriser import vertex_normals
 from iscene_ros.io.file_errors import reading
 
@@ -53,12 +54,12 @@ def write_glb(scene: Scene, path: Path) -> None:
     """Write the scene as binary glTF.
 
     Nodes: "scene", which turns the scene's frame upright (y up, as viewers expect), and under it
-    one node "<id>_<label>" an object, whose matrix is the object's pose in the scene's frame.
+    one node "<label>_<id>" an object, whose matrix is the object's pose in the scene's frame.
     """
     asset = trimesh.Scene(base_frame="gltf")
     asset.graph.update(frame_from="gltf", frame_to="scene", matrix=_gltf_from_frame(scene))
     for scene_object in scene.objects:
-        name = f"{scene_object.id}_{scene_object.label}"
+        name = object_name(scene_object.label, scene_object.id)
         asset.add_geometry(
             _colored(scene_object, name),
             node_name=name,

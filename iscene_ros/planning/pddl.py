@@ -1,4 +1,8 @@
-"""The scene graph as a planning problem in PDDL: what has to be put away to get at an object."""
+"""The scene graph as a planning problem in PDDL: what has to be put away to get at an object.
+
+STRIPS with types and positive preconditions alone, which every planner reads: each object has a
+lift action of its own, which asks that what blocks it is away.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +12,38 @@ from pathlib import Path
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene_graph import ENVIRONMENT, SceneGraph
-from iscene_ros.core.slugs import letter_first, slug
+from iscene_ros.core.slugs import letter_first, object_name, slug
 
-DOMAIN_NAME = "iscene-scene"
+DOMAIN_NAME = "iscene_scene"
 ENVIRONMENT_NAME = "environment"
-HAND_EMPTY = "hand-empty"
+HAND_EMPTY = "hand_empty"
 
-DOMAIN = f""";; Facts describe the scene as it was seen; an item that is away has left its place.
+_DOMAIN = f""";; Facts describe the scene as it was seen; an item that is away has left its place.
 (define (domain {DOMAIN_NAME})
-  (:requirements :strips :typing :negative-preconditions :disjunctive-preconditions
-    :universal-preconditions)
-  (:types item surroundings - thing)
-  (:constants {ENVIRONMENT_NAME} - surroundings)
+  (:requirements :strips :typing)
+  (:types thing - object item surroundings - thing)
+  (:constants {ENVIRONMENT_NAME} - surroundings{{constants}})
   (:predicates
     (on ?a - item ?b - thing)           ; rests on it
     (in ?a - item ?b - item)            ; lies inside of it
     (leaning ?a - item ?b - thing)      ; would fall without it
     (touching ?a - item ?b - thing)
-    (blocked-by ?a - item ?b - item)    ; cannot be lifted while the other one is there
+    (blocked_by ?a - item ?b - item)    ; cannot be lifted while the other one is there
     (clear ?a - item)                   ; nothing was seen that blocks it
+    (there ?a - item)                   ; still in its place
     (away ?a - item)
     (holding ?a - item)
-    (hand-empty))
-  (:action lift
+    (hand_empty))
+  (:action put_away
     :parameters (?a - item)
-    :precondition (and (hand-empty) (not (away ?a))
-      (forall (?b - item) (or (not (blocked-by ?a ?b)) (away ?b))))
-    :effect (and (holding ?a) (not (hand-empty))))
-  (:action put-away
-    :parameters (?a - item)
-    :precondition (holding ?a)
-    :effect (and (away ?a) (hand-empty) (not (holding ?a)))))
+    :precondition (and (holding ?a))
+    :effect (and (away ?a) (hand_empty) (not (holding ?a)))){{lifts}})
 """
+_LIFT = """
+  (:action lift_{name}
+    :parameters ()
+    :precondition (and (hand_empty) (there {name}){blockers})
+    :effect (and (holding {name}) (not (hand_empty)) (not (there {name}))))"""
 
 # Predicate of the graph -> predicate of the domain.
 FACTS = {
@@ -50,9 +54,23 @@ FACTS = {
 }
 
 
-def pddl_domain() -> str:
-    """Return the domain: types, predicates, and the actions lift and put-away."""
-    return DOMAIN
+def pddl_domain(graph: SceneGraph, names: Mapping[int, str] | None = None) -> str:
+    """Return the domain: types, predicates, put_away, and a lift action for each object.
+
+    Args:
+        graph: of the scene.
+        names: PDDL names of the objects by id; None = `item_names`.
+    """
+    names = names or item_names(graph)
+    items = " ".join(names[i] for i in graph.ids)
+    lifts = (
+        _LIFT.format(
+            name=names[i], blockers="".join(f" (away {names[b]})" for b in _blockers(graph, i))
+        )
+        for i in graph.ids
+    )
+    constants = f" {items} - item" if items else ""
+    return _DOMAIN.format(constants=constants, lifts="".join(lifts))
 
 
 def pddl_problem(
@@ -73,12 +91,10 @@ def pddl_problem(
     if goal is not None and goal not in graph.ids:
         raise InputError(f"pddl: goal {goal} is not an object of the scene {graph.ids}")
     names = names or item_names(graph)
-    objects = "".join(f"\n    {names[i]} - item" for i in graph.ids)
     facts = "".join(f"\n    ({fact})" for fact in pddl_facts(graph, names))
     return (
-        f"(define (problem scene)\n  (:domain {DOMAIN_NAME})\n"
-        + (f"  (:objects{objects})\n" if objects else "")
-        + f"  (:init\n    ({HAND_EMPTY}){facts})\n"
+        f"(define (problem scene)\n  (:domain {DOMAIN_NAME})\n  (:objects)\n"
+        f"  (:init\n    ({HAND_EMPTY}){facts})\n"
         f"  (:goal ({pddl_goal(graph, goal, names)})))\n"
     )
 
@@ -86,7 +102,7 @@ def pddl_problem(
 def pddl_goal(
     graph: SceneGraph, goal: int | None = None, names: Mapping[int, str] | None = None
 ) -> str:
-    """Return the fact to reach, such as "holding mug-3"; arguments as of `pddl_problem`."""
+    """Return the fact to reach, such as "holding mug_3"; arguments as of `pddl_problem`."""
     if not graph.ids:
         return HAND_EMPTY
     if goal is None:
@@ -95,7 +111,7 @@ def pddl_goal(
 
 
 def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tuple[str, ...]:
-    """Return the facts of a graph, such as "on mug-3 environment", sorted.
+    """Return the facts of a graph, such as "on mug_3 environment", sorted.
 
     Args:
         graph: of the scene.
@@ -108,19 +124,27 @@ def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tup
             if subject != ENVIRONMENT and (obj != ENVIRONMENT or word != "in"):
                 facts.add(f"{word} {names[subject]} {names[obj]}")
     for object_id in graph.ids:
-        # Without cycles, which no plan could resolve.
-        blockers = tuple(graph.removal_graph.predecessors(object_id))
-        facts |= {f"blocked-by {names[object_id]} {names[b]}" for b in blockers}
+        blockers = _blockers(graph, object_id)
+        facts.add(f"there {names[object_id]}")
+        facts |= {f"blocked_by {names[object_id]} {names[b]}" for b in blockers}
         if not blockers:
             facts.add(f"clear {names[object_id]}")
     return tuple(sorted(facts))
 
 
 def item_names(graph: SceneGraph) -> dict[int, str]:
-    """Return PDDL names of all nodes: label and id, such as "mug-3"; 0 is the environment."""
-    names = {ENVIRONMENT: ENVIRONMENT_NAME}
-    names.update({i: f"{_identifier(graph.label(i))}-{i}" for i in graph.ids})
-    return names
+    """Return PDDL names of all nodes: the names of TF, such as "mug_3"; 0 is the environment."""
+    return pddl_names({i: object_name(graph.label(i), i) for i in graph.ids})
+
+
+def pddl_names(names: Mapping[int, str]) -> dict[int, str]:
+    """Return names of objects by id as PDDL takes them, and that of the environment.
+
+    They are in lower-case letters, digits and underscores: "Robot1/mug_3" becomes "robot1_mug_3".
+    """
+    return {ENVIRONMENT: ENVIRONMENT_NAME} | {
+        i: letter_first(slug(name), "item_") for i, name in names.items()
+    }
 
 
 def check_pddl_files(paths: Sequence[Path], result: Path) -> None:
@@ -145,19 +169,19 @@ def check_pddl_files(paths: Sequence[Path], result: Path) -> None:
             raise InputError(f"--pddl {path}: no such folder; make it first")
 
 
-def write_pddl(paths: Sequence[Path], problem: str) -> None:
-    """Write the domain and a problem of it.
+def write_pddl(paths: Sequence[Path], domain: str, problem: str) -> None:
+    """Write a domain and a problem of it.
 
     Raises:
         InputError: they cannot be written.
     """
-    for path, text in zip(paths, (pddl_domain(), problem), strict=True):
+    for path, text in zip(paths, (domain, problem), strict=True):
         try:
             path.write_text(text, "utf-8")
         except OSError as error:
             raise InputError(f"--pddl {path}: cannot be written ({error.strerror})") from error
 
 
-def _identifier(text: str) -> str:
-    """Return lower-case letters, digits and hyphens, beginning with a letter."""
-    return letter_first(slug(text, "-"), "item-")
+def _blockers(graph: SceneGraph, object_id: int) -> tuple[int, ...]:
+    """Return the ids that block an object, without cycles, which no plan could resolve."""
+    return tuple(graph.removal_graph.predecessors(object_id))

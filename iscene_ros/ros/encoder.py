@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.core.slugs import letter_first, slug
 from iscene_ros.io.map_document import scene_graph_document
 from iscene_ros.io.scene_json import dumps
 from iscene_ros.planning.collision_objects import CollisionObjectCache
 from iscene_ros.planning.pddl import (
-    ENVIRONMENT_NAME,
+    HAND_EMPTY,
     pddl_domain,
     pddl_facts,
     pddl_goal,
+    pddl_names,
     pddl_problem,
 )
 from iscene_ros.planning.planning_scene_tracker import PlanningSceneTracker
@@ -58,7 +58,7 @@ class Encoder:
             topics.TF: lambda update: encode_transforms(types, update),
             topics.SCENE_GRAPH: self._scene_graph,
             topics.RELATION_MARKERS: lambda update: encode_relation_markers(types, update),
-            topics.PDDL_DOMAIN: lambda update: encode_string(types, pddl_domain()),
+            topics.PDDL_DOMAIN: self._pddl_domain,
             topics.PDDL_PROBLEM: self._pddl_problem,
             topics.KNOWLEDGE: self._knowledge,
             topics.PLANNING_SCENE: self._planning_scene,
@@ -109,6 +109,9 @@ class Encoder:
         document = scene_graph_document(update, self.meshes_topic, inline)
         return encode_string(self.types, dumps(document))
 
+    def _pddl_domain(self, update: SceneUpdate) -> Any:
+        return encode_string(self.types, pddl_domain(update.graph, _pddl_names(update)))
+
     def _pddl_problem(self, update: SceneUpdate) -> Any:
         return encode_string(self.types, pddl_problem(update.graph, names=_pddl_names(update)))
 
@@ -117,8 +120,8 @@ class Encoder:
         names = _pddl_names(update)
         return self.types.make(
             topics.KNOWLEDGE_TYPE,
-            instances=[*names.values(), ENVIRONMENT_NAME],
-            predicates=["hand-empty", *pddl_facts(update.graph, names)],
+            instances=[*names.values()],
+            predicates=[HAND_EMPTY, *pddl_facts(update.graph, names)],
             goal=f"(and ({pddl_goal(update.graph, None, names)}))",
         )
 
@@ -155,8 +158,5 @@ def encode_diagnostics(
 
 
 def _pddl_names(update: SceneUpdate) -> dict[int, str]:
-    """Return PDDL names by object id: in lower case, other characters replaced by a hyphen."""
-    return {
-        tracked.id: letter_first(slug(tracked.name, "-", keep="_-"), "item-")
-        for tracked in update.objects
-    }
+    """Return PDDL names by object id; 0 is the environment."""
+    return pddl_names({tracked.id: tracked.name for tracked in update.objects})

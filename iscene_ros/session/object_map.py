@@ -10,7 +10,7 @@ import numpy as np
 from iscene_ros.core.colors import instance_color
 from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
 from iscene_ros.core.scene_update import RemovedObject, TrackedObject
-from iscene_ros.core.slugs import letter_first, slug
+from iscene_ros.core.slugs import object_name
 from iscene_ros.session.association import MatchCandidate, associate
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.settings import Settings
@@ -114,7 +114,7 @@ class ObjectMap:
         settings: Settings,
     ) -> TrackedObject:
         if before is None:
-            key, name = self._next_name(f"{settings.frame_prefix}{frame_slug(item.label)}")
+            key, name = self._next_name(item.label, settings.frame_prefix)
             first = stamp_ns
         else:
             key, name, first = before.id, before.name, before.first_seen_ns
@@ -123,12 +123,12 @@ class ObjectMap:
         self._objects[key] = TrackedObject(item, name, tracker_id, first, stamp_ns)
         return self._objects[key]
 
-    def _next_name(self, stem: str) -> tuple[int, str]:
+    def _next_name(self, label: str, prefix: str) -> tuple[int, str]:
         """Return the next id, and the name that it gives; ids of taken names are not used."""
-        while f"{stem}_{self._next_id}" in self.taken_names:
+        while object_name(label, self._next_id, prefix) in self.taken_names:
             self._next_id += 1
         key, self._next_id = self._next_id, self._next_id + 1
-        return key, f"{stem}_{key}"
+        return key, object_name(label, key, prefix)
 
     def _recognise_skipped(
         self,
@@ -179,8 +179,3 @@ def _shown_by(
         covered, key=lambda pair: (pair[0].item.label == instance.label, pair[1]), default=None
     )
     return None if best is None else best[0]
-
-
-def frame_slug(label: str) -> str:
-    """Return a class name as a part of a TF frame name: "Ice cube tray" -> "ice_cube_tray"."""
-    return letter_first(slug(label)[:40], "object_")

@@ -89,11 +89,12 @@ def test_the_graph_and_a_planning_problem_are_written(
     assert scene.relations[0].evidence.contact_point == (0.1, 0.2, 0.3)
     assert scene.graph.on_top_of(7) == (1,) and scene.relations[2].evidence is None
     domain, problem = pddl.parse_domain(paths[0]), pddl.parse_problem(paths[1])
-    assert problem.domain_name == domain.name and {str(o) for o in problem.objects} == {
-        "mug-1",
-        "bowl-7",
+    assert problem.domain_name == domain.name and {str(o) for o in domain.constants} == {
+        "environment",
+        "mug_1",
+        "bowl_7",
     }
-    assert "(holding bowl-7)" in str(problem.goal)
+    assert "(holding bowl_7)" in str(problem.goal)
     # An earlier result is replaced, its drawing of the graph, too.
     assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
     assert not (tmp_path / "out/graph.png").exists()

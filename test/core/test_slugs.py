@@ -2,7 +2,7 @@
 
 import pytest
 
-from iscene_ros.core.slugs import letter_first, readable_label, slug
+from iscene_ros.core.slugs import letter_first, object_name, readable_label, slug
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,19 @@ def test_names_of_other_scripts_are_transliterated() -> None:
 def test_a_label_is_one_readable_line(text: str, expected: str) -> None:
     assert readable_label(text) == expected
     assert len(readable_label("x" * 5000)) <= 256
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("mug", "mug_1"),
+        ("Ice cube tray", "ice_cube_tray_1"),
+        ("7up can", "object_7up_can_1"),
+        ("", "object_1"),
+        ("a/../b::c", "a_b_c_1"),
+        ("x" * 99, "x" * 40 + "_1"),
+    ],
+)
+def test_an_object_is_named_after_its_class_and_id(label: str, name: str) -> None:
+    assert object_name(label, 1) == name
+    assert object_name(label, 1, "robot/") == f"robot/{name}"

@@ -190,9 +190,9 @@ def test_mesh_names_are_safe(scene: Scene, label: str, expected: str) -> None:
 def test_glb_has_named_upright_coloured_nodes(scene: Scene, tmp_path: Path) -> None:
     write_scene(scene, tmp_path / "out")
     asset = trimesh.load(tmp_path / "out/scene.glb")
-    assert sorted(asset.graph.nodes_geometry) == ["1_mug", "7_bowl"]
+    assert sorted(asset.graph.nodes_geometry) == ["bowl_7", "mug_1"]
     gltf_from_world = np.array([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
-    for scene_object, node in zip(scene.objects, ("1_mug", "7_bowl"), strict=True):
+    for scene_object, node in zip(scene.objects, ("mug_1", "bowl_7"), strict=True):
         transform, geometry = asset.graph[node]
         np.testing.assert_allclose(
             transform, gltf_from_world @ scene_object.frame_from_object, atol=1e-6
@@ -206,7 +206,7 @@ def test_glb_colours_are_linear_light(scene: Scene, tmp_path: Path) -> None:
     content_bytes = (tmp_path / "out/scene.glb").read_bytes()
     length = int.from_bytes(content_bytes[12:16], "little")
     materials = json.loads(content_bytes[20 : 20 + length])["materials"]
-    assert [material["name"] for material in materials] == ["1_mug", "7_bowl"]
+    assert [material["name"] for material in materials] == ["bowl_7", "mug_1"]
     for material, scene_object in zip(materials, scene.objects, strict=True):
         factor = np.array(material["pbrMetallicRoughness"]["baseColorFactor"][:3])
         srgb = 255 * srgb_from_linear(factor)

@@ -8,7 +8,11 @@ from task_planner import plan
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Relation
 from iscene_ros.core.scene_graph import SceneGraph
-from iscene_ros.planning.pddl import pddl_domain, pddl_facts, pddl_problem
+from iscene_ros.core.slugs import object_name
+from iscene_ros.planning.pddl import pddl_domain, pddl_facts, pddl_names, pddl_problem
+
+# With anyascii or without.
+UNKNOWN = object_name("ünknown", 4)
 
 
 def graph_of(*facts, labels=("box", "cup", "Ball 3", "ünknown")):
@@ -35,30 +39,64 @@ TOWER = graph_of(
 
 def test_planner_clears_the_target_from_the_top(tmp_path) -> None:
     steps = plan(TOWER, 1, tmp_path)
-    lifted = [step[1] for step in steps if step[0] == "lift"]
-    assert lifted == ["ball-3-3", "cup-2", "box-1"]
+    assert steps == [
+        ("lift_ball_3_3",),
+        ("put_away", "ball_3_3"),
+        ("lift_cup_2",),
+        ("put_away", "cup_2"),
+        ("lift_box_1",),
+    ]
+
+
+def test_an_empty_scene_needs_no_plan(tmp_path) -> None:
+    assert plan(SceneGraph((), ()), None, tmp_path) == []
+
+
+def test_planners_without_adl_read_it() -> None:
+    shortcuts = pytest.importorskip("unified_planning.shortcuts")
+    from unified_planning.io import PDDLReader
+
+    shortcuts.get_environment().credits_stream = None
+    task = PDDLReader().parse_problem_string(pddl_domain(TOWER), pddl_problem(TOWER))
+    kind = task.kind
+    assert not (
+        kind.has_negative_conditions()
+        or kind.has_disjunctive_conditions()
+        or kind.has_universal_conditions()
+        or kind.has_conditional_effects()
+    )
+    assert "-" not in "".join(str(o) for o in task.all_objects)
+
+
+def test_a_frame_prefix_is_part_of_the_name() -> None:
+    names = pddl_names({3: "Robot1/mug_3", 4: "4"})
+    assert names == {0: "environment", 3: "robot1_mug_3", 4: "item_4"}
 
 
 def test_pddl_package_reads_domain_and_problem(tmp_path) -> None:
     pddl = pytest.importorskip("pddl")
     domain, problem = tmp_path / "domain.pddl", tmp_path / "problem.pddl"
-    domain.write_text(pddl_domain(), "utf-8")
+    domain.write_text(pddl_domain(TOWER), "utf-8")
     problem.write_text(pddl_problem(TOWER), "utf-8")
     read, task = pddl.parse_domain(domain), pddl.parse_problem(problem)
-    assert {action.name for action in read.actions} == {"lift", "put-away"}
-    assert {str(o) for o in task.objects} == {"box-1", "cup-2", "ball-3-3", "nknown-4"}
+    assert {action.name for action in read.actions} == {
+        "put_away",
+        *("lift_box_1", "lift_cup_2", "lift_ball_3_3", f"lift_{UNKNOWN}"),
+    }
+    items = {"box_1", "cup_2", "ball_3_3", UNKNOWN}
+    assert {str(o) for o in read.constants} == {"environment", *items} and not task.objects
     assert task.domain_name == read.name
 
 
 def test_facts_follow_the_relations() -> None:
     facts = pddl_facts(TOWER)
-    assert {"on box-1 environment", "on cup-2 box-1", "in ball-3-3 cup-2"} <= set(facts)
-    assert {"blocked-by box-1 cup-2", "blocked-by box-1 ball-3-3"} <= set(facts)
-    assert "clear ball-3-3" in facts and "clear box-1" not in facts
+    assert {"on box_1 environment", "on cup_2 box_1", "in ball_3_3 cup_2"} <= set(facts)
+    assert {"blocked_by box_1 cup_2", "blocked_by box_1 ball_3_3"} <= set(facts)
+    assert "clear ball_3_3" in facts and "clear box_1" not in facts
 
 
 def test_default_goal_has_the_most_in_its_way() -> None:
-    assert "(:goal (holding box-1))" in pddl_problem(TOWER)
+    assert "(:goal (holding box_1))" in pddl_problem(TOWER)
 
 
 def test_unknown_goal_is_rejected() -> None:
@@ -75,10 +113,10 @@ def test_an_empty_scene_is_a_solved_problem(tmp_path) -> None:
 
 
 def test_objects_may_be_named_as_their_frames() -> None:
-    names = {1: "box_1", 2: "cup_2", 3: "ball_3", 4: "thing_4"}
-    text = pddl_problem(TOWER, goal=1, names=names)
-    assert "(on cup_2 box_1)" in text and "(on box_1 environment)" in text
-    assert "(holding box_1)" in text and "box-1" not in text
+    names = {1: "r_box_1", 2: "r_cup_2", 3: "r_ball_3", 4: "r_thing_4"}
+    text = pddl_problem(TOWER, goal=1, names=names) + pddl_domain(TOWER, names=names)
+    assert "(on r_cup_2 r_box_1)" in text and "(on r_box_1 environment)" in text
+    assert "(holding r_box_1)" in text and "lift_r_box_1" in text and " box_1" not in text
 
 
 BLOCKING = ("blocks_from_above", "supported_by", "leaning_on", "inside")
@@ -97,8 +135,8 @@ def test_whatever_blocks_whatever_everything_can_be_removed_in_the_order_that_th
     facts,
 ) -> None:
     graph = graph_of(*facts)
-    names = dict(zip(graph.ids, ("box-1", "cup-2", "ball-3-3", "nknown-4"), strict=True))
-    blocked = {tuple(f.split()[1:]) for f in pddl_facts(graph) if f.startswith("blocked-by")}
+    names = dict(zip(graph.ids, ("box_1", "cup_2", "ball_3_3", UNKNOWN), strict=True))
+    blocked = {tuple(f.split()[1:]) for f in pddl_facts(graph) if f.startswith("blocked_by")}
     free = {f.split()[1] for f in pddl_facts(graph) if f.startswith("clear")}
     assert free == {*names.values()} - {below for below, _ in blocked}
     for object_id in graph.ids:
@@ -119,6 +157,6 @@ def test_of_two_objects_that_block_each_other_the_more_certain_one_blocks(first,
     for facts in ((first, second), (second, first)):
         graph = graph_of(*facts, (1, "near", 2, 1.0), (2, "near", 1, 1.0))
         assert {f for f in pddl_facts(graph) if f.startswith("blocked")} == {
-            "blocked-by cup-2 box-1"
+            "blocked_by cup_2 box_1"
         }
         assert graph.removal_order(2) == (1, 2) and graph.removal_order(1) == (1,)

@@ -9,7 +9,7 @@ from table_scene import Shot, Thing, box, looking_at, moved, shoot
 
 from iscene_ros.core.scene_update import RemovedObject
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.object_map import ObjectMap, ObjectMapChange, frame_slug
+from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
 from iscene_ros.session.settings import Settings
 
 RULES = Settings(forget_after=3)
@@ -217,23 +217,17 @@ def test_a_copy_changes_alone(robot):
     assert robot.names == ["cup_1", "cup_2"]
 
 
-@pytest.mark.parametrize(
-    "label, slug",
-    [
-        ("mug", "mug"),
-        ("Ice cube tray", "ice_cube_tray"),
-        ("7up can", "object_7up_can"),
-        ("茶杯", "object"),
-        ("", "object"),
-        ("a/../b::c", "a_b_c"),
-        ("x" * 99, "x" * 40),
-    ],
-)
-def test_a_class_name_becomes_part_of_a_frame_name(label, slug):
-    assert frame_slug(label) == slug
-
-
 def test_the_prefix_leads_every_name():
     robot = Robot(replace(RULES, frame_prefix="arm1/"))
     robot.see([LEFT])
     assert robot.names == ["arm1/cup_1"]
+
+
+def test_names_that_others_use_are_left_to_them(robot):
+    robot.map.taken_names = frozenset({"cup_1", "cup_2", "can_4"})
+    robot.see([LEFT, MIDDLE, RIGHT])
+    assert robot.names == ["cup_3", "can_5", "cup_6"]
+    assert [k.id for k in robot.map.objects] == [3, 5, 6]
+    robot.map.taken_names = frozenset({"cup_3"})
+    robot.see([LEFT, MIDDLE, RIGHT])
+    assert robot.names == ["cup_3", "can_5", "cup_6"]
