@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -14,6 +14,8 @@ from iscene_ros.planning.collision_objects import CollisionScene, same_mesh
 # Poses closer than this are the same pose.
 SAME_PLACE_M = 5e-4
 SAME_ANGLE_RAD = 2e-3
+# Put behind a name that an object of somebody else has.
+OTHER_NAME = "_iscene"
 # A support is sent again when its box has changed by more than this.
 SAME_SUPPORT_M = 0.01
 
@@ -47,10 +49,13 @@ class Difference:
 class PlanningSceneTracker:
     """Keeps a record of the objects that were sent to one planner.
 
-    Only objects that were sent are ever removed. One thread at a time may use it.
+    Only objects that were sent, by this run or by an earlier one, are ever changed or removed; an
+    object whose name somebody else uses gets another one. One thread at a time may use it.
     """
 
     def __init__(self) -> None:
+        self._offered: set[str] = set()
+        self._attached: frozenset[str] = frozenset()
         self._frame_id: str | None = None
         self._bodies: Mapping[str, CollisionBody] = {}
         self._supports: tuple[SupportBox, ...] = ()
@@ -61,6 +66,7 @@ class PlanningSceneTracker:
         scene: CollisionScene,
         attached: Collection[str] = (),
         present: Collection[str] | None = None,
+        claimed: Collection[str] = (),
     ) -> Difference:
         """Return the changes that bring the planner to a collision scene.
 
@@ -69,9 +75,14 @@ class PlanningSceneTracker:
             attached: names of objects that are attached to a robot; they are left alone.
             present: names of all objects that the planner has; None = not known, all that were
                 sent are taken to be there.
+            claimed: those of them that an earlier run sent.
         """
-        attached = frozenset(attached)
-        there = self._sent_names if present is None else self._sent_names & frozenset(present)
+        self._attached = attached = frozenset(attached)
+        ours = self._sent_names | self._offered | frozenset(claimed)
+        there = self._sent_names if present is None else ours & frozenset(present)
+        # What was held when this run began is not what now has its name.
+        others = (frozenset(present or ()) - ours) | (attached - self._sent_names)
+        scene = _without_names(scene, others)
         added, moved = [], []
         for name, body in scene.bodies.items():
             if name in attached:
@@ -92,6 +103,7 @@ class PlanningSceneTracker:
             and _same_supports(self._supports, scene.supports)
         )
         supports = () if is_same else scene.supports
+        self._offered |= {name for name, _ in added} | ({scene.support_name} if supports else set())
         return Difference(scene, removed, tuple(added), tuple(moved), supports, attached)
 
     def confirm(self, difference: Difference) -> None:
@@ -103,13 +115,31 @@ class PlanningSceneTracker:
             self._supports = difference.supports
         supports = {scene.support_name} if self._supports else set()
         # The names of attached objects stay: these are removed after they were put down.
-        self._sent_names = (
-            (self._sent_names - frozenset(difference.removed)) | self._bodies.keys() | supports
-        )
+        removed = frozenset(difference.removed)
+        self._sent_names = (self._sent_names - removed) | self._bodies.keys() | supports
+        self._offered -= removed
+
+    def removal(self) -> tuple[str, ...]:
+        """Return the names of all objects that the planner may have from us, but attached ones."""
+        return tuple(sorted((self._sent_names | self._offered) - self._attached))
 
     def forget(self) -> None:
         """Make the next difference hold all objects; what was sent may still be there."""
         self._frame_id, self._bodies, self._supports = None, {}, ()
+
+
+def _without_names(scene: CollisionScene, others: frozenset[str]) -> CollisionScene:
+    """Return a collision scene in which no object has a name of somebody else."""
+    if not others & {*scene.bodies, scene.support_name}:
+        return scene
+    bodies = {_free_name(name, others): body for name, body in scene.bodies.items()}
+    return replace(scene, bodies=bodies, support_name=_free_name(scene.support_name, others))
+
+
+def _free_name(name: str, others: frozenset[str]) -> str:
+    while name in others:
+        name += OTHER_NAME
+    return name
 
 
 def _same_shape(one: CollisionBody, other: CollisionBody) -> bool:

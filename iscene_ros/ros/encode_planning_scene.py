@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ BOX = 1
 SUPPORT_COLOR = np.array([150, 150, 150], np.uint8)
 
 
-def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
+def encode_planning_scene(types: MessageTypes, difference: Difference, owner: str = "") -> Any:
     """Return a moveit_msgs/PlanningScene with is_diff that removes, adds and moves objects.
 
     One CollisionObject an object: its id is the object's name, its pose that of the object, the
@@ -32,19 +33,34 @@ def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
     object of boxes. Everything else stays unchanged, in particular the state of the robot and the
     objects attached to it.
 
+    Args:
+        types: makes the messages.
+        difference: what to send.
+        owner: mark by which a later run recognises the objects, kept in `type.db`.
+
     Raises:
         LookupError: moveit_msgs is not installed.
     """
     scene = difference.scene
     header = types.header(scene.stamp_ns, scene.frame_id)
     objects = [_object(types, header, name, REMOVE) for name in difference.removed]
-    objects += [_added(types, header, name, body) for name, body in difference.added]
+    objects += [_added(types, header, name, body, owner) for name, body in difference.added]
     if difference.supports:
-        objects.append(_support(types, header, difference))
+        objects.append(_support(types, header, difference, owner))
     objects += [
         _object(types, header, name, MOVE, pose=encode_pose(types, body.frame_from_object))
         for name, body in difference.moved
     ]
+    return _diff(types, objects, _colors(types, difference))
+
+
+def encode_removal(types: MessageTypes, names: Sequence[str]) -> Any:
+    """Return a moveit_msgs/PlanningScene with is_diff that removes objects."""
+    header = types.header(0, "")
+    return _diff(types, [_object(types, header, name, REMOVE) for name in names], [])
+
+
+def _diff(types: MessageTypes, objects: list[Any], colors: list[Any]) -> Any:
     world = types.make(
         "moveit_msgs/msg/PlanningSceneWorld",
         collision_objects=objects,
@@ -54,7 +70,7 @@ def encode_planning_scene(types: MessageTypes, difference: Difference) -> Any:
     )
     return types.make(
         PLANNING_SCENE_TYPE,
-        object_colors=_colors(types, difference),
+        object_colors=colors,
         world=world,
         # A state that is no diff would say that nothing is attached.
         robot_state=types.make("moveit_msgs/msg/RobotState", is_diff=True),
@@ -70,7 +86,7 @@ def _object(types: MessageTypes, header: Any, name: str, operation: int, **value
     return types.make(COLLISION_OBJECT_TYPE, header=header, id=name, operation=number, **values)
 
 
-def _added(types: MessageTypes, header: Any, name: str, body: CollisionBody) -> Any:
+def _added(types: MessageTypes, header: Any, name: str, body: CollisionBody, owner: str) -> Any:
     identity = encode_pose(types, np.eye(4))
     return _object(
         types,
@@ -78,7 +94,7 @@ def _added(types: MessageTypes, header: Any, name: str, body: CollisionBody) -> 
         name,
         ADD,
         pose=encode_pose(types, body.frame_from_object),
-        type=types.make("object_recognition_msgs/msg/ObjectType", key=body.label),
+        type=types.make("object_recognition_msgs/msg/ObjectType", key=body.label, db=owner),
         meshes=[_mesh(types, piece) for piece in body.pieces],
         mesh_poses=[identity for _ in body.pieces],
         subframe_names=[frame.name for frame in body.subframes],
@@ -97,7 +113,7 @@ def _mesh(types: MessageTypes, mesh: Mesh) -> Any:
     return types.make("shape_msgs/msg/Mesh", triangles=triangles, vertices=points)
 
 
-def _support(types: MessageTypes, header: Any, difference: Difference) -> Any:
+def _support(types: MessageTypes, header: Any, difference: Difference, owner: str) -> Any:
     boxes = [_box(types, support.size) for support in difference.supports]
     poses = [encode_pose(types, support.frame_from_box) for support in difference.supports]
     return _object(
@@ -105,6 +121,7 @@ def _support(types: MessageTypes, header: Any, difference: Difference) -> Any:
         header,
         difference.scene.support_name,
         ADD,
+        type=types.make("object_recognition_msgs/msg/ObjectType", key="support", db=owner),
         primitives=boxes,
         primitive_poses=poses,
     )

@@ -15,7 +15,7 @@ from rclpy.task import Future
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.planning.collision_objects import CollisionObjectCache, CollisionScene
 from iscene_ros.planning.planning_scene_tracker import Difference, PlanningSceneTracker
-from iscene_ros.ros.encode_planning_scene import encode_planning_scene
+from iscene_ros.ros.encode_planning_scene import encode_planning_scene, encode_removal
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.session.settings import Settings
 
@@ -30,8 +30,9 @@ class MoveItScene:
     """Synchronises the objects of MoveIt's planning scene with the object map.
 
     Where `get_planning_scene` is offered, it is first called for the objects that exist or are
-    attached to the robot; attached ones are left alone. While a call is pending, only the newest
-    scene waits.
+    attached to the robot; attached ones, and those of others, are left alone. While a call is
+    pending, only the newest scene waits. Objects are marked, so that a new run of the node knows
+    those of the one before.
 
     Args:
         node: creates the clients; their names are relative.
@@ -57,6 +58,7 @@ class MoveItScene:
         self._get = node.create_client(self._kinds[1], GET, callback_group=group)
         self._lock = threading.RLock()
         self._tracker = PlanningSceneTracker()
+        self._owner = f"iscene_ros {node.get_fully_qualified_name()}"
         self._waiting: CollisionScene | None = None
         self._call: tuple[Client, Future, float] | None = None
         self._was_available = False
@@ -82,9 +84,13 @@ class MoveItScene:
             self._continue()
 
     def destroy(self) -> None:
-        """Destroy the clients; answers of pending calls are ignored."""
+        """Remove the objects from MoveIt, and destroy the clients; no answer is waited for."""
         with self._lock:
             self._call = self._waiting = None
+            names = self._tracker.removal()
+        if names and self._apply.service_is_ready():
+            scene = encode_removal(self._types, names)
+            self._apply.call_async(self._kinds[0].Request(scene=scene))
         for client in (self._apply, self._get):
             self._node.destroy_client(client)
 
@@ -93,7 +99,7 @@ class MoveItScene:
         if self._call is not None or self._waiting is None:
             return
         if not self._get.service_is_ready():
-            self._send(frozenset(), None)
+            self._send(frozenset(), None, ())
             return
         request = self._kinds[1].Request()
         parts = request.components
@@ -104,18 +110,27 @@ class MoveItScene:
         """Send the waiting scene after MoveIt has listed its objects."""
         scene = response.scene
         attached = {a.object.id for a in scene.robot_state.attached_collision_objects}
-        self._send(attached, {item.id for item in scene.world.collision_objects})
+        present = {item.id: item.type.db for item in scene.world.collision_objects}
+        claimed = [name for name, owner in present.items() if owner == self._owner]
+        self._send(attached, list(present), claimed)
 
-    def _send(self, attached: Collection[str], present: Collection[str] | None) -> None:
+    def _send(
+        self,
+        attached: Collection[str],
+        present: Collection[str] | None,
+        claimed: Collection[str],
+    ) -> None:
         """Send the difference to the waiting scene; arguments as of `difference`."""
         scene, self._waiting = self._waiting, None
         if scene is None:
             return
-        difference = self._tracker.difference(scene, attached, present)
+        difference = self._tracker.difference(scene, attached, present, claimed)
         if difference.is_empty:
             self._tracker.confirm(difference)
             return
-        request = self._kinds[0].Request(scene=encode_planning_scene(self._types, difference))
+        request = self._kinds[0].Request(
+            scene=encode_planning_scene(self._types, difference, self._owner)
+        )
         self._begin(self._apply, request, lambda response: self._on_applied(response, difference))
 
     def _on_applied(self, response: Any, difference: Difference) -> None:

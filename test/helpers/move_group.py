@@ -36,7 +36,7 @@ class MoveGroup:
     @property
     def names(self) -> set[str]:
         """Of the world's objects without the support."""
-        return set(self.model.world) - {"support"}
+        return {name for name in self.model.world if not name.startswith("support")}
 
     def _apply(self, request: Any, response: Any) -> Any:
         self.calls += 1
@@ -48,7 +48,9 @@ class MoveGroup:
         return response
 
     def _get(self, request: Any, response: Any) -> Any:
-        response.scene.world.collision_objects = [CollisionObject(id=n) for n in self.model.world]
+        response.scene.world.collision_objects = [
+            CollisionObject(id=name, type=item.type) for name, item in self.model.world.items()
+        ]
         response.scene.robot_state.attached_collision_objects = [
             AttachedCollisionObject(object=CollisionObject(id=n)) for n in self.model.attached
         ]

@@ -101,7 +101,7 @@ def test_colours_of_vertices_reach_the_files(scene: Scene, tmp_path: Path) -> No
     mesh = trimesh.load(tmp_path / "out" / mesh_path(painted), process=False)
     np.testing.assert_array_equal(mesh.visual.vertex_colors[:, :3], colors)
     glb = trimesh.load(tmp_path / "out/scene.glb", process=False)
-    linear = glb.geometry[f"{painted.id}_{painted.label}"].visual.vertex_colors[:, :3]
+    linear = glb.geometry[f"{painted.label}_{painted.id}"].visual.vertex_colors[:, :3]
     np.testing.assert_allclose(255 * srgb_from_linear(linear / 255), colors, atol=8)
 
 
@@ -206,7 +206,7 @@ def test_glb_colours_are_linear_light(scene: Scene, tmp_path: Path) -> None:
     content_bytes = (tmp_path / "out/scene.glb").read_bytes()
     length = int.from_bytes(content_bytes[12:16], "little")
     materials = json.loads(content_bytes[20 : 20 + length])["materials"]
-    assert [material["name"] for material in materials] == ["bowl_7", "mug_1"]
+    assert [material["name"] for material in materials] == ["mug_1", "bowl_7"]
     for material, scene_object in zip(materials, scene.objects, strict=True):
         factor = np.array(material["pbrMetallicRoughness"]["baseColorFactor"][:3])
         srgb = 255 * srgb_from_linear(factor)
@@ -218,7 +218,7 @@ def test_glb_of_a_camera_frame_is_upright(observation: Observation, tmp_path: Pa
     scene = FakeCompleter().complete(tilted)
     write_scene(scene, tmp_path / "out")
     asset = trimesh.load(tmp_path / "out/scene.glb")
-    gltf_from_object, _ = asset.graph["1_mug"]
+    gltf_from_object, _ = asset.graph["mug_1"]
     # The object's z, upright in the scene, is the y of glTF.
     np.testing.assert_allclose(gltf_from_object[:3, 2], [0, 1, 0], atol=1e-6)
 

@@ -23,6 +23,7 @@ from iscene_ros.ros.encode_planning_scene import (
     PLANNING_SCENE_TYPE,
     REMOVE,
     encode_planning_scene,
+    encode_removal,
 )
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.messages import RosbagsTypes
@@ -49,6 +50,14 @@ def cubes(*things: tuple[int, float, float], frame_id: str = "map") -> SceneUpda
     return scene_updates.small_update(tuple(objects), frame_id=frame_id)
 
 
+OWNER = "iscene_ros /iscene"
+
+
+def _owner(item) -> str:
+    """The mark of an object; others are texts."""
+    return "" if isinstance(item, str) else item.type.db
+
+
 class Planner:
     """A planner that is sent of worlds as messages."""
 
@@ -63,8 +72,10 @@ class Planner:
     def send(self, update: SceneUpdate) -> bool:
         scene = self._maker.collision_scene(update, self.options.collision_options())
         present = set(self.model.world) if self._lists_objects else None
-        difference = self.tracker.difference(scene, self.model.attached, present)
-        data = TYPES.serialize(PLANNING_SCENE_TYPE, encode_planning_scene(TYPES, difference))
+        claimed = [n for n in present or () if _owner(self.model.world[n]) == OWNER]
+        difference = self.tracker.difference(scene, self.model.attached, present, claimed)
+        message = encode_planning_scene(TYPES, difference, OWNER)
+        data = TYPES.serialize(PLANNING_SCENE_TYPE, message)
         self.model.operations.clear()
         done = self.model.apply(TYPES.deserialize(PLANNING_SCENE_TYPE, data))
         self.tracker.confirm(difference)
@@ -150,6 +161,59 @@ def test_objects_of_others_stay() -> None:
     planner.send(cubes((1, 0.1, 0.0)))
     planner.send(cubes())
     assert planner.model.world == {"wall": "of another node"}
+
+
+def restarted(planner: Planner) -> Planner:
+    """A new run of the node beside the same planner."""
+    planner.tracker = PlanningSceneTracker()
+    return planner
+
+
+def test_a_new_run_claims_what_the_one_before_left() -> None:
+    planner = Planner()
+    planner.send(cubes((1, 0.1, 0.0), (2, 0.1, 0.0), (3, 0.1, 0.0)))
+    update = cubes((1, 0.2, 0.4))
+    restarted(planner).send(update)
+    assert set(operations(planner)) == {("mug_2", REMOVE), ("mug_3", REMOVE), ("mug_1", ADD)}
+    planner.assert_has(update)
+
+
+def test_an_object_of_the_same_name_stays_and_ours_gets_another_one() -> None:
+    planner = Planner()
+    planner.model.world |= {"mug_1": "of the user", "support": "of the user"}
+    for x in (0.0, 0.3):
+        assert planner.send(cubes((1, 0.1, x), (2, 0.1, 0.0)))
+        names = {n for n in planner.model.world if not n.startswith("support")}
+        assert names == {"mug_1", "mug_1_iscene", "mug_2"}
+    planner.send(cubes())
+    assert planner.model.world == {"mug_1": "of the user", "support": "of the user"}
+
+
+def test_what_an_earlier_run_left_in_the_hand_does_not_block_another_object() -> None:
+    planner = Planner()
+    planner.send(cubes((1, 0.1, 0.0)))
+    held = planner.model.world["mug_1"]
+    planner.model.hold("mug_1")
+    restarted(planner).send(cubes((1, 0.2, 0.4), (2, 0.1, 0.0)))
+    assert set(operations(planner)) == {("mug_1_iscene", ADD), ("mug_2", ADD)}
+    planner.model.put_down("mug_1", held)
+    update = cubes((1, 0.2, 0.4), (2, 0.1, 0.0))
+    planner.send(update)
+    planner.assert_has(update)
+
+
+def test_all_that_was_sent_can_be_removed_at_the_end() -> None:
+    planner = Planner()
+    planner.model.world["wall"] = "of another node"
+    planner.send(cubes((1, 0.1, 0.0), (2, 0.1, 0.0)))
+    planner.model.hold("mug_2")
+    planner.send(cubes((1, 0.1, 0.0), (2, 0.1, 0.0)))
+    message = encode_removal(TYPES, planner.tracker.removal())
+    data = TYPES.serialize(PLANNING_SCENE_TYPE, message)
+    assert planner.model.apply(TYPES.deserialize(PLANNING_SCENE_TYPE, data))
+    assert planner.model.world == {"wall": "of another node"}
+    assert planner.model.attached == {"mug_2"}
+    assert PlanningSceneTracker().removal() == ()
 
 
 def test_after_a_refusal_everything_is_sent() -> None:
