@@ -13,6 +13,7 @@ import numpy as np
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.mesh_measures import is_watertight
 
 NEAR_M = 0.01
 BACKGROUND = -1
@@ -38,7 +39,7 @@ class Rendering:
     normals: np.ndarray
 
 
-def render(meshes_camera: Sequence[Mesh], camera: Camera) -> Rendering:
+def render(meshes_camera: Sequence[Mesh], camera: Camera, outer_sides: bool = False) -> Rendering:
     """Render meshes given in the camera's frame; lens distortion is ignored.
 
     Both sides of a triangle are seen. A triangle with a corner nearer than 1 cm is left out.
@@ -46,8 +47,9 @@ def render(meshes_camera: Sequence[Mesh], camera: Camera) -> Rendering:
     Args:
         meshes_camera: meshes in the optical frame [m].
         camera: intrinsics of the image; pixel centres have integer coordinates.
+        outer_sides: whether closed meshes are seen from outside only, which takes half the time.
     """
-    triangles = _Triangles.project(meshes_camera, camera)
+    triangles = _Triangles.project(meshes_camera, camera, outer_sides)
     inverse_depth = np.zeros(camera.height * camera.width)
     winner = np.full(camera.height * camera.width, BACKGROUND, np.int64)
     for batch in _batches(triangles, camera):
@@ -74,13 +76,21 @@ class _Triangles:
     face: np.ndarray
 
     @classmethod
-    def project(cls, meshes_camera: Sequence[Mesh], camera: Camera) -> _Triangles:
+    def project(
+        cls, meshes_camera: Sequence[Mesh], camera: Camera, outer_sides: bool
+    ) -> _Triangles:
         corners = [mesh.vertices[mesh.faces] for mesh in meshes_camera]
         counts = [len(c) for c in corners]
         corners = np.concatenate([*corners, np.empty((0, 3, 3))]).astype(np.float64)
         mesh = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
         face = np.concatenate([*map(np.arange, counts), np.empty(0, np.int64)])
-        keep = np.flatnonzero(corners[..., 2].min(1, initial=np.inf) > NEAR_M)
+        near = corners[..., 2].min(1, initial=np.inf) > NEAR_M
+        if outer_sides:
+            closed = np.array(
+                [is_watertight(m.faces, len(m.vertices)) for m in meshes_camera], bool
+            )
+            near &= ~(closed[mesh] & _is_seen_from_behind(corners))
+        keep = np.flatnonzero(near)
         corners, mesh, face = corners[keep], mesh[keep], face[keep]
         pixels = camera.project(corners.reshape(-1, 3)).reshape(-1, 3, 2)
         size = np.array([camera.width, camera.height])
@@ -96,6 +106,12 @@ class _Triangles:
             mesh=mesh[visible],
             face=face[visible],
         )
+
+
+def _is_seen_from_behind(corners: np.ndarray) -> np.ndarray:
+    """Return (T,) bool of (T, 3, 3) corners in the camera's frame."""
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return np.einsum("ti,ti->t", normals, corners[:, 0]) > 0
 
 
 @dataclass(frozen=True)
@@ -181,12 +197,26 @@ def _shade(
     v, u = np.divmod(pixel, camera.width)
     weights = np.einsum("pij,pj->pi", triangles.edges[t], np.column_stack([u, v, np.ones(len(u))]))
     weights *= triangles.inverse_z[t] * depth[pixel, None]
+    at_corners, corner = _corner_normals(meshes_camera)
+    starts = np.cumsum([0, *(len(mesh.faces) for mesh in meshes_camera)])
+    of_pixel = corner[starts[triangles.mesh[t]] + triangles.face[t]]
+    weights = weights.astype(np.float32)
+    shown = sum(weights[:, i, None] * at_corners[of_pixel[:, i]] for i in range(3))
     normals = np.zeros((len(winner), 3), np.float32)
-    for index, mesh in enumerate(meshes_camera):
-        mine = triangles.mesh[t] == index
-        corners = vertex_normals(mesh)[mesh.faces[triangles.face[t[mine]]]]
-        normals[pixel[mine]] = _unit(np.einsum("pi,pij->pj", weights[mine], corners))
+    if len(pixel):
+        normals[pixel] = _unit(shown)
     return Rendering(depth.reshape(shape), ids.reshape(shape), normals.reshape(*shape, 3))
+
+
+def _corner_normals(meshes: Sequence[Mesh]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the float32 vertex normals of all meshes (V, 3), and all faces (F, 3) among them."""
+    first = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    normals = [np.zeros((0, 3)), *map(vertex_normals, meshes)]
+    faces = [mesh.faces + start for mesh, start in zip(meshes, first, strict=False)]
+    return (
+        np.concatenate(normals).astype(np.float32),
+        np.concatenate([np.zeros((0, 3), np.int64), *faces]),
+    )
 
 
 def scaled_camera(camera: Camera, width: int, height: int) -> Camera:

@@ -37,26 +37,37 @@ def _depth_image(depth: np.ndarray) -> np.ndarray:
 
 def draw_masks(observation: Observation, skipped: set[int], width: int, height: int) -> np.ndarray:
     """Return the input with its masks, skipped ones in grey, as (height, width, 3) uint8."""
-    image = input_image(observation, width, height).astype(np.float64)
+    image = input_image(observation, width, height).astype(np.float32)
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
         color = SKIPPED_COLOR if instance_id in skipped else instance_color(instance_id)
-        inside = _resized_mask(mask, width, height)
+        whole = _resized_mask(mask, width, height)
+        window = _window(whole)
+        inside, part = whole[window], image[window]
         contour = inside & ~binary_erosion(inside, iterations=CONTOUR_PIXELS)
-        image[inside] += MASK_OPACITY * (color - image[inside])
-        image[contour] = color
+        part[inside] += np.float32(MASK_OPACITY) * (color - part[inside])
+        part[contour] = color
     return image.astype(np.uint8)
+
+
+def _window(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return the box of a (H, W) mask with a pixel around it; an empty one where it is empty."""
+    used = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
+    if not len(used[0]):
+        return slice(0, 0), slice(0, 0)
+    return tuple(slice(max(0, u[0] - 1), u[-1] + 2) for u in used)
 
 
 def draw_completed(scene: Scene, observation: Observation, width: int, height: int) -> np.ndarray:
     """Return the completed meshes over the darkened input as (height, width, 3) uint8."""
     background = input_image(observation, width, height)
-    grey = background.mean(-1, keepdims=True)
+    grey = background.mean(-1, keepdims=True, dtype=np.float32)
     background = (DARKENED * (0.5 * background + 0.5 * grey)).astype(np.uint8)
     if not scene.objects:
         return background
     camera_from_frame = np.linalg.inv(scene.frame_from_camera)
     meshes = [o.mesh.transformed(camera_from_frame @ o.frame_from_object) for o in scene.objects]
-    rendering = render(meshes, scaled_camera(observation.camera, width, height))
+    camera = scaled_camera(observation.camera, width, height)
+    rendering = render(meshes, camera, outer_sides=True)
     colors = np.stack([o.color for o in scene.objects])
     return shade(rendering, colors, -scene.gravity_camera, background)
 

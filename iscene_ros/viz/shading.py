@@ -30,11 +30,12 @@ def shade(
         (H, W, 3) uint8.
     """
     covered = rendering.ids != BACKGROUND
-    image = background.astype(np.float64)
+    image = background.copy()
     light = _light(rendering.normals[covered], up_camera) * _creases(rendering, covered)[covered]
     light = np.where(_outlines(rendering.ids)[covered], OUTLINE * light, light)
-    image[covered] = colors[rendering.ids[covered]] * light[:, None]
-    return np.clip(image, 0, 255).astype(np.uint8)
+    shaded = colors[rendering.ids[covered]] * light[:, None].astype(np.float32)
+    image[covered] = np.clip(shaded, 0, 255).astype(np.uint8)
+    return image
 
 
 def soft_blur(image: np.ndarray, radius: float) -> np.ndarray:
@@ -55,7 +56,7 @@ def _light(normals: np.ndarray, up_camera: np.ndarray) -> np.ndarray:
 def _creases(rendering: Rendering, covered: np.ndarray) -> np.ndarray:
     """Return factors in [1 - CREASE_DARKENING, 1], less where a pixel lies behind others."""
     radius = max(covered.shape) / 60
-    depth = np.where(covered, rendering.depth, 0)
+    depth = np.where(covered, rendering.depth, np.float32(0))
     mean = soft_blur(depth, radius) / np.maximum(soft_blur(covered, radius), 1e-6)
     behind = np.clip((depth - mean) / CREASE_M, 0, 1)
     return 1 - CREASE_DARKENING * behind

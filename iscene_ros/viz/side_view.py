@@ -20,6 +20,8 @@ FILL = 0.84
 GRID_M = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 GRID_LINES = 12
 GRID_COLOR, SHADOW = (226, 228, 232), 0.20
+# Shadows are soft: they are rendered on every so many pixels.
+SHADOW_STEP = 4
 POINT_DARKENING = 0.45
 # Observed points this far behind a surface still count as lying on it [m].
 POINT_TOLERANCE_M = 0.01
@@ -72,7 +74,7 @@ def draw_side_view(
     """
     viewpoint = look_at(parts, yaw_rad, width, height)
     meshes = [part.mesh_aligned.transformed(viewpoint.camera_from_aligned) for part in parts]
-    rendering = render(meshes, viewpoint.camera)
+    rendering = render(meshes, viewpoint.camera, outer_sides=True)
     up_camera = viewpoint.camera_from_aligned[:3, 2]
     colors = np.stack([part.color for part in parts])
     image = shade(rendering, colors, up_camera, _floor(parts, viewpoint))
@@ -126,10 +128,11 @@ def _floor(parts: Sequence[ViewedMesh], viewpoint: Viewpoint) -> np.ndarray:
     _draw_grid(ImageDraw.Draw(image), vertices, floor, grid_spacing(parts), viewpoint)
     flat = [_flattened(part.mesh_aligned, floor) for part in parts]
     flat = [mesh.transformed(viewpoint.camera_from_aligned) for mesh in flat]
-    coarse = scaled_camera(camera, camera.width // 2, camera.height // 2)
+    coarse = scaled_camera(camera, camera.width // SHADOW_STEP, camera.height // SHADOW_STEP)
     covered = Image.fromarray(render(flat, coarse).ids != BACKGROUND).resize(image.size)
     shadow = soft_blur(np.asarray(covered), camera.width / 120)
-    return (np.asarray(image) * (1 - SHADOW * shadow[..., None])).astype(np.uint8)
+    lit = (1 - SHADOW * shadow).astype(np.float32)
+    return (np.asarray(image) * lit[..., None]).astype(np.uint8)
 
 
 def _flattened(mesh: Mesh, height: float) -> Mesh:

@@ -76,6 +76,60 @@ class RelatingCompleter(FakeCompleter):
         return replace(super().complete(*args, **kwargs), relations=edges)
 
 
+def test_pictures_may_be_left_out(
+    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    argv = [*arguments(files, tmp_path / "out"), "--no-pictures"]
+    assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        *("meshes", "scene.glb", "scene.json")
+    ]
+    assert "meshes, scene.glb, scene.json" in capsys.readouterr().out
+
+
+def test_a_picture_that_cannot_be_drawn_costs_nothing_else(
+    files: FrameFiles,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("can't measure length of multiline text")
+
+    monkeypatch.setattr("iscene_ros.io.scene_io.draw_overview", fails)
+    argv = arguments(files, tmp_path / "out")
+    assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 0
+    assert "overview.png: could not be drawn" in capsys.readouterr().err
+    assert len(read_scene(tmp_path / "out").objects) == 2
+    assert (tmp_path / "out/graph.png").exists() and not (tmp_path / "out/overview.png").exists()
+
+
+def test_a_label_with_a_line_break_is_one_line_everywhere(
+    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    files.labels.write_text('{"1": "red\\ncup\\n", "7": "\\n"}')
+    argv = arguments(files, tmp_path / "out")
+    assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 0
+    assert [o.label for o in read_scene(tmp_path / "out").objects] == ["red cup", "object"]
+    assert "could not be drawn" not in capsys.readouterr().err
+    assert (tmp_path / "out/overview.png").exists() and (tmp_path / "out/graph.png").exists()
+
+
+def test_colour_is_optional_and_steps_of_depth_may_be_of_any_unit(
+    files: FrameFiles, tmp_path: Path
+) -> None:
+    argv = arguments(files, tmp_path / "out")[2:]
+    Image.fromarray(frame_files.depth_mm() * 10).save(files.depth)
+    assert (
+        run_with(complete_command, [*argv, "--depth-unit", "1e-4"], lambda *_: FakeCompleter()) == 0
+    )
+    sizes = [o.size for o in read_scene(tmp_path / "out").objects]
+    Image.fromarray(frame_files.depth_mm()).save(files.depth)
+    assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
+    np.testing.assert_allclose([o.size for o in read_scene(tmp_path / "out").objects], sizes)
+    assert run_with(complete_command, [*argv, "--depth-unit", "-1"], no_completer) == 2
+
+
 def test_the_graph_and_a_planning_problem_are_written(
     files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

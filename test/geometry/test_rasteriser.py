@@ -109,3 +109,15 @@ def test_speed(count: int) -> None:
     render(meshes, camera)
     # 0.2 s on a quiet core.
     assert time.process_time() - started < 1.5
+
+
+def test_from_outside_a_closed_mesh_looks_the_same_without_its_far_side() -> None:
+    ball, wall = sphere((0, 0, 1), 0.2), quad([[-1, -1, 2], [1, -1, 2], [1, 1, 2], [-1, 1, 2]])
+    behind = Mesh(wall.vertices, wall.faces[:, ::-1])
+    for meshes in ([ball, wall], [ball, behind], []):
+        whole, outer = (render(meshes, CAMERA, outer_sides=o) for o in (False, True))
+        np.testing.assert_array_equal(whole.ids, outer.ids)
+        np.testing.assert_array_equal(whole.depth, outer.depth)
+        np.testing.assert_array_equal(whole.normals, outer.normals)
+    inside = sphere((0, 0, 0), 1.0)
+    assert (render([inside], CAMERA, outer_sides=True).ids == -1).all()

@@ -7,7 +7,9 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
 pytest.importorskip("moveit_msgs.srv", reason="needs moveit_msgs")
 
+from lifecycle_msgs.msg import Transition
 from move_group import move_group
+from moveit_msgs.msg import CollisionObject
 from rclpy.parameter import Parameter
 from robot import robot, wait_until
 
@@ -70,6 +72,34 @@ def test_what_the_robot_holds_is_left_alone() -> None:
         assert r.call("~/reset").success
         wait_until(lambda: not moveit_.model.world)
         assert moveit_.model.attached == {held}
+
+
+def test_cleanup_takes_our_objects_back_and_leaves_those_of_others() -> None:
+    with robot(**HULLS) as r, move_group() as moveit_:
+        r.listen("~/objects")
+        names = objects_of(r)
+        publish_until(r, lambda: moveit_.names == names)
+        moveit_.model.world["wall"] = CollisionObject(id="wall")
+        assert r.change_state(Transition.TRANSITION_DEACTIVATE)
+        assert r.change_state(Transition.TRANSITION_CLEANUP)
+        wait_until(lambda: set(moveit_.model.world) == {"wall"})
+
+
+def test_a_new_run_claims_the_objects_of_the_one_before() -> None:
+    with robot(**HULLS) as r, move_group() as moveit_:
+        r.listen("~/objects")
+        names = objects_of(r)
+        publish_until(r, lambda: moveit_.names == names)
+        left = dict(moveit_.model.world)
+        assert r.change_state(Transition.TRANSITION_DEACTIVATE)
+        assert r.change_state(Transition.TRANSITION_CLEANUP)
+        wait_until(lambda: not moveit_.model.world)
+        ghost = left[sorted(names)[0]]
+        ghost.id = "ghost_9"
+        moveit_.model.world["ghost_9"] = ghost  # what a killed node leaves
+        assert r.change_state(Transition.TRANSITION_CONFIGURE)
+        assert r.change_state(Transition.TRANSITION_ACTIVATE)
+        publish_until(r, lambda: moveit_.names == names)
 
 
 def test_a_refusal_is_reported_and_everything_is_sent_again() -> None:
