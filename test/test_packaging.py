@@ -105,6 +105,8 @@ def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
     declared |= set(requirements(wheel, "train")) | set(requirements(wheel, "bag"))
     # Relations are evaluated where a physics engine is at hand.
     declared |= set(requirements(wheel, "evaluate"))
+    # Names are transliterated where anyascii is at hand.
+    declared |= set(requirements(wheel, "names"))
     # The published model is loaded where its extra is installed.
     declared |= set(requirements(wheel, "release"))
     for path in ROOT.glob("iscene_ros/**/*.py"):

@@ -64,8 +64,9 @@ class Settings:
     )
     faces: int = setting(5000, "most triangles of a mesh", low=100, high=200_000, live=True)
     min_score: float = setting(
-        0.0, "detections below this score are left out", low=0, high=1, live=True
-    )
+        0.0, "instances of a lower score, or that no detection describes, are left out",
+        low=0, high=1, live=True,
+    )  # fmt: skip
     min_pixels: int = setting(
         30, "instances with fewer pixels are left out", low=1, high=10**6, live=True
     )
