@@ -27,6 +27,9 @@ TOUCHING_M = 0.03
 PART_SHARE = 0.2
 # Completed surfaces follow their own points this closely where depth and masks belong together [m].
 LARGEST_RESIDUAL_M = 0.01
+# Readings this close to a plane are its own [m]; masks with this share of them, and as many
+# readings of things beside the masks, show that masks and depth do not lie on one another.
+ON_PLANE_M, BESIDE_SHARE = 0.01, 0.25
 # Heights of a camera in its world [m]: above the first the pose is in millimetres; coordinates
 # beyond the second are geographic.
 HIGHEST_CAMERA_M, FARTHEST_CAMERA_M = 50.0, 5e4
@@ -46,7 +49,7 @@ def doubts(scene: Scene, observation: Observation) -> tuple[str, ...]:
         *_of_gravity(scene, observation),
         *_of_pose(observation),
         *_of_masks(observation),
-        *_of_registration(scene),
+        *_of_registration(scene, observation),
     )
     return tuple(found)
 
@@ -160,11 +163,40 @@ def _is_hidden_between(
     return bool(own.size and readings.size and np.mean(readings < np.median(own)) > 0.5)
 
 
-def _of_registration(scene: Scene) -> Iterator[str]:
+def _of_registration(scene: Scene, observation: Observation) -> Iterator[str]:
     residuals = [o.depth_residual for o in scene.objects if np.isfinite(o.depth_residual)]
     if residuals and min(residuals) > LARGEST_RESIDUAL_M:
-        yield (
-            f"registration: the readings of every object lie {1000 * min(residuals):.0f} mm or "
-            "more off its surface; is the depth image registered to the masks? Register it by "
-            "align_depth of the driver, or depth_image_proc's register node"
-        )
+        what = f"the readings of every object lie {1000 * min(residuals):.0f} mm or more off it"
+    elif _masks_lie_beside(scene, observation):
+        what = "masks show the plane that objects stand on, and objects stand beside their masks"
+    else:
+        return
+    yield (
+        f"registration: {what}; is the depth image registered to the masks, and of their time? "
+        "Register it by align_depth of the driver, or depth_image_proc's register node"
+    )
+
+
+def _masks_lie_beside(scene: Scene, observation: Observation) -> bool:
+    """Return whether the masks show much of the dominant plane, and things stand beside them."""
+    plane = max(scene.planes or (), key=lambda plane: plane.share, default=None)
+    if plane is None or plane.share < DOMINANT_SHARE or not observation.masks.any():
+        return False
+    known = observation.depth > 0
+    rows, columns = np.nonzero(known)
+    points = observation.camera.unproject(
+        np.column_stack([columns, rows]).astype(np.float64), observation.depth[known]
+    )
+    pose, height = scene.frame_from_camera, np.zeros(known.shape)
+    height[known] = (points @ pose[:3, :3].T + pose[:3, 3]) @ plane.normal + plane.offset
+    on_plane = known & (np.abs(height) < ON_PLANE_M)
+    shares = [on_plane[m].sum() / max(1, known[m].sum()) for m in observation.masks if m.any()]
+    masked = observation.masks.any(axis=0)
+    reach = int(np.sqrt(masked.sum() / len(shares)) / 2) + 1
+    around = ndimage.uniform_filter(masked.astype(np.float32), 2 * reach + 1) > 1e-6
+    beside = known & around & ~masked & (height > 2 * ON_PLANE_M)
+    return bool(
+        min(shares) > BESIDE_SHARE / 2
+        and np.median(shares) > BESIDE_SHARE
+        and beside.sum() > BESIDE_SHARE * (known & masked).sum()
+    )

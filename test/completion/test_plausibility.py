@@ -139,6 +139,23 @@ def test_depth_that_lies_off_every_surface_is_told() -> None:
     assert kinds(replace(scene, objects=one), observation) == []
 
 
+@pytest.mark.parametrize("shift", [(0, 14), (0, -14), (12, 6)])
+def test_masks_beside_the_things_that_they_name_are_told(shift: tuple[int, int]) -> None:
+    scene, observation = seen()
+    beside = np.roll(observation.masks, shift, axis=(1, 2))
+    assert kinds(scene, replace(observation, masks=beside)) == ["registration"]
+    aside = np.roll(observation.masks, (2, 2), axis=(1, 2))
+    assert kinds(scene, replace(observation, masks=aside)) == []
+
+
+def test_flat_things_and_things_without_mask_are_not_doubted() -> None:
+    flat = (Thing(-0.1, 0, "card", box(0.08, 0.05, 0.004)), Thing(0.1, 0, detected=False))
+    shot = shoot(flat)
+    observation = shot.tracked.observation
+    planes = find_planes(observation, looking_at())
+    assert kinds(replace(shot.scene, planes=planes), observation) == []
+
+
 def test_a_scene_without_depth_or_scale_is_not_judged() -> None:
     scene, observation = seen(FALSE_POSES["OpenGL"])
     assert doubts(replace(scene, is_metric=False), observation) == ()

