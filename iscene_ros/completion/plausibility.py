@@ -30,6 +30,8 @@ LARGEST_RESIDUAL_M = 0.01
 # Readings this close to a plane are its own [m]; masks with this share of them, and as many
 # readings of things beside the masks, show that masks and depth do not lie on one another.
 ON_PLANE_M, BESIDE_SHARE = 0.01, 0.25
+# Columns of the coarse image in which that is looked at.
+COARSE_WIDTH = 160
 # Heights of a camera in its world [m]: above the first the pose is in millimetres; coordinates
 # beyond the second are geographic.
 HIGHEST_CAMERA_M, FARTHEST_CAMERA_M = 50.0, 5e4
@@ -130,6 +132,8 @@ def _of_masks(observation: Observation) -> Iterator[str]:
 
 def _is_far_apart(mask: np.ndarray, depth: np.ndarray) -> bool:
     """Return whether large parts of a mask lie far apart with nothing nearer between them."""
+    window = _window(mask)
+    mask, depth = mask[window], depth[window]
     parts, count = ndimage.label(mask, np.ones((3, 3)))
     if count < 2:
         return False
@@ -142,6 +146,14 @@ def _is_far_apart(mask: np.ndarray, depth: np.ndarray) -> bool:
         if _gap(one, two) > width and not _is_hidden_between(mask, depth, one, two):
             return True
     return False
+
+
+def _window(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return the box of a (H, W) mask; an empty one where it is empty."""
+    used = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
+    if not len(used[0]):
+        return slice(0, 0), slice(0, 0)
+    return tuple(slice(u[0], u[-1] + 1) for u in used)
 
 
 def _gap(one: tuple[slice, slice], two: tuple[slice, slice]) -> float:
@@ -165,7 +177,7 @@ def _is_hidden_between(
 
 def _of_registration(scene: Scene, observation: Observation) -> Iterator[str]:
     residuals = [o.depth_residual for o in scene.objects if np.isfinite(o.depth_residual)]
-    if residuals and min(residuals) > LARGEST_RESIDUAL_M:
+    if len(residuals) > 1 and min(residuals) > LARGEST_RESIDUAL_M:
         what = f"the readings of every object lie {1000 * min(residuals):.0f} mm or more off it"
     elif _masks_lie_beside(scene, observation):
         what = "masks show the plane that objects stand on, and objects stand beside their masks"
@@ -180,18 +192,21 @@ def _of_registration(scene: Scene, observation: Observation) -> Iterator[str]:
 def _masks_lie_beside(scene: Scene, observation: Observation) -> bool:
     """Return whether the masks show much of the dominant plane, and things stand beside them."""
     plane = max(scene.planes or (), key=lambda plane: plane.share, default=None)
-    if plane is None or plane.share < DOMINANT_SHARE or not observation.masks.any():
+    if plane is None or plane.share < DOMINANT_SHARE:
         return False
-    known = observation.depth > 0
+    step = max(1, observation.depth.shape[1] // COARSE_WIDTH)
+    depth, masks = observation.depth[::step, ::step], observation.masks[:, ::step, ::step]
+    known = depth > 0
     rows, columns = np.nonzero(known)
-    points = observation.camera.unproject(
-        np.column_stack([columns, rows]).astype(np.float64), observation.depth[known]
-    )
+    pixels = step * np.column_stack([columns, rows]).astype(np.float64)
+    points = observation.camera.unproject(pixels, depth[known])
     pose, height = scene.frame_from_camera, np.zeros(known.shape)
     height[known] = (points @ pose[:3, :3].T + pose[:3, 3]) @ plane.normal + plane.offset
     on_plane = known & (np.abs(height) < ON_PLANE_M)
-    shares = [on_plane[m].sum() / max(1, known[m].sum()) for m in observation.masks if m.any()]
-    masked = observation.masks.any(axis=0)
+    shares = [on_plane[m].sum() / max(1, known[m].sum()) for m in masks if m.any()]
+    masked = masks.any(axis=0)
+    if not shares:
+        return False
     reach = int(np.sqrt(masked.sum() / len(shares)) / 2) + 1
     around = ndimage.uniform_filter(masked.astype(np.float32), 2 * reach + 1) > 1e-6
     beside = known & around & ~masked & (height > 2 * ON_PLANE_M)

@@ -204,6 +204,8 @@ class Settings:
     def _check_frames(self) -> None:
         frames = [("world_frame", self.world_frame)]
         frames += [("fallback_frames", frame) for frame in self.fallback_frames]
+        if self.camera_frame:
+            frames.append(("camera_frame", self.camera_frame))
         for name, frame in frames:
             if not frame or frame.startswith("/"):
                 raise InputError(

@@ -177,7 +177,9 @@ class Synchronizer:
         frame = pivot.frame_id
         if frame and frame in self._frames[key]:
             return [item for item in self._queues[key] if item.frame_id in ("", frame)]
-        return [i for i in self._queues[key] if not self._other_camera(i.frame_id, frame)]
+        names = {item.frame_id for item in self._queues[key]}
+        foreign = {name for name in names if self._other_camera(name, frame)}
+        return [item for item in self._queues[key] if item.frame_id not in foreign]
 
     def _foreign(self, key: str, waiting: _Waiting, now_ns: int, slop_ns: int) -> str:
         """Return why all messages at the time of the masks are of another camera; "" if not so."""
