@@ -19,7 +19,10 @@ _FIELDS = {
 }
 # A dumped sensor_msgs/CameraInfo has these as well; K and D alone describe the raw image.
 _IGNORED = {"header", "r", "p", "binning_x", "binning_y", "roi"}
-_MODEL_NAMES = {"": "plumb_bob", "radtan": "plumb_bob", "opencv": "plumb_bob"}
+_MODEL_NAMES = dict.fromkeys(
+    ("", "radtan", "opencv", "brown_conrady", "distortion.brown_conrady"), "plumb_bob"
+)
+MILLIMETRE_M = 0.001
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,18 @@ def _in_own_words(document: dict) -> dict:
 
 
 def _with_focal_lengths(document: dict) -> dict:
-    """Translate fx, fy, cx, cy; ppx and ppy are the names of librealsense."""
-    rest = {k: v for k, v in document.items() if k not in ("fx", "fy", "cx", "cy", "ppx", "ppy")}
-    cx, cy = (document.get(name, document.get(f"pp{name[1]}")) for name in ("cx", "cy"))
-    missing = [name for name, value in (("cx", cx), ("cy", cy)) if value is None]
+    """Translate fx, fy, cx, cy; librealsense has ppx, ppy, coeffs and model, BOP depth_scale."""
+    names = {"ppx": "cx", "ppy": "cy", "coeffs": "d", "model": "distortion_model"}
+    named = {names.get(key, key): value for key, value in document.items()}
+    missing = [name for name in ("cx", "cy") if name not in named]
     if missing:
         raise InputError(f"{missing[0]}: missing beside fx and fy; expected pixels")
-    return {**rest, "k": [document["fx"], 0, cx, 0, document["fy"], cy, 0, 0, 1]}
+    fx, fy, cx, cy = (named.pop(name) for name in ("fx", "fy", "cx", "cy"))
+    if "depth_scale" in named:  # millimetres a step
+        scale = _numbers(document, "depth_scale", (1,))
+        named["depth_unit"] = MILLIMETRE_M * float(scale.item())
+        del named["depth_scale"]
+    return {**named, "k": [fx, 0, cx, 0, fy, cy, 0, 0, 1]}
 
 
 def _of_open3d(document: dict) -> dict:

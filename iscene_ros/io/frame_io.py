@@ -11,7 +11,7 @@ from PIL import Image
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.io.camera_json import CameraFile, read_camera
+from iscene_ros.io.camera_json import MILLIMETRE_M, CameraFile, read_camera
 from iscene_ros.io.file_errors import reading
 from iscene_ros.io.mask_io import Label, read_labels, read_masks
 from iscene_ros.preprocess.mask_duplicates import duplicate_of
@@ -25,7 +25,6 @@ _FOLDER_TYPES = {
     "camera": (".json", ".yaml", ".yml"),
     "labels": (".json",),
 }
-MILLIMETRE_M = 0.001
 # Metres of one step of a depth image; as of the node's parameter.
 DEPTH_UNITS_M = (1e-6, 1.0)
 # Saturated 16-bit depth: out of range.

@@ -169,7 +169,10 @@ class Synchronizer:
         gap = abs(nearest.stamp_ns - stamp)
         has_passed = now_ns - waiting.arrived_ns > slop_ns
         # Of another frame than the masks, it may be of another camera, whose own comes later.
-        settled = queue[-1].stamp_ns >= stamp and nearest.frame_id in ("", waiting.item.frame_id)
+        is_own = "" in (nearest.frame_id, waiting.item.frame_id) or (
+            nearest.frame_id == waiting.item.frame_id
+        )
+        settled = queue[-1].stamp_ns >= stamp and is_own
         return nearest if (settled or has_passed) and gap <= slop_ns else None
 
     def _of_camera(self, key: str, pivot: SyncedInput) -> list[SyncedInput]:

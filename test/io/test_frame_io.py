@@ -121,7 +121,11 @@ def test_json_may_begin_with_a_byte_order_mark(files: FrameFiles) -> None:
 COLUMN_MAJOR = np.reshape(K, (3, 3)).T.ravel().tolist()
 CAMERA_FILES = {
     "fx.json": {"fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5},
-    "librealsense.json": {"fx": 60.0, "fy": 60.0, "ppx": 31.5, "ppy": 23.5},
+    "librealsense.json": {
+        **{"fx": 60.0, "fy": 60.0, "ppx": 31.5, "ppy": 23.5},
+        **{"coeffs": [0.0] * 5, "model": "distortion.inverse_brown_conrady"},
+    },
+    "bop.json": {"fx": 60.0, "fy": 60.0, "cx": 31.5, "cy": 23.5, "depth_scale": 1.0},
     "open3d.json": {"intrinsic_matrix": COLUMN_MAJOR},
     "open3d_parameters.json": {
         "class_name": "PinholeCameraParameters",
