@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Masks of one thing by two detections overlap by this much (IoU) or more.
-SAME_MASK = 0.7
+# Masks of one thing by two detections overlap by this much (IoU) or more; the boxes around them by
+# this much, as single pixels may stray.
+SAME_MASK, SAME_BOX = 0.7, 0.35
 
 
 def duplicate_of(masks: Sequence[np.ndarray], scores: Sequence[float]) -> dict[int, int]:
@@ -19,11 +20,12 @@ def duplicate_of(masks: Sequence[np.ndarray], scores: Sequence[float]) -> dict[i
         masks: N of (H, W) bool.
         scores: N detection scores.
     """
-    sizes = [int(np.count_nonzero(mask)) for mask in masks]
+    boxes = np.array([_box(mask) for mask in masks], np.float64).reshape(-1, 2, 2)
     found: dict[int, int] = {}
     kept: list[int] = []
     for row in sorted(range(len(masks)), key=lambda row: (-scores[row], row)):
-        same = next((other for other in kept if _same(masks, sizes, row, other)), None)
+        near = np.array(kept, np.int64)[_overlap(boxes[row], boxes[kept]) >= SAME_BOX]
+        same = next((int(other) for other in near if _are_same(masks[row], masks[other])), None)
         if same is None:
             kept.append(row)
         else:
@@ -31,9 +33,23 @@ def duplicate_of(masks: Sequence[np.ndarray], scores: Sequence[float]) -> dict[i
     return found
 
 
-def _same(masks: Sequence[np.ndarray], sizes: Sequence[int], one: int, other: int) -> bool:
-    small, large = sorted((sizes[one], sizes[other]))
-    if small < SAME_MASK * large or not small:
-        return False
-    common = int(np.count_nonzero(masks[one] & masks[other]))
-    return common >= SAME_MASK * (small + large - common)
+def _box(mask: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first row and column of a mask, and those behind the last; zeros if empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return (0, 0), (0, 0)
+    return (rows[0], columns[0]), (rows[-1] + 1, columns[-1] + 1)
+
+
+def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the (N,) IoU of a box (2, 2) with others (N, 2, 2)."""
+    low, high = np.maximum(box[0], others[:, 0]), np.minimum(box[1], others[:, 1])
+    common = np.prod(np.maximum(high - low, 0), axis=1)
+    union = np.prod(box[1] - box[0]) + np.prod(others[:, 1] - others[:, 0], axis=1) - common
+    return common / np.maximum(union, 1)
+
+
+def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether two masks are nearly the same."""
+    union = int(np.count_nonzero(one | other))
+    return bool(union) and int(np.count_nonzero(one & other)) >= SAME_MASK * union
