@@ -9,9 +9,13 @@ from table_scene import Thing, box, cup, looking_at, shoot
 
 from iscene_ros.completion.plausibility import doubts
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Scene
+from iscene_ros.core.scene import Plane, Scene
 from iscene_ros.geometry.planes import find_planes
 from iscene_ros.io.demo_frame import demo_frame
+
+def planes_of(observation: Observation, frame_from_camera: np.ndarray) -> tuple[Plane, ...]:
+    return tuple(plane.transformed(frame_from_camera) for plane in find_planes(observation))
+
 
 THINGS = (Thing(-0.1, 0), Thing(0.1, 0, "box", box(0.08, 0.05, 0.06)))
 
@@ -33,7 +37,7 @@ def seen(told: np.ndarray | None = None, true: np.ndarray | None = None):
         replace(o, frame_from_object=told_from_true @ o.frame_from_object)
         for o in shot.scene.objects
     )
-    planes = find_planes(observation, told)
+    planes = planes_of(observation, told)
     return replace(shot.scene, frame_from_camera=told, planes=planes, objects=objects), observation
 
 
@@ -52,7 +56,7 @@ def test_a_sound_input_is_not_doubted(roll: float) -> None:
 def test_the_real_frame_is_not_doubted() -> None:
     frame = demo_frame()
     observation = replace(frame.observation.rectified(), world_from_camera=frame.world_from_camera)
-    planes = find_planes(observation, frame.world_from_camera)
+    planes = planes_of(observation, frame.world_from_camera)
     scene = replace(shoot(THINGS).scene, objects=(), planes=planes)
     scene = replace(scene, frame_from_camera=frame.world_from_camera)
     assert doubts(scene, observation) == ()
@@ -152,7 +156,7 @@ def test_flat_things_and_things_without_mask_are_not_doubted() -> None:
     flat = (Thing(-0.1, 0, "card", box(0.08, 0.05, 0.004)), Thing(0.1, 0, detected=False))
     shot = shoot(flat)
     observation = shot.tracked.observation
-    planes = find_planes(observation, looking_at())
+    planes = planes_of(observation, looking_at())
     assert kinds(replace(shot.scene, planes=planes), observation) == []
 
 

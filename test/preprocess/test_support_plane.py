@@ -138,7 +138,7 @@ def test_the_table_is_found_whatever_the_roll_of_the_camera(quarters):
 
 def test_a_strong_wall_on_which_nothing_rests_is_not_the_support():
     truth = table_scene(3).observation
-    planes = find_planes(truth.with_depth(truth.depth))
+    planes = find_planes(truth)
     observation = replace(truth, world_from_camera=None, gravity_camera=None)
     table = support_plane(planes)
     aside = np.array([1.0, 0.0, 0.0])
