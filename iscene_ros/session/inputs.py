@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -145,6 +146,14 @@ class PoseSample:
 
 
 Input = ColorImage | DepthImage | Intrinsics | InstanceImage | Detections | PoseSample
+
+
+Image = TypeVar("Image", bound=Input)
+
+
+def in_frame(item: Image, frame_id: str) -> Image:
+    """Return an image, detections or a calibration in another frame; "" leaves it in its own."""
+    return replace(item, frame_id=frame_id) if frame_id else item
 
 
 def check_clock(item: Input | TransformSample, now_ns: int) -> None:

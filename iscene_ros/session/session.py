@@ -10,9 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
@@ -26,6 +25,7 @@ from iscene_ros.session.inputs import (
     PoseSample,
     TransformSample,
     check_clock,
+    in_frame,
 )
 from iscene_ros.session.map_relations import add_relations
 from iscene_ros.session.out_of_memory import Completer
@@ -36,8 +36,6 @@ from iscene_ros.session.status import Latencies, Status, session_status
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
 from iscene_ros.session.warning_counts import WarningCounts
-
-Image = TypeVar("Image", bound=Input)
 
 
 @dataclass(frozen=True)
@@ -267,14 +265,9 @@ class SceneSession:
         elif isinstance(item, PoseSample):
             self._poses.add_pose(item)
         elif isinstance(item, Intrinsics):
-            self._cameras.add(self._in_camera_frame(item))
+            self._cameras.add(in_frame(item, self.settings.camera_frame))
         else:
-            self._synchronizer.add(self._in_camera_frame(item), now_ns)
-
-    def _in_camera_frame(self, item: Image) -> Image:
-        """Return an image, detections or a calibration in the frame that the settings name."""
-        frame = self.settings.camera_frame
-        return replace(item, frame_id=frame) if frame else item
+            self._synchronizer.add(in_frame(item, self.settings.camera_frame), now_ns)
 
     def _forget_time(self, stamp_ns: int) -> None:
         """Drop everything after a jump back in time; the next update removes all objects."""

@@ -13,6 +13,7 @@ from iscene_ros.core.scene import Plane, Scene
 from iscene_ros.geometry.planes import find_planes
 from iscene_ros.io.demo_frame import demo_frame
 
+
 def planes_of(observation: Observation, frame_from_camera: np.ndarray) -> tuple[Plane, ...]:
     return tuple(plane.transformed(frame_from_camera) for plane in find_planes(observation))
 
