@@ -166,7 +166,7 @@ def empty_update(update: SceneUpdate, removed: tuple[RemovedObject, ...]) -> Sce
         seen=frozenset(),
         removed=removed,
         skipped=(),
-        scene=replace(update.scene, objects=(), skipped=()),
+        scene=replace(update.scene, objects=(), skipped=(), environment=None),
         relations=(),
     )
 

@@ -33,6 +33,7 @@ class RejectReason(str, Enum):
     OBSERVATION = "observation"
     MODEL = "model"
     RELATIONS = "relations"
+    ENVIRONMENT = "environment"
     PLANNING_SCENE = "planning scene"
     MALFORMED = "malformed"
 

@@ -16,6 +16,7 @@ from functools import partial
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND, nanoseconds
+from iscene_ros.geometry.environment_volume import has_open3d
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import PosedFrame, observe
 from iscene_ros.session.inputs import (
@@ -31,6 +32,7 @@ from iscene_ros.session.published_map import PublishedMap
 from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
+from iscene_ros.session.surroundings import NOT_INSTALLED, Surroundings
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
 
@@ -78,6 +80,9 @@ class SceneSession:
         self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
         self._map = PublishedMap()
+        self._surroundings = Surroundings()
+        if settings.environment and not has_open3d():
+            log(NOT_INSTALLED)
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -151,7 +156,10 @@ class SceneSession:
 
         def related(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
             reject = partial(self.reject, now_ns=now_ns)
-            return add_relations(update, before, settings, reject)
+            update = add_relations(update, before, settings, reject)
+            if not settings.environment:
+                return update
+            return self._surroundings.add(update, frame, observed, reject)
 
         try:
             observed = observe(frame, settings)
@@ -192,6 +200,11 @@ class SceneSession:
     def status(self, now_ns: int) -> Status:
         """Return the state of the session for /diagnostics."""
         return session_status(self, now_ns)
+
+    @property
+    def environment_summary(self) -> str:
+        """What there is of the surroundings, in a few words."""
+        return self._surroundings.summary if self.settings.environment else "off"
 
     def missing_inputs(self) -> tuple[str, ...]:
         """Return the inputs of which no message has come yet."""

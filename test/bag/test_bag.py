@@ -68,7 +68,9 @@ def test_a_planner_that_plays_the_bag_has_the_objects(done: dict[str, list[Recor
     for number, (scene, objects) in enumerate(frames):
         model.operations.clear()
         assert model.apply(scene.message)
-        assert set(model.world) - {"support"} == {d.id for d in objects.message.detections}
+        assert set(model.world) - {"support", "environment"} == {
+            d.id for d in objects.message.detections
+        }
         for d in objects.message.detections:
             there = transform_of(model.world[d.id].pose)
             np.testing.assert_allclose(there, transform_of(d.bbox.center), atol=1e-3)
