@@ -51,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-inputs", action="store_true", help="copy the messages that were read, too"
     )
+    parser.add_argument("--load-world", metavar="DIR", help="the parameter load_world")
+    parser.add_argument(
+        "--save-world", type=Path, metavar="DIR", help="new folder for the world at the end"
+    )
     add_storage_argument(parser)
 
 
@@ -81,6 +85,7 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     from iscene_ros.bag.driver import BagDriver
     from iscene_ros.bag.reading import BagReader
     from iscene_ros.bag.writing import new_bag, storage_of
+    from iscene_ros.session.world_files import write_world
 
     settings = _settings(args)
     storage = storage_of(args.out, args.storage)
@@ -89,6 +94,8 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
         with new_bag(args.out, storage) as writer:
             session = _run(driver, settings, writer, load)
             _check_completed(args.bag, driver.counts, session)
+        if args.save_world is not None and (world := session.world()) is not None:
+            write_world(world, args.save_world)
         print(_summary(driver.counts, session))
         print(f"written to {args.out}: {', '.join(writer.topics)}")
     _check_ended(driver.counts)
@@ -98,7 +105,11 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
 def _settings(args: argparse.Namespace) -> Settings:
     from iscene_ros.bag.parameters import read_settings
 
-    named: dict[str, Any] = {"model": args.model, "device": args.device}
+    named: dict[str, Any] = {
+        "model": args.model,
+        "device": args.device,
+        "load_world": args.load_world,
+    }
     values = {name: value for name, value in named.items() if value is not None}
     if args.inline:
         values["inline_meshes"] = True

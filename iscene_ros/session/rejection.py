@@ -34,6 +34,7 @@ class RejectReason(str, Enum):
     MODEL = "model"
     RELATIONS = "relations"
     ENVIRONMENT = "environment"
+    WORLD = "world"
     PLANNING_SCENE = "planning scene"
     MALFORMED = "malformed"
 

@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND, nanoseconds
-from iscene_ros.geometry.environment_volume import has_open3d
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import PosedFrame, observe
 from iscene_ros.session.inputs import (
@@ -32,9 +32,11 @@ from iscene_ros.session.published_map import PublishedMap
 from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
-from iscene_ros.session.surroundings import NOT_INSTALLED, Surroundings
+from iscene_ros.session.surroundings import Surroundings
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
+from iscene_ros.session.world import World
+from iscene_ros.session.world_files import read_world
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class SceneSession:
     Attributes:
         dropped, completed: numbers of frames.
         model_fault: error line of the newest completion; "" where it succeeded.
+        surroundings: what is no object.
     """
 
     def __init__(
@@ -80,9 +83,9 @@ class SceneSession:
         self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
         self._map = PublishedMap()
-        self._surroundings = Surroundings()
-        if settings.environment and not has_open3d():
-            log(NOT_INSTALLED)
+        self.surroundings = Surroundings(settings, log)
+        if settings.load_world:
+            self._load_world(Path(settings.load_world).expanduser())
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -157,9 +160,7 @@ class SceneSession:
         def related(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
             reject = partial(self.reject, now_ns=now_ns)
             update = add_relations(update, before, settings, reject)
-            if not settings.environment:
-                return update
-            return self._surroundings.add(update, frame, observed, reject)
+            return self.surroundings.add(update, frame, observed, settings, reject)
 
         try:
             observed = observe(frame, settings)
@@ -197,19 +198,34 @@ class SceneSession:
         self._drop_waiting()
         return self._map.reset()
 
+    def world(self) -> World | None:
+        """Return what is known, to go on from later; None before the first update.
+
+        Only the thread that completes frames may call it.
+        """
+        world = self._map.world()
+        if world is None:
+            return None
+        return replace(world, environment=self.surroundings.blocks(world.frame_id))
+
     def status(self, now_ns: int) -> Status:
         """Return the state of the session for /diagnostics."""
         return session_status(self, now_ns)
-
-    @property
-    def environment_summary(self) -> str:
-        """What there is of the surroundings, in a few words."""
-        return self._surroundings.summary if self.settings.environment else "off"
 
     def missing_inputs(self) -> tuple[str, ...]:
         """Return the inputs of which no message has come yet."""
         missing = self._synchronizer.waiting_for()
         return missing if self._intrinsics is not None else (*missing, "camera_info")
+
+    def _load_world(self, path: Path) -> None:
+        """Go on from a world; where it cannot be read, begin with an empty map."""
+        try:
+            world = read_world(path)
+        except InputError as error:
+            self.reject(RejectReason.WORLD, f"load_world: {error}; the map is empty", 0)
+            return
+        self._map.load(world)
+        self.surroundings.load(world)
 
     def _synchronise(self, now_ns: int) -> bool:
         """Move one synchronised frame to those that wait; return False if there is none."""

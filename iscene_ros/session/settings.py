@@ -145,6 +145,11 @@ class Settings:
         "relations", live=True,
     )  # fmt: skip
 
+    load_world: str = setting(
+        "",
+        "world to start with: a folder of ~/save_world, or the one that holds several, whose "
+        "newest is taken",
+    )
     environment: bool = setting(
         True,
         "fuse the surroundings of all frames into one mesh, where open3d is installed; else they "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from iscene_ros.geometry.surroundings_depth import surroundings_depth
 from iscene_ros.geometry.view_agreement import PosedDepth, contradiction
 from iscene_ros.session.frames import PosedFrame, TrackedObservation
 from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.world import World
 
 # A pose is wrong where more of the readings contradict the frame before; after so many frames in a
 # row the scene has changed, or the camera has been located anew, and the surroundings begin again.
@@ -33,36 +35,36 @@ NOT_INSTALLED = (
 Reject = Callable[[RejectReason, str], None]
 
 
-@dataclass(frozen=True)
-class FusedSurroundings:
-    """The volume of the surroundings as it is kept in files: its blocks and their frame."""
-
-    frame_id: str
-    blocks: VoxelBlocks
-
-
 class Surroundings:
-    """Fuses what is no object; needs open3d. One thread at a time may use it."""
+    """Fuses what is no object, where open3d is installed. One thread at a time may use it.
 
-    def __init__(self) -> None:
+    Args:
+        settings: whether to.
+        log: called with one line where open3d is missed.
+    """
+
+    def __init__(self, settings: Settings, log: Callable[[str], None]) -> None:
+        if settings.environment and not has_open3d():
+            log(NOT_INSTALLED)
         self._volume: EnvironmentVolume | None = None
-        self._loaded: FusedSurroundings | None = None
+        self._loaded: World | None = None
         self._frame_id, self._resets = "", 0
         self._forget()
 
-    def load(self, fused: FusedSurroundings) -> None:
-        """Go on from fused surroundings with the next frame in their frame."""
-        self._loaded = fused
+    def load(self, world: World) -> None:
+        """Go on from the surroundings of a world with the next frame in its frame."""
+        self._loaded = world
 
-    def fused(self) -> FusedSurroundings | None:
-        """Return the volume; None where nothing was fused yet."""
-        if self._volume is None or not self._volume.block_count:
-            return self._loaded
-        return FusedSurroundings(self._frame_id, self._volume.blocks())
+    def blocks(self, frame_id: str) -> VoxelBlocks | None:
+        """Return what was fused in a frame; None where that is nothing."""
+        if self._volume is None or not self._volume.block_count or self._frame_id != frame_id:
+            return None
+        return self._volume.blocks()
 
-    @property
-    def summary(self) -> str:
-        """What there is, in a few words."""
+    def summary(self, settings: Settings) -> str:
+        """Return what there is, in a few words."""
+        if not settings.environment:
+            return "off"
         if not has_open3d():
             return NOT_INSTALLED
         blocks = 0 if self._volume is None else self._volume.block_count
@@ -70,7 +72,12 @@ class Surroundings:
         return f"mesh of {triangles} triangles from {blocks} blocks"
 
     def add(
-        self, update: SceneUpdate, frame: PosedFrame, observed: TrackedObservation, reject: Reject
+        self,
+        update: SceneUpdate,
+        frame: PosedFrame,
+        observed: TrackedObservation,
+        settings: Settings,
+        reject: Reject,
     ) -> SceneUpdate:
         """Fuse the frame of an update, and return the update with the mesh of the surroundings.
 
@@ -81,9 +88,10 @@ class Surroundings:
             update: the object map after the frame.
             frame: the frame.
             observed: its observation.
+            settings: whether to fuse it.
             reject: called with reason and line where the frame is not fused.
         """
-        if not has_open3d() or frame.resets < self._resets:
+        if not settings.environment or not has_open3d() or frame.resets < self._resets:
             return update
         try:
             self._begin(frame)
@@ -118,7 +126,8 @@ class Surroundings:
             self._forget()
         self._frame_id, self._resets = frame.frame_id, frame.resets
         if self._loaded is not None and self._loaded.frame_id == frame.frame_id:
-            self._volume.load(self._loaded.blocks)
+            if self._loaded.environment is not None:
+                self._volume.load(self._loaded.environment)
             self._loaded = None
 
     def _fuse(

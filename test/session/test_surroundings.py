@@ -7,7 +7,6 @@ from bin_scene import HEIGHT, SIDES, bin_walls, distances, seen, solid
 from session_driver import Driver, stamp
 from session_inputs import CAMERA_FRAME, transform
 
-from iscene_ros.session import session as sessions
 from iscene_ros.session import surroundings
 from iscene_ros.session.rejection import RejectReason
 
@@ -67,7 +66,7 @@ def test_an_object_without_a_mask_in_one_frame_is_not_fused():
         driver.see(pose, [BOX])
     update = driver.see(SIDES[0], hidden=[BOX])
     assert len(update.objects) == 1 and not update.seen
-    volume = driver.session._surroundings._volume.mesh()
+    volume = driver.session.surroundings._volume.mesh()
     assert not np.any(np.all(np.abs(volume.vertices - (0, 0, 0.06)) < 0.035, axis=1))
 
 
@@ -122,7 +121,7 @@ def test_a_reset_clears_it_and_a_frame_from_before_does_not_bring_it_back():
 def test_another_output_frame_begins_again():
     driver = BinDriver()
     driver.see(SIDES[0], hidden=[BOX])
-    driver.session._surroundings._frame_id = "odom"
+    driver.session.surroundings._frame_id = "odom"
     mesh = driver.see(SIDES[0]).scene.environment
     assert not np.any(np.all(np.abs(mesh.vertices - (0, 0, 0.1)) < 0.02, axis=1))
 
@@ -135,8 +134,7 @@ def test_switched_off_there_is_none():
 
 def test_without_open3d_there_are_planes_and_it_is_said_once(monkeypatch):
     with_it = BinDriver(environment=False).see(SIDES[0], [BOX])
-    for module in (sessions, surroundings):
-        monkeypatch.setattr(module, "has_open3d", lambda: False)
+    monkeypatch.setattr(surroundings, "has_open3d", lambda: False)
     driver = BinDriver()
     updates = [driver.see(SIDES[0], [BOX]) for _ in range(3)]
     assert all(u.scene.environment is None for u in updates)
