@@ -85,19 +85,21 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     from iscene_ros.bag.driver import BagDriver
     from iscene_ros.bag.reading import BagReader
     from iscene_ros.bag.writing import new_bag, storage_of
-    from iscene_ros.session.world_files import write_world
+    from iscene_ros.session.world_files import check_new, write_world
 
     settings = _settings(args)
+    if args.save_world is not None:
+        check_new(args.save_world)
     storage = storage_of(args.out, args.storage)
     with BagReader(args.bag) as reader:
         driver = BagDriver(reader, settings, _say, args.every, args.keep_inputs)
         with new_bag(args.out, storage) as writer:
             session = _run(driver, settings, writer, load)
             _check_completed(args.bag, driver.counts, session)
-        if args.save_world is not None and (world := session.world()) is not None:
-            write_world(world, args.save_world)
         print(_summary(driver.counts, session))
         print(f"written to {args.out}: {', '.join(writer.topics)}")
+    if args.save_world is not None and (world := session.world()) is not None:
+        write_world(world, args.save_world)
     _check_ended(driver.counts)
     return 0
 

@@ -199,10 +199,7 @@ class SceneSession:
         return self._map.reset()
 
     def world(self) -> World | None:
-        """Return what is known, to go on from later; None before the first update.
-
-        Only the thread that completes frames may call it.
-        """
+        """Return what is known; None before the first update. For the completing thread only."""
         world = self._map.world()
         if world is None:
             return None

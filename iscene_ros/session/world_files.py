@@ -43,8 +43,7 @@ def write_world(world: World, directory: Path) -> None:
     Raises:
         InputError: the folder exists already or cannot be written.
     """
-    if directory.exists():
-        raise InputError(f"{directory}: exists already; choose a new folder")
+    check_new(directory)
     arrays: Arrays = {}
     objects = [_tracked_entry(known, arrays) for known in world.objects]
     if world.environment is not None:
@@ -70,6 +69,16 @@ def write_world(world: World, directory: Path) -> None:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InputError(f"{directory}: cannot be written ({reason})") from error
+
+
+def check_new(directory: Path) -> None:
+    """Check that nothing has the name of a folder to be written.
+
+    Raises:
+        InputError: something has.
+    """
+    if directory.exists():
+        raise InputError(f"{directory}: exists already; choose a new folder")
 
 
 def read_world(directory: Path) -> World:
