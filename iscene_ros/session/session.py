@@ -196,14 +196,14 @@ class SceneSession:
             The update of the empty map, to be published; None where nothing was published before.
         """
         self._drop_waiting()
-        return self._map.reset()
+        emptied = self._map.reset()
+        self.surroundings.reset(self._map.resets)
+        return emptied
 
     def world(self) -> World | None:
         """Return what is known; None before the first update. For the completing thread only."""
         world = self._map.world()
-        if world is None:
-            return None
-        return replace(world, environment=self.surroundings.blocks(world.frame_id))
+        return world and replace(world, environment=self.surroundings.blocks(world.frame_id))
 
     def status(self, now_ns: int) -> Status:
         """Return the state of the session for /diagnostics."""
@@ -288,6 +288,7 @@ class SceneSession:
         self._poses.transforms.forget_after(stamp_ns)
         self._drop_waiting()
         self._map.forget()
+        self.surroundings.reset(self._map.resets)
 
     def _drop_waiting(self) -> None:
         """Drop all frames that wait to be completed."""

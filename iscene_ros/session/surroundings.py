@@ -48,7 +48,9 @@ class Surroundings:
             log(NOT_INSTALLED)
         self._volume: EnvironmentVolume | None = None
         self._loaded: World | None = None
-        self._frame_id, self._resets = "", 0
+        self._frame_id = ""
+        # Number of resets of the map that the volume has followed, and that it has to follow.
+        self._resets = self._valid_from = 0
         self._forget()
 
     def load(self, world: World) -> None:
@@ -60,6 +62,10 @@ class Surroundings:
         if self._volume is None or not self._volume.block_count or self._frame_id != frame_id:
             return None
         return self._volume.blocks()
+
+    def reset(self, resets: int) -> None:
+        """Begin again with the first frame after so many resets of the map; from any thread."""
+        self._valid_from = resets
 
     def summary(self, settings: Settings) -> str:
         """Return what there is, in a few words."""
@@ -91,7 +97,7 @@ class Surroundings:
             settings: whether to fuse it.
             reject: called with reason and line where the frame is not fused.
         """
-        if not settings.environment or not has_open3d() or frame.resets < self._resets:
+        if not settings.environment or not has_open3d() or frame.resets < self._valid_from:
             return update
         try:
             self._begin(frame)
@@ -120,11 +126,12 @@ class Surroundings:
         """Begin again after a reset and in another frame, where possible from what was loaded."""
         if self._volume is None:
             self._volume = EnvironmentVolume()
-        if frame.resets > self._resets or frame.frame_id != self._frame_id:
-            if frame.resets > self._resets:
-                self._loaded = None
+        if self._resets < self._valid_from:
+            self._loaded = None
             self._forget()
-        self._frame_id, self._resets = frame.frame_id, frame.resets
+        elif frame.frame_id != self._frame_id:
+            self._forget()
+        self._frame_id, self._resets = frame.frame_id, self._valid_from
         if self._loaded is not None and self._loaded.frame_id == frame.frame_id:
             if self._loaded.environment is not None:
                 self._volume.load(self._loaded.environment)
