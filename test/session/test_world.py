@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fake_completer import FakeCompleter
 from session_driver import Driver, centers, stamp, view
 from session_inputs import CAMERA_FRAME, transform
 from table_scene import Thing, looking_at
@@ -78,12 +79,19 @@ def test_a_reset_drops_a_world_that_waits(saved):
     assert [k.id for k in driver.step(0, view([LEFT])).objects] == [4]
 
 
+class FailsOnce(FakeCompleter):
+    """Fails at its first completion."""
+
+    def complete(self, *arguments, **options):
+        if not vars(self).setdefault("failed", []):
+            self.failed.append(True)
+            raise RuntimeError("no memory")
+        return super().complete(*arguments, **options)
+
+
 def test_a_failed_completion_keeps_the_world_waiting(saved):
-    driver = Driver(load_world=str(saved))
-    complete = driver.session.completer.complete
-    driver.session.completer.complete = lambda *a, **k: 1 / 0
+    driver = Driver(FailsOnce(), load_world=str(saved))
     assert driver.step(0, view([LEFT, RIGHT])) is None
-    driver.session.completer.complete = complete
     assert [k.id for k in driver.step(100, view([LEFT, RIGHT])).objects] == [2, 3]
 
 
