@@ -103,7 +103,7 @@ class Surroundings:
             self._begin(frame)
             self._fuse(update, frame, observed, reject)
             mesh = self._current_mesh(update)
-        except (RuntimeError, MemoryError, ImportError) as error:  # how open3d fails
+        except (RuntimeError, MemoryError, ImportError, OSError) as error:  # how open3d fails
             line = f"environment: {type(error).__name__}: {error}; the surroundings begin again"
             reject(RejectReason.ENVIRONMENT, line)
             self._volume = None
