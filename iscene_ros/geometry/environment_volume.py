@@ -68,6 +68,8 @@ class EnvironmentVolume:
     def __init__(self) -> None:
         import open3d
 
+        # Where a volume lives to the end of the process, open3d would list its memory.
+        open3d.utility.set_verbosity_level(open3d.utility.VerbosityLevel.Error)
         self._open3d = open3d
         self.clear()
 
