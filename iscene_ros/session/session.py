@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
@@ -31,8 +32,11 @@ from iscene_ros.session.published_map import PublishedMap
 from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
+from iscene_ros.session.surroundings import Surroundings
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
+from iscene_ros.session.world import World
+from iscene_ros.session.world_files import read_world
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class SceneSession:
     Attributes:
         dropped, completed: numbers of frames.
         model_fault: error line of the newest completion; "" where it succeeded.
+        surroundings: what is no object.
     """
 
     def __init__(
@@ -78,6 +83,9 @@ class SceneSession:
         self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
         self._map = PublishedMap()
+        self.surroundings = Surroundings(settings, log)
+        if settings.load_world:
+            self._load_world(Path(settings.load_world).expanduser())
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -151,7 +159,8 @@ class SceneSession:
 
         def related(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
             reject = partial(self.reject, now_ns=now_ns)
-            return add_relations(update, before, settings, reject)
+            update = add_relations(update, before, settings, reject)
+            return self.surroundings.add(update, frame, observed, settings, reject)
 
         try:
             observed = observe(frame, settings)
@@ -187,7 +196,14 @@ class SceneSession:
             The update of the empty map, to be published; None where nothing was published before.
         """
         self._drop_waiting()
-        return self._map.reset()
+        emptied = self._map.reset()
+        self.surroundings.reset(self._map.resets)
+        return emptied
+
+    def world(self) -> World | None:
+        """Return what is known; None before the first update. For the completing thread only."""
+        world = self._map.world()
+        return world and replace(world, environment=self.surroundings.blocks(world.frame_id))
 
     def status(self, now_ns: int) -> Status:
         """Return the state of the session for /diagnostics."""
@@ -197,6 +213,16 @@ class SceneSession:
         """Return the inputs of which no message has come yet."""
         missing = self._synchronizer.waiting_for()
         return missing if self._intrinsics is not None else (*missing, "camera_info")
+
+    def _load_world(self, path: Path) -> None:
+        """Go on from a world; where it cannot be read, begin with an empty map."""
+        try:
+            world = read_world(path)
+        except InputError as error:
+            self.reject(RejectReason.WORLD, f"load_world: {error}; the map is empty", 0)
+            return
+        self._map.load(world)
+        self.surroundings.load(world)
 
     def _synchronise(self, now_ns: int) -> bool:
         """Move one synchronised frame to those that wait; return False if there is none."""
@@ -262,6 +288,7 @@ class SceneSession:
         self._poses.transforms.forget_after(stamp_ns)
         self._drop_waiting()
         self._map.forget()
+        self.surroundings.reset(self._map.resets)
 
     def _drop_waiting(self) -> None:
         """Drop all frames that wait to be completed."""

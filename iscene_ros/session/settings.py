@@ -145,6 +145,18 @@ class Settings:
         "relations", live=True,
     )  # fmt: skip
 
+    load_world: str = setting(
+        "",
+        "world to start with: a folder of ~/save_world, or the one that holds several, whose "
+        "newest is taken",
+    )
+    environment: bool = setting(
+        True,
+        "fuse the surroundings of all frames into one mesh, where open3d is installed; else they "
+        "are the planes of the newest frame",
+        live=True,
+    )
+
     frame_prefix: str = setting("", "put before the TF names of objects")
     publish_tf: bool = setting(True, "broadcast a TF frame for every object", live=True)
     marker_alpha: float = setting(1.0, "opacity of the mesh markers", low=0, high=1, live=True)

@@ -36,7 +36,7 @@ class MoveGroup:
     @property
     def names(self) -> set[str]:
         """Of the world's objects without the support."""
-        return set(self.model.world) - {"support"}
+        return set(self.model.world) - {"support", "environment"}
 
     def _apply(self, request: Any, response: Any) -> Any:
         self.calls += 1
