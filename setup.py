@@ -60,6 +60,8 @@ setup(
         "evaluate": ["coacd>=1.0.5", "mujoco>=3.1", "open3d>=0.19"],
         # Names in other scripts as ASCII: "чашка" is chashka.
         "names": ["anyascii>=0.3"],
+        # Surroundings that are fused from all frames of a session.
+        "fusion": ["open3d>=0.19"],
         # The published model: its weights, and its way to resize pictures.
         "release": ["huggingface-hub>=0.23", "opencv-python-headless>=4.5"],
         # Muon came with torch 2.9; mujoco settles piles, without it objects are placed.

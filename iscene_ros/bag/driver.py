@@ -34,6 +34,11 @@ class EveryFrameSession(SceneSession):
     def _pose(self, *arguments: Any) -> bool:
         return self._ready is None and super()._pose(*arguments)
 
+    def finish(self, now_ns: int) -> None:
+        """Reject the masks that still wait for images when no further message comes."""
+        for error in self._synchronizer.finish():
+            self.reject(error.reason, str(error), now_ns)
+
 
 @dataclass
 class BagCounts:

@@ -59,6 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("X", "Y", "Z", "QX", "QY", "QZ", "QW", "PARENT", "CHILD"),
         help="transform that the bag lacks, as of static_transform_publisher; can be given again",
     )
+    parser.add_argument("--load-world", metavar="DIR", help="the parameter load_world")
+    parser.add_argument(
+        "--save-world", type=Path, metavar="DIR", help="new folder for the world at the end"
+    )
     add_storage_argument(parser)
 
 
@@ -90,8 +94,11 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     from iscene_ros.bag.reading import BagReader
     from iscene_ros.bag.static_transforms import static_transform
     from iscene_ros.bag.writing import new_bag, storage_of
+    from iscene_ros.session.world_files import check_new, write_world
 
     settings = _settings(args)
+    if args.save_world is not None:
+        check_new(args.save_world)
     storage = storage_of(args.out, args.storage)
     transforms = [static_transform(texts) for texts in args.static_transform]
     with BagReader(args.bag) as reader:
@@ -101,6 +108,8 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
             _check_completed(args.bag, driver.counts, session)
         print(_summary(driver.counts, session))
         print(f"written to {args.out}: {', '.join(writer.topics)}")
+    if args.save_world is not None and (world := session.world()) is not None:
+        write_world(world, args.save_world)
     _check_ended(driver.counts)
     return 0
 
@@ -108,7 +117,11 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
 def _settings(args: argparse.Namespace) -> Settings:
     from iscene_ros.bag.parameters import read_settings
 
-    named: dict[str, Any] = {"model": args.model, "device": args.device}
+    named: dict[str, Any] = {
+        "model": args.model,
+        "device": args.device,
+        "load_world": args.load_world,
+    }
     values = {name: value for name, value in named.items() if value is not None}
     if args.inline:
         values["inline_meshes"] = True

@@ -9,6 +9,9 @@ GOLDEN_RATIO = (5**0.5 - 1) / 2
 LIGHTNESS = (0.68, 0.56, 0.78)
 CHROMA = 0.15
 
+# Of the surroundings, sRGB.
+ENVIRONMENT_COLOR = np.array([150, 150, 150], np.uint8)
+
 # Björn Ottosson's OKLab, in which equal steps of hue look equally different.
 _LMS_FROM_LAB = np.array(
     [

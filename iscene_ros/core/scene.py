@@ -236,6 +236,8 @@ class Scene:
         is_metric: False where the scale is unknown; lengths are not metres then.
         planes: of the surroundings, in the scene's frame; None where they were not looked for, as
             after reading a scene from files.
+        environment: surface of the surroundings that all frames of a session have shown, in the
+            scene's frame, its front on the side that was seen; None where it was not fused.
     """
 
     frame_id: str
@@ -253,6 +255,7 @@ class Scene:
     warnings: tuple[str, ...] = field(default=())
     is_metric: bool = True
     planes: tuple[Plane, ...] | None = None
+    environment: Mesh | None = None
 
     @cached_property
     def graph(self) -> SceneGraph:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Plane, Scene
+from iscene_ros.geometry.surroundings_depth import readings_beside
 
 MAX_POINTS = 6000
 HYPOTHESES = 150
@@ -25,10 +25,6 @@ WINDOW_SHARES = (0.02, 0.08)
 # Readings of a window count as outliers this many median deviations off its median depth (those of
 # a slanted plane lie within two), but never within this share of that depth.
 WINDOW_OUTLIER, WINDOW_INLIER_SHARE = 3.0, 0.01
-
-# Readings so close to a mask may still be the object's, masks being a few pixels off [pixels of an
-# image 640 wide].
-MASK_MARGIN = 6.0
 
 # Noise is taken to grow between these depths, in median depths: what lies further away holds no
 # object, and with tolerances of decimetres planes would be found in anything.
@@ -66,9 +62,7 @@ def find_planes(observation: Observation) -> tuple[Plane, ...]:
         The planes in the camera frame, the strongest guess first.
     """
     camera = observation.camera
-    masked = observation.masks.any(axis=0)
-    reach = MASK_MARGIN * camera.width / 640
-    free = (observation.depth > 0) & (ndimage.distance_transform_edt(~masked) > reach)
+    free = readings_beside(observation, observation.masks.any(axis=0))
     rows, columns = np.nonzero(free)
     if len(rows) < MIN_POINTS:
         return ()

@@ -8,7 +8,7 @@ import numpy as np
 import trimesh
 from trimesh.exchange.gltf import export_glb
 
-from iscene_ros.core.colors import linear_from_srgb
+from iscene_ros.core.colors import ENVIRONMENT_COLOR, linear_from_srgb
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.core.slugs import object_name
@@ -54,7 +54,8 @@ def write_glb(scene: Scene, path: Path) -> None:
     """Write the scene as binary glTF.
 
     Nodes: "scene", which turns the scene's frame upright (y up, as viewers expect), and under it
-    one node "<label>_<id>" an object, whose matrix is the object's pose in the scene's frame.
+    one node "<label>_<id>" an object, whose matrix is the object's pose in the scene's frame, and
+    the node "environment" where the surroundings were fused.
     """
     asset = trimesh.Scene(base_frame="gltf")
     asset.graph.update(frame_from="gltf", frame_to="scene", matrix=_gltf_from_frame(scene))
@@ -66,6 +67,14 @@ def write_glb(scene: Scene, path: Path) -> None:
             geom_name=name,
             parent_node_name="scene",
             transform=scene_object.frame_from_object,
+        )
+    if scene.environment is not None:
+        surface = scene.environment
+        asset.add_geometry(
+            _surface(surface, _material("environment", ENVIRONMENT_COLOR)),
+            node_name="environment",
+            geom_name="environment",
+            parent_node_name="scene",
         )
     # Unlike Scene.export, this also writes a scene in which every instance was skipped.
     path.write_bytes(export_glb(asset, include_normals=True))
@@ -83,10 +92,13 @@ def _gltf_from_frame(scene: Scene) -> np.ndarray:
 
 
 def _colored(scene_object: SceneObject, name: str) -> trimesh.Trimesh:
-    mesh = scene_object.mesh
-    visual = _one_color(scene_object, name)
+    visual = _material(name, scene_object.color)
     if scene_object.vertex_colors is not None:
         visual = trimesh.visual.ColorVisuals(vertex_colors=_linear(scene_object.vertex_colors))
+    return _surface(scene_object.mesh, visual)
+
+
+def _surface(mesh: Mesh, visual: trimesh.visual.base.Visuals) -> trimesh.Trimesh:
     return trimesh.Trimesh(
         mesh.vertices,
         mesh.faces,
@@ -96,10 +108,10 @@ def _colored(scene_object: SceneObject, name: str) -> trimesh.Trimesh:
     )
 
 
-def _one_color(scene_object: SceneObject, name: str) -> trimesh.visual.TextureVisuals:
+def _material(name: str, color: np.ndarray) -> trimesh.visual.TextureVisuals:
     material = trimesh.visual.material.PBRMaterial(
         name=name,
-        baseColorFactor=np.append(_linear(scene_object.color), np.uint8(255)),
+        baseColorFactor=np.append(_linear(color), np.uint8(255)),
         metallicFactor=0.0,
         roughnessFactor=0.8,
     )

@@ -42,7 +42,7 @@ def to_document(scene: Scene) -> dict:
         "is_metric": bool(scene.is_metric),
         "gravity": _floats(scene.frame_from_camera[:3, :3] @ scene.gravity_camera),
         "frame_from_camera": _floats(scene.frame_from_camera),
-        "objects": [_object_entry(scene_object) for scene_object in scene.objects],
+        "objects": [object_entry(scene_object) for scene_object in scene.objects],
         "skipped": [asdict(skipped) for skipped in scene.skipped],
         "relations": [_relation_entry(relation) for relation in scene.relations],
         "shape_groups": [list(group) for group in scene.graph.shape_groups()],
@@ -75,7 +75,7 @@ def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
     return Scene(
         frame_id=document["frame_id"],
         objects=tuple(
-            _object(entry, _mesh(entry, meshes), spent)
+            object_of_entry(entry, _mesh(entry, meshes), spent)
             for entry, spent in zip(document["objects"], seconds, strict=True)
         ),
         skipped=tuple(SkippedObject(**entry) for entry in document["skipped"]),
@@ -159,7 +159,8 @@ def _relation(entry: dict) -> Relation:
     return Relation(*ends, entry["confidence"], evidence)
 
 
-def _object_entry(scene_object: SceneObject) -> dict:
+def object_entry(scene_object: SceneObject) -> dict:
+    """Return the entry of an object in a document."""
     residual = float(scene_object.depth_residual)
     entry = {
         "id": int(scene_object.id),
@@ -203,7 +204,8 @@ def _properties(entry: dict | None) -> ObjectProperties | None:
     )
 
 
-def _object(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
+def object_of_entry(entry: dict, mesh: Mesh, seconds: float) -> SceneObject:
+    """Return the object of a valid entry of a document, with its mesh and its time [s]."""
     residual = entry["depth_residual_m"]
     return SceneObject(
         id=entry["id"],

@@ -20,7 +20,7 @@ from iscene_ros.planning.collision_bodies import (
     support_boxes,
 )
 
-SUPPORT_NAME = "support"
+SUPPORT_NAME, ENVIRONMENT_NAME = "support", "environment"
 # An object whose surface has changed by no more than this is only moved.
 SHAPE_TOLERANCE_M = 0.005
 
@@ -32,7 +32,7 @@ class CollisionOptions:
     Attributes:
         shape: one of `CollisionShape`.
         padding: by which surfaces are moved outward [m].
-        frame_prefix: put before the name of the support.
+        frame_prefix: put before the names of the support and of the environment.
     """
 
     shape: str = CollisionShape.AUTO.value
@@ -47,8 +47,10 @@ class CollisionScene:
     Attributes:
         stamp_ns, frame_id: of the update.
         bodies: bodies by the names of the objects, without those whose meshes are degenerate.
-        supports: level surroundings in `frame_id`, as boxes.
+        supports: level surroundings in `frame_id`, as boxes; none where there is an environment.
         support_name: name of the one object that holds these boxes.
+        environment: surface of the surroundings in `frame_id`; None where it was not fused.
+        environment_name: name of its object.
     """
 
     stamp_ns: int
@@ -56,6 +58,8 @@ class CollisionScene:
     bodies: Mapping[str, CollisionBody]
     supports: tuple[SupportBox, ...]
     support_name: str
+    environment: Mesh | None
+    environment_name: str
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,15 @@ class CollisionObjectCache:
                 bodies[tracked.name] = replace(
                     body, frame_from_object=item.frame_from_object, color=item.color
                 )
+        environment = update.scene.environment
         return CollisionScene(
             update.stamp_ns,
             update.frame_id,
             bodies,
-            observed_supports(update),
+            observed_supports(update) if environment is None else (),
             f"{options.frame_prefix}{SUPPORT_NAME}",
+            environment,
+            f"{options.frame_prefix}{ENVIRONMENT_NAME}",
         )
 
     def _cached_body(self, item: SceneObject, options: CollisionOptions) -> _CachedBody:

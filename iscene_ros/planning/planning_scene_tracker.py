@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from iscene_ros.core.scene import Mesh
 from iscene_ros.planning.collision_bodies import CollisionBody, SupportBox
 from iscene_ros.planning.collision_objects import CollisionScene, same_mesh
 
@@ -30,6 +31,7 @@ class Difference:
         added: names and bodies that are new, or whose shape has changed.
         moved: names and bodies of which only the pose has changed.
         supports: boxes of the support where it is new or has changed, else empty.
+        environment: mesh of the environment where it is new or has changed, else None.
         attached: names that were left alone.
     """
 
@@ -38,12 +40,14 @@ class Difference:
     added: tuple[tuple[str, CollisionBody], ...]
     moved: tuple[tuple[str, CollisionBody], ...]
     supports: tuple[SupportBox, ...]
+    environment: Mesh | None
     attached: frozenset[str]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to send."""
-        return not (self.removed or self.added or self.moved or self.supports)
+        changed = self.removed or self.added or self.moved or self.supports
+        return not changed and self.environment is None
 
 
 class PlanningSceneTracker:
@@ -59,6 +63,7 @@ class PlanningSceneTracker:
         self._frame_id: str | None = None
         self._bodies: Mapping[str, CollisionBody] = {}
         self._supports: tuple[SupportBox, ...] = ()
+        self._environment: Mesh | None = None
         self._sent_names: frozenset[str] = frozenset()
 
     def difference(
@@ -93,8 +98,10 @@ class PlanningSceneTracker:
             elif not _same_pose(before, body):
                 moved.append((name, body))
         wanted = set(scene.bodies)
+        if scene.environment is not None:
+            wanted.add(scene.environment_name)
         # A support out of view stays as long as there is something on it.
-        if scene.supports or (self._supports and scene.bodies):
+        elif scene.supports or (self._supports and scene.bodies):
             wanted.add(scene.support_name)
         removed = tuple(sorted(there - wanted - attached))
         is_same = (
@@ -103,17 +110,24 @@ class PlanningSceneTracker:
             and _same_supports(self._supports, scene.supports)
         )
         supports = () if is_same else scene.supports
+        environment = None if self._has_environment(scene, there) else scene.environment
         self._offered |= {name for name, _ in added} | ({scene.support_name} if supports else set())
-        return Difference(scene, removed, tuple(added), tuple(moved), supports, attached)
+        if environment is not None:
+            self._offered.add(scene.environment_name)
+        moves = tuple(added), tuple(moved)
+        return Difference(scene, removed, *moves, supports, environment, attached)
 
     def confirm(self, difference: Difference) -> None:
         """Record that the planner has applied a difference."""
         scene = difference.scene
         self._frame_id = scene.frame_id
         self._bodies = {n: b for n, b in scene.bodies.items() if n not in difference.attached}
-        if difference.supports or not scene.bodies:
+        if difference.supports or not scene.bodies or scene.environment is not None:
             self._supports = difference.supports
+        self._environment = scene.environment
         supports = {scene.support_name} if self._supports else set()
+        if scene.environment is not None:
+            supports.add(scene.environment_name)
         # The names of attached objects stay: these are removed after they were put down.
         removed = frozenset(difference.removed)
         self._sent_names = (self._sent_names - removed) | self._bodies.keys() | supports
@@ -126,14 +140,26 @@ class PlanningSceneTracker:
     def forget(self) -> None:
         """Make the next difference hold all objects; what was sent may still be there."""
         self._frame_id, self._bodies, self._supports = None, {}, ()
+        self._environment = None
+
+    def _has_environment(self, scene: CollisionScene, there: Collection[str]) -> bool:
+        """Return whether the planner has the environment of a scene."""
+        before, now = self._environment, scene.environment
+        if before is None or now is None or scene.frame_id != self._frame_id:
+            return now is None
+        return scene.environment_name in there and (before is now or same_mesh(before, now))
 
 
 def _without_names(scene: CollisionScene, others: frozenset[str]) -> CollisionScene:
     """Return a collision scene in which no object has a name of somebody else."""
-    if not others & {*scene.bodies, scene.support_name}:
+    if not others & {*scene.bodies, scene.support_name, scene.environment_name}:
         return scene
-    bodies = {_free_name(name, others): body for name, body in scene.bodies.items()}
-    return replace(scene, bodies=bodies, support_name=_free_name(scene.support_name, others))
+    return replace(
+        scene,
+        bodies={_free_name(name, others): body for name, body in scene.bodies.items()},
+        support_name=_free_name(scene.support_name, others),
+        environment_name=_free_name(scene.environment_name, others),
+    )
 
 
 def _free_name(name: str, others: frozenset[str]) -> str:

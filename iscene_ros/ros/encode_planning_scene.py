@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from iscene_ros.core.colors import ENVIRONMENT_COLOR
 from iscene_ros.core.scene import Mesh
 from iscene_ros.planning.collision_bodies import CollisionBody
 from iscene_ros.planning.planning_scene_tracker import Difference
@@ -22,7 +23,6 @@ COLLISION_OBJECT_TYPE = "moveit_msgs/msg/CollisionObject"
 # moveit_msgs/CollisionObject: operations. shape_msgs/SolidPrimitive: type.
 ADD, REMOVE, MOVE = 0, 1, 3
 BOX = 1
-SUPPORT_COLOR = np.array([150, 150, 150], np.uint8)
 
 
 def encode_planning_scene(types: MessageTypes, difference: Difference, owner: str = "") -> Any:
@@ -30,8 +30,8 @@ def encode_planning_scene(types: MessageTypes, difference: Difference, owner: st
 
     One CollisionObject an object: its id is the object's name, its pose that of the object, the
     meshes and subframes lie in the object's frame. MOVE brings only the pose. The support is one
-    object of boxes. Everything else stays unchanged, in particular the state of the robot and the
-    objects attached to it.
+    object of boxes, the environment one of a mesh. Everything else stays unchanged, in particular
+    the state of the robot and the objects attached to it.
 
     Args:
         types: makes the messages.
@@ -47,6 +47,8 @@ def encode_planning_scene(types: MessageTypes, difference: Difference, owner: st
     objects += [_added(types, header, name, body, owner) for name, body in difference.added]
     if difference.supports:
         objects.append(_support(types, header, difference, owner))
+    if difference.environment is not None:
+        objects.append(_environment(types, header, difference, owner))
     objects += [
         _object(types, header, name, MOVE, pose=encode_pose(types, body.frame_from_object))
         for name, body in difference.moved
@@ -127,6 +129,18 @@ def _support(types: MessageTypes, header: Any, difference: Difference, owner: st
     )
 
 
+def _environment(types: MessageTypes, header: Any, difference: Difference, owner: str) -> Any:
+    return _object(
+        types,
+        header,
+        difference.scene.environment_name,
+        ADD,
+        type=types.make("object_recognition_msgs/msg/ObjectType", key="environment", db=owner),
+        meshes=[_mesh(types, difference.environment)],
+        mesh_poses=[encode_pose(types, np.eye(4))],
+    )
+
+
 def _box(types: MessageTypes, size: np.ndarray) -> Any:
     return types.make("shape_msgs/msg/SolidPrimitive", type=BOX, dimensions=types.doubles(size))
 
@@ -134,7 +148,9 @@ def _box(types: MessageTypes, size: np.ndarray) -> Any:
 def _colors(types: MessageTypes, difference: Difference) -> list[Any]:
     colors = [(name, body.color) for name, body in difference.added]
     if difference.supports:
-        colors.append((difference.scene.support_name, SUPPORT_COLOR))
+        colors.append((difference.scene.support_name, ENVIRONMENT_COLOR))
+    if difference.environment is not None:
+        colors.append((difference.scene.environment_name, ENVIRONMENT_COLOR))
     return [
         types.make("moveit_msgs/msg/ObjectColor", id=name, color=encode_color(types, color, 1.0))
         for name, color in colors

@@ -23,7 +23,7 @@ from iscene_ros.ros.common_messages import encode_image, encode_string
 from iscene_ros.ros.encode_cloud import encode_cloud
 from iscene_ros.ros.encode_objects import encode_detections3d, encode_transforms
 from iscene_ros.ros.encode_planning_scene import encode_planning_scene
-from iscene_ros.ros.mesh_markers import meshes_cdr
+from iscene_ros.ros.mesh_markers import environment_cdr, meshes_cdr
 from iscene_ros.ros.messages import MessageTypes
 from iscene_ros.ros.relation_markers import encode_relation_markers
 from iscene_ros.session.settings import Settings
@@ -54,6 +54,7 @@ class Encoder:
         self._encoders: dict[str, Callable[[SceneUpdate], Any]] = {
             topics.OBJECTS: lambda update: encode_detections3d(types, update),
             topics.MESHES: self._meshes,
+            topics.ENVIRONMENT: self._environment,
             topics.CLOUD: self._cloud,
             topics.TF: lambda update: encode_transforms(types, update),
             topics.SCENE_GRAPH: self._scene_graph,
@@ -100,6 +101,9 @@ class Encoder:
 
     def _meshes(self, update: SceneUpdate) -> bytes:
         return meshes_cdr(update, self.settings.marker_alpha)
+
+    def _environment(self, update: SceneUpdate) -> bytes:
+        return environment_cdr(update, self.settings.marker_alpha)
 
     def _cloud(self, update: SceneUpdate) -> Any:
         return encode_cloud(self.types, update, self.settings.cloud_points)

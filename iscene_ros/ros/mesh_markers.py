@@ -1,15 +1,17 @@
-"""The completed meshes as visualization_msgs/MarkerArray, written as CDR bytes.
+"""Meshes as visualization_msgs/MarkerArray, written as CDR bytes: objects and the environment.
 
 Built from Python objects, 50k triangles take 426 ms; with numpy writing the bytes, 6 ms.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from iscene_ros.core.scene import Mesh, SceneObject
+from iscene_ros.core.colors import ENVIRONMENT_COLOR
+from iscene_ros.core.scene import Mesh
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.geometry.mesh_measures import triangle_areas
@@ -32,13 +34,17 @@ class MeshMarker:
         action: ADD, DELETE or DELETE_ALL.
         namespace: the name of the object.
         id: the id of the object.
-        item: the object to add; None for other actions.
+        mesh: of the object to add; None for other actions.
+        frame_from_mesh: (4, 4) pose of the mesh.
+        color: (3,) uint8 sRGB.
     """
 
     action: int
     namespace: str = ""
     id: int = 0
-    item: SceneObject | None = None
+    mesh: Mesh | None = None
+    frame_from_mesh: np.ndarray = field(default_factory=lambda: np.eye(4))
+    color: np.ndarray = field(default_factory=lambda: ENVIRONMENT_COLOR)
 
 
 def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:
@@ -52,8 +58,21 @@ def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:
         update: the object map.
         alpha: opacity in [0, 1].
     """
+    return _array(update, mesh_markers(update), alpha)
+
+
+def environment_cdr(update: SceneUpdate, alpha: float) -> bytes:
+    """Return the CDR bytes of a MarkerArray of the surroundings; see `meshes_cdr`.
+
+    One TRIANGLE_LIST in the frame of the update, or DELETE_ALL where they were not fused.
+    """
+    mesh = update.scene.environment
+    marker = MeshMarker(DELETE_ALL) if mesh is None else MeshMarker(ADD, "environment", 0, mesh)
+    return _array(update, [marker], alpha)
+
+
+def _array(update: SceneUpdate, markers: Sequence[MeshMarker], alpha: float) -> bytes:
     writer = CdrWriter()
-    markers = mesh_markers(update)
     writer.numbers("I", len(markers))
     for marker in markers:
         _write_header(writer, update.stamp_ns, update.frame_id)
@@ -72,12 +91,11 @@ def _write_header(writer: CdrWriter, stamp_ns: int, frame_id: str) -> None:
 
 def _write_shape(writer: CdrWriter, marker: MeshMarker, alpha: float) -> None:
     """Write the fields from id to colors."""
-    item = marker.item
-    pose = np.eye(4) if item is None else item.frame_from_object
-    scale = 0.0 if item is None else 1.0
-    color = (0.0,) * 4 if item is None else (*(int(c) / 255 for c in item.color), alpha)
-    points = np.empty((0, 3)) if item is None else _triangle_points(item.mesh)
-    writer.numbers("i", marker.id, 0 if item is None else TRIANGLE_LIST, marker.action)
+    mesh, pose = marker.mesh, marker.frame_from_mesh
+    scale = 0.0 if mesh is None else 1.0
+    color = (0.0,) * 4 if mesh is None else (*(int(c) / 255 for c in marker.color), alpha)
+    points = np.empty((0, 3)) if mesh is None else _triangle_points(mesh)
+    writer.numbers("i", marker.id, 0 if mesh is None else TRIANGLE_LIST, marker.action)
     writer.numbers("d", *pose[:3, 3].tolist(), *quaternion_xyzw(pose), scale, scale, scale)
     writer.numbers("f", *color)
     writer.numbers("i", 0, 0)  # lifetime: unlimited
@@ -111,7 +129,10 @@ def mesh_markers(update: SceneUpdate) -> list[MeshMarker]:
     return [
         *([MeshMarker(DELETE_ALL)] if update.first else []),
         *(MeshMarker(DELETE, removed.name, removed.id) for removed in update.removed),
-        *(MeshMarker(ADD, tracked.name, tracked.id, tracked.item) for tracked in update.objects),
+        *(
+            MeshMarker(ADD, k.name, k.id, k.item.mesh, k.item.frame_from_object, k.item.color)
+            for k in update.objects
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Services of the scene node: ~/complete, ~/save_scene, ~/reset and ~/set_paused."""
+"""Services of the scene node: ~/complete, ~/save_scene, ~/save_world, ~/reset and ~/set_paused."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.scene_io import write_scene
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.worker import Worker
+from iscene_ros.session.world_files import write_world
 
 INACTIVE = "the node is not active: ros2 lifecycle set <node> activate"
 
@@ -50,6 +51,7 @@ class Services:
         callbacks = {
             "~/complete": (Trigger, self._complete),
             "~/save_scene": (Trigger, self._save_scene),
+            "~/save_world": (Trigger, self._save_world),
             "~/reset": (Trigger, self._reset),
             "~/set_paused": (SetBool, self._set_paused),
         }
@@ -93,19 +95,43 @@ class Services:
             return _answer(response, False, INACTIVE)
         if update is None:
             return _answer(response, False, "no scene yet; complete one first")
-        directory = self._scene_directory(update)
+        directory = self._new_directory("scene", update)
         job = worker.submit(lambda: write_scene(update.map_scene, directory, update.observation))
-        outcome = await self._result(job)
+        return self._written(response, await self._result(job), directory)
+
+    async def _save_world(self, request: Any, response: Any) -> Any:
+        """Write the world to a new folder of `save_directory`; answer its path."""
+        worker, update = self._worker(), self._session.update
+        if worker is None:
+            return _answer(response, False, INACTIVE)
+        if update is None:
+            return _answer(response, False, "no scene yet; complete one first")
+        directory = self._new_directory("world", update)
+        # An object may have gone since the newest frame: what was saved of it before stays.
+        while directory.exists():
+            directory = directory.with_name(f"{directory.name}_")
+        outcome = await self._result(worker.submit(lambda: self._write_world(directory)))
+        return self._written(response, outcome, directory)
+
+    def _write_world(self, directory: Path) -> None:
+        world = self._session.world()
+        if world is None:
+            raise InputError("no scene any more; complete one first")
+        write_world(world, directory)
+
+    @staticmethod
+    def _written(response: Any, outcome: Any, directory: Path) -> Any:
+        """Answer the path of what was written, or why it was not."""
         if isinstance(outcome, InputError):
             return _answer(response, False, str(outcome).replace("--out", "save_directory"))
         if isinstance(outcome, BaseException):
             return _answer(response, False, f"{type(outcome).__name__}: {outcome}")
         return _answer(response, True, str(directory))
 
-    def _scene_directory(self, update: SceneUpdate) -> Path:
+    def _new_directory(self, kind: str, update: SceneUpdate) -> Path:
         """Return the folder for an update, named after its stamp."""
         base = Path(self._session.settings.save_directory).expanduser().resolve()
-        return base / f"scene_{update.stamp_ns // SECOND}_{update.stamp_ns % SECOND:09d}"
+        return base / f"{kind}_{update.stamp_ns // SECOND}_{update.stamp_ns % SECOND:09d}"
 
     def _reset(self, request: Any, response: Any) -> Any:
         """Remove all objects and publish the empty map."""

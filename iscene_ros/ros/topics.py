@@ -72,6 +72,7 @@ class OutputTopic:
 
 
 OBJECTS, MESHES, CLOUD, TF = "~/objects", "~/meshes", "~/cloud", "/tf"
+ENVIRONMENT = "~/environment"
 SCENE_GRAPH, RELATION_MARKERS = "~/scene_graph", "~/relation_markers"
 OVERLAY, DIAGNOSTICS = "~/overlay", "/diagnostics"
 PDDL_DOMAIN, PDDL_PROBLEM, KNOWLEDGE = "~/pddl_domain", "~/pddl", "~/knowledge"
@@ -84,6 +85,12 @@ OUTPUTS = (
         MARKERS_TYPE,
         True,
         "completed meshes, a TRIANGLE_LIST an object; namespace and id are its name and id",
+    ),
+    OutputTopic(
+        ENVIRONMENT,
+        MARKERS_TYPE,
+        True,
+        "what is no object, fused from all frames to one TRIANGLE_LIST, where open3d is installed",
     ),
     OutputTopic(
         CLOUD,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +46,18 @@ class ObjectMap:
         self.taken_names: frozenset[str] = frozenset()
         self._objects: dict[int, TrackedObject] = {}
         self._next_id = 1
+
+    @classmethod
+    def of(cls, objects: Iterable[TrackedObject], next_id: int) -> ObjectMap:
+        """Return a map of some objects; `next_id` will be the id of the next new one."""
+        made = cls()
+        made._objects, made._next_id = {known.id: known for known in objects}, next_id
+        return made
+
+    @property
+    def next_id(self) -> int:
+        """The id of the next new object."""
+        return self._next_id
 
     def copy(self) -> ObjectMap:
         """Return a copy with the same objects; changes to one leave the other as it is."""

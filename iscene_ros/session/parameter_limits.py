@@ -48,3 +48,15 @@ class Limits:
 def setting(default: Any, description: str, **limits: Any) -> Any:
     """Return a dataclass field with a default and `Limits`."""
     return field(default=default, metadata={"limits": Limits(description, **limits)})
+
+
+def check_frame(name: str, frame: str) -> None:
+    """Check that the parameter `name` is a frame of TF.
+
+    Raises:
+        InputError: it is empty or begins with a slash.
+    """
+    if not frame or frame.startswith("/"):
+        raise InputError(
+            f"parameter {name}: {frame!r}, expected the name of a TF frame without leading slash"
+        )

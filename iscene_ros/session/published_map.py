@@ -15,6 +15,7 @@ from iscene_ros.session.frames import PosedFrame, TrackedObservation
 from iscene_ros.session.inputs import TransformSample
 from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
 from iscene_ros.session.settings import Settings
+from iscene_ros.session.world import World
 
 # (new frame, old frame, stamp [ns]) to (4, 4) new_from_old, or None
 Between = Callable[[str, str, int], np.ndarray | None]
@@ -40,8 +41,28 @@ class PublishedMap:
         self._tf_frames = tf_frames
         self._lock = threading.Lock()
         self._gone: tuple[RemovedObject, ...] = ()
+        self._loaded: World | None = None
         self.update: SceneUpdate | None = None
         self.resets = 0
+
+    def load(self, world: World) -> None:
+        """Go on from a world with the first frame in its frame, or in one that TF connects to it.
+
+        Objects that were tracked in another frame until then are removed.
+        """
+        # A tracker that was restarted, too, has given its ids to other objects.
+        objects = tuple(replace(known, tracker_id="") for known in world.objects)
+        with self._lock:
+            self._loaded = replace(world, objects=objects)
+            self._map = ObjectMap.of((), world.next_id)
+
+    def world(self) -> World | None:
+        """Return the objects as a world; None before the first update."""
+        with self._lock:
+            if self.update is None:
+                return None
+            stamp, frame = self.update.stamp_ns, self.update.frame_id
+            return World(frame, stamp, self._map.next_id, self._map.objects)
 
     def add(
         self,
@@ -72,9 +93,13 @@ class PublishedMap:
             if frame.resets != self.resets:
                 return None
             objects, before, gone = self._map.copy(), self.update, self._gone
+            loaded = self._loaded
         objects.taken_names = frozenset(self._tf_frames())
         if before is not None and before.frame_id != frame.frame_id:
             gone += _moved(objects, before, frame.frame_id, between)
+        if loaded is not None and (known := _objects_of(loaded, frame.frame_id, between)):
+            gone, loaded = gone + objects.clear(), None
+            objects = ObjectMap.of(known.objects, objects.next_id)
         change = objects.update(scene, observed, frame.stamp_ns, settings)
         update = scene_update(frame, observed, scene, change, objects, gone, before is None)
         # This takes long; a reset meanwhile does not wait for it.
@@ -83,6 +108,7 @@ class PublishedMap:
             if frame.resets != self.resets:
                 return None
             self._map, self._gone, self.update = objects, (), update
+            self._loaded = loaded
         return update
 
     def has_broadcast(self, sample: TransformSample) -> bool:
@@ -107,10 +133,21 @@ class PublishedMap:
             self._forget()
 
     def _forget(self) -> tuple[SceneUpdate | None, tuple[RemovedObject, ...]]:
-        before, self.update = self.update, None
+        before, self.update, self._loaded = self.update, None, None
         self._gone += self._map.clear()
         self.resets += 1
         return before, self._gone
+
+
+def _objects_of(world: World, frame_id: str, between: Between) -> ObjectMap | None:
+    """Return the objects of a world in a frame; None while TF does not connect the frames."""
+    objects = ObjectMap.of(world.objects, world.next_id)
+    if frame_id != world.frame_id:
+        frame_from_world = between(frame_id, world.frame_id, world.stamp_ns)
+        if frame_from_world is None:
+            return None
+        objects.move(frame_from_world)
+    return objects
 
 
 def _moved(
@@ -179,7 +216,7 @@ def empty_update(update: SceneUpdate, removed: tuple[RemovedObject, ...]) -> Sce
         seen=frozenset(),
         removed=removed,
         skipped=(),
-        scene=replace(update.scene, objects=(), skipped=()),
+        scene=replace(update.scene, objects=(), skipped=(), environment=None),
         relations=(),
     )
 

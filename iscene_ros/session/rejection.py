@@ -36,6 +36,8 @@ class RejectReason(str, Enum):
     OBSERVATION = "observation"
     MODEL = "model"
     RELATIONS = "relations"
+    ENVIRONMENT = "environment"
+    WORLD = "world"
     PLANNING_SCENE = "planning scene"
     MALFORMED = "malformed"
 

@@ -10,8 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
@@ -33,17 +34,12 @@ from iscene_ros.session.published_map import PublishedMap
 from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
-from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
+from iscene_ros.session.surroundings import Surroundings
+from iscene_ros.session.synchronizer import Synchronizer, WaitingFrame
 from iscene_ros.session.transforms import NoTransformError
 from iscene_ros.session.warning_counts import WarningCounts
-
-
-@dataclass(frozen=True)
-class _WaitingFrame:
-    """Synchronised messages that wait for calibration and camera pose."""
-
-    inputs: SyncedInputs
-    since_ns: int
+from iscene_ros.session.world import World
+from iscene_ros.session.world_files import read_world
 
 
 class SceneSession:
@@ -60,6 +56,7 @@ class SceneSession:
         rejections, warnings: counts of what was refused, and of what was doubted.
         dropped, completed: numbers of frames.
         model_fault: error line of the newest completion; "" where it succeeded.
+        surroundings: what is no object.
     """
 
     def __init__(
@@ -80,10 +77,13 @@ class SceneSession:
             settings.queue_size,
             self._cameras.other_camera,
         )
-        self._waiting: deque[_WaitingFrame] = deque()
+        self._waiting: deque[WaitingFrame] = deque()
         self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
         self._map = PublishedMap(self._poses.transforms.frames)
+        self.surroundings = Surroundings(settings, log)
+        if settings.load_world:
+            self._load_world(Path(settings.load_world).expanduser())
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -157,7 +157,8 @@ class SceneSession:
 
         def related(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
             reject = partial(self.reject, now_ns=now_ns)
-            return add_relations(update, before, settings, reject)
+            update = add_relations(update, before, settings, reject)
+            return self.surroundings.add(update, frame, observed, settings, reject)
 
         try:
             observed = observe(frame, settings)
@@ -195,7 +196,14 @@ class SceneSession:
             The update of the empty map, to be published; None where nothing was published before.
         """
         self._drop_waiting()
-        return self._map.reset()
+        emptied = self._map.reset()
+        self.surroundings.reset(self._map.resets)
+        return emptied
+
+    def world(self) -> World | None:
+        """Return what is known; None before the first update. For the completing thread only."""
+        world = self._map.world()
+        return world and replace(world, environment=self.surroundings.blocks(world.frame_id))
 
     def status(self, now_ns: int) -> Status:
         """Return the state of the session for /diagnostics."""
@@ -206,10 +214,15 @@ class SceneSession:
         missing = self._synchronizer.waiting_for()
         return missing if self._cameras.is_calibrated else (*missing, "camera_info")
 
-    def finish(self, now_ns: int) -> None:
-        """Reject the masks that still wait for images when no further message comes."""
-        for error in self._synchronizer.finish():
-            self.reject(error.reason, str(error), now_ns)
+    def _load_world(self, path: Path) -> None:
+        """Go on from a world; where it cannot be read, begin with an empty map."""
+        try:
+            world = read_world(path)
+        except InputError as error:
+            self.reject(RejectReason.WORLD, f"load_world: {error}; the map is empty", 0)
+            return
+        self._map.load(world)
+        self.surroundings.load(world)
 
     def _synchronise(self, now_ns: int) -> bool:
         """Move one synchronised frame to those that wait; return False if there is none."""
@@ -223,10 +236,10 @@ class SceneSession:
         if len(self._waiting) >= self.settings.queue_size:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append(_WaitingFrame(inputs, now_ns))
+        self._waiting.append(WaitingFrame(inputs, now_ns))
         return True
 
-    def _pose(self, waiting: _WaitingFrame, now_ns: int) -> bool:
+    def _pose(self, waiting: WaitingFrame, now_ns: int) -> bool:
         """Make a frame ready, or reject it; return False where it has to wait longer."""
         waited = now_ns - waiting.since_ns
         patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
@@ -274,6 +287,7 @@ class SceneSession:
         self._poses.transforms.forget_after(stamp_ns)
         self._drop_waiting()
         self._map.forget()
+        self.surroundings.reset(self._map.resets)
 
     def _drop_waiting(self) -> None:
         """Drop all frames that wait to be completed."""

@@ -23,7 +23,7 @@ from iscene_ros.models.model_config import (
     ModelConfig,
 )
 from iscene_ros.planning.collision_objects import CollisionOptions
-from iscene_ros.session.parameter_limits import Limits, setting
+from iscene_ros.session.parameter_limits import Limits, check_frame, setting
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,9 @@ class Settings:
         choices=("raw", "compressed"),
     )  # fmt: skip
     depth_transport: str = setting(
-        "raw",
-        "raw: Image on depth; compressedDepth: CompressedImage on depth/compressedDepth",
+        "raw", "raw: Image on depth; compressedDepth: CompressedImage on depth/compressedDepth",
         choices=("raw", "compressedDepth"),
-    )
+    )  # fmt: skip
     rectified: bool = setting(
         False, "the images are rectified: P of camera_info holds, not K and D"
     )
@@ -145,7 +144,6 @@ class Settings:
         0.15, "an object of the same class may have moved this far between frames [m]", low=0,
         high=10, live=True,
     )  # fmt: skip
-
     relations: bool = setting(
         True, "infer the relations between objects after every completion", live=True
     )
@@ -153,6 +151,18 @@ class Settings:
         False, "look for equal and mirrored shapes, too, which takes longer than all other "
         "relations", live=True,
     )  # fmt: skip
+
+    load_world: str = setting(
+        "",
+        "world to start with: a folder of ~/save_world, or the one that holds several, whose "
+        "newest is taken",
+    )
+    environment: bool = setting(
+        True,
+        "fuse the surroundings of all frames into one mesh, where open3d is installed; else they "
+        "are the planes of the newest frame",
+        live=True,
+    )
 
     frame_prefix: str = setting("", "put before the TF names of objects")
     publish_tf: bool = setting(True, "broadcast a TF frame for every object", live=True)
@@ -202,16 +212,11 @@ class Settings:
             )
 
     def _check_frames(self) -> None:
-        frames = [("world_frame", self.world_frame)]
-        frames += [("fallback_frames", frame) for frame in self.fallback_frames]
+        check_frame("world_frame", self.world_frame)
+        for frame in self.fallback_frames:
+            check_frame("fallback_frames", frame)
         if self.camera_frame:
-            frames.append(("camera_frame", self.camera_frame))
-        for name, frame in frames:
-            if not frame or frame.startswith("/"):
-                raise InputError(
-                    f"parameter {name}: {frame!r}, expected the name of a TF frame without "
-                    "leading slash"
-                )
+            check_frame("camera_frame", self.camera_frame)
         if self.frame_prefix.startswith("/"):
             raise InputError(
                 f"parameter frame_prefix: {self.frame_prefix!r}, expected no leading slash"

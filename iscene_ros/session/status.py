@@ -69,6 +69,7 @@ def session_status(session: SceneSession, now_ns: int) -> Status:
         ("frame", frame),
         ("completed frames", str(session.completed)),
         ("dropped frames", str(session.dropped)),
+        ("environment", session.surroundings.summary(session.settings)),
         ("latency p50 [s]", _seconds(latencies.percentile(50))),
         ("latency p95 [s]", _seconds(latencies.percentile(95))),
         ("scene age [s]", _seconds(age)),

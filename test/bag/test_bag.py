@@ -17,6 +17,7 @@ from iscene_ros.bag.writing import uninterrupted
 from iscene_ros.io.demo_frame import demo_frame
 from iscene_ros.io.scene_json import validate
 from iscene_ros.ros.topics import OUTPUTS
+from iscene_ros.session.world_files import read_world
 
 OBJECTS = len(demo_frame().observation.masks)
 MS = 10**6
@@ -68,7 +69,9 @@ def test_a_planner_that_plays_the_bag_has_the_objects(done: dict[str, list[Recor
     for number, (scene, objects) in enumerate(frames):
         model.operations.clear()
         assert model.apply(scene.message)
-        assert set(model.world) - {"support"} == {d.id for d in objects.message.detections}
+        assert set(model.world) - {"support", "environment"} == {
+            d.id for d in objects.message.detections
+        }
         for d in objects.message.detections:
             there = transform_of(model.world[d.id].pose)
             np.testing.assert_allclose(there, transform_of(d.bbox.center), atol=1e-3)
@@ -141,6 +144,21 @@ def test_every_nth_frame(demo: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert [stamp_ns(recorded.message.header.stamp) for recorded in objects] == stamps
     table = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[:4])
     assert table == {"frames": "3", "completed": "2", "left out by --every": "1", "dropped": "0"}
+
+
+def test_a_world_is_saved_at_the_end_and_another_run_goes_on_from_it(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    world = str(tmp_path / "world")
+    assert run_bag(demo, tmp_path / "one", *DETECTED, "--save-world", world) == 0
+    saved = read_world(Path(world))
+    document = json.loads((Path(world) / "world.json").read_text())
+    (Path(world) / "world.json").write_text(json.dumps(document | {"next_id": 50}))
+    assert run_bag(demo, tmp_path / "two", *DETECTED, "--load-world", world) == 0
+    objects = contents(tmp_path / "two")["/iscene/objects"][0].message.detections
+    assert [d.id for d in objects] == [k.name for k in saved.objects]
+    assert run_bag(demo, tmp_path / "three", *DETECTED, "--save-world", world) == 2
+    assert "exists already" in capsys.readouterr().err and not (tmp_path / "three").exists()
 
 
 def test_inputs_can_be_kept(demo: Path, tmp_path: Path) -> None:

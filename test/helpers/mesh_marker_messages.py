@@ -33,16 +33,16 @@ def encode_meshes(types: MessageTypes, update: SceneUpdate, alpha: float) -> Any
 
 def _marker(types: MessageTypes, header: Any, marker: MeshMarker, alpha: float) -> Any:
     values = {"header": header, "ns": marker.namespace, "id": marker.id, "action": marker.action}
-    if marker.item is None:
+    if marker.mesh is None:
         return types.make(MARKER_TYPE, **values, pose=encode_pose(types, np.eye(4)))
-    mesh = marker.item.mesh
+    mesh = marker.mesh
     corners = mesh.vertices[drawable_faces(mesh).ravel()].astype(np.float64).tolist()
     return types.make(
         MARKER_TYPE,
         **values,
         type=TRIANGLE_LIST,
-        pose=encode_pose(types, marker.item.frame_from_object),
+        pose=encode_pose(types, marker.frame_from_mesh),
         scale=encode_vector(types, np.ones(3)),
-        color=encode_color(types, marker.item.color, alpha),
+        color=encode_color(types, marker.color, alpha),
         points=[types.make("geometry_msgs/msg/Point", x=x, y=y, z=z) for x, y, z in corners],
     )

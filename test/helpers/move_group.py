@@ -36,7 +36,8 @@ class MoveGroup:
     @property
     def names(self) -> set[str]:
         """Of the world's objects without the support."""
-        return {name for name in self.model.world if not name.startswith("support")}
+        ours = ("support", "environment")
+        return {name for name in self.model.world if not name.startswith(ours)}
 
     def _apply(self, request: Any, response: Any) -> Any:
         self.calls += 1

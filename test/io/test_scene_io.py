@@ -13,7 +13,7 @@ from iscene_ros.cli.completion_run import format_table
 from iscene_ros.core.colors import srgb_from_linear
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Relation, Scene, SkippedObject
+from iscene_ros.core.scene import Mesh, Relation, Scene, SkippedObject
 from iscene_ros.geometry.stability import object_properties
 from iscene_ros.io import scene_io
 from iscene_ros.io.frame_io import read_observation
@@ -199,6 +199,15 @@ def test_glb_has_named_upright_coloured_nodes(scene: Scene, tmp_path: Path) -> N
         )
         vertices = asset.geometry[geometry].vertices
         np.testing.assert_allclose(np.ptp(vertices, axis=0), scene_object.size, atol=1e-6)
+
+
+def test_glb_has_the_environment_where_it_was_fused(scene: Scene, tmp_path: Path) -> None:
+    square = Mesh(np.float32([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]), np.int32([[0, 1, 2]]))
+    write_scene(replace(scene, environment=square), tmp_path / "out")
+    asset = trimesh.load(tmp_path / "out/scene.glb")
+    assert len(asset.geometry["environment"].faces) == 1
+    pose, _ = asset.graph["environment"]
+    np.testing.assert_allclose(pose, asset.graph["scene"][0], atol=1e-9)
 
 
 def test_glb_colours_are_linear_light(scene: Scene, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from waiting_completer import BALLAST, DyingCompleter, WaitingCompleter
 
 from iscene_ros.core.errors import ModelError
+from iscene_ros.lab.benchmarks import environment
 from iscene_ros.lab.benchmarks.completion import measure_completions, measure_objects
 from iscene_ros.lab.benchmarks.message_layer import STAGES, layer_table, measure_layer
 from iscene_ros.lab.benchmarks.table_scene import table_scene
@@ -71,3 +72,12 @@ def test_table_has_a_row_a_quantile():
     headings, *rows = layer_table([measure_layer(objects=1, faces=100, frames=2)])
     assert [row[4] for row in rows] == ["p50", "p95"]
     assert all(len(row) == len(headings) for row in rows)
+
+
+def test_fusing_the_surroundings_is_timed_and_its_memory_does_not_grow():
+    pytest.importorskip("open3d", reason="needs open3d: pip install 'iscene_ros[fusion]'")
+    cost = environment.measure_fusion(2 * environment.PLACES + 5)
+    assert len(cost.seconds) == 25 and len(cost.mesh_seconds) == 2
+    assert cost.blocks > 500 and 1000 < cost.triangles <= 5000 and cost.growth_mb < 30
+    headings, row = environment.fusion_table(cost)
+    assert len(headings) == len(row)

@@ -176,6 +176,52 @@ def test_save_scene_answers_the_path_or_the_reason_of_a_failure(tmp_path) -> Non
         assert not answer.success and "save_directory" in answer.message
 
 
+def test_a_saved_world_survives_a_restart_of_the_node(tmp_path) -> None:
+    with robot(save_directory=str(tmp_path)) as r:
+        assert not r.call("~/save_world").success
+        r.listen("~/objects")
+        r.until("~/objects")
+        r.pause(True)
+        assert r.call("~/reset").success  # so that ids do not begin with 1
+        r.pause(False)
+        wait_until(lambda: not r.received["~/objects"][-1].detections)
+        r.until("~/objects", len(r.received["~/objects"]) + 1)
+        names = {d.id for d in r.received["~/objects"][-1].detections}
+        r.pause(True)
+        answer = r.call("~/save_world")
+        assert answer.success and answer.message.startswith(str(tmp_path)), answer.message
+        assert r.call("~/save_world").success
+    assert len(names) == 8 and not any(name.endswith("_1") for name in names)
+    # The folder of all worlds names the newest one.
+    for path in (answer.message, str(tmp_path)):
+        with robot(load_world=path) as r:
+            r.listen("~/objects", "~/environment")
+            r.until("~/objects")
+            assert {d.id for d in r.received["~/objects"][0].detections} == names
+            wait_until(lambda r=r: r.received["~/environment"])
+
+
+def test_a_damaged_world_is_counted_and_the_node_starts_with_an_empty_map(tmp_path) -> None:
+    (tmp_path / "world.json").write_text("{")
+    with robot(load_world=str(tmp_path)) as r:
+        r.listen("~/objects", "/diagnostics")
+        r.until("~/objects")
+        assert any(d.id.endswith("_1") for d in r.received["~/objects"][0].detections)
+        wait_until(lambda: r.received["/diagnostics"] and "rejected: world" in r.diagnostics())
+        assert r.diagnostics()["rejected: world"] == "1"
+
+
+def test_the_environment_follows_the_camera() -> None:
+    pytest.importorskip("open3d", reason="needs open3d: pip install 'iscene_ros[fusion]'")
+    with robot() as r:
+        r.listen("~/environment", "/diagnostics")
+        r.until("~/environment", 2)
+        marker = r.received["~/environment"][-1].markers[0]
+        assert (marker.ns, marker.header.frame_id) == ("environment", "map")
+        assert 100 < len(marker.points) <= 3 * 5000
+        wait_until(lambda: "mesh of" in r.diagnostics().get("environment", ""))
+
+
 def test_reset_deletes_the_markers() -> None:
     with robot() as r:
         r.listen("~/meshes", "~/objects")

@@ -1,10 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scene_updates
 
 from iscene_ros.core.scene import Mesh, Relation
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
-from iscene_ros.ros.mesh_markers import MARKERS_TYPE, drawable_faces, meshes_cdr
+from iscene_ros.ros.mesh_markers import (
+    MARKERS_TYPE,
+    drawable_faces,
+    environment_cdr,
+    meshes_cdr,
+)
 from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.relation_markers import encode_relation_markers
 
@@ -42,6 +49,21 @@ def test_a_mesh_is_its_triangles_in_the_objects_frame() -> None:
         assert (marker.scale.x, marker.scale.y, marker.scale.z) == (1, 1, 1)
         assert (marker.lifetime.sec, marker.lifetime.nanosec) == (0, 0)
         assert not marker.frame_locked and marker.header.frame_id == "map"
+
+
+def test_the_environment_is_one_mesh_in_the_frame_of_the_update() -> None:
+    update, mesh = scene_updates.small_update(), scene_updates.cube(2.0)
+
+    def markers(environment: Mesh | None) -> list:
+        scene = replace(update.scene, environment=environment)
+        data = environment_cdr(replace(update, scene=scene), 0.5)
+        return TYPES.deserialize(MARKERS_TYPE, data).markers
+
+    (marker,) = markers(mesh)
+    assert (marker.ns, marker.id, marker.type) == ("environment", 0, TRIANGLES)
+    assert (marker.action, marker.header.frame_id, marker.color.a) == (ADD, "map", 0.5)
+    np.testing.assert_array_equal(points(marker), mesh.vertices[mesh.faces.ravel()])
+    assert [m.action for m in markers(None)] == [DELETE_ALL]
 
 
 def test_removed_objects_are_deleted_and_the_rest_added_again() -> None:

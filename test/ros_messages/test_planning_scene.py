@@ -297,7 +297,7 @@ def test_the_support_is_a_box_below_the_objects_of_the_real_frame() -> None:
 
 
 def test_the_support_is_sent_once_and_stays_while_out_of_view() -> None:
-    update = Driver().step()
+    update = Driver(environment=False).step()
     (support,) = observed_supports(update)
     top = support.frame_from_box[2, 3] + 0.5 * support.size[2]
     for tracked in update.objects:
@@ -337,3 +337,38 @@ def test_the_topic_has_changes_and_everything_for_new_subscribers() -> None:
     assert operations_of(cubes((1, 0.1, 0.0))) == []
     encoder.restart_planning_scene()
     assert operations_of(cubes((1, 0.1, 0.2))) == [("mug_1", ADD)]
+
+
+def with_environment(update: SceneUpdate, mesh: Mesh | None) -> SceneUpdate:
+    return replace(update, scene=replace(update.scene, environment=mesh))
+
+
+def test_the_environment_replaces_the_support_and_is_sent_when_it_changes() -> None:
+    planes = Driver(environment=False).step()
+    planner = Planner(Settings(collision_shape="hull", frame_prefix="left/"))
+    planner.send(planes)
+    assert "left/support" in planner.model.world
+    mesh = cube(1.0)
+    planner.send(with_environment(planes, mesh))
+    assert planner.model.operations == [("left/support", REMOVE), ("left/environment", ADD)]
+    message = planner.model.world["left/environment"]
+    np.testing.assert_allclose(np.sort(corners_of(message), 0), np.sort(mesh.vertices, 0))
+    planner.send(with_environment(planes, scene_updates.cube(1.0)))
+    assert planner.model.operations == []
+    planner.send(with_environment(planes, scene_updates.cube(1.1)))
+    assert planner.model.operations == [("left/environment", ADD)]
+    planner.model.world.pop("left/environment")  # another MoveIt
+    planner.send(with_environment(planes, scene_updates.cube(1.1)))
+    assert planner.model.operations == [("left/environment", ADD)]
+    planner.send(planes)
+    assert planner.model.operations == [("left/environment", REMOVE), ("left/support", ADD)]
+
+
+def test_the_environment_stays_when_the_last_object_goes() -> None:
+    update = with_environment(cubes((1, 0.1, 0.0)), cube(1.0))
+    planner = Planner()
+    planner.send(update)
+    planner.send(replace(update, objects=()))
+    assert set(planner.model.world) == {"environment"}
+    planner.send(with_environment(replace(update, objects=()), None))
+    assert planner.model.world == {}

@@ -101,6 +101,20 @@ def _run_node(args: argparse.Namespace) -> None:
     _publish(args.out, "node", node_table([measure_node(args.frames)]))
 
 
+def _add_environment_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--frames", type=int, default=200, metavar="N", help="(%(default)s)")
+
+
+def _run_environment(args: argparse.Namespace) -> None:
+    from iscene_ros.geometry.environment_volume import has_open3d
+    from iscene_ros.lab.benchmarks.environment import fusion_table, measure_fusion
+
+    _check_numbers(args, frames=None)
+    if not has_open3d():
+        raise InputError("benchmark environment: run: pip install 'iscene_ros[fusion]'")
+    _publish(args.out, "environment", fusion_table(measure_fusion(args.frames)))
+
+
 def _add_released_arguments(parser: argparse.ArgumentParser) -> None:
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
@@ -189,6 +203,11 @@ BENCHMARKS = {
         _add_node_arguments,
         _run_node,
         "the node behind a camera of 30 frames/s with a model of 1 s; needs ROS",
+    ),
+    "environment": (
+        _add_environment_arguments,
+        _run_environment,
+        "time and memory of the fused surroundings; needs open3d",
     ),
     "released": (
         _add_released_arguments,

@@ -129,8 +129,8 @@ class _Layer:
         self, types: MessageTypes, publish: Publish, objects: int, faces: int, overlay: bool
     ) -> None:
         self._types, self._publish = types, publish
-        # Relations are part of the object map and have a benchmark of their own.
-        settings = Settings(model="known", faces=faces, relations=False)
+        # Relations and the fused surroundings have benchmarks of their own.
+        settings = Settings(model="known", faces=faces, relations=False, environment=False)
         completer = KnownScene(faces)
         self.faces = len(completer.mesh.faces)
         self._session = SceneSession(settings, completer)

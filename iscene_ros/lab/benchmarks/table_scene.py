@@ -40,7 +40,7 @@ def table_scene(objects: int, seed: int = 0) -> TableScene:
     if not 1 <= objects <= MAX_OBJECTS:
         raise ValueError(f"objects: {objects}, expected 1 to {MAX_OBJECTS}")
     meshes = _objects(np.random.default_rng(seed))[:objects]
-    world_from_camera = _looking_at(CAMERA_WORLD, TARGET_WORLD)
+    world_from_camera = looking_at(CAMERA_WORLD, TARGET_WORLD)
     camera_from_world = np.linalg.inv(world_from_camera)
     k = np.array([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1]])
     camera = Camera(WIDTH, HEIGHT, k)
@@ -78,7 +78,7 @@ def _mesh(body: trimesh.Trimesh) -> Mesh:
     return Mesh(body.vertices.astype(np.float32), body.faces.astype(np.int32))
 
 
-def _looking_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
+def looking_at(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return (4, 4) world_from_camera of an upright camera (optical frame: z ahead, y down)."""
     z = (target - eye) / np.linalg.norm(target - eye)
     x = np.cross(z, [0.0, 0.0, 1.0])
