@@ -227,6 +227,12 @@ def _run_registration(args: argparse.Namespace) -> None:
     print_report(args.out / "registration.md", report)
 
 
+def _run_twins(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.evaluation.twin_scores import evaluate_twins
+
+    evaluate_twins(_completer(args), _options(args), args.out)
+
+
 def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument(
@@ -287,6 +293,11 @@ EVALUATIONS = {
         add_scene_arguments,
         _run_registration,
         "score the registration of shapes in a cube of unknown scale to a view",
+    ),
+    "twins": (
+        _add_completion_arguments,
+        _run_twins,
+        "score completions with and without twins, on rows of equal packs and on other scenes",
     ),
     "calibrate": (
         _add_calibration_arguments,
