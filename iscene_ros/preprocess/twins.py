@@ -13,8 +13,8 @@ from iscene_ros.preprocess.crops import Evidence, SceneCrops, fit_crops
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.instance_views import cropped_view
 from iscene_ros.preprocess.mask_cleaning import trim_bleeding_masks
-from iscene_ros.preprocess.twin_motion import SeenSurface, TwinMotion, find_motion
 from iscene_ros.preprocess.twin_agreement import ViewAgreement
+from iscene_ros.preprocess.twin_motion import SeenSurface, TwinMotion, find_motion
 
 # Instances with fewer readings have no certain twin.
 MIN_READINGS = 100

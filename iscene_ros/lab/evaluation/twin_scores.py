@@ -19,10 +19,7 @@ from iscene_ros.lab.evaluation.reports import print_report
 from iscene_ros.lab.evaluation.results import score_table
 from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, true_body_camera
 from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
-from iscene_ros.lab.synthetic.random_cameras import random_camera
-from iscene_ros.lab.synthetic.rendering import render
-from iscene_ros.lab.synthetic.sensor import observe
-from iscene_ros.lab.training.samples import DrawnScene, SceneView, draw_view
+from iscene_ros.lab.training.samples import SceneView, draw_view, look_at_scene
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.twins import Twin, find_twins
 
@@ -71,7 +68,11 @@ def twin_scenes(completer: SceneCompleter, options: EvaluationOptions) -> Iterat
     for kind in (ROWS, OTHERS):
         for number in range(options.scenes):
             rng = np.random.default_rng([options.seed, number])
-            view = _row_view(rng, options) if kind == ROWS else draw_view(rng, options.samples())
+            samples = options.samples()
+            if kind == ROWS:
+                view = look_at_scene(rows_of_packs(rng), rng, samples).view()
+            else:
+                view = draw_view(rng, samples)
             yield _score_scene(completer, kind, view)
 
 
@@ -94,15 +95,6 @@ def twin_report(scenes: Sequence[TwinScene]) -> str:
             f"{max(scene.seconds for scene in members):.2f} s of processor time a scene\n"
         )
     return "\n".join(lines)
-
-
-def _row_view(rng: np.random.Generator, options: EvaluationOptions) -> SceneView:
-    samples = options.samples()
-    scene = rows_of_packs(rng)
-    camera = random_camera(rng, scene, samples.camera)
-    rendering = render(scene, camera)
-    frame = observe(rendering, scene.segmented, rng, samples.sensor, camera)
-    return DrawnScene(scene, camera, rendering, frame).view()
 
 
 def _score_scene(completer: SceneCompleter, kind: str, view: SceneView) -> TwinScene:
