@@ -53,6 +53,11 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         help="write no overview.png and no graph.png, which take as long as completing",
     )
     parser.add_argument(
+        "--twins",
+        action="store_true",
+        help="have objects of the same class and shape complete one another (needs a pose)",
+    )
+    parser.add_argument(
         "--pddl",
         type=Path,
         nargs=2,
@@ -107,5 +112,6 @@ def model_config(args: argparse.Namespace, relations: bool = True) -> ModelConfi
         preset=args.preset,
         camera_height=getattr(args, "camera_height", None),
         support_height=getattr(args, "support_height", None),
+        twins=getattr(args, "twins", False),
     )
     return ModelConfig(args.model, args.device, args.base, options)

@@ -22,6 +22,7 @@ from iscene_ros.preprocess.crops import Evidence
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.support_plane import find_gravity
 from iscene_ros.preprocess.transparency import drop_readings_behind, suspect_warning
+from iscene_ros.preprocess.twins import with_twins
 from iscene_ros.preprocess.view_sequence import check_evidence, reference_and_evidence
 from iscene_ros.relations.build import with_relations
 
@@ -35,10 +36,16 @@ class SceneCompleter:
     Attributes:
         shapes: the model.
         relations: whether scenes get the edges of their graph.
+        twins: whether instances of the same shape complete one another.
+
+    Raises:
+        InputError: twins of a model that completes one view alone.
     """
 
-    def __init__(self, shapes: ShapeModel, relations: bool = True) -> None:
-        self.shapes, self.relations = shapes, relations
+    def __init__(self, shapes: ShapeModel, relations: bool = True, twins: bool = False) -> None:
+        if twins and not shapes.uses_evidence:
+            raise InputError(f"twins: {shapes.name} completes a single view; leave twins out")
+        self.shapes, self.relations, self.twins = shapes, relations, twins
 
     @property
     def device(self) -> str:
@@ -52,7 +59,8 @@ class SceneCompleter:
 
     def with_objects_at_once(self, count: int) -> SceneCompleter:
         """Return the same completer with another bound of memory."""
-        return SceneCompleter(self.shapes.with_objects_at_once(count), self.relations)
+        shapes = self.shapes.with_objects_at_once(count)
+        return SceneCompleter(shapes, self.relations, self.twins)
 
     @classmethod
     def from_pretrained(
@@ -81,7 +89,7 @@ class SceneCompleter:
     @classmethod
     def from_config(cls, config: ModelConfig) -> SceneCompleter:
         """Load the model of a command line or of a node's parameters; see `from_pretrained`."""
-        return cls(load_shape_model(config), config.options.relations)
+        return cls(load_shape_model(config), config.options.relations, config.options.twins)
 
     def complete(
         self,
@@ -128,6 +136,10 @@ class SceneCompleter:
         gravity, gravity_warnings = find_gravity(observation, planes_camera)
         observation, suspects = drop_readings_behind(observation, planes_camera)
         aligned_frame = GravityAlignedFrame.from_gravity(gravity)
+        if self.twins and observation.world_from_camera is not None:
+            evidence = with_twins(observation, aligned_frame, evidence)
+        elif self.twins:
+            warnings += ("twins: no world_from_camera, by which views are combined: not used",)
         ready = time.perf_counter()
         counter = Progress(progress)
         request = PredictionRequest(steps, seed, faces)

@@ -45,6 +45,7 @@ class CompletionOptions:
             of a view without depth; None = not known.
         support_height: of the support in the world [m], which gives the scale as `camera_height`
             does, where the camera's pose is known.
+        twins: whether instances of the same shape complete one another; a released model cannot.
         objects_at_once: instances computed together, which bounds memory.
     """
 
@@ -55,6 +56,7 @@ class CompletionOptions:
     preset: str = PRESETS[0]
     camera_height: float | None = None
     support_height: float | None = None
+    twins: bool = False
     objects_at_once: int = 8
 
     def __post_init__(self) -> None:

@@ -46,6 +46,7 @@ class Settings:
     compile: bool = setting(
         False, "have torch compile iscene-mini at the first frames, which takes a minute"
     )
+    twins: bool = setting(False, "objects of the same class and shape complete one another")
     mode: str = setting(
         "continuous",
         "continuous: complete the newest frame again and again; on_demand: only when ~/complete "
@@ -252,6 +253,7 @@ class Settings:
                 envelope=Envelope(self.envelope),
                 precision=self.precision,
                 compile=self.compile,
+                twins=self.twins,
             ),
         )
 

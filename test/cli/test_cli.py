@@ -47,10 +47,11 @@ def test_complete_writes_a_scene_and_prints_a_table(
         return FakeCompleter()
 
     options = ["--steps", "4", "--seed", "9", "--model", "mine", "--device", "cpu"]
-    options += ["--preset", "fast"]
+    options += ["--preset", "fast", "--twins"]
     argv = arguments(files, tmp_path / "out") + options
     assert run_with(complete_command, argv, load) == 0
-    assert called == [ModelConfig("mine", "cpu", options=CompletionOptions(preset="fast"))]
+    chosen = CompletionOptions(preset="fast", twins=True)
+    assert called == [ModelConfig("mine", "cpu", options=chosen)]
     scene = read_scene(tmp_path / "out")
     assert (scene.seed, scene.steps, scene.frame_id) == (9, 4, "camera")
     assert [o.label for o in scene.objects] == ["mug", "bowl"]

@@ -1,4 +1,6 @@
-"""Clean views of two boxes on a table, from cameras around them."""
+"""Clean views of solids on a table, two boxes at first, from cameras around them."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,12 +18,20 @@ DISTANCE_M, HEIGHT_M = 0.5, 0.35
 
 def orbit_view(azimuth_deg: float, ids: tuple[int, ...] = (1, 2)) -> Observation:
     """Return the view from one side, with the masks of some of the boxes."""
-    solids = [Solid((box(edges),)) for edges, _ in BOXES.values()]
+    placed = [(Solid((box(edges),)), pose(center)) for edges, center in BOXES.values()]
+    labels = {i: f"box {i}" for i in ids}
+    return table_view(placed, azimuth_deg, labels)
+
+
+def table_view(
+    placed: Sequence[tuple[Solid, np.ndarray]], azimuth_deg: float, labels: dict[int, str]
+) -> Observation:
+    """Return the view of solids at their poses (4, 4); the i-th one has the id i if labelled."""
     scene = RandomScene(
-        solids=solids,
-        families=["box"] * len(solids),
-        world_from_object=np.stack([pose(center) for _, center in BOXES.values()]),
-        segmented=np.ones(len(solids), bool),
+        solids=[solid for solid, _ in placed],
+        families=["solid"] * len(placed),
+        world_from_object=np.stack([at for _, at in placed]),
+        segmented=np.ones(len(placed), bool),
         environment=Solid((box((2, 2, 0.02), pose((0, 0, -0.01))),)),
         support_height=0.0,
         layout=Layout.SPARSE,
@@ -30,10 +40,10 @@ def orbit_view(azimuth_deg: float, ids: tuple[int, ...] = (1, 2)) -> Observation
     rendering = render(scene, camera)
     return Observation(
         depth=rendering.depth,
-        masks=np.stack([rendering.ids == i for i in ids]),
+        masks=np.stack([rendering.ids == i for i in labels]),
         camera=camera.intrinsics,
-        labels=tuple(f"box {i}" for i in ids),
-        instance_ids=ids,
+        labels=tuple(labels.values()),
+        instance_ids=tuple(labels),
         world_from_camera=camera.world_from_camera,
     )
 

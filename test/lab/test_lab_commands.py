@@ -69,6 +69,13 @@ def test_evaluate_views(tmp_path, capsys):
     assert len(counts) == 4 and len(set(counts.values())) == 1
 
 
+def test_evaluate_twins(tmp_path, capsys):
+    assert evaluated(tmp_path, "twins", "--scenes", "1", "--seed", "10") == {"twins.md"}
+    printed = capsys.readouterr().out
+    assert "rows of equal packs: twins of 1 of 2 objects, 0 false" in printed
+    assert "other scenes: twins of 0 of 1 objects, 0 false" in printed
+
+
 def test_evaluate_registration(tmp_path, capsys):
     assert evaluated(tmp_path, "registration", "--scenes", "1", "--seed", "5") == {
         "registration.md"

@@ -143,3 +143,8 @@ def test_the_config_file_says_of_every_parameter_what_it_means():
     text = " ".join(" ".join(line.strip("# ") for line in lines).split())
     missing = [n for n in NAMES if " ".join(limits_of(n).description.split()) not in text]
     assert missing == []
+
+
+@pytest.mark.parametrize("twins", [False, True])
+def test_twins_reach_the_completer(twins):
+    assert Settings.from_mapping({"twins": twins}).model_config("cpu").options.twins is twins

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from iscene_ros.cli.arguments import positive_int
 from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL, CompletionOptions
 
 if TYPE_CHECKING:
@@ -42,6 +43,28 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
     add_scene_arguments(parser)
     add_family_argument(parser)
     add_model_arguments(parser)
+
+
+def add_view_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of an evaluation of several views."""
+    add_completion_arguments(parser)
+    parser.add_argument(
+        "--views",
+        type=positive_int,
+        nargs="+",
+        default=[1, 2, 3, 5],
+        metavar="K",
+        help="complete from the first K cameras, for each K (%(default)s)",
+    )
+    parser.add_argument(
+        "--pose-noise",
+        action="store_true",
+        help="errors of 5 mm and 0.5 degrees (standard deviations) in the poses of all views but "
+        "the scored one",
+    )
+    parser.add_argument(
+        "--rows", action="store_true", help="rows of equal packs in place of the shape families"
+    )
 
 
 def load_completer(args: argparse.Namespace) -> SceneCompleter:

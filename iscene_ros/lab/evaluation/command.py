@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iscene_ros.cli.arguments import positive_int
 from iscene_ros.core.atomic_files import new_file, write_text
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.evaluation.arguments import (
@@ -16,6 +15,7 @@ from iscene_ros.lab.evaluation.arguments import (
     add_family_argument,
     add_model_arguments,
     add_scene_arguments,
+    add_view_arguments,
     evaluation_options,
     load_completer,
 )
@@ -173,27 +173,6 @@ def _run_envelopes(args: argparse.Namespace) -> None:
     print_report(args.out / "envelopes.md", report)
 
 
-def _add_view_arguments(parser: argparse.ArgumentParser) -> None:
-    add_completion_arguments(parser)
-    parser.add_argument(
-        "--views",
-        type=positive_int,
-        nargs="+",
-        default=[1, 2, 3, 5],
-        metavar="K",
-        help="complete from the first K cameras, for each K (%(default)s)",
-    )
-    parser.add_argument(
-        "--pose-noise",
-        action="store_true",
-        help="errors of 5 mm and 0.5 degrees (standard deviations) in the poses of all views but "
-        "the scored one",
-    )
-    parser.add_argument(
-        "--rows", action="store_true", help="rows of equal packs in place of the shape families"
-    )
-
-
 def _run_views(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
@@ -225,6 +204,12 @@ def _run_registration(args: argparse.Namespace) -> None:
     scored = tqdm(registration_scores(args.scenes, args.seed), total=total, unit="view")
     report = registration_report([score for score in scored if score is not None])
     print_report(args.out / "registration.md", report)
+
+
+def _run_twins(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.evaluation.twin_scores import evaluate_twins
+
+    evaluate_twins(load_completer(args), evaluation_options(args), args.out)
 
 
 def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
@@ -279,7 +264,7 @@ EVALUATIONS = {
         "score the inner, mean and outer surface, and the uncertainty of vertices",
     ),
     "views": (
-        _add_view_arguments,
+        add_view_arguments,
         _run_views,
         "score completions of one and of several views of a scene, beside plain depth fusion",
     ),
@@ -287,6 +272,11 @@ EVALUATIONS = {
         add_scene_arguments,
         _run_registration,
         "score the registration of shapes in a cube of unknown scale to a view",
+    ),
+    "twins": (
+        add_completion_arguments,
+        _run_twins,
+        "score completions with and without twins, on rows of equal packs and on other scenes",
     ),
     "calibrate": (
         _add_calibration_arguments,
