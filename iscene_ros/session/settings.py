@@ -95,7 +95,6 @@ class Settings:
     transform_tolerance: float = setting(
         0.1, "how far a pose may lie from the stamp of the frame [s]", low=0, high=10, live=True
     )
-
     use_rgb: bool = setting(True, "use the colour image; pictures and released models need it")
     rgb_transport: str = setting(
         "raw", "raw: Image on rgb; compressed: CompressedImage on rgb/compressed",
@@ -124,7 +123,6 @@ class Settings:
         choices=("none", "vision_msgs", "yolo_msgs"),
     )  # fmt: skip
     class_names: tuple[str, ...] = setting((), "name of each class number, from 0")
-
     sync_slop: float = setting(
         0.03, "how far the stamps of one frame may lie apart [s]", low=0, high=10, live=True
     )
@@ -136,7 +134,6 @@ class Settings:
     reliability: str = setting(
         "best_effort", "QoS of the image subscriptions", choices=("best_effort", "reliable")
     )
-
     forget_after: int = setting(
         5, "an object is removed after so many frames in a row that should show it and do not",
         low=1, high=10_000, live=True,
