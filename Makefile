@@ -1,5 +1,6 @@
 # make demo: a real robot frame becomes completed meshes in demo_output/.
 # make test: linter, format and tests. make clean: remove what was made.
+# make demo-ros, make test-ros: the live node, by ROS wheels of pip where no ROS is installed.
 #
 # PYTHON       the interpreter to make the environment with (3.10 or later)
 # TORCH_INDEX  address of another package index, such as PyTorch's own of CPU wheels
@@ -21,21 +22,44 @@ define INSTALL_DEBIAN
 	fi; }
 endef
 
-.PHONY: demo test lint clean
+# ROS by pip: an environment over $(VENV), which it does not change.
+ROS_VENV ?= .venv-ros
+ROS_PYTHON = RMW_IMPLEMENTATION=rmw_fastrtps_cpp ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST \
+	FASTRTPS_DEFAULT_PROFILES_FILE=$(CURDIR)/config/fastdds.xml OMP_NUM_THREADS=1 \
+	$(ROS_VENV)/bin/python
+ROS_SOURCES := $(wildcard ros_by_pip/*.txt ros_by_pip/build_messages.py iscene_ros/ros/definitions/*/*/*)
+# Why the wheels are of no use here; empty where they are.
+NO_ROS_BY_PIP := $(shell \
+	if [ -n "$$ROS_DISTRO" ]; then echo "ROS $$ROS_DISTRO is sourced, whose rclpy is used"; \
+	elif [ "$$(uname -sm)" != "Linux x86_64" ]; then echo "the wheels are for Linux on x86_64"; \
+	elif ! command -v gcc g++ >/dev/null; then echo "gcc and g++ are missing"; \
+	elif ! $(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))'; then \
+		echo "the wheels are for Python 3.10 to 3.13"; fi)
+
+.PHONY: demo demo-ros test test-ros lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/iscene demo
 
+demo-ros: $(ROS_VENV)/.installed
+	$(ROS_PYTHON) ros_by_pip/live_demo.py
+
 # Two processes of one thread each: faster on two cores than one of two.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
+		$(if $(NO_ROS_BY_PIP),,--ignore test/ros)
+	@$(if $(NO_ROS_BY_PIP),echo 'no make test-ros: $(NO_ROS_BY_PIP)',$(MAKE) test-ros)
+
+test-ros: $(VENV)/.installed-test $(ROS_VENV)/.installed
+	$(ROS_PYTHON) -m pytest -n 2 --dist loadfile -rs test/ros test/ros_messages
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache demo_output demo_views.png
+	rm -rf $(VENV) $(ROS_VENV) build dist *.egg-info .pytest_cache .hypothesis .ruff_cache \
+		demo_output demo_views.png
 	find iscene_ros test -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: $(BIN)/pip $(PACKAGE)
@@ -45,6 +69,17 @@ $(VENV)/.installed: $(BIN)/pip $(PACKAGE)
 $(VENV)/.installed-test: $(BIN)/pip $(PACKAGE)
 	$(INSTALL) -e '.[test]'
 	@$(BIN)/python -c 'import open3d' 2>/dev/null || $(call INSTALL_DEBIAN,$(OPEN3D_NEEDS))
+	touch $@
+
+$(ROS_VENV)/.installed: $(VENV)/.installed $(ROS_SOURCES)
+	@$(if $(NO_ROS_BY_PIP),echo 'no ROS by pip: $(NO_ROS_BY_PIP)' >&2; exit 1)
+	$(BIN)/python -m venv $(ROS_VENV)
+	$(ROS_VENV)/bin/pip install -q -c constraints.txt -r ros_by_pip/requirements.txt
+	AMENT_PREFIX_PATH=$(abspath $(ROS_VENV)) $(ROS_VENV)/bin/python ros_by_pip/build_messages.py \
+		iscene_ros/ros/definitions >/dev/null
+	for python in $(ROS_VENV) $(VENV); do $$python/bin/python -c \
+		'import sysconfig; print(sysconfig.get_path("purelib"))'; done | { \
+		read -r ros; { cat; echo $(CURDIR); } >"$$ros/project.pth"; }
 	touch $@
 
 # A bare Debian or Ubuntu lacks the module that puts pip into a new environment.

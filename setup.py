@@ -29,11 +29,14 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["io/*.json", "checkpoints/*", "ros/definitions/*/msg/*.msg"]},
+    package_data={NAME: ["io/*.json", "checkpoints/*", "ros/definitions/*/*/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
-        (f"share/{NAME}/config", files("config/*.yaml") + files("config/*.rviz")),
+        (
+            f"share/{NAME}/config",
+            [f for kind in ("yaml", "rviz", "xml") for f in files(f"config/*.{kind}")],
+        ),
         (f"share/{NAME}/launch", files("launch/*.py")),
     ],
     install_requires=[

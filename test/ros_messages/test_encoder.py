@@ -34,19 +34,27 @@ def test_bytes_are_the_message(types: MessageTypes, update: SceneUpdate, topic: 
     made = Encoder(types, Settings()).encode(topic, update)
     data = Encoder(types, Settings()).encode_cdr(topic, update)
     name = topics.output_topic(topic).type_name
-    message = types.deserialize(name, data)
-    assert types.serialize(name, message) == data
-    assert made == data if isinstance(made, bytes) else types.serialize(name, made) == data
+    bytes_made = made if isinstance(made, bytes) else types.serialize(name, made)
+    if isinstance(types, RosbagsTypes) or isinstance(made, bytes):
+        assert bytes_made == data
+    else:  # Fast DDS leaves what it likes between numbers
+        assert types.deserialize(name, bytes_made) == types.deserialize(name, data)
 
 
 @pytest.mark.parametrize("topic", ENCODED)
-def test_ros_and_rosbags_write_the_same(update: SceneUpdate, topic: str) -> None:
+def test_what_is_read_is_written_again(update: SceneUpdate, topic: str) -> None:
+    types, name = RosbagsTypes(), topics.output_topic(topic).type_name
+    data = Encoder(types, Settings()).encode_cdr(topic, update)
+    assert types.serialize(name, types.deserialize(name, data)) == data
+
+
+@pytest.mark.parametrize("topic", ENCODED)
+def test_ros_and_rosbags_write_what_ros_reads_as_the_same(update: SceneUpdate, topic: str) -> None:
     pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
     of_ros = Encoder(RclpyTypes(), Settings()).encode_cdr(topic, update)
     of_rosbags = Encoder(RosbagsTypes(), Settings()).encode_cdr(topic, update)
-    # Middlewares leave what they like between numbers and at the end; messages are the same.
-    types, name = RosbagsTypes(), topics.output_topic(topic).type_name
-    assert types.serialize(name, types.deserialize(name, of_ros)) == of_rosbags
+    types, name = RclpyTypes(), topics.output_topic(topic).type_name
+    assert types.deserialize(name, of_ros) == types.deserialize(name, of_rosbags)
 
 
 def test_settings_take_effect_when_replaced() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ def test_definitions_are_those_of_the_released_packages(name):
 @pytest.mark.parametrize("name", [*DEFINED, *STOCK])
 def test_types_hash_as_the_installed_ros_says(name):
     package, _, kind = name.split("/")
-    prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    prefixes.append(sys.prefix)  # of ROS by pip
     files = [Path(prefix, "share", package, "msg", f"{kind}.json") for prefix in prefixes]
     found = next(filter(Path.exists, files), None)
     if found is None:
