@@ -1,28 +1,18 @@
 """The scene node, brought up to active: `ros2 launch iscene_ros scene.launch.py`."""
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    LogInfo,
-    OpaqueFunction,
-    RegisterEventHandler,
-)
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessStart
-from launch.events import matches_action
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
+from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
-from lifecycle_msgs.msg import Transition
 
 SHARE = FindPackageShare("iscene_ros")
 TF = ("tf", "tf_static")
 INPUTS = ("rgb", "depth", "camera_info", "instances", "detections", "camera_pose")
 # Given on the command line, these win over the parameter file.
 OVERRIDES = ("world_frame", "model", "device")
+SWITCHES = ("use_sim_time", "autostart")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -68,8 +58,8 @@ def _scene_node(context: LaunchContext) -> list:
         if argument(name) != name:
             remappings.append((f"{name}/{transport}", f"{argument(name)}/{transport}"))
     overrides = {name: argument(name) for name in OVERRIDES if argument(name)}
-    overrides["use_sim_time"] = argument("use_sim_time").lower() in ("true", "1")
-    node = LifecycleNode(
+    overrides |= {name: argument(name).lower() in ("true", "1") for name in SWITCHES}
+    node = Node(
         package="iscene_ros",
         executable="scene_node",
         name="iscene",
@@ -79,32 +69,4 @@ def _scene_node(context: LaunchContext) -> list:
         arguments=["--ros-args", "--log-level", argument("log_level")],
         output="screen",
     )
-    if argument("autostart").lower() not in ("true", "1"):
-        return [node]
-    return [*_autostart(node), node]
-
-
-def _autostart(node: LifecycleNode) -> list:
-    """Configure once the process runs, activate once configured; the same on every distribution."""
-
-    def change(transition_id: int) -> EmitEvent:
-        matcher = matches_action(node)
-        return EmitEvent(
-            event=ChangeState(lifecycle_node_matcher=matcher, transition_id=transition_id)
-        )
-
-    started = OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])
-    configured = OnStateTransition(
-        target_lifecycle_node=node,
-        start_state="configuring",
-        goal_state="inactive",
-        entities=[change(Transition.TRANSITION_ACTIVATE)],
-        handle_once=True,  # who configures the node again later may want it inactive
-    )
-    failed = OnStateTransition(
-        target_lifecycle_node=node,
-        start_state="configuring",
-        goal_state="unconfigured",
-        entities=[LogInfo(msg="iscene could not be configured; its log and /diagnostics say why")],
-    )
-    return [RegisterEventHandler(handler) for handler in (started, configured, failed)]
+    return [node]

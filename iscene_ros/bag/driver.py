@@ -23,6 +23,8 @@ from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
+from iscene_ros.session.synchronizer import WaitingFrame
+from iscene_ros.session.waiting_frames import Outcome
 
 
 class EveryFrameSession(SceneSession):
@@ -31,8 +33,9 @@ class EveryFrameSession(SceneSession):
     `poll` has to be called until it is False, and each frame taken.
     """
 
-    def _pose(self, *arguments: Any) -> bool:
-        return self._ready is None and super()._pose(*arguments)
+    def _pose(self, waiting: WaitingFrame, now_ns: int, may_be_late: bool) -> Outcome:
+        # The time of a bag goes on: none has to wait beyond its timeout.
+        return Outcome.WAITS if self._ready else super()._pose(waiting, now_ns, False)
 
     def finish(self, now_ns: int) -> None:
         """Reject the masks that still wait for images when no further message comes."""
@@ -200,8 +203,13 @@ class BagDriver:
     def _messages(self, update: SceneUpdate) -> list[tuple[str, bytes]]:
         no_frames = not (self._settings.publish_tf and update.objects)
         absent = {DIAGNOSTICS, TF} if no_frames else {DIAGNOSTICS}
-        names = [topic.name for topic in OUTPUTS if topic.name not in absent]
-        return [(name, self._encoder.encode_cdr(name, update)) for name in names]
+        messages = []
+        for name in (topic.name for topic in OUTPUTS if topic.name not in absent):
+            try:
+                messages.append((name, self._encoder.encode_cdr(name, update)))
+            except Exception as error:  # whatever one output lacks, the others have
+                self._reject(RejectReason.OUTPUT, f"{name}: {type(error).__name__}: {error}")
+        return messages
 
     def _diagnostics(self) -> bytes:
         now = self._clock.now_ns

@@ -12,7 +12,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.session.settings import Settings, parameter_name
 
 # Parameters that every node has; they say nothing about scenes.
-_NODE_PARAMETERS = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+_NODE_PARAMETERS = ("use_sim_time", "autostart", "start_type_description_service", "qos_overrides.")
 _PARAMETERS = "ros__parameters"
 
 

@@ -109,7 +109,8 @@ class SceneCompleter:
             steps: Euler steps of the sampler; None = the model's default.
             seed: same seed, same device: same result, bit for bit.
             faces: triangle budget of a mesh.
-            progress: called with the finished steps, all steps, and the current work.
+            progress: called with the finished steps, all steps, and the current work; what it
+                raises ends the completion.
             evidence: by instance id, further views of the instances of a single observation, as of
                 `preprocess.instance_views`; their poses are taken as they are.
 
@@ -179,7 +180,7 @@ class SceneCompleter:
             planes=tuple(p.transformed(assembly.frame_from_camera) for p in planes_camera),
         )
         scene = replace(scene, warnings=scene.warnings + doubts(scene, prediction.observation))
-        return _related(scene, prediction.observation) if self.relations else scene
+        return _related(scene, prediction.observation, counter) if self.relations else scene
 
 
 def _suspect(item: SceneObject) -> SceneObject:
@@ -187,10 +188,10 @@ def _suspect(item: SceneObject) -> SceneObject:
     return replace(item, transparent_suspect=True, confidence=confidence)
 
 
-def _related(scene: Scene, observation: Observation) -> Scene:
+def _related(scene: Scene, observation: Observation, progress: Progress) -> Scene:
     """Return the scene with the edges of its graph, and the time that they took."""
     started = time.perf_counter()
-    scene = with_relations(scene, observation)
+    scene = with_relations(scene, observation, progress=progress)
     spent = time.perf_counter() - started
     total = scene.timings.total + spent
     return replace(scene, timings=replace(scene.timings, relations=spent, total=total))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,15 +78,27 @@ class CollisionObjectCache:
     def __init__(self) -> None:
         self._cached: dict[int, _CachedBody] = {}
 
-    def collision_scene(self, update: SceneUpdate, options: CollisionOptions) -> CollisionScene:
+    def collision_scene(
+        self,
+        update: SceneUpdate,
+        options: CollisionOptions,
+        check: Callable[[], None] = lambda: None,
+    ) -> CollisionScene:
         """Return the collision scene of an update.
+
+        Args:
+            update: the object map.
+            options: how bodies are made.
+            check: is called before every body; what it raises ends the work.
 
         Raises:
             InputError: as of `collision_body`.
         """
-        self._cached = {
-            tracked.id: self._cached_body(tracked.item, options) for tracked in update.objects
-        }
+        made = {}
+        for tracked in update.objects:
+            check()
+            made[tracked.id] = self._cached_body(tracked.item, options)
+        self._cached = made
         bodies = {}
         for tracked in update.objects:
             body, item = self._cached[tracked.id].body, tracked.item

@@ -24,6 +24,7 @@ from iscene_ros.geometry.environment import Environment, PlaneEnvironment
 from iscene_ros.geometry.object_frame import upright_axes
 from iscene_ros.geometry.planes import scene_planes
 from iscene_ros.geometry.scene_geometry import SceneGeometry, measure
+from iscene_ros.models.base import Progress
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.relations.camera_rules import CAMERA_RULES
 from iscene_ros.relations.contact_rules import CONTACT_RULES, stability, support_points
@@ -42,14 +43,20 @@ RULES: tuple[Rule, ...] = (
 
 
 def with_relations(
-    scene: Scene, observation: Observation | None = None, shapes: bool = True
+    scene: Scene,
+    observation: Observation | None = None,
+    shapes: bool = True,
+    progress: Progress | None = None,
 ) -> Scene:
     """Return the scene with the edges of its graph; see `relate`."""
-    return replace(scene, relations=relate(scene, observation, shapes))
+    return replace(scene, relations=relate(scene, observation, shapes, progress))
 
 
 def relate(
-    scene: Scene, observation: Observation | None = None, shapes: bool = True
+    scene: Scene,
+    observation: Observation | None = None,
+    shapes: bool = True,
+    progress: Progress | None = None,
 ) -> tuple[Relation, ...]:
     """Return the edges of a scene's graph, both directions of each; object 0 is the environment.
 
@@ -60,9 +67,10 @@ def relate(
         observation: what it was completed from; without it nothing is known of the environment.
         shapes: whether shapes are compared, too, which takes longer than everything else where
             many are alike.
+        progress: is called before every rule, by which its report may cancel the work.
     """
     bodies, environment, upright_from_camera = scene_bodies(scene, observation)
-    edges = relate_bodies(bodies, environment, upright_from_camera, shapes)
+    edges = relate_bodies(bodies, environment, upright_from_camera, shapes, progress)
     if up_in_frame(scene) is None:
         names = {p for rule in RULES if not rule.needs_gravity for p in _both_names(rule)}
         edges = tuple(edge for edge in edges if edge.predicate in names)
@@ -97,6 +105,7 @@ def relate_bodies(
     environment: Environment | None,
     upright_from_camera: np.ndarray | None = None,
     shapes: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[Relation, ...]:
     """Return the edges between bodies, their evidence in the upright frame.
 
@@ -105,19 +114,26 @@ def relate_bodies(
         environment: what surrounds them; None where nothing is known of it.
         upright_from_camera: (4, 4); without it there are no relations of sight.
         shapes: whether shapes are compared, too.
+        progress: see `relate`.
     """
     if not bodies:
         return ()
-    candidates = find_candidates(measure(bodies, environment), upright_from_camera, shapes)
+    geometry = measure(bodies, environment)
+    candidates = find_candidates(geometry, upright_from_camera, shapes, progress)
     return named_edges(candidates, decide(candidates))
 
 
 def find_candidates(
-    geometry: SceneGeometry, upright_from_camera: np.ndarray | None = None, shapes: bool = False
+    geometry: SceneGeometry,
+    upright_from_camera: np.ndarray | None = None,
+    shapes: bool = False,
+    progress: Progress | None = None,
 ) -> Measurements:
     """Find all edges that may hold, with their probabilities in `scored`."""
     measurements = Measurements(geometry, upright_from_camera, shapes)
+    progress = progress or Progress(None)
     for rule in RULES:
+        progress.advance(0, "relate")
         found = rule.candidates(measurements)
         measurements.scored[rule.predicate] = [(c, probability(c)) for c in found]
     return measurements

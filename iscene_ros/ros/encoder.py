@@ -62,11 +62,12 @@ class Encoder:
             topics.PDDL_DOMAIN: self._pddl_domain,
             topics.PDDL_PROBLEM: self._pddl_problem,
             topics.KNOWLEDGE: self._knowledge,
-            topics.PLANNING_SCENE: self._planning_scene,
             topics.OVERLAY: self._overlay,
         }
 
-    def encode(self, topic: str, update: SceneUpdate) -> Any:
+    def encode(
+        self, topic: str, update: SceneUpdate, check: Callable[[], None] = lambda: None
+    ) -> Any:
         """Return the message of a topic, or its CDR bytes where those are faster to make (meshes).
 
         Publishers of rclpy take both. ~/planning_scene holds what has changed since it was encoded
@@ -75,11 +76,14 @@ class Encoder:
         Args:
             topic: name of one of `topics.OUTPUTS`, not /diagnostics.
             update: the object map.
+            check: see `CollisionObjectCache.collision_scene`.
 
         Raises:
             KeyError: no such topic.
             LookupError: the package of its type is not installed.
         """
+        if topic == topics.PLANNING_SCENE:
+            return self._planning_scene(update, check)
         return self._encoders[topic](update)
 
     def encode_cdr(self, topic: str, update: SceneUpdate) -> bytes:
@@ -93,8 +97,9 @@ class Encoder:
         """Make the next ~/planning_scene hold all objects, for a new subscriber."""
         self._planning_tracker.forget()
 
-    def _planning_scene(self, update: SceneUpdate) -> Any:
-        scene = self.collision_objects.collision_scene(update, self.settings.collision_options())
+    def _planning_scene(self, update: SceneUpdate, check: Callable[[], None]) -> Any:
+        options = self.settings.collision_options()
+        scene = self.collision_objects.collision_scene(update, options, check)
         difference = self._planning_tracker.difference(scene)
         self._planning_tracker.confirm(difference)
         return encode_planning_scene(self.types, difference)

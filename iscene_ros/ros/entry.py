@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import signal
+import os
 import sys
-import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.thread_waiting import wait_passively
+from iscene_ros.ros.termination import LIMIT, Termination
 
 # Exit status where ROS is not installed, or a parameter is wrong.
 FAILURE = 2
 # Period of the check for signals while no callback runs [s].
 SIGNAL_PERIOD = 0.2
+_HINT = "expected arguments of ROS, and parameter files that exist and look as config/scene.yaml"
 
 
 def scene_node() -> int:
@@ -30,41 +32,56 @@ def replay_node() -> int:
 
 
 def _run(executable: str, module: str, class_name: str) -> int:
+    termination = Termination()
     try:
         make_node = getattr(importlib.import_module(module), class_name)
     except ModuleNotFoundError as error:
-        print(
-            f"{executable}: error: {error.name} is not installed; source "
-            "/opt/ros/<distribution>/setup.bash first, or use iscene bag, which needs no ROS",
-            file=sys.stderr,
+        return _failed(
+            executable,
+            f"{error.name} is not installed; source /opt/ros/<distribution>/setup.bash first, or "
+            "use iscene bag, which needs no ROS",
         )
-        return FAILURE
-    return _spin(executable, make_node)
+    termination.limit = LIMIT
+    return _spin(executable, make_node, termination)
 
 
-def _spin(executable: str, make_node: Callable[[], Any]) -> int:
-    """Spin a node until SIGINT or SIGTERM, then destroy it."""
+def _spin(executable: str, make_node: Callable[[], Any], termination: Termination) -> int:
+    """Spin a node until SIGINT or SIGTERM, then destroy it and end the process."""
     import rclpy
     from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    interrupted = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupted.set())
-    # rclpy's handlers end the context, without which a lifecycle node cannot be shut down.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        # rclpy's handlers end the context, without which a lifecycle node cannot be shut down.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # what rclpy raises has no public name
+        return _failed(executable, f"{error}; {_HINT}")
     try:
         node = make_node()
     except (InputError, InvalidParameterTypeException, InvalidParameterValueException) as error:
-        print(f"{executable}: error: {' '.join(str(error).split())}", file=sys.stderr)
         rclpy.try_shutdown()
-        return FAILURE
+        return _failed(executable, str(error))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    while not interrupted.is_set():
-        executor.spin_once(timeout_sec=SIGNAL_PERIOD)
-    executor.shutdown()
+    while not termination.requested:
+        _spin_once(executor, node)
     node.destroy_node()
     rclpy.try_shutdown()
-    return 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A model that is still at work in its thread cannot be stopped in any other way.
+    os._exit(0)
+
+
+def _spin_once(executor: Any, node: Any) -> None:
+    """Run what is ready; a callback that raises does not end the node."""
+    try:
+        executor.spin_once(timeout_sec=SIGNAL_PERIOD)
+    except Exception:
+        node.get_logger().error(f"a callback failed: {traceback.format_exc()}")
+
+
+def _failed(executable: str, line: str) -> int:
+    print(f"{executable}: error: {' '.join(line.split())}", file=sys.stderr)
+    return FAILURE

@@ -68,8 +68,16 @@ class MoveItScene:
         """Whether MoveIt was started since the last update, which it has not received."""
         return not self._was_available and self._apply.service_is_ready()
 
-    def publish(self, update: SceneUpdate, settings: Settings) -> None:
-        """Send an update, now or after the pending call; from any thread."""
+    def publish(
+        self, update: SceneUpdate, settings: Settings, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """Send an update, now or after the pending call; from any thread.
+
+        Args:
+            update: the object map.
+            settings: whether and how objects are sent.
+            check: see `CollisionObjectCache.collision_scene`.
+        """
         self._was_available = settings.moveit and self._apply.service_is_ready()
         if not self._was_available:
             with self._lock:
@@ -77,7 +85,7 @@ class MoveItScene:
                 self._tracker.forget()
                 self._waiting = None
             return
-        scene = self._cache.collision_scene(update, settings.collision_options())
+        scene = self._cache.collision_scene(update, settings.collision_options(), check)
         with self._lock:
             self._waiting = scene
             self._cancel_late_call()

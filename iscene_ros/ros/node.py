@@ -5,15 +5,18 @@ from __future__ import annotations
 import gc
 import traceback
 from collections.abc import Callable
-from functools import wraps
-from pathlib import Path
+from functools import partial, wraps
 from typing import Any
 
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.timer import Timer
 
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.models.model_config import ModelConfig
-from iscene_ros.ros.encoder import encode_diagnostics
+from iscene_ros.ros.diagnostics import Diagnostics, with_advice
+from iscene_ros.ros.lifecycle_guard import guard_change_state
 from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.moveit import MoveItScene
@@ -29,13 +32,16 @@ from iscene_ros.session.status import Status
 from iscene_ros.session.worker import Worker
 
 DIAGNOSTICS_PERIOD = 1.0
-# Period of the check for a MoveIt that was started later [s].
-MOVEIT_PERIOD = 1.0
+# Period of the check for what was started later: MoveIt, a latched calibration [s].
+LATECOMER_PERIOD = 1.0
 # Period of the check for late subscribers of latched topics [s].
 LATE_SUBSCRIBER_PERIOD = 0.2
 # Period of the check for waiting frames while no message comes in [s].
 POLL_PERIOD = 0.02
 
+AUTOSTART = ParameterDescriptor(
+    description="configure and activate the node when it starts", read_only=True
+)
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -83,11 +89,25 @@ class SceneNode(LifecycleNode):
         self._failure = ""
         self._is_shut_down = False
         self._scene_parameters = Parameters(self, lambda: self.session is not None, self._apply)
-        diagnostics = self._types.message_class("diagnostic_msgs/msg/DiagnosticArray")
-        self._diagnostics = self.create_publisher(diagnostics, "/diagnostics", 10)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
-        self.create_timer(MOVEIT_PERIOD, self._update_new_moveit)
-        self.create_timer(LATE_SUBSCRIBER_PERIOD, self._publish_pending)
+        self._diagnostics = Diagnostics(self, self._types)
+        # Simulated time may stand still, or not have begun.
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._every(DIAGNOSTICS_PERIOD, self._publish_diagnostics)
+        self._every(LATECOMER_PERIOD, self._include_latecomers)
+        self._every(LATE_SUBSCRIBER_PERIOD, self._publish_pending)
+        guard_change_state(self)
+        if self.declare_parameter("autostart", False, AUTOSTART).value:
+            self._start_timer = self._every(0.0, self._start)
+
+    def _every(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call a callback periodically, by wall time."""
+        return self.create_timer(seconds, callback, clock=self._steady_clock)
+
+    def _start(self) -> None:
+        """Configure and activate; a failure is on /diagnostics."""
+        self.destroy_timer(self._start_timer)
+        if self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
 
     @_reported
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -100,7 +120,9 @@ class SceneNode(LifecycleNode):
                 settings.device,
                 log.warning,
             )
-            self._scene_publishers = Publishers(self, self._types, settings)
+            self._scene_publishers = Publishers(
+                self, self._types, settings, partial(self._reject, RejectReason.OUTPUT)
+            )
         except Exception as error:  # whatever fails, the node stays unconfigured and reports it
             self._failure = f"cannot configure: {' '.join(str(error).split())}"
             if isinstance(error, ModuleNotFoundError):
@@ -128,7 +150,7 @@ class SceneNode(LifecycleNode):
         self._failure = ""
         super().on_activate(state)
         self._worker = Worker(self.session, self._now_ns, self._publish, self.get_logger().error)
-        self._poll_timer = self.create_timer(POLL_PERIOD, self._poll)
+        self._poll_timer = self._every(POLL_PERIOD, self._poll)
         return SUCCESS
 
     @_reported
@@ -205,20 +227,16 @@ class SceneNode(LifecycleNode):
         except LookupError:
             return None
 
-    def _publish(self, update: SceneUpdate) -> None:
+    def _publish(self, update: SceneUpdate, check: Callable[[], None] = lambda: None) -> None:
         """Publish an update; to MoveIt last, since collision bodies take longest."""
-        self._scene_publishers.publish(update)
+        self._scene_publishers.publish(update, check)
         if self._moveit is not None:
-            self._moveit.publish(update, self._scene_parameters.settings)
+            self._moveit.publish(update, self._scene_parameters.settings, check)
 
     def _publish_pending(self, at_once: bool = False) -> None:
         """Publish latched messages for late subscribers."""
-        if self._scene_publishers is None:
-            return
-        try:
+        if self._scene_publishers is not None:
             self._scene_publishers.publish_pending(at_once)
-        except Exception as error:  # a failing output must not end the node
-            self.get_logger().error(f"publishing failed: {type(error).__name__}: {error}")
 
     def _apply(self, settings: Settings) -> None:
         """Apply settings that were changed while running."""
@@ -246,17 +264,18 @@ class SceneNode(LifecycleNode):
     def _reject(self, reason: RejectReason, message: str) -> None:
         self.session.reject(reason, message, self._now_ns())
 
-    def _update_new_moveit(self) -> None:
-        """Send the current scene to a MoveIt that was started later."""
+    def _include_latecomers(self) -> None:
+        """Subscribe to a latched calibration; send the current scene to MoveIt."""
+        if self._scene_subscriptions is not None:
+            self._scene_subscriptions.add_latched()
         settings, worker, moveit = self._scene_parameters.settings, self._worker, self._moveit
         if worker is None or moveit is None or not (settings.moveit and moveit.is_new):
             return
         update = self.session.update
         if update is not None:
-            worker.submit(lambda: moveit.publish(update, settings))
+            worker.submit(lambda: moveit.publish(update, settings, worker.check))
 
     def _publish_diagnostics(self) -> None:
-        now = self._now_ns()
         if self._failure:
             status = Status("error", self._failure)
         elif self.session is None:
@@ -264,12 +283,9 @@ class SceneNode(LifecycleNode):
         elif self._worker is None:
             status = Status("warn", "not active")
         else:
-            status = self.session.status(now)
-        settings = self._scene_parameters.settings
-        hardware = f"{Path(settings.model).name} on {settings.device}"
-        self._diagnostics.publish(
-            encode_diagnostics(self._types, status, f"{self.get_name()}: scene", hardware, now)
-        )
+            status = self.session.status(self._now_ns())
+            status = with_advice(status, self._scene_subscriptions.wrong_types)
+        self._diagnostics.publish(status, self._scene_parameters.settings)
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

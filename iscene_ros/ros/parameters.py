@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -40,7 +40,8 @@ class Parameters:
         self._is_running, self._changed = is_running, changed
         self._names = {parameter_name(f.name): f for f in fields(Settings)}
         values = {name: _declare(node, name, f.default) for name, f in self._names.items()}
-        self.settings = Settings.from_mapping(values)
+        self._namespace = node.get_namespace().strip("/")
+        self.settings = self._prefixed(Settings.from_mapping(values))
         node.add_on_set_parameters_callback(self._check)
         self._applies_after = hasattr(node, "add_post_set_parameters_callback")
         if self._applies_after:  # from Iron on
@@ -63,8 +64,14 @@ class Parameters:
     def _apply(self, parameters: Sequence[Parameter]) -> None:
         ours = [p for p in parameters if p.name in self._names]
         if ours:
-            self.settings = self.settings.changed(_values(ours))
+            self.settings = self._prefixed(self.settings.changed(_values(ours)))
             self._changed(self.settings)
+
+    def _prefixed(self, settings: Settings) -> Settings:
+        """Return settings whose TF names differ from those of nodes in other namespaces."""
+        if settings.frame_prefix or not self._namespace:
+            return settings
+        return replace(settings, frame_prefix=f"{self._namespace}/")
 
 
 def _values(parameters: Sequence[Parameter]) -> dict[str, Any]:
@@ -75,7 +82,9 @@ def _declare(node: Node, name: str, default: Any) -> Any:
     descriptor = _descriptor(default, limits_of(name.replace(".", "_")))
     # [""] is how ROS writes an empty list of texts.
     value = (list(default) or [""]) if isinstance(default, tuple) else default
-    return node.declare_parameter(name, value, descriptor).value
+    declared = node.declare_parameter(name, value, descriptor).value
+    # What a file gives as [] has no type, and so no value.
+    return () if declared is None and isinstance(default, tuple) else declared
 
 
 def _descriptor(default: Any, limits: Limits) -> ParameterDescriptor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -31,13 +32,21 @@ class Publishers:
         node: publishes only while it is active.
         types: finds message classes and makes messages.
         settings: first settings of the encoder.
+        failed: called with one line about an output that could not be made or sent; the others do
+            not depend on it.
 
     Attributes:
         encoder: encodes the messages; its settings may be replaced at any time.
     """
 
-    def __init__(self, node: LifecycleNode, types: RclpyTypes, settings: Settings) -> None:
-        self._node = node
+    def __init__(
+        self,
+        node: LifecycleNode,
+        types: RclpyTypes,
+        settings: Settings,
+        failed: Callable[[str], None],
+    ) -> None:
+        self._node, self._failed = node, failed
         self.encoder = Encoder(types, settings, node.resolve_topic_name("~/meshes"))
         self._publishers = {
             topic: node.create_lifecycle_publisher(
@@ -54,15 +63,21 @@ class Publishers:
         self._newest_at = 0.0
         self._pending: list[OutputTopic] = []
 
-    def publish(self, update: SceneUpdate) -> None:
-        """Publish an update on the topics that have subscribers."""
+    def publish(self, update: SceneUpdate, check: Callable[[], None] = lambda: None) -> None:
+        """Publish an update on the topics that have subscribers.
+
+        Args:
+            update: the object map.
+            check: is called before every output; what it raises ends the work.
+        """
         with self._lock:
             self._newest, self._newest_at = update, time.monotonic()
             self._pending = [topic for topic in self._publishers if topic.latched]
             no_frames = not (self.encoder.settings.publish_tf and update.objects)
             for topic, publisher in self._publishers.items():
+                check()
                 if publisher.get_subscription_count() and not (topic.name == TF and no_frames):
-                    self._publish(topic)
+                    self._publish(topic, check)
 
     def publish_pending(self, at_once: bool = False) -> None:
         """Publish the newest update on latched topics that do not have it yet.
@@ -82,15 +97,21 @@ class Publishers:
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def _publish(self, topic: OutputTopic) -> None:
+    def _publish(self, topic: OutputTopic, check: Callable[[], None] = lambda: None) -> None:
         publisher = self._publishers[topic]
         if not publisher.is_activated:
             return
         if topic in self._pending:
             self._pending.remove(topic)
-        if topic.name == PLANNING_SCENE:
-            self._include_new_subscribers()
-        publisher.publish(self.encoder.encode(topic.name, self._newest))
+        try:
+            if topic.name == PLANNING_SCENE:
+                self._include_new_subscribers()
+            message = self.encoder.encode(topic.name, self._newest, check)
+            check()
+            publisher.publish(message)
+        except Exception as error:  # whatever one output lacks, the others have
+            check()
+            self._failed(f"{topic.name}: {type(error).__name__}: {error}")
 
     def _include_new_subscribers(self) -> None:
         """Restart ~/planning_scene for new subscribers, who did not get the earlier changes."""

@@ -10,6 +10,7 @@ from scipy.spatial import QhullError
 from iscene_ros.core.scene import Relation
 from iscene_ros.core.scene_graph import ENVIRONMENT
 from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.models.base import Progress, Report
 from iscene_ros.relations.build import relate
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
@@ -23,6 +24,7 @@ def add_relations(
     before: SceneUpdate | None,
     settings: Settings,
     reject: Callable[[RejectReason, str], None],
+    progress: Report | None = None,
 ) -> SceneUpdate:
     """Return an update with the relations of all its objects.
 
@@ -35,11 +37,14 @@ def add_relations(
         before: the previous update, or None.
         settings: parameters that enable relations and the comparison of shapes.
         reject: called with reason and error line where the relations cannot be inferred.
+        progress: see `SceneCompleter.complete`.
     """
     if not (settings.relations and update.objects):
         return update
     try:
-        relations = relate(update.map_scene, update.observation, settings.compare_shapes)
+        relations = relate(
+            update.map_scene, update.observation, settings.compare_shapes, Progress(progress)
+        )
     except GEOMETRY_ERRORS as error:
         line = f"{type(error).__name__}: {error}; the scene is published without relations"
         reject(RejectReason.RELATIONS, line)

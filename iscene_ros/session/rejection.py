@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 from iscene_ros.core.errors import InputError
@@ -13,6 +14,8 @@ from iscene_ros.core.stamps import SECOND
 # One line of each reason is logged in this time.
 NO_MESSAGE = "no message yet; check the topic name"
 THROTTLE_NS = 5 * SECOND
+# Frames of this time tell whether most are refused.
+WINDOW_NS = 5 * SECOND
 # Lines begin with the name of their topic; more than this are other texts.
 MOST_TOPICS = 30
 
@@ -32,6 +35,7 @@ class RejectReason(str, Enum):
     FRAME = "frame"
     POSE = "pose"
     NO_TRANSFORM = "no transform"
+    LATE_TRANSFORM = "late transform"
     UNSYNCHRONISED = "unsynchronised"
     OBSERVATION = "observation"
     MODEL = "model"
@@ -39,7 +43,35 @@ class RejectReason(str, Enum):
     ENVIRONMENT = "environment"
     WORLD = "world"
     PLANNING_SCENE = "planning scene"
+    OUTPUT = "output"
     MALFORMED = "malformed"
+
+
+# These cost a frame nothing, or but a part of what it brings.
+_PARTIAL = frozenset(
+    (
+        RejectReason.DETECTIONS,
+        RejectReason.RELATIONS,
+        RejectReason.PLANNING_SCENE,
+        RejectReason.OUTPUT,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why most of the newest frames were refused.
+
+    Attributes:
+        reason: the most frequent one.
+        line: its newest error line.
+        count, total: refused frames, and all, in the last `WINDOW_NS`.
+    """
+
+    reason: RejectReason
+    line: str
+    count: int
+    total: int
 
 
 class RejectedInputError(InputError):
@@ -67,12 +99,30 @@ class RejectionCounts:
         self._logged: dict[RejectReason, int] = {}
         self.counts: Counter[RejectReason] = Counter()
         self.newest = ""
+        # Times [ns] of the newest frames, with reason and line where they were refused.
+        self._recent: deque[tuple[int, RejectReason | None, str]] = deque(maxlen=1000)
         self._by_topic: dict[str, str] = {}
 
     @property
     def total(self) -> int:
         """Number of all rejections."""
         return sum(self.counts.values())
+
+    def accept(self, now_ns: int) -> None:
+        """Take note of a frame that was completed, or that a newer one replaced."""
+        with self._lock:
+            self._recent.append((now_ns, None, ""))
+
+    def prevailing(self, now_ns: int) -> Refusal | None:
+        """Return why most of the newest frames were refused; None where most were not."""
+        with self._lock:
+            recent = [r for r in self._recent if 0 <= now_ns - r[0] < WINDOW_NS]
+        reasons = Counter(reason for _, reason, _ in recent if reason is not None)
+        if 2 * reasons.total() <= len(recent):
+            return None
+        reason = reasons.most_common(1)[0][0]
+        line = next(line for _, r, line in reversed(recent) if r == reason)
+        return Refusal(reason, line, reasons.total(), len(recent))
 
     def why_none(self, topic: str) -> str:
         """Return why a topic brought nothing: no message came, or all were refused and why."""
@@ -86,6 +136,8 @@ class RejectionCounts:
         with self._lock:
             self.counts[reason] += 1
             self.newest = line
+            if reason not in _PARTIAL:
+                self._recent.append((now_ns, reason, line))
             topic = line.partition(":")[0].removesuffix("_compressed")
             if topic in self._by_topic or len(self._by_topic) < MOST_TOPICS:
                 self._by_topic[topic] = line

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,8 @@ from pathlib import Path
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.core.stamps import SECOND, nanoseconds
+from iscene_ros.core.stamps import nanoseconds
+from iscene_ros.models.base import Progress, Report
 from iscene_ros.session.camera_frames import CameraFrames
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import PosedFrame, observe
@@ -25,6 +25,7 @@ from iscene_ros.session.inputs import (
     Intrinsics,
     PoseSample,
     TransformSample,
+    check_age,
     check_clock,
     in_frame,
 )
@@ -37,6 +38,7 @@ from iscene_ros.session.status import Latencies, Status, session_status
 from iscene_ros.session.surroundings import Surroundings
 from iscene_ros.session.synchronizer import Synchronizer, WaitingFrame
 from iscene_ros.session.transforms import NoTransformError
+from iscene_ros.session.waiting_frames import Outcome, WaitingFrames
 from iscene_ros.session.warning_counts import WarningCounts
 from iscene_ros.session.world import World
 from iscene_ros.session.world_files import read_world
@@ -54,7 +56,7 @@ class SceneSession:
 
     Attributes:
         rejections, warnings: counts of what was refused, and of what was doubted.
-        dropped, completed: numbers of frames.
+        completed: number of frames.
         model_fault: error line of the newest completion; "" where it succeeded.
         surroundings: what is no object.
     """
@@ -65,19 +67,13 @@ class SceneSession:
         self.completer = completer
         self.rejections, self.warnings = RejectionCounts(log), WarningCounts(log)
         self.latencies = Latencies()
-        self.dropped = self.completed = 0
+        self.completed = self._replaced = 0
         self.model_fault = ""
         self._settings = settings
         self._poses = CameraPoses(settings)
         self._cameras = CameraFrames(self._poses.transforms.distance, self.warnings.count)
-        self._synchronizer = Synchronizer(
-            settings.use_rgb,
-            settings.detections != "none",
-            settings.masks_from == "detections",
-            settings.queue_size,
-            self._cameras.other_camera,
-        )
-        self._waiting: deque[WaitingFrame] = deque()
+        self._synchronizer = Synchronizer.of(settings, self._cameras.other_camera)
+        self._waiting = WaitingFrames(settings.queue_size)
         self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
         self._map = PublishedMap(self._poses.transforms.frames)
@@ -89,6 +85,11 @@ class SceneSession:
     def update(self) -> SceneUpdate | None:
         """The newest update; None before the first, and after a reset."""
         return self._map.update
+
+    @property
+    def dropped(self) -> int:
+        """Number of frames that were dropped for newer ones, or by a reset."""
+        return self._replaced + self._waiting.dropped
 
     @property
     def settings(self) -> Settings:
@@ -118,36 +119,32 @@ class SceneSession:
         """Match waiting messages and poses; return whether a frame is ready to be taken."""
         while self._synchronise(now_ns):
             pass
-        while self._waiting and self._pose(self._waiting[0], now_ns):
-            self._waiting.popleft()
+        self._waiting.settle(lambda frame, may_be_late: self._pose(frame, now_ns, may_be_late))
         return self._ready is not None
 
     def take(self, now_ns: int) -> PosedFrame | None:
         """Return the newest ready frame once; None where there is none or it exceeds max_age."""
         with self._ready_lock:
             frame, self._ready = self._ready, None
-        if frame is None:
-            return None
-        age = now_ns - frame.stamp_ns
-        limit = nanoseconds(self.settings.max_age)
-        if limit and age > limit:
-            self.reject(
-                RejectReason.TOO_OLD,
-                f"frame: {age / SECOND:.2f} s old, expected at most max_age = "
-                f"{self.settings.max_age:g} s; check the clocks and use_sim_time, or raise max_age",
-                now_ns,
-            )
+        try:
+            if frame is not None:
+                check_age(frame.stamp_ns, now_ns, self.settings.max_age)
+        except RejectedInputError as error:
+            self.reject(error.reason, str(error), now_ns)
             return None
         return frame
 
-    def complete(self, frame: PosedFrame, now_ns: int = 0) -> SceneUpdate | None:
+    def complete(
+        self, frame: PosedFrame, now_ns: int = 0, progress: Report | None = None
+    ) -> SceneUpdate | None:
         """Complete a frame and bring the map up to date; may take long.
 
-        Where anything raises, the map stays as it was; see `fail`.
+        Where anything raises, the map stays as it was; see `fail`. `progress`, as of
+        `SceneCompleter.complete`, is also called while objects are related, and before the map
+        changes.
 
         Returns:
-            The update to publish, or None where the frame was rejected or the map was reset
-            meanwhile.
+            The update to publish; None where the frame was rejected or the map reset meanwhile.
 
         Raises:
             Exception: whatever the model raises; ModelError where its scene is broken.
@@ -157,27 +154,28 @@ class SceneSession:
 
         def related(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
             reject = partial(self.reject, now_ns=now_ns)
-            update = add_relations(update, before, settings, reject)
+            update = add_relations(update, before, settings, reject, progress)
+            Progress(progress).advance(0, "publish")
             return self.surroundings.add(update, frame, observed, settings, reject)
 
         try:
             observed = observe(frame, settings)
             scene = self.completer.complete(
-                observed.observation, settings.steps or None, settings.seed, settings.faces
+                *(observed.observation, settings.steps or None, settings.seed, settings.faces),
+                progress,
             )
             update = self._map.add(frame, observed, scene, settings, self._poses.between, related)
         except InputError as error:
-            rejected = isinstance(error, RejectedInputError)
-            reason = error.reason if rejected else RejectReason.OBSERVATION
-            self.reject(reason, str(error), now_ns)
+            self.reject(getattr(error, "reason", RejectReason.OBSERVATION), str(error), now_ns)
             return None
         self.model_fault = ""
         if update is None:
-            self.dropped += 1
+            self._replaced += 1
             return None
         for warning in update.scene.warnings:
             self.warnings.count(warning)
         self.completed += 1
+        self.rejections.accept(now_ns)
         self.latencies.add(time.monotonic() - started)
         return update
 
@@ -233,14 +231,14 @@ class SceneSession:
             return True
         if inputs is None:
             return False
-        if len(self._waiting) >= self.settings.queue_size:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(WaitingFrame(inputs, now_ns))
+        self._waiting.add(WaitingFrame(inputs, now_ns))
         return True
 
-    def _pose(self, waiting: WaitingFrame, now_ns: int) -> bool:
-        """Make a frame ready, or reject it; return False where it has to wait longer."""
+    def _pose(self, waiting: WaitingFrame, now_ns: int, may_be_late: bool) -> Outcome:
+        """Make a frame ready, or reject it, or let it wait longer.
+
+        A late one waits for its transform as long as it is young enough to be completed.
+        """
         waited = now_ns - waiting.since_ns
         patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
         # The position of the points depends on the stamp of the depth, not on that of the masks.
@@ -249,27 +247,29 @@ class SceneSession:
             if not patient:
                 line = f"frame: camera_info: {self.rejections.why_none('camera_info')}"
                 self.reject(RejectReason.INTRINSICS, line, now_ns)
-            return not patient
+            return Outcome.WAITS if patient else Outcome.REFUSED
         try:
             pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
             calibration = self._cameras.calibration(waiting.inputs)
         except RejectedInputError as error:
             if patient and isinstance(error, NoTransformError) and error.may_come:
-                return False
+                return Outcome.WAITS
+            age, limit = now_ns - depth.stamp_ns, nanoseconds(self.settings.max_age)
+            may_be_late &= not limit or age <= limit
+            if error.reason == RejectReason.LATE_TRANSFORM and may_be_late:
+                return Outcome.LATE
             self.reject(error.reason, str(error), now_ns)
-            return True
+            return Outcome.REFUSED
         frame = PosedFrame(
-            waiting.inputs,
-            calibration,
-            pose.frame_id,
-            pose.frame_from_camera,
+            *(waiting.inputs, calibration, pose.frame_id, pose.frame_from_camera),
             self._map.resets,
         )
         with self._ready_lock:
             if self._ready is not None and self.settings.mode == "continuous":
-                self.dropped += 1
+                self._replaced += 1
+                self.rejections.accept(now_ns)
             self._ready = frame
-        return True
+        return Outcome.READY
 
     def _store(self, item: Input | TransformSample, now_ns: int) -> None:
         if isinstance(item, TransformSample):

@@ -162,7 +162,7 @@ class Settings:
         live=True,
     )
 
-    frame_prefix: str = setting("", "put before the TF names of objects")
+    frame_prefix: str = setting("", "put before TF names; if empty, the namespace of the node")
     publish_tf: bool = setting(True, "broadcast a TF frame for every object", live=True)
     marker_alpha: float = setting(1.0, "opacity of the mesh markers", low=0, high=1, live=True)
     cloud_points: int = setting(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.rejection import NO_MESSAGE
+from iscene_ros.session.rejection import NO_MESSAGE, Refusal, RejectReason
 
 if TYPE_CHECKING:
     from iscene_ros.session.session import SceneSession
@@ -33,11 +33,13 @@ class Status:
         level: "ok", "warn" or "error".
         summary: one line.
         values: names and values, in order.
+        reason: why most frames are refused; None where most are not.
     """
 
     level: str
     summary: str
     values: tuple[tuple[str, str], ...] = ()
+    reason: RejectReason | None = None
 
 
 class Latencies:
@@ -62,7 +64,8 @@ def session_status(session: SceneSession, now_ns: int) -> Status:
     age = None if update is None else (now_ns - update.stamp_ns) / SECOND
     frame = session.settings.world_frame if update is None else update.frame_id
     objects = 0 if update is None else len(update.objects)
-    level, summary = _verdict(session, objects, frame, age)
+    refusal = session.rejections.prevailing(now_ns)
+    level, summary = _verdict(session, objects, frame, age, refusal)
     rejected = sorted(session.rejections.counts.items())
     values = [
         ("objects", str(objects)),
@@ -84,7 +87,7 @@ def session_status(session: SceneSession, now_ns: int) -> Status:
     ]
     if session.warnings.newest:
         values.append(("newest warning", session.warnings.newest))
-    return Status(level, summary, tuple(values))
+    return Status(level, summary, tuple(values), refusal and refusal.reason)
 
 
 def resident_megabytes() -> float:
@@ -103,7 +106,9 @@ def gpu_megabytes() -> float:
     return torch.cuda.memory_allocated() / MEGABYTE
 
 
-def _verdict(session: SceneSession, objects: int, frame: str, age: float | None) -> tuple[str, str]:
+def _verdict(
+    session: SceneSession, objects: int, frame: str, age: float | None, refusal: Refusal | None
+) -> tuple[str, str]:
     """Return level and summary."""
     newest = session.rejections.newest
     because = f": {newest}" if newest else ""
@@ -111,6 +116,9 @@ def _verdict(session: SceneSession, objects: int, frame: str, age: float | None)
         return "error", session.model_fault
     if missing := session.missing_inputs():
         return "warn", _missing(session, missing)
+    if refusal is not None:
+        share = f"{refusal.count} of {refusal.total} frames refused"
+        return "warn", f"{refusal.reason.value}: {refusal.line}; {share}"
     if not session.completed:
         return "warn", f"no frame completed yet{because}"
     if frame != session.settings.world_frame:

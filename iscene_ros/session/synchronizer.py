@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from iscene_ros.core.stamps import JUMP_NS, SECOND
 from iscene_ros.session.inputs import ColorImage, DepthImage, Detections, InstanceImage
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
+from iscene_ros.session.settings import Settings
 
 SyncedInput = ColorImage | DepthImage | InstanceImage | Detections
 _KEYS = {
@@ -83,6 +84,17 @@ class Synchronizer:
         self._queues: dict[str, list[SyncedInput]] = {key: [] for key in self._others}
         self._waiting: deque[_Waiting] = deque()
         self._newest: dict[str, int] = {}
+
+    @classmethod
+    def of(cls, settings: Settings, other_camera: Callable[[str, str], str]) -> Synchronizer:
+        """Return the synchroniser of the inputs that the settings ask for."""
+        return cls(
+            use_color=settings.use_rgb,
+            use_detections=settings.detections != "none",
+            masks_from_detections=settings.masks_from == "detections",
+            queue_size=settings.queue_size,
+            other_camera=other_camera,
+        )
 
     def add(self, item: SyncedInput, now_ns: int) -> None:
         """Add a message.

@@ -27,8 +27,10 @@ class NoTransformError(RejectedInputError):
         may_come: whether it may become available later.
     """
 
-    def __init__(self, message: str, may_come: bool) -> None:
-        super().__init__(RejectReason.NO_TRANSFORM, message)
+    def __init__(
+        self, message: str, may_come: bool, reason: RejectReason = RejectReason.NO_TRANSFORM
+    ) -> None:
+        super().__init__(reason, message)
         self.may_come = may_come
 
 
@@ -62,15 +64,15 @@ class _Track:
         if abs(nearest - stamp_ns) <= tolerance_ns:
             return self.poses[nearest]
         late = (stamp_ns - nearest) / SECOND
+        is_late = late > 0
         what = (
-            f"the newest is {late:.2f} s older"
-            if late > 0
-            else f"the oldest is {-late:.2f} s newer"
+            f"the newest is {late:.2f} s older" if is_late else f"the oldest is {-late:.2f} s newer"
         )
         raise NoTransformError(
             f"transform {self.parent} <- {name}: {what} than the image; expected one within "
             f"{tolerance_ns / SECOND:.2f} s: check the clocks and use_sim_time",
-            may_come=late > 0,
+            may_come=is_late,
+            reason=RejectReason.LATE_TRANSFORM if is_late else RejectReason.NO_TRANSFORM,
         )
 
     def _between(self, before: int, after: int, stamp_ns: int) -> np.ndarray:

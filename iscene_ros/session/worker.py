@@ -7,11 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
+from iscene_ros.core.cancellation import CancellationToken, CancelledError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.session.session import SceneSession
 
+# Time that the thread has to end [s].
+END_TIMEOUT = 0.7
 # Timeout of a requested completion for which no frame comes [s].
 REQUEST_TIMEOUT = 2.0
 
@@ -26,7 +30,8 @@ class Worker:
     Args:
         session: session to complete; another thread calls its `add` and `poll`.
         now_ns: returns the current time of the clock of the stamps [ns].
-        publish: called with every update, in the thread of the worker.
+        publish: called with every update, in the thread of the worker, and with a function to call
+            between outputs, which raises CancelledError when the worker is stopped.
         report: called with one line when `publish` fails.
     """
 
@@ -34,11 +39,12 @@ class Worker:
         self,
         session: SceneSession,
         now_ns: Callable[[], int],
-        publish: Callable[[SceneUpdate], None],
+        publish: Callable[[SceneUpdate, Callable[[], None]], None],
         report: Callable[[str], None],
     ) -> None:
         self.session = session
         self._now_ns, self._publish, self._report = now_ns, publish, report
+        self._cancellation = CancellationToken()
         self._wake = threading.Condition()
         self._jobs: deque[tuple[Callable[[], Any], Future]] = deque()
         self._requests: deque[tuple[Future, float]] = deque()
@@ -46,6 +52,10 @@ class Worker:
         self._earliest = 0.0
         self._thread = threading.Thread(target=self._run, name="completion", daemon=True)
         self._thread.start()
+
+    def check(self) -> None:
+        """Raise CancelledError when the worker is stopped; for jobs that take long."""
+        self._cancellation.check()
 
     def frame_ready(self) -> None:
         """Notify the thread that the session has a ready frame; return at once."""
@@ -88,16 +98,18 @@ class Worker:
         return future
 
     def stop(self) -> None:
-        """End the thread after the frame that is being completed, which is not published.
+        """Cancel the completion that runs, and end the thread.
 
-        Pending requests result in None, pending jobs are cancelled.
+        Pending requests result in None, pending jobs are cancelled. A thread that is not at its end
+        in time, in the middle of a large network, is left alone; its result is not used.
         """
+        self._cancellation.cancel()
         with self._wake:
             self._stopped = True
             self._wake.notify()
-        self._thread.join()
-        for future, _ in self._requests:
-            future.set_result(None)
+        self._thread.join(END_TIMEOUT)
+        while self._requests:
+            self._requests.popleft()[0].set_result(None)
         for _, future in self._jobs:
             future.cancel()
 
@@ -112,7 +124,8 @@ class Worker:
             if action == "job":
                 self._run_job(*self._jobs.popleft())
             elif action == "frame":
-                self._complete_newest()
+                with suppress(CancelledError):
+                    self._complete_newest()
             else:
                 self._requests.popleft()[0].set_result(None)
 
@@ -154,11 +167,12 @@ class Worker:
             return
         update = None
         try:
-            update = self.session.complete(frame, self._now_ns())
+            update = self.session.complete(frame, self._now_ns(), self._cancellation.check)
         except Exception as error:  # the thread goes on with the next frame
             self.session.fail(error, self._now_ns())
-        if update is not None and not self._stopped:
+        if update is not None:
             self._deliver(update)
+        self.check()
         for request in requests:
             self._requests.remove(request)
             request[0].set_result(update)
@@ -166,7 +180,7 @@ class Worker:
     def _deliver(self, update: SceneUpdate) -> None:
         """Publish an update; report a failure instead of raising it."""
         try:
-            self._publish(update)
+            self._publish(update, self.check)
         except Exception as error:  # a failing output must not end the thread
             self._report(f"publishing failed: {type(error).__name__}: {error}")
 
@@ -175,5 +189,7 @@ class Worker:
         """Run a job and store what it returns or raises in its future."""
         try:
             future.set_result(job())
+        except CancelledError:
+            future.cancel()
         except Exception as error:  # the waiting service answers with it
             future.set_exception(error)

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -136,6 +137,7 @@ def robot(
     activate: bool = True,
     namespace: str = "",
     remappings: dict[str, str] | None = None,
+    params_file: Path | None = None,
     **parameters: Any,
 ) -> Iterator[Robot]:
     """A running robot; its node is active unless said otherwise."""
@@ -143,6 +145,8 @@ def robot(
     arguments = ["--ros-args"]
     for source, target in (remappings or {}).items():
         arguments += ["-r", f"{source}:={target}"]
+    if params_file is not None:
+        arguments += ["--params-file", str(params_file)]
     overrides = [Parameter(name, value=value) for name, value in (DEMO | parameters).items()]
     scene = SceneNode(load, parameter_overrides=overrides, namespace=namespace, cli_args=arguments)
     probe = Node("probe")

@@ -74,8 +74,9 @@ def test_after_the_wait_a_pose_within_the_tolerance_will_do():
     assert not driver.poll(100) and not driver.poll(299)
     assert driver.finish(300) is not None
     driver.send(200)
-    assert not driver.poll(200) and driver.finish(400) is None
-    assert driver.rejected == {RejectReason.NO_TRANSFORM: 1} and "0.20 s older" in driver.lines[0]
+    assert not driver.poll(200) and not driver.poll(400) and driver.rejected == {}
+    assert driver.finish(2201) is None
+    assert driver.rejected == {RejectReason.LATE_TRANSFORM: 1} and "0.20 s older" in driver.lines[0]
 
 
 def test_a_transform_that_cannot_come_is_not_waited_for():
@@ -233,4 +234,5 @@ def test_a_late_pose_of_the_topic_does_not_bring_a_fallback_frame():
     driver.add(tf("map", "odom"), tf("odom", CAMERA_FRAME, None, LOOKING))
     driver.add(PoseSample(stamp(0), "map", "", LOOKING))
     assert driver.step(0).frame_id == "map"
-    assert driver.step(100) is None and driver.rejected == {RejectReason.NO_TRANSFORM: 1}
+    assert driver.step(100) is None and driver.finish(2101) is None
+    assert driver.rejected == {RejectReason.LATE_TRANSFORM: 1}

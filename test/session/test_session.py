@@ -174,11 +174,8 @@ def test_the_status_names_missing_inputs_and_then_the_state():
     assert "instances, depth, rgb, camera_info" in driver.status().summary
     driver.step(0)
     status = driver.status(0)
-    assert (
-        status.level == "warn"
-        and "map" in status.summary
-        and "no frame completed" in status.summary
-    )
+    assert status.level == "warn" and status.summary.startswith("no transform: transform: none of")
+    assert "map" in status.summary and status.summary.endswith("; 1 of 1 frames refused")
     assert ("rejected: no transform", "1") in status.values
     driver.add(transform("map", CAMERA_FRAME, static=True, matrix=looking_at()))
     driver.step(100)

@@ -2,11 +2,13 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from fake_completer import FakeCompleter
 from session_driver import Driver, stamp
 
+from iscene_ros.relations import build
 from iscene_ros.session.worker import Worker
 
 PATIENCE = 10.0  # [s]
@@ -32,7 +34,10 @@ class Node:
         self.now = 0.0
         publish = publish or self.updates.append
         self.worker = Worker(
-            self.driver.session, lambda: stamp(self.now), publish, self.faults.append
+            self.driver.session,
+            lambda: stamp(self.now),
+            lambda update, check: publish(update),
+            self.faults.append,
         )
 
     def frame(self) -> None:
@@ -165,3 +170,87 @@ def test_stopping_ends_requests_and_jobs_and_publishes_nothing():
     node.worker.stop()
     assert first.done() and second.result(0) is None and job.cancelled()
     assert node.updates == []
+
+
+class EndlessCompleter(FakeCompleter):
+    """Completes for ever; looks at a stop request or does not."""
+
+    def __init__(self, looks: bool) -> None:
+        self.looks, self.begun, self.ended = looks, threading.Event(), threading.Event()
+
+    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None, **more):
+        self.begun.set()
+        try:
+            while not self.ended.wait(0.005):
+                if self.looks:
+                    progress(0, 1, "complete")
+            return super().complete(observation, steps, seed, faces, progress, **more)
+        finally:
+            self.ended.set()
+
+
+def test_a_stop_cancels_the_completion(started):
+    completer = EndlessCompleter(looks=True)
+    node = started(completer)
+    node.frame()
+    assert completer.begun.wait(PATIENCE)
+    begun = time.monotonic()
+    node.worker.stop()
+    assert time.monotonic() - begun < 0.5 and completer.ended.is_set()
+    assert node.updates == [] and node.driver.session.update is None
+    assert node.driver.rejected == {} and node.faults == []
+
+
+def test_a_stop_does_not_wait_for_a_model_that_does_not_look(started):
+    completer = EndlessCompleter(looks=False)
+    node = started(completer, relations=False)
+    node.frame()
+    assert completer.begun.wait(PATIENCE)
+    request = node.worker.request_completion()
+    begun = time.monotonic()
+    node.worker.stop()
+    assert time.monotonic() - begun < 1.5 and request.result(0) is None
+    completer.ended.set()
+    node.worker._thread.join(PATIENCE)
+    assert not node.worker._thread.is_alive()
+    # What it made after all is not used.
+    assert node.updates == [] and node.driver.session.update is None and node.faults == []
+
+
+def test_a_stop_is_looked_at_while_objects_are_related(started, monkeypatch):
+    begun, may_go_on = threading.Event(), threading.Event()
+    measure = build.measure
+
+    def wait(*arguments):
+        begun.set()
+        assert may_go_on.wait(PATIENCE)
+        return measure(*arguments)
+
+    def find(*arguments):
+        raise AssertionError("a rule was applied after the stop")
+
+    monkeypatch.setattr(build, "measure", wait)
+    monkeypatch.setattr(build, "RULES", (SimpleNamespace(candidates=find),))
+    node = started()
+    node.frame()
+    assert begun.wait(PATIENCE)
+    threading.Timer(0.1, may_go_on.set).start()
+    node.worker.stop()
+    node.worker._thread.join(PATIENCE)
+    assert node.faults == [] and node.driver.rejected == {}
+    assert node.updates == [] and node.driver.session.update is None
+
+
+def test_a_job_that_looks_at_the_stop_is_cancelled(started):
+    node, begun = started(), threading.Event()
+
+    def job() -> None:
+        begun.set()
+        while True:
+            node.worker.check()
+            time.sleep(0.005)
+
+    future = node.worker.submit(job)
+    assert begun.wait(PATIENCE)
+    node.worker.stop()
+    assert future.cancelled()

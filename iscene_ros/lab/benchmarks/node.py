@@ -24,6 +24,7 @@ from iscene_ros.models.base import Report
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import OBJECTS, output_topic
+from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.status import resident_megabytes
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ class NodeTimes:
         frames: Number of published camera frames.
         model_seconds: (C,) time of each completion [s].
         ages: (P,) time from the stamp of a frame to the arrival of its objects [s].
-        dropped: Number of complete frames that a newer one replaced.
+        received: Number of frames of which all messages arrived.
+        untransformed: Number of those refused for want of the camera's pose.
         rejected: Number of rejected inputs.
+        summary: Of /diagnostics when the last frame was sent.
         megabytes: Resident memory of the node's process, sampled evenly over the run [1e6 bytes].
     """
 
@@ -50,8 +53,10 @@ class NodeTimes:
     frames: int
     model_seconds: np.ndarray
     ages: np.ndarray
-    dropped: int
+    received: int
+    untransformed: int
     rejected: int
+    summary: str
     megabytes: np.ndarray
 
 
@@ -99,16 +104,21 @@ def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) ->
                 time.sleep(0.5)
                 megabytes.append(resident_megabytes())
                 bar.update(min(frames - bar.n, round(0.5 * rate)))
+        session = node.session
+        summary = session.status(node.get_clock().now().nanoseconds).summary
         ages = np.array(receiving.recv())
         camera.join()
-        session = node.session
+        counts = session.rejections.counts
+        untransformed = counts[RejectReason.NO_TRANSFORM] + counts[RejectReason.LATE_TRANSFORM]
         return NodeTimes(
             rate,
             frames,
             np.array(model.seconds),
             ages,
-            session.dropped,
+            session.completed + session.dropped + untransformed,
+            untransformed,
             session.rejections.total,
+            summary,
             np.array(megabytes),
         )
 
@@ -198,18 +208,20 @@ def node_table(measured: Sequence[NodeTimes]) -> list[list[str]]:
     """Return the headings and one row a run."""
     rows = [
         [
-            *("input [1/s]", "frames", "published", "model p50 [s]", "age p50 [s]", "age p95 [s]"),
-            *("dropped", "rejected", "memory after 10 % [MB]", "at the end [MB]"),
+            *("input [1/s]", "frames", "received [%]", "refused for TF", "refused", "published"),
+            *("model p50 [s]", "age p50 [s]", "age p95 [s]", "memory after 10 % [MB]"),
+            *("at the end [MB]", "diagnostics"),
         ]
     ]
     for m in measured:
         early = m.megabytes[len(m.megabytes) // 10]
         rows.append(
             [
-                *(f"{m.rate:.0f}", str(m.frames), str(len(m.ages))),
+                *(f"{m.rate:.0f}", str(m.frames), f"{100 * m.received / m.frames:.1f}"),
+                *(str(m.untransformed), str(m.rejected), str(len(m.ages))),
                 f"{np.median(m.model_seconds):.3f}",
                 *(f"{np.percentile(m.ages, percent):.3f}" for percent in (50, 95)),
-                *(str(m.dropped), str(m.rejected), f"{early:.0f}", f"{m.megabytes[-1]:.0f}"),
+                *(f"{early:.0f}", f"{m.megabytes[-1]:.0f}", m.summary),
             ]
         )
     return rows
