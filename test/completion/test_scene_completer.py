@@ -58,7 +58,7 @@ def test_iscene_mini_rejects_a_view_without_depth(completer, frame):
 
 
 def test_a_failure_of_the_relations_is_for_the_caller_to_decide(completer, frame, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise FloatingPointError("no hull")
 
     monkeypatch.setattr("iscene_ros.completion.scene_completer.with_relations", fail)
