@@ -26,7 +26,7 @@ from iscene_ros.ros.node import SceneNode
 from iscene_ros.ros.publishers import reliable_qos
 from iscene_ros.ros.topics import OUTPUTS
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 DEMO = {"detections": "vision_msgs", "max_age": 5.0}
 
 
