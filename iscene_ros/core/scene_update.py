@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Relation, Scene, SceneObject, SkippedObject
 
@@ -23,7 +24,8 @@ class TrackedObject:
         name: TF frame, Detection3D id, marker namespace and id of the collision object.
         tracker_id: its id at the tracker; "" where there is none.
         first_seen_ns, last_seen_ns: stamps of the frames that showed it [ns].
-        misses: frames in a row that should have shown it and did not.
+        misses: frames in a row that saw through it.
+        keyframes: views that it is completed from, in the frame of the update.
     """
 
     item: SceneObject
@@ -32,6 +34,7 @@ class TrackedObject:
     first_seen_ns: int
     last_seen_ns: int
     misses: int = 0
+    keyframes: tuple[Keyframe, ...] = ()
 
     @property
     def id(self) -> int:
@@ -56,10 +59,11 @@ class SceneUpdate:
         frame_id: frame of all poses.
         camera_frame: the camera's optical frame.
         objects: the whole map, ascending by id.
-        seen: ids of the objects that this frame completed.
+        seen: ids of the objects that this frame shows.
         removed: objects that left the map since the previous update.
         skipped: instances of the frame that could not be completed.
-        scene: the frame's completion; ids are those of the map, frame_id as above.
+        scene: the objects that the frame shows, completed; ids are those of the map, frame_id as
+            above.
         observation: the input of the completion; `instance_ids` are ids of the map (an instance
             without an object has an id that no object has).
         relations: edges between ids of the map, with their evidence in frame_id; 0 is the

@@ -47,7 +47,7 @@ def cropped_view(
     """
     row = observation.instance_ids.index(instance_id)
     own = observation.masks[row]
-    rows, columns = np.nonzero(own)
+    rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
     room = 4 + int(ROOM_AROUND * max(np.ptp(rows), np.ptp(columns)))
     top, left = max(rows.min() - room, 0), max(columns.min() - room, 0)
     bottom, right = (
@@ -58,7 +58,7 @@ def cropped_view(
     # A mask of lone pixels could vanish.
     step = step if own[top:bottom:step, left:right:step].any() else 1
     window = (slice(top, bottom, step), slice(left, right, step))
-    others = observation.masks.any(axis=0)[window] & ~own[window]
+    others = observation.masks[(slice(None), *window)].any(axis=0) & ~own[window]
     masks = np.stack([own[window], others]) if others.any() else own[window][None]
     depth = observation.depth[window].copy()
     other_id = 1 if instance_id != 1 else 2

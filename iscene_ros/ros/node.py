@@ -131,7 +131,9 @@ class SceneNode(LifecycleNode):
             return FAILURE
         self._failure = ""
         self.session = SceneSession(settings, completer, log.warning)
-        self._scene_services = Services(self, lambda: self._worker, self.session, self._publish)
+        self._scene_services = Services(
+            self, self._types, lambda: self._worker, self.session, self._publish
+        )
         self._moveit = self._moveit_scene()
         log.info(f"model {settings.model} loaded")
         return SUCCESS

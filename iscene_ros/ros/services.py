@@ -1,4 +1,4 @@
-"""Services of the scene node: ~/complete, ~/save_scene, ~/save_world, ~/reset and ~/set_paused."""
+"""Services of the scene node, ~/complete to ~/set_paused, and the topic ~/forget."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.scene_io import write_scene
+from iscene_ros.ros.common_messages import STRING_TYPE
+from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.worker import Worker
 from iscene_ros.session.world_files import write_world
@@ -31,6 +33,7 @@ class Services:
 
     Args:
         node: node that offers the services.
+        types: finds message classes.
         worker: returns the worker while the node is active, else None.
         session: session with the scene that is saved and reset.
         publish: publishes an update.
@@ -39,6 +42,7 @@ class Services:
     def __init__(
         self,
         node: LifecycleNode,
+        types: RclpyTypes,
         worker: Callable[[], Worker | None],
         session: SceneSession,
         publish: Callable[[SceneUpdate], None],
@@ -55,6 +59,8 @@ class Services:
             "~/reset": (Trigger, self._reset),
             "~/set_paused": (SetBool, self._set_paused),
         }
+        text = types.message_class(STRING_TYPE)
+        self._forget_topic = node.create_subscription(text, "~/forget", self._forget, 10)
         self._services = [
             node.create_service(kind, name, callback, callback_group=group)
             for name, (kind, callback) in callbacks.items()
@@ -64,6 +70,7 @@ class Services:
         """Destroy the services."""
         for service in self._services:
             self._node.destroy_service(service)
+        self._node.destroy_subscription(self._forget_topic)
         self._node.destroy_guard_condition(self._wake_up)
 
     async def _complete(self, request: Any, response: Any) -> Any:
@@ -135,13 +142,21 @@ class Services:
 
     def _reset(self, request: Any, response: Any) -> Any:
         """Remove all objects and publish the empty map."""
-        emptied, worker = self._session.reset(), self._worker()
-        if emptied is not None and worker is not None:
-            # The worker publishes in order: the empty map follows an update in progress.
-            worker.submit(lambda: self._publish(emptied))
-        elif emptied is not None:
-            self._publish(emptied)
+        self._publish_in_order(self._session.reset())
         return _answer(response, True, "all objects forgotten")
+
+    def _forget(self, message: Any) -> None:
+        """Remove the object of a TF name or id, and publish the map without it."""
+        now = self._node.get_clock().now().nanoseconds
+        self._publish_in_order(self._session.forget(message.data, now))
+
+    def _publish_in_order(self, update: SceneUpdate | None) -> None:
+        """Publish a changed map after an update in progress."""
+        worker = self._worker()
+        if update is not None and worker is not None:
+            worker.submit(lambda: self._publish(update))
+        elif update is not None:
+            self._publish(update)
 
     def _set_paused(self, request: Any, response: Any) -> Any:
         """Pause or resume the continuous mode."""

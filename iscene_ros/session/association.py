@@ -1,164 +1,269 @@
-"""Data association between the objects of the map and the completed objects of a frame."""
+"""Data association between the objects of the map and the instances of a frame.
+
+It comes before the completion, so that what is known of an object takes part in it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial import cKDTree
 
-from iscene_ros.core.scene import SceneObject
+from iscene_ros.session.evidence import AGREEING, contradiction
+from iscene_ros.session.overlap import (
+    KnownObject,
+    SeenInstance,
+    has_similar_size,
+    overlap,
+)
+from iscene_ros.session.rigid_motion import rigid_motion
+from iscene_ros.session.visibility import CameraView, margin_of
 
-SAMPLES = 300
-# Meshes with fewer vertices are represented by the centres of their triangles, too.
-LEAST_POINTS = 1000
-# Surfaces agree within this share of the object's diagonal, and at least within 5 mm.
-AGREEMENT, LEAST_AGREEMENT_M = 0.05, 0.005
+# Likelihood that an object and an instance are one, in units of overlap.
 LABEL_WEIGHT = POSITION_WEIGHT = 0.25
-# Least overlap of one object with the same class, and with another class.
-LEAST_OVERLAP, OTHER_CLASS_OVERLAP = 0.3, 0.5
-SIZE_RATIO = 2.0
+TRACKER_WEIGHT = 0.5
+# Least overlap with an object in its place: of the same class, of another class, and without depth.
+LEAST_OVERLAP, OTHER_CLASS_OVERLAP, LEAST_COVERED = 0.3, 0.7, 0.5
+# An object in its place with so much overlap, or that shows what its evidence shows, has not become
+# another instance of the frame.
+SETTLED = 0.8
+# A motion explains an instance from this overlap on; it counts less than staying in place.
+EXPLAINED, MOTION_COST = 0.7, 0.1
+# An object that may have moved, but whose new shape nothing explains (it fell over).
+UNEXPLAINED = 0.1
+# A removed object is recognised from this overlap on, as the view alone has to tell.
+RECOGNISED = 0.85
+LEAST_DISTANCE_M = 0.005
 
 
 @dataclass(frozen=True)
-class MatchCandidate:
-    """An object to be matched.
+class Match:
+    """An object that an instance of a frame is.
 
     Attributes:
-        item: completed object, in the frame of the map.
-        tracker_id: id that the external tracker gave to it; "" where there is none.
+        index: of the known object; None for a new one.
+        motion: (4, 4) rigid motion in the frame of the map that brought it here, or None.
     """
 
-    item: SceneObject
-    tracker_id: str
-
-    @cached_property
-    def points(self) -> np.ndarray:
-        """(P, 3) float64 points on the surface [m]."""
-        mesh, pose = self.item.mesh, self.item.frame_from_object
-        points = mesh.vertices.astype(np.float64)
-        if len(points) < LEAST_POINTS:
-            points = np.concatenate([points, points[mesh.faces].mean(axis=1)])
-        return points @ pose[:3, :3].T + pose[:3, 3]
-
-    @cached_property
-    def bounds(self) -> np.ndarray:
-        """(2, 3) lowest and highest corner of the upright box around it [m]."""
-        return np.array([self.points.min(axis=0), self.points.max(axis=0)])
-
-    @cached_property
-    def tree(self) -> cKDTree:
-        """Search tree of the points."""
-        return cKDTree(self.points, balanced_tree=False, compact_nodes=False)
+    index: int | None = None
+    motion: np.ndarray | None = None
 
 
-# (index of a tracked object, index of a detected one)
-MayHaveMoved = Callable[[int, int], bool]
+@dataclass(frozen=True)
+class Association:
+    """The matches of a frame.
+
+    Attributes:
+        matches: of each instance.
+        overruled: lines about tracker ids that the geometry contradicts.
+    """
+
+    matches: tuple[Match, ...]
+    overruled: tuple[str, ...] = ()
 
 
 def associate(
-    tracked: Sequence[MatchCandidate],
-    detected: Sequence[MatchCandidate],
+    view: CameraView,
+    known: Sequence[KnownObject],
+    seen: Sequence[SeenInstance],
     match_distance: float,
-    may_have_moved: MayHaveMoved,
-) -> list[int | None]:
-    """Return for each detected object the index of the tracked one that it is, or None.
+    turns: bool = True,
+) -> Association:
+    """Return for each instance of a frame the known object that it is.
 
-    Objects are matched by a tracker id if exactly one object of each side has it. The others are
-    matched so that the sum of shape overlap, class agreement and closeness is largest. Objects with
-    different tracker ids match only where their surfaces overlap: a tracker that loses an object
-    gives it a new id in its old place.
+    Instances are matched so that the sum of overlap, class agreement, closeness and agreement of
+    tracker ids is largest. Objects that are not in their place may have moved. A tracker id is a
+    hint: it counts less than an object that agrees in place, shape and class.
 
     Args:
-        tracked: objects of the map.
-        detected: objects of the frame, in the coordinate frame of the map.
-        match_distance: largest displacement of an object of the same class and size [m].
-        may_have_moved: returns whether a tracked object may have moved to become a detected one;
-            called only for pairs of one class and a similar size within `match_distance`, neither
-            of which overlaps with another object.
+        view: the frame.
+        known: objects of the map.
+        seen: instances of the frame.
+        match_distance: largest displacement of an object of the same class without tracker id [m].
+        turns: whether objects may have turned about the map's z axis.
     """
-    matches = _by_tracker([c.tracker_id for c in tracked], [c.tracker_id for c in detected])
-    taken = {index for index in matches if index is not None}
-    free_tracked = [i for i in range(len(tracked)) if i not in taken]
-    free_detected = [i for i, match in enumerate(matches) if match is None]
-    if not free_tracked or not free_detected:
-        return matches
-    pairs = [
-        [_Pair(tracked[k], detected[f], match_distance) for k in free_tracked]
-        for f in free_detected
-    ]
-    agree = np.array([[pair.agrees for pair in row] for row in pairs])
-    scores = np.array([[pair.score if pair.agrees else 0.0 for pair in row] for row in pairs])
-    # Objects without overlap on either side are the only ones that may have moved.
-    for row in np.flatnonzero(~agree.any(axis=1)):
-        for column in np.flatnonzero(~agree.any(axis=0)):
-            pair = pairs[row][column]
-            if pair.is_near and may_have_moved(free_tracked[column], free_detected[row]):
-                scores[row, column] = pair.score
-    for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
-        if scores[row, column] > 0:
-            matches[free_detected[row]] = free_tracked[column]
-    return matches
+    pairs = _Pairs(view, known, seen, match_distance, turns)
+    chosen: list[Match] = [Match()] * len(seen)
+    if known and seen:
+        for row, column in zip(*linear_sum_assignment(pairs.scores, maximize=True), strict=True):
+            if pairs.scores[row, column] > 0:
+                chosen[row] = Match(int(column), pairs.motions.get((row, column)))
+    return Association(tuple(chosen), tuple(_overruled(known, seen, chosen)))
 
 
-def _by_tracker(tracked: Sequence[str], detected: Sequence[str]) -> list[int | None]:
-    """Match by tracker ids; empty ids and ids that are used twice are ignored."""
-    unique = {t for t in detected if t and tracked.count(t) == detected.count(t) == 1}
-    return [tracked.index(t) if t in unique else None for t in detected]
+def recognise(
+    view: CameraView, lost: Sequence[KnownObject], seen: SeenInstance, turns: bool = True
+) -> Match:
+    """Return the removed object that an instance is, wherever it is now.
+
+    It is the one with the instance's tracker id; without, the only one of its class whose shape
+    agrees. Where several do, nobody could tell, and the instance is a new object.
+    """
+    if seen.keyframe is None:
+        return Match()
+    found = []
+    for index, candidate in enumerate(lost):
+        ids = {candidate.tracked.tracker_id, seen.tracker_id}
+        if "" not in ids and len(ids) == 2:
+            continue
+        same_id = "" not in ids
+        same_class = candidate.tracked.item.label == seen.label
+        if not (same_class and has_similar_size(candidate, seen) and len(candidate.points)):
+            continue
+        motion, fit = rigid_motion(view, candidate, seen, turns)
+        if fit >= (EXPLAINED if same_id else RECOGNISED):
+            found.append((same_id, Match(index, motion)))
+    certain = [match for same_id, match in found if same_id]
+    if certain:
+        return certain[0]
+    return found[0][1] if len(found) == 1 else Match()
 
 
-def shape_overlap(a: MatchCandidate, b: MatchCandidate) -> float:
-    """Return the share of both surfaces that lies on the other one, in [0, 1]."""
-    diagonal = min(np.linalg.norm(a.item.size), np.linalg.norm(b.item.size))
-    tolerance = max(LEAST_AGREEMENT_M, AGREEMENT * float(diagonal))
-    if not len(a.points) or not len(b.points):
-        return 0.0
-    if np.any(a.bounds[0] - tolerance > b.bounds[1]) or np.any(
-        b.bounds[0] - tolerance > a.bounds[1]
-    ):
-        return 0.0
-    of_a, of_b = _share_on(a, b, tolerance), _share_on(b, a, tolerance)
-    return float(2 * of_a * of_b / max(of_a + of_b, 1e-9))
-
-
-def _share_on(a: MatchCandidate, b: MatchCandidate, tolerance: float) -> float:
-    """Return the share of the surface of `a` within a tolerance [m] of that of `b`."""
-    points = a.points[:: max(1, len(a.points) // SAMPLES)]
-    distance, _ = b.tree.query(points, distance_upper_bound=tolerance)
-    return float(np.isfinite(distance).mean())
-
-
-class _Pair:
-    """A pair of a tracked and a detected object.
+@dataclass
+class _Pairs:
+    """Scores of all pairs of instances (rows) and known objects (columns); 0 = no match.
 
     Attributes:
-        agrees: whether the surfaces overlap enough for one object.
-        is_near: whether the tracked object may be the detected one after a small motion.
-        score: likelihood that both are one object; positive, comparable between pairs.
+        scores: (S, K) float64.
+        motions: of the pairs that match after a motion, by row and column.
     """
 
-    def __init__(
-        self, tracked: MatchCandidate, detected: MatchCandidate, match_distance: float
-    ) -> None:
-        a, b = tracked.item, detected.item
-        distance = float(np.linalg.norm(a.frame_from_object[:3, 3] - b.frame_from_object[:3, 3]))
-        same_class = a.label == b.label
-        overlap = shape_overlap(tracked, detected)
-        least = LEAST_OVERLAP if same_class else OTHER_CLASS_OVERLAP
-        trackers = {tracked.tracker_id, detected.tracker_id}
-        distinguished = "" not in trackers and len(trackers) == 2
-        closeness = np.exp(-distance / max(match_distance, LEAST_AGREEMENT_M))
-        self.agrees = overlap >= least
-        self.is_near = (
-            same_class and not distinguished and distance <= match_distance and _similar_size(a, b)
+    view: CameraView
+    known: Sequence[KnownObject]
+    seen: Sequence[SeenInstance]
+    match_distance: float
+    turns: bool
+    scores: np.ndarray = field(init=False)
+    motions: dict[tuple[int, int], np.ndarray] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = len(self.seen), len(self.known)
+        overlaps = np.array(
+            [[overlap(self.view, k, s) for k in self.known] for s in self.seen], np.float64
+        ).reshape(shape)
+        self.same_class = _equal(
+            [s.label for s in self.seen], [k.tracked.item.label for k in self.known]
         )
-        bonus = LABEL_WEIGHT * same_class + POSITION_WEIGHT * closeness
-        self.score = float(overlap + bonus) + 1e-6
+        self.same_id, self.other_id = _tracker_ids(
+            [s.tracker_id for s in self.seen], [k.tracked.tracker_id for k in self.known]
+        )
+        least = np.where(self.same_class, LEAST_OVERLAP, OTHER_CLASS_OVERLAP)
+        without_depth = np.array([s.keyframe is None for s in self.seen], bool)
+        least[without_depth] = LEAST_COVERED
+        agrees = overlaps >= least
+        self.scores = np.zeros(shape)
+        for row, column in np.argwhere(agrees):
+            self.scores[row, column] = self._score(row, column, overlaps[row, column])
+        settled = agrees & (overlaps >= SETTLED)
+        for row, column in np.argwhere(agrees & ~settled):
+            settled[row, column] = self._agrees_with_evidence(row, column)
+        # Objects and instances that are settled with each other have not moved.
+        self._add_moved(~settled.any(axis=1), ~settled.any(axis=0), overlaps)
+
+    def _agrees_with_evidence(self, row: int, column: int) -> bool:
+        """Return whether an instance shows what the kept view from nearest to the camera shows."""
+        new, old = self.seen[row].keyframe, self.known[column].tracked.keyframes
+        if new is None or not old:
+            return True
+        nearest = min(old, key=lambda k: float(np.linalg.norm(k.position - new.position)))
+        margin = margin_of(self.known[column].tracked.item.size)
+        share = contradiction(self.view, new, nearest, margin)
+        return share is not None and share < AGREEING
+
+    def _add_moved(self, rows: np.ndarray, columns: np.ndarray, overlaps: np.ndarray) -> None:
+        """Add the pairs of unsettled instances and objects that match after a motion."""
+        for column in np.flatnonzero(columns):
+            for row in np.flatnonzero(rows):
+                if self._may_have_moved(row, column):
+                    self._add_motion(row, column, overlaps[row, column])
+        for row, column in np.argwhere(self.same_id & (self.scores == 0)):
+            if self.seen[row].keyframe is None:
+                self.scores[row, column] = self._score(row, column, 0.0)
+
+    def _may_have_moved(self, row: int, column: int) -> bool:
+        known, seen = self.known[column], self.seen[row]
+        if self.other_id[row, column] or seen.keyframe is None:
+            return False
+        if not self.same_id[row, column]:
+            # The middle of what is seen of an object is no exact measure of its place.
+            slack = 0.5 * known.diagonal
+            near = self._distance(row, column) <= self.match_distance + slack
+            if not (near and self.same_class[row, column] and has_similar_size(known, seen)):
+                return False
+        item = known.tracked.item
+        missing = self.view.is_missing(known.surface, known.pose, item.size, seen.mask)
+        return missing is True or (missing is None and bool(self.same_id[row, column]))
+
+    def _add_motion(self, row: int, column: int, in_place: float) -> None:
+        known, seen = self.known[column], self.seen[row]
+        motion, fit = None, 0.0
+        if has_similar_size(known, seen) and len(known.points):
+            motion, fit = rigid_motion(self.view, known, seen, self.turns)
+        distance = self._distance(row, column)
+        if motion is not None and fit >= max(EXPLAINED, in_place + MOTION_COST):
+            distance = float(np.linalg.norm((motion @ known.pose - known.pose)[:3, 3]))
+        else:
+            motion, fit = None, max(UNEXPLAINED, in_place)
+        if distance > self.match_distance and not self.same_id[row, column]:
+            return
+        score = self._score(row, column, fit - MOTION_COST * (motion is not None))
+        if score > self.scores[row, column]:
+            self.scores[row, column] = score
+            if motion is not None:
+                self.motions[row, column] = motion
+
+    def _score(self, row: int, column: int, fit: float) -> float:
+        closeness = np.exp(
+            -self._distance(row, column) / max(self.match_distance, LEAST_DISTANCE_M)
+        )
+        bonus = LABEL_WEIGHT * self.same_class[row, column] + POSITION_WEIGHT * closeness
+        return float(fit + bonus + TRACKER_WEIGHT * self.same_id[row, column])
+
+    def _distance(self, row: int, column: int) -> float:
+        """Return how far an instance lies from where the object's near side was [m]."""
+        known, seen = self.known[column], self.seen[row]
+        if seen.keyframe is None:
+            return 0.0
+        near = self.view.near_side(known.surface, known.pose)
+        middle = near.mean(axis=0) if len(near) else known.pose[:3, 3]
+        return float(np.linalg.norm(seen.keyframe.center - middle))
 
 
-def _similar_size(a: SceneObject, b: SceneObject) -> bool:
-    ratio = np.linalg.norm(a.size) / max(float(np.linalg.norm(b.size)), 1e-9)
-    return bool(1 / SIZE_RATIO <= ratio <= SIZE_RATIO)
+def _equal(rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
+    """Return (R, C) bool, which texts are equal."""
+    return np.array([[a == b for b in columns] for a in rows], bool).reshape(
+        len(rows), len(columns)
+    )
+
+
+def _tracker_ids(rows: Sequence[str], columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return (R, C) bool, which ids are the same and unique, and which are different ones."""
+    unique_rows = np.array([bool(t) and rows.count(t) == 1 for t in rows], bool)
+    unique_columns = np.array([bool(t) and columns.count(t) == 1 for t in columns], bool)
+    equal = _equal(rows, columns)
+    both = unique_rows[:, None] & unique_columns[None]
+    return equal & both, ~equal & both
+
+
+def _overruled(
+    known: Sequence[KnownObject], seen: Sequence[SeenInstance], matches: Sequence[Match]
+) -> list[str]:
+    """Return a line for each tracker id that is given twice, or to another object than before."""
+    lines = []
+    ids = [s.tracker_id for s in seen]
+    owners = {k.tracked.tracker_id: k.tracked for k in known if k.tracked.tracker_id}
+    for tracker_id in sorted({t for t in ids if t and ids.count(t) > 1}):
+        lines.append(f"tracker id {tracker_id}: given to several instances; it is ignored")
+    for tracker_id, match in zip(ids, matches, strict=True):
+        owner = owners.get(tracker_id)
+        if owner is None or ids.count(tracker_id) > 1 or match.index is None:
+            continue
+        matched = known[match.index].tracked
+        if matched.id != owner.id:
+            lines.append(
+                f"tracker id {tracker_id}: was that of {owner.name}, but place and shape are "
+                f"those of {matched.name}; the geometry counts"
+            )
+    return lines

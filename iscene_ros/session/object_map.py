@@ -1,23 +1,36 @@
-"""The object map: completed objects, kept from frame to frame under one id."""
+"""The object map: completed objects, kept from frame to frame under one id.
+
+A frame is taken in two steps. `look` comes before its completion: it finds the known objects among
+the instances, moves those that moved, and decides with which views each instance is completed, and
+whether it has to be. `complete` puts the completed objects into the map.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from iscene_ros.core.colors import instance_color
-from iscene_ros.core.scene import Scene, SceneObject, SkippedObject
+from iscene_ros.core.keyframe import Keyframe
+from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.core.scene_update import RemovedObject, TrackedObject
 from iscene_ros.core.slugs import object_name
-from iscene_ros.session.association import MatchCandidate, associate
+from iscene_ros.session.association import Match, associate, recognise
+from iscene_ros.session.evidence import carried
+from iscene_ros.session.frame_look import FoundInstance, FrameLook, frame_look
 from iscene_ros.session.frames import TrackedObservation
+from iscene_ros.session.object_surface import ObjectSurface
+from iscene_ros.session.overlap import KnownObject, SeenInstance
+from iscene_ros.session.seen_instances import seen_instances
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.visibility import CameraView
 
-# An instance that was not completed shows the object of the map that it covers this much.
+# An instance that is left out shows the object of the map that it covers this much.
 COVERED = 0.5
+# Removed objects that are remembered, in case they come back.
+LOST_OBJECTS = 10
 
 
 @dataclass(frozen=True)
@@ -25,12 +38,10 @@ class ObjectMapChange:
     """Change of the map by one frame.
 
     Attributes:
-        ids: id in the map by instance id of the frame.
-        seen: ids in the map that the frame completed.
+        seen: ids in the map that the frame shows, completed.
         removed: objects that left the map.
     """
 
-    ids: Mapping[int, int]
     seen: frozenset[int]
     removed: tuple[RemovedObject, ...]
 
@@ -45,6 +56,8 @@ class ObjectMap:
     def __init__(self) -> None:
         self.taken_names: frozenset[str] = frozenset()
         self._objects: dict[int, TrackedObject] = {}
+        self._lost: dict[int, TrackedObject] = {}
+        self._surfaces: dict[int, tuple[SceneObject, ObjectSurface]] = {}
         self._next_id = 1
 
     @classmethod
@@ -62,7 +75,8 @@ class ObjectMap:
     def copy(self) -> ObjectMap:
         """Return a copy with the same objects; changes to one leave the other as it is."""
         made = ObjectMap()
-        made._objects, made._next_id = dict(self._objects), self._next_id
+        made._objects, made._lost = dict(self._objects), dict(self._lost)
+        made._surfaces, made._next_id = self._surfaces, self._next_id
         return made
 
     @property
@@ -70,124 +84,198 @@ class ObjectMap:
         """The objects, ascending by id."""
         return tuple(self._objects[i] for i in sorted(self._objects))
 
-    def update(
-        self, scene: Scene, observed: TrackedObservation, stamp_ns: int, settings: Settings
-    ) -> ObjectMapChange:
-        """Update the map by the completion of one frame and return what changed.
+    def look(self, observed: TrackedObservation, settings: Settings, anew: bool) -> FrameLook:
+        """Find the known objects in a frame, and move those that moved.
 
         Args:
-            scene: completed objects of the frame; ids are those of its instances.
             observed: observation of the frame and the ids of its tracker.
-            stamp_ns: stamp of the frame [ns].
-            settings: how objects are matched, named and forgotten.
+            settings: how objects are matched and which views of them are kept.
+            anew: whether to complete every instance, even where nothing changed.
         """
-        observation = observed.observation
-        trackers = dict(zip(observation.instance_ids, observed.tracker_ids, strict=True))
-        tracked, view = self.objects, CameraView(observation, scene.frame_from_camera)
-        matches = associate(
-            [MatchCandidate(k.item, k.tracker_id) for k in tracked],
-            [MatchCandidate(item, trackers[item.id]) for item in scene.objects],
-            settings.match_distance,
-            lambda k, f: view.should_show(tracked[k].item, moved_to=scene.objects[f].id),
-        )
-        ids, seen = {}, set()
-        for item, match in zip(scene.objects, matches, strict=True):
-            before = None if match is None else tracked[match]
-            kept = self._keep(item, before, trackers[item.id], stamp_ns, settings)
-            ids[item.id] = kept.id
-            seen.add(kept.id)
-        unseen = [k for k in tracked if k.id not in seen]
-        ids |= self._recognise_skipped(unseen, scene.skipped, view, trackers, stamp_ns)
-        missed = [k for k in unseen if k.id not in ids.values()]
-        if observed.left_out is not None:
-            missed = [k for k in missed if view.covered_share(k.item, observed.left_out) < COVERED]
-        removed = self._miss(missed, view, settings)
-        return ObjectMapChange(ids, frozenset(seen), removed)
+        pose = observed.observation.world_from_camera
+        fuses = settings.fusion and pose is not None
+        view = CameraView(observed.observation, np.eye(4) if pose is None else pose)
+        seen = seen_instances(observed)
+        known = [self._known(tracked) for tracked in self.objects]
+        turns = pose is not None
+        association = associate(view, known, seen, settings.match_distance, turns)
+        matched = self._recognised(view, known, seen, association.matches, turns)
+        found = [
+            FoundInstance(
+                own_id,
+                instance,
+                None if known is None else known.tracked.keyframes,
+                self._carry(view, known, instance, motion, settings) if fuses else (),
+            )
+            for own_id, instance, (known, motion) in zip(
+                self._ids(matched, seen, settings.frame_prefix), seen, matched, strict=True
+            )
+        ]
+        return frame_look(observed, found, association.overruled, settings, anew)
+
+    def complete(
+        self, look: FrameLook, scene: Scene, stamp_ns: int, settings: Settings
+    ) -> ObjectMapChange:
+        """Put the completed objects of a frame into the map and return what changed.
+
+        Args:
+            look: what this map found in the frame.
+            scene: objects of the frame, those that did not change as they were; ids are those of
+                the look.
+            stamp_ns: stamp of the frame [ns].
+            settings: how objects are named and forgotten.
+        """
+        rows = {i: row for row, i in enumerate(look.observation.instance_ids)}
+        for item in scene.objects:
+            row = rows[item.id]
+            tracked = self._kept(item, look.tracker_ids[row], stamp_ns, settings)
+            self._objects[item.id] = replace(tracked, keyframes=look.keyframes[row])
+        seen = frozenset(item.id for item in scene.objects)
+        for skipped in scene.skipped:
+            if skipped.id in self._objects:
+                tracked = self._objects[skipped.id]
+                self._objects[skipped.id] = replace(tracked, misses=0, last_seen_ns=stamp_ns)
+        self._next_id = max([self._next_id - 1, *self._objects]) + 1
+        for key in self._surfaces.keys() - self._objects.keys() - self._lost.keys():
+            del self._surfaces[key]
+        unseen = [k for k in self.objects if k.id not in rows]
+        return ObjectMapChange(seen, self._miss(unseen, look, settings))
 
     def move(self, new_from_old: np.ndarray) -> None:
         """Express all objects in another frame, given by a (4, 4) rigid transform [m]."""
-        for key, tracked in self._objects.items():
-            pose = new_from_old @ tracked.item.frame_from_object
-            item = replace(tracked.item, frame_from_object=pose)
-            self._objects[key] = replace(tracked, item=item)
+        for objects in (self._objects, self._lost):
+            for key, tracked in objects.items():
+                objects[key] = _moved(tracked, new_from_old)
+
+    def forget(self, name: str) -> RemovedObject | None:
+        """Remove the object of a name or an id, and what is known of it; None: there is none."""
+        for tracked in self.objects:
+            if name in (tracked.name, str(tracked.id)):
+                del self._objects[tracked.id]
+                return RemovedObject(tracked.id, tracked.name)
+        return None
 
     def clear(self) -> tuple[RemovedObject, ...]:
         """Remove all objects and return them; their ids are not used again."""
         removed = tuple(RemovedObject(k.id, k.name) for k in self.objects)
         self._objects.clear()
+        self._lost.clear()
         return removed
 
-    def _keep(
+    def _known(self, tracked: TrackedObject) -> KnownObject:
+        """Return an object with the sample of its surface, which is made once for each mesh."""
+        made = self._surfaces.get(tracked.id)
+        if made is None or made[0].mesh is not tracked.item.mesh:
+            made = self._surfaces[tracked.id] = tracked.item, ObjectSurface.of(tracked.item)
+        return KnownObject(tracked, made[1])
+
+    def _recognised(
         self,
-        item: SceneObject,
-        before: TrackedObject | None,
-        tracker_id: str,
-        stamp_ns: int,
+        view: CameraView,
+        known: Sequence[KnownObject],
+        seen: Sequence[SeenInstance],
+        matches: Sequence[Match],
+        turns: bool,
+    ) -> list[tuple[KnownObject | None, np.ndarray | None]]:
+        """Return object and motion of each instance; removed objects that came back are revived."""
+        found = []
+        for instance, match in zip(seen, matches, strict=True):
+            if match.index is not None:
+                found.append((known[match.index], match.motion))
+                continue
+            lost = [self._known(tracked) for tracked in self._lost.values()]
+            back = recognise(view, lost, instance, turns)
+            if back.index is None:
+                found.append((None, None))
+                continue
+            revived = lost[back.index]
+            self._objects[revived.tracked.id] = self._lost.pop(revived.tracked.id)
+            found.append((revived, back.motion))
+        return found
+
+    def _ids(
+        self,
+        matched: Sequence[tuple[KnownObject | None, np.ndarray | None]],
+        seen: Sequence[SeenInstance],
+        prefix: str,
+    ) -> list[int]:
+        """Return the id of each instance; new ones that can be completed come first.
+
+        Ids that would give an object a taken name are not used.
+        """
+        ids = [0 if known is None else known.tracked.id for known, _ in matched]
+        new = [row for row, own_id in enumerate(ids) if not own_id]
+        for row in sorted(new, key=lambda row: seen[row].keyframe is None):
+            ids[row] = max(self._next_id - 1, *ids) + 1
+            while object_name(seen[row].label, ids[row], prefix) in self.taken_names:
+                ids[row] += 1
+        return ids
+
+    def _carry(
+        self,
+        view: CameraView,
+        known: KnownObject | None,
+        seen: SeenInstance,
+        motion: np.ndarray | None,
         settings: Settings,
+    ) -> tuple[Keyframe, ...]:
+        """Move an object that moved; return what is left of its evidence."""
+        if known is None:
+            return ()
+        if seen.keyframe is None or not known.tracked.keyframes:
+            return known.tracked.keyframes
+        evidence = carried(view, known, seen, motion, settings)
+        if evidence.motion is not None:
+            moved = _moved(known.tracked, evidence.motion, evidence.keyframes)
+            self._objects[known.tracked.id] = moved
+        return evidence.keyframes
+
+    def _kept(
+        self, item: SceneObject, tracker_id: str, stamp_ns: int, settings: Settings
     ) -> TrackedObject:
+        before = self._objects.get(item.id)
         if before is None:
-            key, name = self._next_name(item.label, settings.frame_prefix)
+            name = object_name(item.label, item.id, settings.frame_prefix)
             first = stamp_ns
         else:
-            key, name, first = before.id, before.name, before.first_seen_ns
+            name, first = before.name, before.first_seen_ns
             tracker_id = tracker_id or before.tracker_id
-        item = replace(item, id=key, color=instance_color(key))
-        self._objects[key] = TrackedObject(item, name, tracker_id, first, stamp_ns)
-        return self._objects[key]
-
-    def _next_name(self, label: str, prefix: str) -> tuple[int, str]:
-        """Return the next id, and the name that it gives; ids of taken names are not used."""
-        while object_name(label, self._next_id, prefix) in self.taken_names:
-            self._next_id += 1
-        key, self._next_id = self._next_id, self._next_id + 1
-        return key, object_name(label, key, prefix)
-
-    def _recognise_skipped(
-        self,
-        unseen: Sequence[TrackedObject],
-        skipped: Sequence[SkippedObject],
-        view: CameraView,
-        trackers: Mapping[int, str],
-        stamp_ns: int,
-    ) -> dict[int, int]:
-        """Return the map id of each skipped instance: of the object it shows, or an unused one."""
-        recognised: dict[int, int] = {}
-        left, fresh = list(unseen), self._next_id
-        for instance in skipped:
-            match = _shown_by(instance, left, view, trackers[instance.id])
-            if match is None:
-                recognised[instance.id], fresh = fresh, fresh + 1
-            else:
-                left.remove(match)
-                recognised[instance.id] = match.id
-                self._objects[match.id] = replace(match, misses=0, last_seen_ns=stamp_ns)
-        return recognised
+        item = replace(item, color=instance_color(item.id))
+        return TrackedObject(item, name, tracker_id, first, stamp_ns)
 
     def _miss(
-        self, missed: Sequence[TrackedObject], view: CameraView, settings: Settings
+        self, unseen: Sequence[TrackedObject], look: FrameLook, settings: Settings
     ) -> tuple[RemovedObject, ...]:
+        """Count the objects that the frame sees through; remove those of too many such frames."""
         removed = []
-        for tracked in missed:
-            if not view.should_show(tracked.item):
+        for tracked in unseen:
+            known = self._known(tracked)
+            if look.left_out is not None:
+                covered = look.view.covered_share(known.surface, known.pose, look.left_out)
+                if covered >= COVERED:
+                    continue
+            missing = look.view.is_missing(known.surface, known.pose, tracked.item.size, None)
+            if missing is None:
                 continue
-            self._objects[tracked.id] = replace(tracked, misses=tracked.misses + 1)
-            if tracked.misses + 1 >= settings.forget_after:
-                del self._objects[tracked.id]
+            misses = tracked.misses + 1 if missing else 0
+            self._objects[tracked.id] = replace(tracked, misses=misses)
+            if misses >= settings.forget_after:
+                self._lose(tracked)
                 removed.append(RemovedObject(tracked.id, tracked.name))
         return tuple(removed)
 
+    def _lose(self, tracked: TrackedObject) -> None:
+        """Remove an object, and remember the newest of those that were removed."""
+        self._lost[tracked.id] = replace(self._objects.pop(tracked.id), misses=0)
+        for key in list(self._lost)[:-LOST_OBJECTS]:
+            del self._lost[key]
 
-def _shown_by(
-    instance: SkippedObject, tracked: Sequence[TrackedObject], view: CameraView, tracker_id: str
-) -> TrackedObject | None:
-    """Return the object that an instance without a completion shows, or None."""
-    same_id = [k for k in tracked if tracker_id and k.tracker_id == tracker_id]
-    if same_id:
-        return same_id[0]
-    mask = view.mask(instance.id)
-    shares = [view.covered_share(k.item, mask) for k in tracked]
-    covered = [(k, share) for k, share in zip(tracked, shares, strict=True) if share >= COVERED]
-    best = max(
-        covered, key=lambda pair: (pair[0].item.label == instance.label, pair[1]), default=None
-    )
-    return None if best is None else best[0]
+
+def _moved(
+    tracked: TrackedObject, motion: np.ndarray, keyframes: tuple[Keyframe, ...] | None = None
+) -> TrackedObject:
+    """Return an object and its keyframes after a (4, 4) rigid motion."""
+    item = replace(tracked.item, frame_from_object=motion @ tracked.item.frame_from_object)
+    if keyframes is None:
+        keyframes = tuple(k.moved(motion) for k in tracked.keyframes)
+    return replace(tracked, item=item, keyframes=keyframes)

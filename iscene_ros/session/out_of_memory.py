@@ -9,6 +9,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.models.base import Report
+from iscene_ros.preprocess.crops import Evidence
 
 # Messages of torch: from its allocators of GPU and main memory, and from cuBLAS.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
@@ -24,6 +25,7 @@ class Completer(Protocol):
         seed: int = 0,
         faces: int = 5000,
         progress: Report | None = None,
+        evidence: Evidence | None = None,
     ) -> Scene:
         """Complete every instance."""
 
@@ -53,11 +55,12 @@ class OutOfMemoryFallback:
         seed: int = 0,
         faces: int = 5000,
         progress: Report | None = None,
+        evidence: Evidence | None = None,
     ) -> Scene:
         """See `SceneCompleter.complete`; `progress` begins anew with every attempt."""
         while True:
             try:
-                return self.completer.complete(observation, steps, seed, faces, progress)
+                return self.completer.complete(observation, steps, seed, faces, progress, evidence)
             except Exception as error:
                 if not is_out_of_memory(error) or not self._can_reduce():
                     raise

@@ -60,3 +60,11 @@ def check_frame(name: str, frame: str) -> None:
         raise InputError(
             f"parameter {name}: {frame!r}, expected the name of a TF frame without leading slash"
         )
+
+
+def plain_value(value: Any) -> Any:
+    """Return a value as it is kept: lists as tuples."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    # An empty list has no type in ROS; [""] stands for it.
+    return () if list(value) == [""] else tuple(value)

@@ -8,12 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from iscene_ros.core.errors import ModelError
-from iscene_ros.core.scene import Scene, SceneObject
+from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.session.frames import PosedFrame, TrackedObservation
 from iscene_ros.session.inputs import TransformSample
-from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
+from iscene_ros.session.map_updates import (
+    MapLook,
+    check_scene,
+    empty_update,
+    scene_update,
+    with_unchanged,
+    without_object,
+)
+from iscene_ros.session.object_map import ObjectMap
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.world import World
 
@@ -64,51 +72,66 @@ class PublishedMap:
             stamp, frame = self.update.stamp_ns, self.update.frame_id
             return World(frame, stamp, self._map.next_id, self._map.objects)
 
-    def add(
+    def look(
         self,
         frame: PosedFrame,
         observed: TrackedObservation,
-        scene: Scene,
         settings: Settings,
         between: Between,
-        finish: Finish,
+        anew: bool,
+    ) -> MapLook | None:
+        """Return what a frame shows; None where the map was reset since the frame.
+
+        Args:
+            frame: the frame.
+            observed: its rectified observation; ids are those of the frame.
+            settings: how objects are matched, and which views of them are kept.
+            between: looks up transforms between output frames.
+            anew: whether to complete every instance, even where nothing changed.
+        """
+        with self._lock:
+            if frame.resets != self.resets:
+                return None
+            objects, before, gone = self._map.copy(), self.update, self._gone
+            loaded = self._loaded
+        same_frame = before is not None and before.frame_id == frame.frame_id
+        if before is not None and not same_frame:
+            gone += _moved(objects, before, frame.frame_id, between)
+        if loaded is not None and (known := _objects_of(loaded, frame.frame_id, between)):
+            gone, loaded = gone + objects.clear(), None
+            objects, same_frame = ObjectMap.of(known.objects, objects.next_id), False
+        objects.taken_names = frozenset(self._tf_frames())
+        look = objects.look(observed, settings, anew or not same_frame)
+        return MapLook(frame, look, objects, before, gone, loaded)
+
+    def add(
+        self, look: MapLook, scene: Scene | None, settings: Settings, finish: Finish
     ) -> SceneUpdate | None:
         """Return the update of a completed frame; None where the map was reset since the frame.
 
         Where anything fails, the map stays as it was. Only one thread may call it at a time.
 
         Args:
-            frame: the completed frame.
-            observed: its rectified observation; ids are those of the frame.
-            scene: its completion; ids are those of the frame.
-            settings: how objects are matched, named and forgotten.
-            between: looks up transforms between output frames.
+            look: what the frame shows.
+            scene: its completion; None where nothing had to be completed.
+            settings: how objects are named and forgotten.
             finish: adds the relations.
 
         Raises:
             ModelError: see `check_scene`.
         """
-        check_scene(scene, observed.observation.instance_ids)
-        with self._lock:
-            if frame.resets != self.resets:
-                return None
-            objects, before, gone = self._map.copy(), self.update, self._gone
-            loaded = self._loaded
-        objects.taken_names = frozenset(self._tf_frames())
-        if before is not None and before.frame_id != frame.frame_id:
-            gone += _moved(objects, before, frame.frame_id, between)
-        if loaded is not None and (known := _objects_of(loaded, frame.frame_id, between)):
-            gone, loaded = gone + objects.clear(), None
-            objects = ObjectMap.of(known.objects, objects.next_id)
-        change = objects.update(scene, observed, frame.stamp_ns, settings)
-        update = scene_update(frame, observed, scene, change, objects, gone, before is None)
+        if scene is not None:
+            check_scene(scene, look.frame_look.observation.instance_ids)
+        scene = with_unchanged(scene, look)
+        change = look.objects.complete(look.frame_look, scene, look.frame.stamp_ns, settings)
+        update = scene_update(look, scene, change)
         # This takes long; a reset meanwhile does not wait for it.
-        update = finish(update, before)
+        update = finish(update, look.before)
         with self._lock:
-            if frame.resets != self.resets:
+            if look.frame.resets != self.resets:
                 return None
-            self._map, self._gone, self.update = objects, (), update
-            self._loaded = loaded
+            self._map, self._gone, self.update = look.objects, (), update
+            self._loaded = look.loaded
         return update
 
     def has_broadcast(self, sample: TransformSample) -> bool:
@@ -117,6 +140,27 @@ class PublishedMap:
         if update is None or sample.static or sample.parent != update.frame_id:
             return False
         return any(known.name == sample.child for known in update.objects)
+
+    def forget_object(self, name: str) -> SceneUpdate:
+        """Remove one object by its name or id, and return the update without it.
+
+        A frame that is being completed is dropped, as it may hold the object.
+
+        Raises:
+            RejectedInputError: there is no such object.
+        """
+        with self._lock:
+            before = self.update
+            known = () if before is None else before.objects
+            removed = None if before is None else self._map.forget(name)
+            if removed is None:
+                names = ", ".join(k.name for k in known[:8]) or "none"
+                line = f"forget: no object {name!r}; known are: {names}"
+                raise RejectedInputError(RejectReason.UNKNOWN_OBJECT, line)
+            self.resets += 1
+            self.update = without_object(before, removed, self._gone)
+            self._gone = ()
+            return self.update
 
     def reset(self) -> SceneUpdate | None:
         """Remove all objects; return the empty map, or None where nothing was published before."""
@@ -160,84 +204,3 @@ def _moved(
         return objects.clear()
     objects.move(new_from_old)
     return ()
-
-
-def scene_update(
-    frame: PosedFrame,
-    observed: TrackedObservation,
-    scene: Scene,
-    change: ObjectMapChange,
-    objects: ObjectMap,
-    gone: tuple[RemovedObject, ...],
-    first: bool,
-) -> SceneUpdate:
-    """Return the update of a frame.
-
-    Args:
-        frame: the completed frame.
-        observed: its rectified observation; ids are those of the frame.
-        scene: its completion; ids are those of the frame.
-        change: its change of the map.
-        objects: the map after the change.
-        gone: objects that a reset removed since the previous update.
-        first: see `SceneUpdate`.
-    """
-    tracked = {k.id: k for k in objects.objects}
-    observation = replace(
-        observed.observation,
-        instance_ids=tuple(change.ids[i] for i in observed.observation.instance_ids),
-    )
-    skipped = tuple(replace(s, id=change.ids[s.id]) for s in scene.skipped)
-    scene = replace(
-        scene,
-        frame_id=frame.frame_id,
-        objects=tuple(tracked[change.ids[o.id]].item for o in scene.objects),
-        skipped=skipped,
-    )
-    return SceneUpdate(
-        stamp_ns=frame.stamp_ns,
-        frame_id=frame.frame_id,
-        camera_frame=frame.camera_frame,
-        objects=objects.objects,
-        seen=change.seen,
-        removed=(*gone, *change.removed),
-        skipped=skipped,
-        scene=scene,
-        observation=observation,
-        first=first,
-    )
-
-
-def empty_update(update: SceneUpdate, removed: tuple[RemovedObject, ...]) -> SceneUpdate:
-    """Return an update without objects, after all of them were removed."""
-    return replace(
-        update,
-        objects=(),
-        seen=frozenset(),
-        removed=removed,
-        skipped=(),
-        scene=replace(update.scene, objects=(), skipped=(), environment=None),
-        relations=(),
-    )
-
-
-def check_scene(scene: Scene, instance_ids: tuple[int, ...]) -> None:
-    """Check the scene that a completer returned.
-
-    Raises:
-        ModelError: a number is not finite, a face names no vertex, or an instance is neither
-            completed nor skipped.
-    """
-    given = {o.id for o in scene.objects} | {s.id for s in scene.skipped}
-    if given != set(instance_ids):
-        raise ModelError(f"model: instances {sorted(given)}, expected {sorted(instance_ids)}")
-    for item in scene.objects:
-        if not _is_valid(item):
-            raise ModelError(f"model: {item.label} is no finite mesh with a pose")
-
-
-def _is_valid(item: SceneObject) -> bool:
-    faces, vertices = item.mesh.faces, item.mesh.vertices
-    numbers = vertices, item.frame_from_object, item.size
-    finite = all(np.isfinite(values).all() for values in numbers)
-    return finite and bool(np.all((faces >= 0) & (faces < len(vertices))))

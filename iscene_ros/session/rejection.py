@@ -35,6 +35,8 @@ class RejectReason(str, Enum):
     FRAME = "frame"
     POSE = "pose"
     NO_TRANSFORM = "no transform"
+    TRACKER_ID = "tracker id"
+    UNKNOWN_OBJECT = "unknown object"
     LATE_TRANSFORM = "late transform"
     UNSYNCHRONISED = "unsynchronised"
     OBSERVATION = "observation"

@@ -16,10 +16,11 @@ from pathlib import Path
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import nanoseconds
-from iscene_ros.models.base import Progress, Report
+from iscene_ros.models.base import Report
 from iscene_ros.session.camera_frames import CameraFrames
 from iscene_ros.session.camera_pose import CameraPoses
-from iscene_ros.session.frames import PosedFrame, observe
+from iscene_ros.session.frame_completion import FrameCompletion
+from iscene_ros.session.frames import PosedFrame
 from iscene_ros.session.inputs import (
     Input,
     Intrinsics,
@@ -29,7 +30,6 @@ from iscene_ros.session.inputs import (
     check_clock,
     in_frame,
 )
-from iscene_ros.session.map_relations import add_relations
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.published_map import PublishedMap
 from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
@@ -64,7 +64,6 @@ class SceneSession:
     def __init__(
         self, settings: Settings, completer: Completer, log: Callable[[str], None] = print
     ) -> None:
-        self.completer = completer
         self.rejections, self.warnings = RejectionCounts(log), WarningCounts(log)
         self.latencies = Latencies()
         self.completed = self._replaced = 0
@@ -80,6 +79,8 @@ class SceneSession:
         self.surroundings = Surroundings(settings, log)
         if settings.load_world:
             self._load_world(Path(settings.load_world).expanduser())
+        parts = self._map, self.surroundings, self._poses.between
+        self._completion = FrameCompletion(completer, *parts, log)
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -150,21 +151,9 @@ class SceneSession:
             Exception: whatever the model raises; ModelError where its scene is broken.
         """
         started = time.monotonic()
-        settings = self.settings
-
-        def related(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
-            reject = partial(self.reject, now_ns=now_ns)
-            update = add_relations(update, before, settings, reject, progress)
-            Progress(progress).advance(0, "publish")
-            return self.surroundings.add(update, frame, observed, settings, reject)
-
         try:
-            observed = observe(frame, settings)
-            scene = self.completer.complete(
-                *(observed.observation, settings.steps or None, settings.seed, settings.faces),
-                progress,
-            )
-            update = self._map.add(frame, observed, scene, settings, self._poses.between, related)
+            reject = partial(self.reject, now_ns=now_ns)
+            update = self._completion.complete(frame, self.settings, reject, progress)
         except InputError as error:
             self.reject(getattr(error, "reason", RejectReason.OBSERVATION), str(error), now_ns)
             return None
@@ -194,6 +183,7 @@ class SceneSession:
             The update of the empty map, to be published; None where nothing was published before.
         """
         self._drop_waiting()
+        self._completion.clear()
         emptied = self._map.reset()
         self.surroundings.reset(self._map.resets)
         return emptied
@@ -202,6 +192,14 @@ class SceneSession:
         """Return what is known; None before the first update. For the completing thread only."""
         world = self._map.world()
         return world and replace(world, environment=self.surroundings.blocks(world.frame_id))
+
+    def forget(self, name: str, now_ns: int) -> SceneUpdate | None:
+        """Remove the object of a TF name or id; return the update, None where there is none."""
+        try:
+            return self._map.forget_object(name)
+        except RejectedInputError as error:
+            self.reject(error.reason, str(error), now_ns)
+            return None
 
     def status(self, now_ns: int) -> Status:
         """Return the state of the session for /diagnostics."""
@@ -286,6 +284,7 @@ class SceneSession:
         """Drop everything after a jump back in time; the next update removes all objects."""
         self._poses.transforms.forget_after(stamp_ns)
         self._drop_waiting()
+        self._completion.clear()
         self._map.forget()
         self.surroundings.reset(self._map.resets)
 

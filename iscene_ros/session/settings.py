@@ -23,7 +23,7 @@ from iscene_ros.models.model_config import (
     ModelConfig,
 )
 from iscene_ros.planning.collision_objects import CollisionOptions
-from iscene_ros.session.parameter_limits import Limits, check_frame, setting
+from iscene_ros.session.parameter_limits import Limits, check_frame, plain_value, setting
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,13 @@ class Settings:
     faces: int = setting(5000, "most triangles of a mesh", low=100, high=200_000, live=True)
     min_score: float = setting(
         0.0, "instances of a lower score, or that no detection describes, are left out",
-        low=0, high=1, live=True,
-    )  # fmt: skip
+        low=0, high=1, live=True)  # fmt: skip
     min_pixels: int = setting(
         30, "instances with fewer pixels are left out", low=1, high=10**6, live=True
     )
     max_instances: int = setting(
         64, "the largest instances of a frame are completed, others skipped", low=1, high=512,
-        live=True,
-    )  # fmt: skip
+        live=True)  # fmt: skip
 
     world_frame: str = setting("map", "frame of all outputs; z points up")
     camera_frame: str = setting(
@@ -129,26 +127,34 @@ class Settings:
     queue_size: int = setting(30, "messages of a topic kept for synchronisation", low=1, high=1000)
     max_age: float = setting(
         2.0, "frames older than this are not completed [s]; 0 = any age", low=0, high=3600,
-        live=True,
-    )  # fmt: skip
+        live=True)  # fmt: skip
     reliability: str = setting(
         "best_effort", "QoS of the image subscriptions", choices=("best_effort", "reliable")
     )
     forget_after: int = setting(
-        5, "an object is removed after so many frames in a row that should show it and do not",
-        low=1, high=10_000, live=True,
-    )  # fmt: skip
+        5, "an object is removed after so many frames in a row that see through its place", low=1,
+        high=10_000, live=True)  # fmt: skip
     match_distance: float = setting(
         0.15, "an object of the same class may have moved this far between frames [m]", low=0,
-        high=10, live=True,
-    )  # fmt: skip
+        high=10, live=True)  # fmt: skip
+
+    fusion: bool = setting(
+        True, "complete an object from all kept views of it, not from the newest one alone; needs "
+        "camera poses", live=True)  # fmt: skip
+    keyframes: int = setting(8, "most views kept of an object", low=1, high=64, live=True)
+    keyframe_angle: float = setting(
+        0.25, "a view is kept where its direction differs by more than this from all kept ones "
+        "[rad]", low=0.01, high=3.2, live=True)  # fmt: skip
+    keyframe_distance: float = setting(
+        0.2, "or where the camera is further than this from all kept ones [m]", low=0.01, high=10,
+        live=True)  # fmt: skip
+
     relations: bool = setting(
         True, "infer the relations between objects after every completion", live=True
     )
     compare_shapes: bool = setting(
         False, "look for equal and mirrored shapes, too, which takes longer than all other "
-        "relations", live=True,
-    )  # fmt: skip
+        "relations", live=True)  # fmt: skip
 
     load_world: str = setting(
         "",
@@ -260,7 +266,7 @@ class Settings:
         unknown = sorted(set(values) - set(fields_by_name))
         if unknown:
             raise InputError(f"parameter {unknown[0]}: unknown; see config/scene.yaml")
-        made = {fields_by_name[name]: _plain(value) for name, value in values.items()}
+        made = {fields_by_name[name]: plain_value(value) for name, value in values.items()}
         for name, value in made.items():
             if isinstance(value, int) and _hints()[name] is float and not isinstance(value, bool):
                 made[name] = float(value)
@@ -284,13 +290,6 @@ def check_setting(field_name: str, value: Any) -> None:
         InputError: wrong type or out of range; names the parameter.
     """
     limits_of(field_name).check(parameter_name(field_name), value, _hints()[field_name])
-
-
-def _plain(value: Any) -> Any:
-    if not isinstance(value, (list, tuple)):
-        return value
-    # An empty list has no type in ROS; [""] stands for it.
-    return () if list(value) == [""] else tuple(value)
 
 
 @cache

@@ -70,6 +70,7 @@ def session_status(session: SceneSession, now_ns: int) -> Status:
     values = [
         ("objects", str(objects)),
         ("frame", frame),
+        ("evidence", _evidence(session)),
         ("completed frames", str(session.completed)),
         ("dropped frames", str(session.dropped)),
         ("environment", session.surroundings.summary(session.settings)),
@@ -88,6 +89,13 @@ def session_status(session: SceneSession, now_ns: int) -> Status:
     if session.warnings.newest:
         values.append(("newest warning", session.warnings.newest))
     return Status(level, summary, tuple(values), refusal and refusal.reason)
+
+
+def _evidence(session: SceneSession) -> str:
+    """Return the number and memory of the kept views."""
+    update = session.update
+    views = [k for known in update.objects for k in known.keyframes] if update else []
+    return f"{len(views)} views, {sum(k.nbytes for k in views) / MEGABYTE:.1f} MB"
 
 
 def resident_megabytes() -> float:

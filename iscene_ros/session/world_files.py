@@ -24,6 +24,7 @@ from iscene_ros.core.scene_update import TrackedObject
 from iscene_ros.geometry.environment_volume import BLOCK, MAX_BLOCKS, MAX_WEIGHT, VoxelBlocks
 from iscene_ros.io.file_errors import read_json
 from iscene_ros.io.scene_json import SCHEMA_PATH, dumps, object_entry, object_of_entry
+from iscene_ros.session.keyframe_files import PROPERTIES, keyframe_entry, keyframe_of_entry
 from iscene_ros.session.world import World
 
 VERSION = 1
@@ -141,6 +142,7 @@ def _schema() -> dict:
         "last_seen_ns": whole,
         "misses": whole,
         "seconds": {"type": "number", "minimum": 0},
+        "keyframes": {"type": "array", "items": _exactly(PROPERTIES)},
         "item": {"$ref": "#/$defs/object"},
     }
     world = {
@@ -193,6 +195,10 @@ def _tracked_entry(known: TrackedObject, arrays: Arrays) -> dict:
         "last_seen_ns": int(known.last_seen_ns),
         "misses": int(known.misses),
         "seconds": float(item.seconds),
+        "keyframes": [
+            keyframe_entry(keyframe, f"{known.id}.view{number}", arrays)
+            for number, keyframe in enumerate(known.keyframes)
+        ],
         "item": entry,
     }
 
@@ -217,6 +223,10 @@ def _tracked(entry: dict, arrays: Arrays) -> TrackedObject:
         entry["first_seen_ns"],
         entry["last_seen_ns"],
         entry["misses"],
+        tuple(
+            keyframe_of_entry(view, f"{key}.view{number}", arrays)
+            for number, view in enumerate(entry["keyframes"])
+        ),
     )
 
 

@@ -213,19 +213,20 @@ def test_interrupted_run_keeps_what_was_done(
     demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     class Interrupted(FakeCompleter):
-        def complete(self, observation, *args):
+        def complete(self, observation, *args, **kwargs):
             if observation.stamp > demo_frame().observation.stamp + 0.1:
                 raise KeyboardInterrupt
-            return super().complete(observation, *args)
+            return super().complete(observation, *args, **kwargs)
 
-    assert run_bag(demo, tmp_path / "out", *QUICK, load=lambda *_: Interrupted()) == 130
+    options = (*QUICK, "--set", "fusion=false")  # each frame goes to the model
+    assert run_bag(demo, tmp_path / "out", *options, load=lambda *_: Interrupted()) == 130
     assert len(contents(tmp_path / "out")["/iscene/meshes"]) == 1
     assert "interrupted: the new bag holds what was completed" in capsys.readouterr().out
 
 
 def test_interrupted_before_the_first_frame_leaves_nothing(demo: Path, tmp_path: Path) -> None:
     class Interrupted(FakeCompleter):
-        def complete(self, *args):
+        def complete(self, *args, **kwargs):
             raise KeyboardInterrupt
 
     assert run_bag(demo, tmp_path / "new/out", load=lambda *_: Interrupted()) == 130
@@ -249,10 +250,10 @@ def test_a_failure_of_the_model_is_reported_and_the_next_frame_completes(
     demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     class Failing(FakeCompleter):
-        def complete(self, observation, *args):
+        def complete(self, observation, *args, **kwargs):
             if observation.stamp < demo_frame().observation.stamp + 0.1:
                 raise ValueError("NaN in the output")
-            return super().complete(observation, *args)
+            return super().complete(observation, *args, **kwargs)
 
     assert run_bag(demo, tmp_path / "out", *QUICK, load=lambda *_: Failing()) == 0
     done = contents(tmp_path / "out")

@@ -16,7 +16,9 @@ CHECKSUM = "0" * 64
 class FakeCompleter:
     """Stands in for `SceneCompleter`; gravity is the viewing direction where none is known."""
 
-    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None) -> Scene:
+    def complete(
+        self, observation, steps=None, seed=0, faces=5000, progress=None, evidence=None
+    ) -> Scene:
         """See `SceneCompleter.complete`; of several observations the last is completed."""
         if not isinstance(observation, Observation):
             observation = observation[-1]

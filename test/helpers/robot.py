@@ -19,8 +19,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
+from iscene_ros.io.demo_frame import DemoFrame, demo_frame
 from iscene_ros.models.model_config import ModelConfig
-from iscene_ros.ros.demo_messages import demo_messages
+from iscene_ros.ros.demo_messages import frame_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.node import SceneNode
 from iscene_ros.ros.publishers import reliable_qos
@@ -74,10 +75,13 @@ class Robot:
         self,
         change: Callable[[str, Any], Any] = lambda topic, message: message,
         stamp_ns: int | None = None,
+        frame: DemoFrame | None = None,
     ) -> int:
-        """Publish the demo frame; `change` may replace a message, or drop it with None."""
+        """Publish a frame, by default the demo's; `change` may replace a message, None drops it."""
         stamp = stamp_ns or self.probe.get_clock().now().nanoseconds
-        for topic, type_name, message, latched in demo_messages(self.types, stamp):
+        for topic, type_name, message, latched in frame_messages(
+            self.types, frame or demo_frame(), stamp
+        ):
             message = change(topic, message)
             if message is not None:
                 self._publisher(topic, type_name, latched).publish(message)

@@ -14,7 +14,7 @@ BALLAST = 150_000_000
 class WaitingCompleter:
     """Takes a millisecond an object and step, and holds 150 MB for more than two objects."""
 
-    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None):
+    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None, evidence=None):
         count = len(observation.masks)
         start = time.perf_counter()
         time.sleep(0.001 * count * steps)

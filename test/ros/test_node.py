@@ -343,7 +343,7 @@ class SlowCompleter(FakeCompleter):
 def test_slow_model_takes_the_newest_frame() -> None:
     period, completer, ages = 0.1, SlowCompleter(), []
 
-    with robot(lambda choice: completer, relations=False) as r:
+    with robot(lambda choice: completer, relations=False, fusion=False) as r:
 
         def published(message) -> None:
             stamp = nanoseconds_of(message.header.stamp)

@@ -1,6 +1,7 @@
 """The object map from frame to frame: stable ids, removals, objects out of view."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,12 +10,20 @@ from table_scene import Shot, Thing, box, looking_at, moved, shoot
 
 from iscene_ros.core.scene_update import RemovedObject
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
+from iscene_ros.session.object_map import ObjectMap
 from iscene_ros.session.settings import Settings
 
 RULES = Settings(forget_after=3)
 LEFT, MIDDLE, RIGHT = Thing(-0.1, 0), Thing(0, 0, "can"), Thing(0.1, 0)
 SCREEN = Thing(0, -0.1, "screen", box(0.5, 0.02, 0.3))
+
+
+class Change(NamedTuple):
+    """What a frame changed: ids in the map by instance id, those seen, and removed objects."""
+
+    ids: dict[int, int]
+    seen: frozenset[int]
+    removed: tuple[RemovedObject, ...]
 
 
 class Robot:
@@ -23,12 +32,22 @@ class Robot:
     def __init__(self, rules: Settings = RULES) -> None:
         self.map, self.rules, self.frames = ObjectMap(), rules, 0
 
-    def see(self, things, seen_from=None, noise=0.003) -> ObjectMapChange:
+    def see(self, things, seen_from=None, noise=0.003) -> Change:
         return self.take(shoot(things, seen_from, noise, seed=self.frames))
 
-    def take(self, shot: Shot) -> ObjectMapChange:
+    def take(self, shot: Shot) -> Change:
         self.frames += 1
-        return self.map.update(shot.scene, shot.tracked, self.frames * SECOND, self.rules)
+        look = self.map.look(shot.tracked, self.rules, anew=True)
+        ids = dict(
+            zip(shot.tracked.observation.instance_ids, look.observation.instance_ids, strict=True)
+        )
+        scene = replace(
+            shot.scene,
+            objects=tuple(replace(o, id=ids[o.id]) for o in shot.scene.objects),
+            skipped=tuple(replace(s, id=ids[s.id]) for s in shot.scene.skipped),
+        )
+        change = self.map.complete(look, scene, self.frames * SECOND, self.rules)
+        return Change(ids, change.seen, change.removed)
 
     @property
     def names(self) -> list[str]:
@@ -93,6 +112,13 @@ def test_an_object_taken_away_is_removed_after_so_many_frames_and_not_before(rob
     assert robot.see([RIGHT]).removed == ()
 
 
+def test_a_flat_object_that_is_taken_away_is_removed_though_depth_hardly_changes(robot):
+    card = Thing(0, 0, "card", box(0.12, 0.08, 0.004))
+    robot.see([card, RIGHT], noise=0)
+    removed = [robot.see([RIGHT], noise=0).removed for _ in range(3)]
+    assert [[r.name for r in gone] for gone in removed] == [[], [], ["card_1"]]
+
+
 def test_frames_that_cannot_show_it_are_no_misses_and_no_end_of_them(robot):
     robot.see([LEFT])
     robot.see([])
@@ -103,12 +129,12 @@ def test_frames_that_cannot_show_it_are_no_misses_and_no_end_of_them(robot):
     assert [r.id for r in robot.see([]).removed] == [1]
 
 
-def test_an_id_is_never_used_twice(robot):
+def test_an_id_is_never_given_to_another_object(robot):
     robot.see([LEFT])
     for _ in range(3):
         robot.see([])
     assert robot.map.objects == ()
-    assert robot.see([LEFT]).ids == {1: 2}
+    assert robot.see([replace(LEFT, label="can")]).ids == {1: 2}
     robot.map.clear()
     assert robot.see([LEFT]).ids == {1: 3}
 

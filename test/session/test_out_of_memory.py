@@ -25,7 +25,7 @@ class FailingCompleter(FakeCompleter):
         self.error: Exception | None = None
         self.spoil = lambda scene: scene
 
-    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None):
+    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None, evidence=None):
         if self.error is not None:
             raise self.error
         return self.spoil(super().complete(observation, steps, seed, faces))
@@ -60,7 +60,7 @@ def completer() -> FailingCompleter:
     "error", [RuntimeError("CUDA error:\n launch failed"), ModelError("not finite"), KeyError(3)]
 )
 def test_an_error_of_the_model_leaves_the_last_scene_and_the_next_frame_completes(completer, error):
-    driver = Driver(completer)
+    driver = Driver(completer, fusion=False)  # each frame is completed
     good = driver.step(0)
     completer.error = error
     assert driver.step(100) is None
@@ -117,7 +117,7 @@ class SmallGpu(FakeCompleter):
         smaller.objects_at_once = count
         return smaller
 
-    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None):
+    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None, evidence=None):
         if self.objects_at_once > self.fits:
             raise self.error
         return super().complete(observation, steps, seed, faces)
@@ -182,7 +182,7 @@ def test_the_command_line_survives_a_full_gpu(tmp_path, capsys):
 
 def test_when_the_cpu_cannot_either_the_last_scene_stays_until_there_is_room():
     completer, _, loaded = recovering(gpu_fits=99, cpu_fits=0)
-    driver = Driver(completer)
+    driver = Driver(completer, fusion=False)
     good = driver.step(0)
     completer.completer.fits = 0
     assert driver.step(100) is None

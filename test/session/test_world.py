@@ -39,6 +39,17 @@ def test_the_next_frame_recognises_the_objects(saved):
     assert driver.rejected == {}
 
 
+def test_objects_keep_their_evidence(saved):
+    world = read_world(saved)
+    assert all(len(known.keyframes) == 1 for known in world.objects)
+    driver = Driver(load_world=str(saved), posed=False)
+    driver.add(transform("map", CAMERA_FRAME, static=True, matrix=looking_at(5.0)))
+    for known, before in zip(driver.step(0, view([])).objects, world.objects, strict=True):
+        (kept,), (saved_one,) = known.keyframes, before.keyframes
+        np.testing.assert_array_equal(kept.view.depth, saved_one.view.depth)
+        np.testing.assert_allclose(kept.points, saved_one.points)
+
+
 def test_objects_out_of_view_are_there_and_ids_are_not_used_again(saved):
     driver = Driver(load_world=str(saved), posed=False)
     away = transform("map", CAMERA_FRAME, static=True, matrix=looking_at(5.0))

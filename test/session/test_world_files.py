@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from scene_updates import scene_object, tracked_object
 from scipy.spatial.transform import Rotation
 
+from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
+from iscene_ros.core.keyframe import Keyframe
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, ObjectProperties
 from iscene_ros.geometry.environment_volume import VoxelBlocks
 from iscene_ros.session.world import World
@@ -25,6 +28,24 @@ from iscene_ros.session.world_files import ARRAYS_FILE, WORLD_FILE, read_world, 
 numbers = st.floats(-10, 10, width=32)
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 stamps = st.integers(0, 2**62)
+
+
+def keyframe(rng, object_id) -> Keyframe:
+    height, width = rng.integers(2, 9, 2)
+    masks = rng.random((2, height, width)) > 0.5
+    masks[:, 0, 0] = True
+    view = Observation(
+        depth=rng.uniform(0.3, 2, (height, width)).astype(np.float32),
+        masks=masks,
+        camera=Camera(int(width), int(height), np.diag([300.0, 310.0, 1.0])),
+        rgb=None if object_id % 2 else rng.integers(0, 255, (height, width, 3)).astype(np.uint8),
+        labels=("mug", "bowl"),
+        scores=(0.25, 1.0),
+        instance_ids=(object_id, object_id + 1),
+        world_from_camera=None if object_id % 3 == 0 else scene_object(object_id).frame_from_object,
+        stamp=float(rng.random()),
+    )
+    return Keyframe(view, object_id)
 
 
 @st.composite
@@ -55,6 +76,7 @@ def tracked(draw, object_id):
         first_seen_ns=draw(stamps),
         last_seen_ns=draw(stamps),
         misses=draw(st.integers(0, 9)),
+        keyframes=tuple(keyframe(rng, object_id) for _ in range(draw(st.integers(0, 2)))),
     )
 
 
@@ -81,7 +103,7 @@ def same(a, b) -> bool:
             same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)
         )
     if isinstance(a, np.ndarray):
-        return isinstance(b, np.ndarray) and a.dtype == b.dtype and np.array_equal(a, b)
+        return a.dtype == b.dtype and np.allclose(a, b, 0, 1e-12)
     if isinstance(a, tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b or (a != a and b != b)

@@ -86,6 +86,21 @@ def _run_layer(args: argparse.Namespace) -> None:
     _publish(args.out, "messages", layer_table(measured))
 
 
+def _add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--objects", type=int, default=10, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--frames", type=int, default=2000, metavar="N", help="of a still scene (%(default)s)"
+    )
+
+
+def _run_evidence(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.benchmarks.evidence import evidence_table, measure_evidence
+
+    _check_numbers(args, objects=MAX_OBJECTS, frames=None)
+    measured = list(measure_evidence(args.objects, args.frames))
+    _publish(args.out, "evidence", evidence_table(measured), text_columns=1)
+
+
 def _add_node_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=int, default=2000, metavar="N", help="of the camera (%(default)s)"
@@ -198,6 +213,11 @@ BENCHMARKS = {
         _add_layer_arguments,
         _run_layer,
         "time of the messages around the model, through rclpy where ROS is sourced",
+    ),
+    "evidence": (
+        _add_evidence_arguments,
+        _run_evidence,
+        "time and memory of what the session knows of its objects, without the model",
     ),
     "node": (
         _add_node_arguments,

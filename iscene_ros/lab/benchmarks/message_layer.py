@@ -18,12 +18,14 @@ import numpy as np
 import trimesh
 
 from iscene_ros.core.colors import instance_color
+from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, Timings
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.demo_frame import DemoFrame
 from iscene_ros.lab.benchmarks.table_scene import table_scene
 from iscene_ros.models.base import Report
+from iscene_ros.preprocess.crops import Evidence
 from iscene_ros.ros.demo_messages import frame_messages
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.message_decoder import MessageDecoder
@@ -63,10 +65,10 @@ class LayerTimes:
 
 
 class KnownScene:
-    """A completer without a network that returns a sphere for each instance.
+    """A completer without a network that returns an ellipsoid for each instance of a still scene.
 
     Args:
-        faces: Approximate number of triangles of a sphere.
+        faces: Approximate number of triangles of an ellipsoid.
     """
 
     def __init__(self, faces: int) -> None:
@@ -75,6 +77,7 @@ class KnownScene:
         sphere = trimesh.creation.uv_sphere(radius=0.05, count=[segments, segments])
         self.mesh = Mesh(sphere.vertices.astype(np.float32), sphere.faces.astype(np.int32))
         self.observed = np.arange(len(sphere.vertices)) % 2 == 0
+        self._placed: dict[int, tuple[Mesh, np.ndarray, np.ndarray]] = {}
 
     def complete(
         self,
@@ -83,8 +86,9 @@ class KnownScene:
         seed: int = 0,
         faces: int = 5000,
         progress: Report | None = None,
+        evidence: Evidence | None = None,
     ) -> Scene:
-        """Return one sphere an instance, in rows; see `Completer.complete`."""
+        """Return one ellipsoid an instance, made once; see `Completer.complete`."""
         objects = tuple(
             self._object(observation, row) for row in range(len(observation.instance_ids))
         )
@@ -94,12 +98,25 @@ class KnownScene:
         )
 
     def _object(self, observation: Observation, row: int) -> SceneObject:
-        pose = np.eye(4)
-        pose[:3, 3] = [0.15 * (row % 5), 0.15 * (row // 5), 0.05]
+        if row not in self._placed:
+            self._placed[row] = self._ellipsoid(observation, row)
+        mesh, pose, size = self._placed[row]
         number = observation.instance_ids[row]
         return SceneObject(
-            *(number, observation.labels[row], 1.0, self.mesh, pose, np.full(3, 0.1)),
+            *(number, observation.labels[row], 1.0, mesh, pose, size),
             *(0.5, 0.8, 0.001, 0.0, instance_color(number), self.observed),
+        )
+
+    def _ellipsoid(self, observation: Observation, row: int) -> tuple[Mesh, np.ndarray, np.ndarray]:
+        """Return mesh, pose and size of an ellipsoid in the box around what is seen."""
+        points = Keyframe(observation, observation.instance_ids[row]).points
+        low, high = np.quantile(points, [0.02, 0.98], axis=0)
+        size, pose = np.maximum(high - low, 0.01), np.eye(4)
+        pose[:3, 3] = 0.5 * (low + high)
+        return (
+            Mesh(self.mesh.vertices * (10 * size).astype(np.float32), self.mesh.faces),
+            pose,
+            size,
         )
 
 

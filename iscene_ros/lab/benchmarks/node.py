@@ -21,6 +21,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.lab.benchmarks.message_layer import KnownScene
 from iscene_ros.models.base import Report
+from iscene_ros.preprocess.crops import Evidence
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import OBJECTS, output_topic
@@ -75,6 +76,7 @@ class SlowCompleter(KnownScene):
         seed: int = 0,
         faces: int = 5000,
         progress: Report | None = None,
+        evidence: Evidence | None = None,
     ) -> Scene:
         """See `Completer.complete`."""
         started = time.monotonic()
@@ -134,7 +136,8 @@ def _running_node(completer: SlowCompleter) -> Iterator[SceneNode]:
 
     rclpy.init()
     parameters = {"detections": "vision_msgs", "reliability": "reliable", "model": "known"}
-    parameters |= {"relations": False, "moveit": False}
+    # Every frame goes to the model: the frames are all the same, and would not with fusion.
+    parameters |= {"relations": False, "moveit": False, "fusion": False}
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     node = SceneNode(lambda config: completer, parameter_overrides=overrides)
     executor = SingleThreadedExecutor()

@@ -28,8 +28,10 @@ class TableScene:
     meshes_world: tuple[Mesh, ...]
 
 
-def table_scene(objects: int, seed: int = 0) -> TableScene:
-    """Render 1 to 20 objects under one fixed camera; the same arguments give the same scene.
+def table_scene(objects: int, seed: int = 0, azimuth: float = 0.0) -> TableScene:
+    """Render 1 to 20 objects; the same arguments give the same scene.
+
+    The camera stands before the table, or goes around it by an azimuth [degrees].
 
     Objects stand 15 cm apart, nearest to the middle first, and are 4 to 12 cm wide. More of them
     neither move nor shrink those already there, though they may hide them in part.
@@ -40,7 +42,8 @@ def table_scene(objects: int, seed: int = 0) -> TableScene:
     if not 1 <= objects <= MAX_OBJECTS:
         raise ValueError(f"objects: {objects}, expected 1 to {MAX_OBJECTS}")
     meshes = _objects(np.random.default_rng(seed))[:objects]
-    world_from_camera = looking_at(CAMERA_WORLD, TARGET_WORLD)
+    turn = trimesh.transformations.rotation_matrix(np.deg2rad(azimuth), [0, 0, 1])
+    world_from_camera = turn @ looking_at(CAMERA_WORLD, TARGET_WORLD)
     camera_from_world = np.linalg.inv(world_from_camera)
     k = np.array([[FOCAL, 0, (WIDTH - 1) / 2], [0, FOCAL, (HEIGHT - 1) / 2], [0, 0, 1]])
     camera = Camera(WIDTH, HEIGHT, k)

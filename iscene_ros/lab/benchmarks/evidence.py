@@ -1,0 +1,173 @@
+"""Time and memory of the evidence of objects: association, contradictions, registration, keyframes.
+
+The model is a stub that returns the true meshes at once, so that all that is left is the session.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from iscene_ros.core.colors import instance_color
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Scene, SceneObject, Timings
+from iscene_ros.core.stamps import SECOND
+from iscene_ros.geometry.object_frame import object_frame
+from iscene_ros.lab.benchmarks.table_scene import TableScene, table_scene
+from iscene_ros.models.base import Report
+from iscene_ros.preprocess.crops import Evidence
+from iscene_ros.session.inputs import DepthImage, InstanceImage, Intrinsics, TransformSample
+from iscene_ros.session.session import SceneSession
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.status import resident_megabytes
+
+START_NS = 1_700_000_000 * SECOND
+CAMERA_FRAME = "camera"
+NOISE_M = 0.001
+# Azimuths of the views that fill the keyframes; the new views lie between them [degrees].
+FIRST_AZIMUTHS = tuple(range(-168, 168, 42))
+NEW_AZIMUTHS = tuple(azimuth + 20 for azimuth in FIRST_AZIMUTHS)
+UP = np.array([0.0, 0.0, 1.0])
+
+
+@dataclass(frozen=True)
+class EvidenceTimes:
+    """Times of the frames of one kind, and the memory before and after them.
+
+    Attributes:
+        frames: "still", which say nothing new, or "new view".
+        seconds: (F, 2) float64 of each frame, by the clock and of the CPU, which does not count
+            what else the machine does [s].
+        megabytes: of the process after the first tenth and after all of them [1e6 bytes].
+        views, view_megabytes: number and memory of the keyframes.
+    """
+
+    frames: str
+    seconds: np.ndarray
+    megabytes: tuple[float, float]
+    views: int
+    view_megabytes: float
+
+
+class TrueMeshes:
+    """A completer that returns the true meshes of the instances of a table scene."""
+
+    def __init__(self, scene: TableScene) -> None:
+        self._placed = [object_frame(mesh, np.eye(4), UP) for mesh in scene.meshes_world]
+
+    def complete(
+        self,
+        observation: Observation,
+        steps: int | None = None,
+        seed: int = 0,
+        faces: int = 5000,
+        progress: Report | None = None,
+        evidence: Evidence | None = None,
+    ) -> Scene:
+        """Return the true objects; see `Completer.complete`."""
+        return Scene(
+            *("world", self._objects(observation), (), observation.world_from_camera),
+            *(observation.gravity_camera, "true", "0" * 64, seed, 1, Timings()),
+        )
+
+    def _objects(self, observation: Observation) -> tuple[SceneObject, ...]:
+        # Labels are the names of the true objects, as ids may change.
+        made = []
+        for number, label in zip(observation.instance_ids, observation.labels, strict=True):
+            placed = self._placed[int(label.removeprefix("class_"))]
+            made.append(
+                SceneObject(
+                    *(number, label, 1.0, placed.mesh, placed.frame_from_object, placed.size),
+                    *(0.5, 0.8, 0.001, 0.0, instance_color(number)),
+                )
+            )
+        return tuple(made)
+
+
+def measure_evidence(objects: int = 10, still: int = 2000) -> Iterator[EvidenceTimes]:
+    """Look at a table scene of 640 x 480 pixels from all sides, then again and again from one.
+
+    Args:
+        objects: Number of objects, 1 to 20.
+        still: Number of frames that say nothing new.
+    """
+    scenes = {azimuth: table_scene(objects, azimuth=azimuth) for azimuth in FIRST_AZIMUTHS}
+    run = _Run(scenes[FIRST_AZIMUTHS[0]], objects)
+    for azimuth in FIRST_AZIMUTHS:
+        run.frame(scenes[azimuth].observation)
+    yield run.timed("still", [scenes[FIRST_AZIMUTHS[-1]].observation] * still)
+    new = [table_scene(objects, azimuth=azimuth).observation for azimuth in NEW_AZIMUTHS]
+    yield run.timed("new view", new)
+
+
+class _Run:
+    def __init__(self, scene: TableScene, objects: int) -> None:
+        settings = Settings(
+            use_rgb=False, relations=False, instance_encoding="class_and_id", max_age=0.0
+        )
+        self._session = SceneSession(settings, TrueMeshes(scene))
+        self._classes = tuple((number + 1, number) for number in range(objects))
+        self._rng = np.random.default_rng(0)
+        self._number = 0
+
+    def timed(self, name: str, views: Sequence[Observation]) -> EvidenceTimes:
+        """Return the times of some frames."""
+        seconds, megabytes = [], []
+        for view in views:
+            seconds.append(self.frame(view))
+            megabytes.append(resident_megabytes())
+        known = self._session.update.objects
+        kept = [k for tracked in known for k in tracked.keyframes]
+        return EvidenceTimes(
+            name,
+            np.array(seconds),
+            (megabytes[len(megabytes) // 10], megabytes[-1]),
+            len(kept),
+            sum(k.nbytes for k in kept) / 1e6,
+        )
+
+    def frame(self, view: Observation) -> tuple[float, float]:
+        """Complete a frame with sensor noise; return its seconds by the clock and of the CPU."""
+        self._number += 1
+        stamp, session = START_NS + self._number * SECOND, self._session
+        noise = self._rng.normal(0, NOISE_M, view.depth.shape) * (view.depth > 0)
+        depth = (view.depth + noise).astype(np.float32)
+        ids = np.zeros(depth.shape, np.int32)
+        for number, mask in zip(view.instance_ids, view.masks, strict=True):
+            ids[mask] = number
+        pose = view.world_from_camera
+        session.add(TransformSample(stamp, "map", CAMERA_FRAME, pose), stamp)
+        session.add(Intrinsics(stamp, CAMERA_FRAME, view.camera), stamp)
+        session.add(DepthImage(stamp, CAMERA_FRAME, depth), stamp)
+        session.add(InstanceImage(stamp, CAMERA_FRAME, ids, self._classes), stamp)
+        session.poll(stamp)
+        frame = session.take(stamp)
+        started = time.perf_counter(), time.process_time()
+        if session.complete(frame, stamp) is None:
+            raise RuntimeError(session.rejections.newest)
+        return time.perf_counter() - started[0], time.process_time() - started[1]
+
+
+def evidence_table(measured: Sequence[EvidenceTimes]) -> list[list[str]]:
+    """Return headings and a row for each kind of frame."""
+    headings = ["frames", "number", "p50 [ms]", "CPU p50 [ms]", "CPU p95 [ms]"]
+    headings += [
+        "CPU p50, first tenth [ms]",
+        "CPU p50, last tenth [ms]",
+        "memory after a tenth [MB]",
+        "memory at the end [MB]",
+    ]
+    rows = [[*headings, "views", "views [MB]"]]
+    for times in measured:
+        clock, cpu = 1e3 * times.seconds.T
+        count = len(cpu)
+        tenth = max(1, count // 10)
+        quantiles = np.median(clock), *np.quantile(cpu, [0.5, 0.95])
+        numbers = (*quantiles, np.median(cpu[:tenth]), np.median(cpu[-tenth:]), *times.megabytes)
+        cells = [f"{number:.1f}" for number in numbers]
+        views = [str(times.views), f"{times.view_megabytes:.1f}"]
+        rows.append([times.frames, str(count), *cells, *views])
+    return rows

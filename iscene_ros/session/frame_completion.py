@@ -1,0 +1,130 @@
+"""Completion of one frame: what it shows of known objects, then the model, then the map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from iscene_ros.core.scene import Scene
+from iscene_ros.core.scene_update import SceneUpdate
+from iscene_ros.models.base import Progress, Report
+from iscene_ros.session.frame_look import FrameLook
+from iscene_ros.session.frames import PosedFrame, TrackedObservation, observe
+from iscene_ros.session.map_relations import add_relations
+from iscene_ros.session.out_of_memory import Completer
+from iscene_ros.session.pose_check import PoseCheck
+from iscene_ros.session.published_map import Between, PublishedMap
+from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.surroundings import Surroundings
+
+
+class FrameCompletion:
+    """Completes frames one after the other, in one thread.
+
+    Args:
+        completer: completer of observations.
+        objects: the map.
+        surroundings: what is no object.
+        between: looks up transforms between output frames.
+        log: takes one line.
+    """
+
+    def __init__(
+        self,
+        completer: Completer,
+        objects: PublishedMap,
+        surroundings: Surroundings,
+        between: Between,
+        log: Callable[[str], None],
+    ) -> None:
+        self._completer, self._map, self._between, self._log = completer, objects, between, log
+        self._surroundings = surroundings
+        self._pose_check = PoseCheck()
+        self._completed_with: tuple[int, ...] = ()
+        self._said_unposed = False
+
+    def clear(self) -> None:
+        """Forget the frame before."""
+        self._pose_check.clear()
+
+    def complete(
+        self,
+        frame: PosedFrame,
+        settings: Settings,
+        reject: Callable[[RejectReason, str], None],
+        progress: Report | None = None,
+    ) -> SceneUpdate | None:
+        """Complete a frame and bring the map up to date.
+
+        Where anything raises, the map stays as it was.
+
+        Args:
+            frame: a frame with calibration and pose.
+            settings: the parameters.
+            reject: called with reason and line about what is left out of the update.
+            progress: see `SceneCompleter.complete`; also called while objects are related, and
+                before the map changes.
+
+        Returns:
+            The update, or None where the map was reset meanwhile.
+
+        Raises:
+            InputError: the frame cannot be used.
+            Exception: whatever the model raises; ModelError where its scene is broken.
+        """
+        observed = observe(frame, settings)
+        self._check_pose(frame, observed, settings)
+        anew = self._completed_with != _request(settings)
+        look = self._map.look(frame, observed, settings, self._between, anew)
+        if look is None:
+            return None
+        scene = self._scene(look.frame_look, settings, progress)
+
+        def finished(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
+            update = add_relations(update, before, settings, reject, progress)
+            Progress(progress).advance(0, "publish")
+            return self._surroundings.add(update, frame, observed, settings, reject)
+
+        update = self._map.add(look, scene, settings, finished)
+        for line in look.frame_look.overruled:
+            reject(RejectReason.TRACKER_ID, line)
+        return update
+
+    def _scene(self, look: FrameLook, settings: Settings, progress: Report | None) -> Scene | None:
+        """Complete the instances; None where nothing changed since they were completed."""
+        if look.observation.instance_ids and not look.changed:
+            return None
+        scene = self._completer.complete(
+            look.observation,
+            settings.steps or None,
+            settings.seed,
+            settings.faces,
+            progress,
+            evidence=look.evidence,
+        )
+        self._completed_with = _request(settings)
+        return scene
+
+    def _check_pose(
+        self, frame: PosedFrame, observed: TrackedObservation, settings: Settings
+    ) -> None:
+        """Check that views can be combined by the pose of a frame.
+
+        Raises:
+            RejectedInputError: the pose contradicts the frame before.
+        """
+        if not settings.fusion:
+            self._pose_check.clear()
+            return
+        self._pose_check.check(observed.observation, frame.frame_id)
+        if frame.frame_from_camera is None and not self._said_unposed:
+            self._said_unposed = True
+            self._log(
+                f"fusion: the outputs are in the camera's own frame {frame.frame_id}, so each "
+                "frame is completed alone; set world_frame to a frame that does not move with it"
+            )
+
+
+def _request(settings: Settings) -> tuple[int, ...]:
+    """Return the settings that a completion depends on."""
+    return settings.steps, settings.seed, settings.faces

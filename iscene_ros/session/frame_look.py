@@ -1,0 +1,128 @@
+"""What a frame shows of known objects, and with which views its instances are completed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from iscene_ros.core.keyframe import Keyframe
+from iscene_ros.core.observation import Observation
+from iscene_ros.session.evidence import chosen
+from iscene_ros.session.frame_registration import registered
+from iscene_ros.session.frames import TrackedObservation
+from iscene_ros.session.overlap import SeenInstance
+from iscene_ros.session.seen_instances import CleanViews
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.visibility import CameraView
+
+
+@dataclass(frozen=True)
+class FoundInstance:
+    """An instance of a frame, and what is known of its object before this view.
+
+    Attributes:
+        id: of the object in the map.
+        seen: the instance.
+        completed_from: keyframes that the object was completed from; None for a new object.
+        keyframes: what is left of them, after a motion of the object.
+    """
+
+    id: int
+    seen: SeenInstance
+    completed_from: tuple[Keyframe, ...] | None
+    keyframes: tuple[Keyframe, ...]
+
+
+@dataclass(frozen=True)
+class FrameLook:
+    """What a frame shows, before its instances are completed.
+
+    Attributes:
+        view: the frame; ids of its instances are those of the map, its pose may be corrected.
+        tracker_ids: of each instance.
+        left_out: see `TrackedObservation`.
+        keyframes: of each instance, with this view where it says something new.
+        evidence: by instance id, the other views that it is completed from.
+        changed: ids of the instances to complete; the others keep what they have.
+        overruled: lines about tracker ids that the geometry contradicts.
+    """
+
+    view: CameraView
+    tracker_ids: tuple[str, ...]
+    left_out: np.ndarray | None
+    keyframes: tuple[tuple[Keyframe, ...], ...]
+    evidence: dict[int, tuple[Observation, ...]]
+    changed: frozenset[int]
+    overruled: tuple[str, ...]
+
+    @property
+    def observation(self) -> Observation:
+        """The frame's observation."""
+        return self.view.observation
+
+
+def frame_look(
+    observed: TrackedObservation,
+    found: Sequence[FoundInstance],
+    overruled: tuple[str, ...],
+    settings: Settings,
+    anew: bool,
+) -> FrameLook:
+    """Decide with which views the instances of a frame are completed, and which keep their mesh.
+
+    Where the frame says something new of an object, its pose is corrected by what the map knows.
+
+    Args:
+        observed: the frame.
+        found: its instances, in order.
+        overruled: see `FrameLook`.
+        settings: which views are kept.
+        anew: whether to complete every instance, even where nothing changed.
+    """
+    observation = replace(observed.observation, instance_ids=tuple(f.id for f in found))
+    fuses = settings.fusion and observation.world_from_camera is not None
+    after = [_chosen(f, settings) if fuses else () for f in found]
+    if any(views is not f.keyframes for f, views in zip(found, after, strict=True)):
+        observation = _registered(observation, found)
+    clean = CleanViews(observation)
+    kept, evidence, changed = [], {}, set()
+    for instance, views in zip(found, after, strict=True):
+        others = tuple(k for k in views if k is not instance.seen.keyframe)
+        if len(others) < len(views):
+            new = clean.keyframe(instance.id)
+            views = instance.keyframes if new is None else (*others, new)
+        if anew or not fuses or views is not instance.completed_from:
+            changed.add(instance.id)
+        if others:
+            evidence[instance.id] = tuple(k.view for k in others)
+        kept.append(views)
+    pose = observation.world_from_camera
+    return FrameLook(
+        view=CameraView(observation, np.eye(4) if pose is None else pose),
+        tracker_ids=observed.tracker_ids,
+        left_out=observed.left_out,
+        keyframes=tuple(kept),
+        evidence=evidence,
+        changed=frozenset(changed),
+        overruled=overruled,
+    )
+
+
+def _chosen(found: FoundInstance, settings: Settings) -> tuple[Keyframe, ...]:
+    """Return the views to keep of an object; the same tuple as before where this says nothing."""
+    if found.seen.keyframe is None:
+        return found.keyframes
+    return chosen(found.keyframes, found.seen.keyframe, settings)
+
+
+def _registered(observation: Observation, found: Sequence[FoundInstance]) -> Observation:
+    """Return a frame whose pose is corrected by the keyframes of the objects that it shows."""
+    shown = [
+        (f.seen.keyframe, f.keyframes) for f in found if f.keyframes and f.seen.keyframe is not None
+    ]
+    motion = registered(CameraView(observation, observation.world_from_camera), shown)
+    if motion is None:
+        return observation
+    return replace(observation, world_from_camera=motion @ observation.world_from_camera)

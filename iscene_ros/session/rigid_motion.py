@@ -1,0 +1,107 @@
+"""The rigid motion that lays a known object onto what a frame shows of it.
+
+Objects mostly turn about the vertical: many yaw angles are tried, the best one is refined by
+`geometry.point_registration`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from iscene_ros.geometry.point_registration import MotionLimits, register_points
+from iscene_ros.session.overlap import KnownObject, SeenInstance, overlap
+from iscene_ros.session.visibility import CameraView
+
+YAWS = 24
+PROBES = 100
+COARSE_TOLERANCE_M = 0.01
+# Candidates of the coarse search that are compared exactly.
+CANDIDATES = 3
+# A turn by half a circle has to fit better by this than no turn: a round object does not turn.
+TURN_COST = 0.1
+# What overlaps less after the coarse search is no motion of the object.
+WORTH_REFINING = 0.5
+# The coarse search is this far from the right motion at most.
+REFINEMENT = MotionLimits(translation=0.04, rotation=np.deg2rad(25.0))
+
+
+def rigid_motion(
+    view: CameraView, known: KnownObject, seen: SeenInstance, turns: bool = True
+) -> tuple[np.ndarray, float]:
+    """Return the motion that explains an instance best, and the overlap after it.
+
+    Args:
+        view: the frame.
+        known: object of the map; its surface has points.
+        seen: instance of the frame, with depth.
+        turns: whether the object may have turned about the map's z axis.
+
+    Returns:
+        (4, 4) float64 rigid motion in the frame of the map, and the overlap in [0, 1].
+    """
+    candidates = _coarse(view, known, seen, turns)
+    scored = [(motion, overlap(view, known, seen, motion) - cost) for motion, cost in candidates]
+    best, score = max(scored, key=lambda pair: pair[1])
+    refined = None
+    if score >= WORTH_REFINING:
+        refined = refined_motion(known.points, seen.keyframe.probes, best)
+    if refined is not None:
+        refined_score = overlap(view, known, seen, refined)
+        if refined_score >= score - TURN_COST:
+            return refined, refined_score
+    return best, overlap(view, known, seen, best)
+
+
+def refined_motion(
+    reference: np.ndarray,
+    points: np.ndarray,
+    motion: np.ndarray,
+    limits: MotionLimits = REFINEMENT,
+) -> np.ndarray | None:
+    """Return a motion (4, 4) corrected by registration, or None where nothing holds it.
+
+    Args:
+        reference: (P, 3) points of the object before its motion [m].
+        points: (M, 3) of the instance [m].
+        motion: (4, 4) rigid, near the right one.
+        limits: the largest correction.
+    """
+    moved = reference @ motion[:3, :3].T + motion[:3, 3]
+    moved_from_seen = register_points(points, moved, limits)
+    return None if moved_from_seen is None else np.linalg.inv(moved_from_seen) @ motion
+
+
+def _coarse(
+    view: CameraView, known: KnownObject, seen: SeenInstance, turns: bool
+) -> list[tuple[np.ndarray, float]]:
+    """Return the motions whose surfaces fit best, each with the cost of its turn."""
+    points = seen.keyframe.points
+    probes = points[:: max(1, len(points) // PROBES)]
+    scored = []
+    for step in range(YAWS if turns else 1):
+        angle = (step * 2 * np.pi / YAWS + np.pi) % (2 * np.pi) - np.pi
+        motion = _placed(view, known, points, angle)
+        pose = motion @ known.pose
+        local = (probes - pose[:3, 3]) @ pose[:3, :3]
+        cost = TURN_COST * abs(angle) / np.pi
+        scored.append(
+            (known.surface.share_on(local, COARSE_TOLERANCE_M) - cost, step, motion, cost)
+        )
+    scored.sort(key=lambda entry: (-entry[0], entry[1]))
+    return [(motion, cost) for _, _, motion, cost in scored[:CANDIDATES]]
+
+
+def _placed(view: CameraView, known: KnownObject, points: np.ndarray, angle: float) -> np.ndarray:
+    """Return the motion that turns an object and lays its near side's middle onto that of points.
+
+    The middle of what a camera sees of an object depends on how the object is turned.
+    """
+    motion = np.eye(4)
+    motion[:3, :3] = Rotation.from_euler("z", angle).as_matrix()
+    center = known.pose[:3, 3]
+    motion[:3, 3] = points.mean(axis=0) - motion[:3, :3] @ center
+    near = view.near_side(known.surface, motion @ known.pose)
+    if len(near):
+        motion[:3, 3] += points.mean(axis=0) - near.mean(axis=0)
+    return motion
