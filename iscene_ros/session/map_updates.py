@@ -53,7 +53,7 @@ def with_unchanged(scene: Scene | None, look: MapLook) -> Scene:
         if k.id in described
     }
     if scene is None:
-        # Nothing was completed: model and surroundings are those of the update before.
+        # Nothing was completed: model, doubts and surroundings are those of the update before.
         scene = replace(
             look.before.scene,
             skipped=(),
@@ -61,7 +61,7 @@ def with_unchanged(scene: Scene | None, look: MapLook) -> Scene:
             gravity_camera=observation.gravity_camera,
             timings=Timings(),
             stamp=observation.stamp,
-            warnings=observation.warnings,
+            warnings=tuple(dict.fromkeys((*observation.warnings, *look.before.scene.warnings))),
         )
     items = {o.id: o for o in scene.objects} | kept
     return replace(

@@ -259,8 +259,7 @@ def test_warnings_of_scenes_are_told_once_and_counted(
     assert "warned: gravity" in printed.out and printed.out.count("  2") >= 1
     status = contents(tmp_path / "out")["/diagnostics"][-1].message.status[0]
     values = {v.key: v.value for v in status.values}
-    # The second frame shows nothing new and is not completed.
-    assert values["warning: gravity"] == "1"
+    assert values["warning: gravity"] == "2"
     assert values["newest warning"].startswith("gravity: contradicts")
 
 

@@ -230,5 +230,16 @@ def test_the_benchmarked_node_completes_with_the_slow_completer(monkeypatch):
 
 def test_the_table_of_the_node_has_a_row_a_run():
     ones = np.ones(20)
-    headings, row = node.node_table([node.NodeTimes(30.0, 60, ones, 2 * ones, 5, 0, 100 * ones)])
-    assert len(headings) == len(row) and row[:3] == ["30", "60", "20"]
+    run = node.NodeTimes(
+        rate=30.0,
+        frames=60,
+        model_seconds=ones,
+        ages=2 * ones,
+        received=57,
+        untransformed=0,
+        rejected=5,
+        summary="OK",
+        megabytes=100 * ones,
+    )
+    headings, row = node.node_table([run])
+    assert len(headings) == len(row) and row[:3] == ["30", "60", "95.0"]
