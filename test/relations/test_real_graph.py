@@ -25,5 +25,5 @@ def test_planner_clears_the_most_covered_object(graph, tmp_path) -> None:
     order = graph.removal_order(target)
     assert len(order) > 1
     steps = plan(graph, target, tmp_path)
-    lifted = [int(step[1].rsplit("-", 1)[1]) for step in steps if step[0] == "lift"]
+    lifted = [int(name.rsplit("_", 1)[1]) for name, *_ in steps if name.startswith("lift_")]
     assert lifted[-1] == target and set(lifted) <= set(order)
