@@ -48,7 +48,7 @@ demo-ros: $(ROS_VENV)/.installed
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
 		$(if $(NO_ROS_BY_PIP),,--ignore test/ros)
-	@$(if $(NO_ROS_BY_PIP),echo 'no make test-ros: $(NO_ROS_BY_PIP)',$(MAKE) test-ros)
+	@echo '$(if $(NO_ROS_BY_PIP),no make test-ros: $(NO_ROS_BY_PIP),the live node: make test-ros)'
 
 test-ros: $(VENV)/.installed-test $(ROS_VENV)/.installed
 	$(ROS_PYTHON) -m pytest -n 2 --dist loadfile -rs test/ros test/ros_messages
