@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.mask_cleaning import REFERENCE_WIDTH
+from iscene_ros.preprocess.view_registration import points_world
 
 # Two views read the same surface where their depths agree to this [m].
 AGREEMENT_M = 0.02
@@ -33,28 +34,23 @@ def without_contradicted_pixels(view: Observation, others: Sequence[Observation]
     masks = view.masks.copy()
     for instance_id, mask in zip(view.instance_ids, masks, strict=True):
         rows, columns = np.nonzero(mask & (view.depth > 0))
-        points = view.camera.unproject(
-            np.column_stack([columns, rows]).astype(np.float64), view.depth[rows, columns]
-        )
-        pose = view.world_from_camera
-        points_world = points @ pose[:3, :3].T + pose[:3, 3]
-        votes = [_votes(points_world, other, instance_id) for other in others]
+        votes = [_votes(points_world(view, mask), other, instance_id) for other in others]
         wrong = np.sum(votes, axis=0) < 0 if votes else np.zeros(len(rows), bool)
         if np.count_nonzero(wrong) < np.count_nonzero(mask):
             mask[rows[wrong], columns[wrong]] = False
     return replace(view, masks=masks)
 
 
-def _votes(points_world: np.ndarray, other: Observation, instance_id: int) -> np.ndarray:
+def _votes(points: np.ndarray, other: Observation, instance_id: int) -> np.ndarray:
     """Return (M,) 1 where another view confirms a point, -1 where it contradicts, else 0."""
-    votes = np.zeros(len(points_world), np.int64)
+    votes = np.zeros(len(points), np.int64)
     if instance_id not in other.instance_ids:
         return votes
     own = other.masks[other.instance_ids.index(instance_id)]
     margin = round(MARGIN * other.camera.width / REFERENCE_WIDTH)
     outside = ndimage.maximum_filter(own.view(np.uint8), 2 * margin + 1) == 0
     pose = other.world_from_camera
-    points_camera = (points_world - pose[:3, 3]) @ pose[:3, :3]
+    points_camera = (points - pose[:3, 3]) @ pose[:3, :3]
     ahead = np.flatnonzero(points_camera[:, 2] > NEAREST_M)
     columns, rows = np.rint(other.camera.project(points_camera[ahead])).astype(np.int64).T
     size = other.depth.shape

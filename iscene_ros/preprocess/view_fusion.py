@@ -22,7 +22,7 @@ LEAST_NEAR = 0.05
 # Free readings count as a distance of one with this share of their weight.
 FAR_NEAR = 0.2 * LEAST_NEAR
 # Weights are summed as whole numbers of this part of one.
-ONE = 2**22
+ONE = 2**40
 
 
 def fused_readings(
@@ -87,7 +87,7 @@ class _Sums:
     """What some views say together, (S, R, R, R) each; sums in whole numbers have no order.
 
     Attributes:
-        share, surface, gap: int32 sums of weights, and of distances times weights.
+        share, surface, gap: int64 sums of weights, and of distances times weights.
         carved, near, free, known: bool, whether any view has such a reading.
         freest: float32 largest gap; -2 = no reading.
         rank: int32, the smallest belongs to the view whose pixel class is taken.
@@ -118,9 +118,9 @@ class _Sums:
         distance = torch.where(known, view.gap.abs(), 4.0)
         rank = (distance * 2**20).int() * (OUTSIDE + 1) + view.pixel_class
         return cls(
-            share=share.int(),
-            surface=(share * view.surface).int(),
-            gap=(share * view.gap).int(),
+            share=share.long(),
+            surface=(share * view.surface).long(),
+            gap=(share * view.gap).long(),
             carved=free & (view.weight >= TRUSTED),
             near=near,
             free=free,

@@ -77,7 +77,7 @@ def test_one_view_is_returned_byte_by_byte():
 def test_the_same_view_twice_says_what_it_says_once():
     view = random_readings(5)
     twice = fuse([view, view])
-    assert torch.allclose(twice.surface, view.surface, atol=1e-3)
+    assert torch.allclose(twice.surface, view.surface, atol=1e-6)
     assert torch.equal(twice.pixel_class, view.pixel_class)
 
 

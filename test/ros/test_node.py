@@ -358,4 +358,4 @@ def test_slow_model_takes_the_newest_frame() -> None:
     # A queue of even one frame would add a whole model time; less is left for the messages on a
     # busy machine.
     excess = np.median(ages) - np.median(completer.seconds) - period
-    assert len(ages) >= 8 and excess < 0.9 * np.median(completer.seconds)
+    assert len(ages) >= 8 and excess < 0.5 * np.median(completer.seconds)
