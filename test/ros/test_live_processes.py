@@ -11,6 +11,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>
 import rclpy
 from lifecycle_msgs.srv import GetState
 from node_processes import running, start
+from service_calls import call
 from std_srvs.srv import Trigger
 
 from iscene_ros.ros.messages import RclpyTypes
@@ -48,11 +49,7 @@ class Listener:
 
     def call(self, name: str, kind: type):
         """Return the answer of a service of the node."""
-        client = self.node.create_client(kind, f"{NAMESPACE}/iscene/{name}")
-        assert client.wait_for_service(PATIENCE)
-        future = client.call_async(kind.Request())
-        rclpy.spin_until_future_complete(self.node, future, timeout_sec=PATIENCE)
-        return future.result()
+        return call(self.node, f"{NAMESPACE}/iscene/{name}", kind, PATIENCE)
 
 
 @pytest.fixture

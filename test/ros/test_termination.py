@@ -11,6 +11,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>
 import rclpy
 from lifecycle_msgs.srv import GetState
 from node_processes import end, running, start
+from service_calls import call
 from std_srvs.srv import Trigger
 
 # Two seconds, and what a busy machine adds.
@@ -45,18 +46,9 @@ def probe():
     rclpy.try_shutdown()
 
 
-def call(probe, name: str, kind: type, wait: float = PATIENCE):
-    """Call a service of the node; return its answer, or None without waiting for one."""
-    client = probe.create_client(kind, f"/iscene/{name}")
-    assert client.wait_for_service(PATIENCE)
-    future = client.call_async(kind.Request())
-    rclpy.spin_until_future_complete(probe, future, timeout_sec=wait)
-    return future.result()
-
-
 def wait_until_active(probe) -> None:
     deadline = time.monotonic() + PATIENCE
-    while call(probe, "get_state", GetState).current_state.label != "active":
+    while call(probe, "/iscene/get_state", GetState, PATIENCE).current_state.label != "active":
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -83,9 +75,11 @@ def test_an_end_while_a_scene_is_saved_leaves_no_half_of_one(
     replay = start("-p", "rate:=2.0", executable="replay_node")
     with running(scene, replay):
         wait_until_active(probe)
-        while not call(probe, "complete", Trigger).success:
+        while not call(probe, "/iscene/complete", Trigger, PATIENCE).success:
             time.sleep(0.2)
-        call(probe, "save_scene", Trigger, wait=0.0)
+        saving = probe.create_client(Trigger, "/iscene/save_scene")
+        assert saving.wait_for_service(PATIENCE)
+        saving.call_async(Trigger.Request())
         deadline = time.monotonic() + PATIENCE
         while not list(tmp_path.iterdir()):
             assert time.monotonic() < deadline
