@@ -122,3 +122,9 @@ def _member_of(group: Mapping[Family, float]) -> Family:
 EVERYDAY_FAMILIES: Mapping[str, Family] = {
     name: _member_of(group) for name, group in EVERYDAY_GROUPS.items()
 }
+
+# What is plainly a box; see `FineSampleOptions.box_share`.
+BOX_FAMILIES: Mapping[str, Family] = {
+    "carton": packaging.carton,
+    "book": household.book,
+}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.lab.synthetic.everyday_families import EVERYDAY_FAMILIES
+from iscene_ros.lab.synthetic.everyday_families import BOX_FAMILIES, EVERYDAY_FAMILIES
 from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
 from iscene_ros.lab.synthetic.random_cameras import random_camera
 from iscene_ros.lab.synthetic.random_scenes import RandomScene, random_scene
@@ -44,6 +44,8 @@ class FineSampleOptions:
         most_crops: Most instances of one view that become samples.
         least_readings: An instance with fewer pixels with depth is left out.
         rows_share: Share of the scenes that are equal packs in rows.
+        box_share: Share of the other scenes whose objects are all boxes. The hidden side of a box is
+            known from its top and front, which shapes of any kind teach a network to doubt.
         ramp_share: Share of the frames whose depth jumps are ramps.
         pose_noise: Errors of the poses of fused views.
     """
@@ -58,6 +60,7 @@ class FineSampleOptions:
     most_crops: int = 4
     least_readings: int = 40
     rows_share: float = 0.0
+    box_share: float = 0.0
     ramp_share: float = 0.25
     pose_noise: PoseNoise = field(default_factory=PoseNoise)
 
@@ -86,6 +89,8 @@ def draw_samples(
         scene = rows_of_packs(rng)
     else:
         families = HELD_OUT_FAMILIES if base.held_out else EVERYDAY_FAMILIES
+        if options.box_share > 0 and rng.random() < options.box_share:
+            families = BOX_FAMILIES
         scene = random_scene(rng, families, base.scene, base.shapes, device)
     is_single = rng.random() < options.single_share
     count = options.single_views if is_single else int(rng.integers(2, options.most_views + 1))
