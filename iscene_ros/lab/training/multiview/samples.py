@@ -44,8 +44,8 @@ class FineSampleOptions:
         most_crops: Most instances of one view that become samples.
         least_readings: An instance with fewer pixels with depth is left out.
         rows_share: Share of the scenes that are equal packs in rows.
-        box_share: Share of the other scenes whose objects are all boxes. The hidden side of a box is
-            known from its top and front, which shapes of any kind teach a network to doubt.
+        box_share: Share of the other scenes whose objects are all boxes. The hidden side of a box
+            is known from its top and front, which shapes of any kind teach a network to doubt.
         ramp_share: Share of the frames whose depth jumps are ramps.
         pose_noise: Errors of the poses of fused views.
     """
