@@ -38,6 +38,9 @@ class Environment(Protocol):
     def intervals(self, grid: ColumnGrid, cells: np.ndarray, body: int) -> Intervals:
         """Return the parts of columns (M,) inside of the surroundings, as those of a body index."""
 
+    def is_hidden(self, points: np.ndarray) -> np.ndarray:
+        """Return (M,) bool: at which points (M, 3) something may be that was not observed."""
+
 
 @dataclass(frozen=True)
 class BoxEnvironment:
@@ -63,6 +66,10 @@ class BoxEnvironment:
             bounds = np.full(count, low[grid.axis]), np.full(count, high[grid.axis])
             parts.append(_intervals(cells[hit], *bounds, up, body))
         return Intervals.joined(parts)
+
+    def is_hidden(self, points: np.ndarray) -> np.ndarray:
+        """See `Environment.is_hidden`; what is known exactly hides nothing."""
+        return np.zeros(len(points), bool)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,24 @@ class PlaneEnvironment:
             parts.append(_intervals(cells[there], low, high, normal, body))
         return Intervals.joined(parts)
 
+    def is_hidden(self, points: np.ndarray) -> np.ndarray:
+        """See `Environment.is_hidden`; hidden is what no reading lies beyond."""
+        _, distance, reading = self._readings(points)
+        return (reading <= 0) | (reading < distance)
+
     def _continues(self, plane: Plane, points: np.ndarray) -> np.ndarray:
         """Return (M,) bool: at which points (M, 3) a plane is observed or may be hidden."""
+        observed, _, reading = self._readings(points)
+        beyond = observed @ plane.normal + plane.offset < -ON_PLANE * plane.sigma
+        return ~(beyond & (reading > 0))
+
+    def _readings(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what the camera read in the directions of points (M, 3).
+
+        Returns:
+            (M, 3) the observed points, (M,) depth of the given points and (M,) depth that was read,
+            0 = no reading [m].
+        """
         rotation, origin = self.upright_from_camera[:3, :3], self.upright_from_camera[:3, 3]
         points_camera = (points - origin) @ rotation
         ahead = points_camera[:, 2] > 1e-3
@@ -116,9 +139,7 @@ class PlaneEnvironment:
         columns, rows = (np.where(inside, part, 0).astype(np.int64) for part in (columns, rows))
         reading = np.where(inside, self.depth[rows, columns], 0.0)
         rays = points_camera / np.where(ahead, points_camera[:, 2], 1.0)[:, None]
-        observed = (rays * reading[:, None]) @ rotation.T + origin
-        beyond = observed @ plane.normal + plane.offset < -ON_PLANE * plane.sigma
-        return ~(beyond & (reading > 0))
+        return (rays * reading[:, None]) @ rotation.T + origin, points_camera[:, 2], reading
 
 
 def _intervals(

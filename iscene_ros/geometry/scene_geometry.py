@@ -23,6 +23,11 @@ from iscene_ros.geometry.ray_columns import ColumnGrid, Intervals, Triangles
 COLUMN_BUDGET = 40_000
 CLOSEST_COLUMNS_M = 3e-4
 
+# Where this share of the space right below an object is hidden, it may stand on something unseen.
+HIDDEN_SHARE = 0.5
+# How far below an object the space is looked at [m].
+BELOW_M = 0.01
+
 
 @dataclass(frozen=True)
 class SceneGeometry:
@@ -33,12 +38,15 @@ class SceneGeometry:
         spacing: of the columns [m].
         sigmas: (B + 1,) standard deviation of each surface, the environment's last [m].
         intervals: of all of them along x, y, z.
+        hidden_below: (B,) bool, whether the space right below each body was not observed and no
+            surroundings are known below.
     """
 
     bodies: tuple[Body, ...]
     spacing: float
     sigmas: np.ndarray
     intervals: tuple[Intervals, Intervals, Intervals]
+    hidden_below: np.ndarray
 
     @property
     def environment(self) -> int:
@@ -90,4 +98,25 @@ def measure(bodies: Sequence[Body], environment: Environment | None) -> SceneGeo
         found.append(Intervals.joined([own, *around]))
     environment_sigma = 0.0 if environment is None else environment.sigma
     sigmas = np.array([*(body.sigma for body in bodies), environment_sigma])
-    return SceneGeometry(tuple(bodies), spacing, sigmas, tuple(found))
+    hidden = _hidden_below(ColumnGrid(2, spacing), found[2], len(bodies), environment)
+    return SceneGeometry(tuple(bodies), spacing, sigmas, tuple(found), hidden)
+
+
+def _hidden_below(
+    grid: ColumnGrid, vertical: Intervals, count: int, environment: Environment | None
+) -> np.ndarray:
+    """Return `SceneGeometry.hidden_below` of so many bodies."""
+    hidden = np.zeros(count, bool)
+    if environment is None:
+        return hidden
+    around = vertical.body == count
+    for body in range(count):
+        rows = vertical.body == body
+        cells, bottoms = vertical.cell[rows], vertical.low[rows]
+        if not len(cells):
+            continue
+        below = vertical.cell[around & (vertical.low < bottoms.min())]
+        if not np.isin(cells, below).any():
+            points = grid.points(cells, bottoms - BELOW_M)
+            hidden[body] = environment.is_hidden(points).mean() >= HIDDEN_SHARE
+    return hidden

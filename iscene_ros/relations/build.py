@@ -91,11 +91,9 @@ def scene_bodies(
         return bodies_of(scene, upright), None, upright_from_camera
     observation = resolve_mask_overlaps(observation.rectified())
     planes = tuple(p.transformed(upright_from_frame) for p in scene_planes(scene, observation))
-    environment = None
-    if planes:
-        environment = PlaneEnvironment(
-            planes, observation.depth, observation.camera, upright_from_camera
-        )
+    environment = PlaneEnvironment(
+        planes, observation.depth, observation.camera, upright_from_camera
+    )
     observed = observed_points(observation, upright_from_camera)
     return bodies_of(scene, upright, observed), environment, upright_from_camera
 

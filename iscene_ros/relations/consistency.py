@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import networkx as nx
+import numpy as np
 
 from iscene_ros.core.predicate import Predicate
+from iscene_ros.core.scene import RelationEvidence
 from iscene_ros.relations.rule import (
     LIKELY,
     Edge,
@@ -26,7 +28,8 @@ def supported_without_cycles(
 ) -> list[Edge]:
     """Return the likely supporters: nothing carries, however indirectly, what carries it.
 
-    What contains an object does not rest on it.
+    What contains an object does not rest on it. What has no supporter although the space below it
+    is hidden, as on a shelf whose boards have no depth, stands on surroundings that were not seen.
     """
     contained = {(edge.subject, edge.object) for edge in edges_of(Predicate.INSIDE)}
     best: dict[int, float] = {}
@@ -43,7 +46,10 @@ def supported_without_cycles(
             continue
         graph.add_edge(one, other)
         kept.append(Edge.of(candidate, p))
-    return kept
+    geometry = measurements.geometry
+    unsupported = set(np.flatnonzero(geometry.hidden_below)) - {edge.subject for edge in kept}
+    unseen = Predicate.SUPPORTED_BY, geometry.environment, LIKELY, RelationEvidence()
+    return kept + [Edge(int(body), *unseen) for body in sorted(unsupported)]
 
 
 def one_way(scored: Scored, measurements: Measurements, edges_of: EdgesOf) -> list[Edge]:

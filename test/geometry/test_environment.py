@@ -1,5 +1,7 @@
 """Planes of a depth image and how they carry what hides them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -112,12 +114,27 @@ def test_columns_of_boxes() -> None:
     assert (found.low, found.high) == (-1, 1)
 
 
-def test_view_of_nothing_but_objects_has_no_environment() -> None:
-    item = scene_object(1, box((0.1, 0.1, 0.1)))
-    scene, observation = seen([item], [])
+def supporters(scene, observation):
+    return {
+        (r.subject, r.object) for r in relate(scene, observation) if r.predicate == "supported_by"
+    }
+
+
+def test_an_object_whose_floor_has_no_depth_stands_on_the_surroundings() -> None:
+    stack = [box((0.1, 0.1, 0.1)), box((0.06, 0.06, 0.05), bottom=0.1)]
+    scene, observation = seen([scene_object(k + 1, mesh) for k, mesh in enumerate(stack)], [])
     _, environment, _ = scene_bodies(scene, observation)
-    assert environment is None
-    assert relate(scene, observation) == ()
+    assert environment.planes == ()
+    assert supporters(scene, observation) == {(1, 0), (2, 1)}
+
+
+def test_an_object_that_the_camera_sees_under_stands_on_nothing() -> None:
+    wall = slab((-2.0, 0.3, -1.0), (2.0, 0.32, 1.0))
+    item = scene_object(1, box((0.1, 0.1, 0.1)))
+    pose = pose_from((0.0, -0.6, -0.2), (0.0, 0.0, 0.05))
+    scene, observation = seen([item], [wall], 0.0, pose)
+    observation = replace(observation, depth=np.where(observation.depth > 0, observation.depth, 3))
+    assert supporters(scene, observation) == set()
 
 
 def test_a_triangle_between_the_columns_is_in_none_of_them() -> None:
