@@ -93,18 +93,26 @@ class ShapeSample:
         unsure = min(self.sigma, UNSURE * self.size)
         return float(np.hypot(unsure, SAMENESS * self.size))
 
-    def error(self, points: np.ndarray, normals: np.ndarray) -> float:
-        """Return the RMS distance of points (M, 3) with normals (M, 3) to the surface [m]."""
-        distance, nearest = self.tree.query(points, k=NEIGHBOURS)
-        agrees = np.einsum("mkj,mj->mk", self.normals[nearest], normals) > 0.3
-        choice = np.where(agrees.any(axis=1), np.argmax(agrees, axis=1), 0)
-        row = np.arange(len(points))
-        chosen = nearest[row, choice]
+    def nearest(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the surface near A sets of points.
+
+        Args:
+            points: (A, M, 3) [m].
+            normals: (A, M, 3).
+
+        Returns:
+            (A,) the RMS distance of each set to the surface, and (A, M, 3) the nearest points [m].
+        """
+        distance, nearest = self.tree.query(points, k=NEIGHBOURS)  # [A, M, k]
+        agrees = np.einsum("amkj,amj->amk", self.normals[nearest], normals) > 0.3
+        choice = np.argmax(agrees, axis=2)[..., None]  # the nearest one where none agrees
+        chosen = np.take_along_axis(nearest, choice, axis=2)[..., 0]
         offset = points - self.points[chosen]
-        along = np.abs(np.einsum("mj,mj->m", offset, self.normals[chosen]))
+        along = np.abs(np.einsum("amj,amj->am", offset, self.normals[chosen]))
         # Beyond the spacing of the points the plane through the nearest one says nothing more.
-        far = distance[row, choice] > 3 * self.spacing
-        return float(np.sqrt(np.mean(np.where(far, distance[row, 0], along) ** 2)))
+        far = np.take_along_axis(distance, choice, axis=2)[..., 0] > 3 * self.spacing
+        errors = np.sqrt(np.mean(np.where(far, distance[..., 0], along) ** 2, axis=1))
+        return errors, self.points[nearest[..., 0]]
 
 
 @dataclass(frozen=True)
@@ -141,23 +149,24 @@ def shape_matches(samples: Sequence[ShapeSample]) -> list[ShapeMatch]:
         if not _have_similar_extents(a, b):
             continue
         tolerance = float(np.hypot(a.tolerance, b.tolerance))
-        same, mirrored = align(a, b, mirrored=False), align(a, b, mirrored=True)
-        is_mirrored = mirrored.error_m < 0.5 * same.error_m and same.error_m > tolerance
-        best = mirrored if is_mirrored else same
+        best, is_mirrored = align(a, b, mirrored=False), False
+        if best.error_m > tolerance:
+            mirrored = align(a, b, mirrored=True)
+            is_mirrored = mirrored.error_m < 0.5 * best.error_m
+            best = mirrored if is_mirrored else best
         found.append(ShapeMatch(one, other, is_mirrored, best.error_m, tolerance))
     return found
 
 
 def align(one: ShapeSample, other: ShapeSample, mirrored: bool) -> Alignment:
     """Find the rotation, or reflection, about the centres that aligns two shapes best."""
-    starts = [
-        _error(one, other, start, START_PROBES)
-        for start in _starts(one, other)
-        if (np.linalg.det(start) < 0) == mirrored
-    ]
-    starts.sort(key=lambda s: s.error_m)
-    refined = [_refined(one, other, start.transform) for start in starts[:BEST_STARTS]]
-    return min(refined, key=lambda a: a.error_m)
+    starts = np.stack([s for s in _starts(one, other) if (np.linalg.det(s) < 0) == mirrored])
+    errors, _ = _laid_over(one, other, starts, START_PROBES)
+    refined, errors = _refined(one, other, starts[np.argsort(errors, kind="stable")[:BEST_STARTS]])
+    back, _ = _laid_over(other, one, refined.transpose(0, 2, 1), PROBES)
+    errors = np.maximum(errors, back)
+    best = int(np.argmin(errors))
+    return Alignment(refined[best], float(errors[best]))
 
 
 def _have_similar_extents(one: ShapeSample, other: ShapeSample) -> bool:
@@ -189,27 +198,52 @@ def _starts(one: ShapeSample, other: ShapeSample) -> list[np.ndarray]:
     return [start @ turn for start in base for turn in turns]
 
 
-def _error(
-    one: ShapeSample, other: ShapeSample, transform: np.ndarray, probes: int = PROBES
-) -> Alignment:
-    points = one.points[:probes] @ transform.T
-    return Alignment(transform, other.error(points, one.normals[:probes] @ transform.T))
+def _laid_over(
+    one: ShapeSample, other: ShapeSample, transforms: np.ndarray, probes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lay so many points of one shape over another; see `ShapeSample.nearest`.
+
+    Args:
+        one, other: the shapes.
+        transforms: (A, 3, 3) rotations or reflections.
+        probes: number of points.
+    """
+    turned = transforms.transpose(0, 2, 1)
+    return other.nearest(one.points[:probes] @ turned, one.normals[:probes] @ turned)
 
 
-def _refined(one: ShapeSample, other: ShapeSample, transform: np.ndarray) -> Alignment:
-    """Refine an alignment by iterated closest points; the centres stay together."""
-    best = _error(one, other, transform)
+def _refined(
+    one: ShapeSample, other: ShapeSample, transforms: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Refine alignments (A, 3, 3) by iterated closest points; the centres stay together.
+
+    Returns:
+        (A, 3, 3) and their errors (A,) [m].
+    """
+    best = transforms.copy()
+    errors, nearest = _laid_over(one, other, transforms, PROBES)
+    active = np.arange(len(best))
     for _ in range(ALIGNMENT_STEPS):
-        points = one.points[:PROBES] @ transform.T
-        _, nearest = other.tree.query(points)
-        turn, _ = Rotation.align_vectors(other.points[nearest], points)
-        transform = turn.as_matrix() @ transform
-        found = _error(one, other, transform)
-        if found.error_m >= 0.99 * best.error_m:
+        points = one.points[:PROBES] @ transforms.transpose(0, 2, 1)
+        transforms = _turns(points, nearest) @ transforms
+        found, nearest = _laid_over(one, other, transforms, PROBES)
+        better = found < 0.99 * errors[active]
+        active, transforms, nearest = active[better], transforms[better], nearest[better]
+        if not len(active):
             break
-        best = found
-    back = _error(other, one, best.transform.T)
-    return Alignment(best.transform, max(best.error_m, back.error_m))
+        best[active], errors[active] = transforms, found[better]
+    return best, errors
+
+
+def _turns(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the rotations (A, 3, 3) that bring points (A, M, 3) closest to targets (A, M, 3).
+
+    From the singular value decomposition of their covariance (Kabsch, 1976).
+    """
+    u, _, vt = np.linalg.svd(targets.transpose(0, 2, 1) @ points)
+    sign = np.ones((len(points), 3))
+    sign[:, 2] = np.sign(np.linalg.det(u @ vt))
+    return (u * sign[:, None]) @ vt
 
 
 def _surface_moment(triangles: np.ndarray) -> np.ndarray:
