@@ -107,16 +107,18 @@ def _hidden_below(
 ) -> np.ndarray:
     """Return `SceneGeometry.hidden_below` of so many bodies."""
     hidden = np.zeros(count, bool)
+    around, own = (np.flatnonzero(rows) for rows in (vertical.body == count, vertical.body < count))
     if environment is None:
         return hidden
-    around = vertical.body == count
-    for body in range(count):
-        rows = vertical.body == body
-        cells, bottoms = vertical.cell[rows], vertical.low[rows]
-        if not len(cells):
-            continue
-        below = vertical.cell[around & (vertical.low < bottoms.min())]
-        if not np.isin(cells, below).any():
-            points = grid.points(cells, bottoms - BELOW_M)
-            hidden[body] = environment.is_hidden(points).mean() >= HIDDEN_SHARE
+    around = around[np.lexsort((vertical.low[around], vertical.cell[around]))]
+    cells, lowest = np.unique(vertical.cell[around], return_index=True)
+    place = np.minimum(np.searchsorted(cells, vertical.cell[own]), max(len(cells) - 1, 0))
+    is_known = np.zeros(len(own), bool)
+    if len(cells):
+        is_known = cells[place] == vertical.cell[own]
+        is_known &= vertical.low[around[lowest[place]]] < vertical.low[own]
+    for body in set(vertical.body[own].tolist()) - set(vertical.body[own[is_known]].tolist()):
+        rows = own[vertical.body[own] == body]
+        points = grid.points(vertical.cell[rows], vertical.low[rows] - BELOW_M)
+        hidden[body] = environment.is_hidden(points).mean() >= HIDDEN_SHARE
     return hidden
