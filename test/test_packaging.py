@@ -21,6 +21,7 @@ ROS_PLACES = (
     "test/ros",
     "test/helpers/robot.py",
     "test/helpers/move_group.py",
+    "test/helpers/service_calls.py",
 )
 # All extras of setup.py but that of the tests.
 USER_EXTRAS = ("bag", "evaluate", "release", "train")

@@ -50,10 +50,10 @@ def complete_to(
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
     check_writable(directory)
     config = model_config(args)
-    completer = OutOfMemoryFallback(
-        lambda device: load(replace(config, device=device)), args.device, _warn
-    )
     with _Progress() as progress:
+        completer = OutOfMemoryFallback(
+            lambda device: load(replace(config, device=device)), args.device, _warn
+        )
         scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
         progress.say("write")
         problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
@@ -80,7 +80,7 @@ class _Progress:
     def __enter__(self) -> _Progress:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=1, desc="prepare", bar_format="{l_bar}{bar}| {elapsed}")
+        self._bar = tqdm(total=1, desc="load", bar_format="{l_bar}{bar}| {elapsed}")
         return self
 
     def __exit__(self, failure: type | None, *_: object) -> None:
