@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 __version__ = "0.1.0"
+
+# Waiting threads of torch sleep instead of spin, unless the user has set it. A robot's cores are
+# shared: threads that spin take them from those they wait for, and a completion takes several times
+# as long. OpenMP reads it when torch is imported, which no module of the package does before this.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Imported when first used: the command line and the data types need no torch.
 _EXPORTS = {

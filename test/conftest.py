@@ -8,9 +8,6 @@ import signal
 
 from hypothesis import settings
 
-from iscene_ros.core.thread_waiting import wait_passively
-
-wait_passively()
 # A shell that starts tests in the background has them ignore Ctrl-C, which some of them send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("same", derandomize=True)

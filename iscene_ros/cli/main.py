@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 from iscene_ros import __version__
 from iscene_ros.core.errors import InputError, ModelError
-from iscene_ros.core.thread_waiting import wait_passively
 
 BAD_INPUT, INTERRUPTED = 2, 130
 # Module -> the extra of setup.py that installs it; all others come with the package itself.
@@ -38,7 +37,6 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 0 = done, 2 = bad input, 130 = interrupted."""
-    wait_passively()
     argv = sys.argv[1:] if argv is None else list(argv)
     return exit_code(lambda: _run(argv))
 

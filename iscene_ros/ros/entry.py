@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.thread_waiting import wait_passively
 from iscene_ros.ros.termination import LIMIT, Termination
 
 # Exit status where ROS is not installed, or a parameter is wrong.
@@ -22,7 +21,6 @@ _HINT = "expected arguments of ROS, and parameter files that exist and look as c
 
 def scene_node() -> int:
     """Run `ros2 run iscene_ros scene_node` until it is shut down."""
-    wait_passively()
     return _run("scene_node", "iscene_ros.ros.node", "SceneNode")
 
 

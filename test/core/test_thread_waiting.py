@@ -11,8 +11,7 @@ def test_threads_wait_passively_by_default(given: str | None, expected: str) -> 
     if given is not None:
         environment["OMP_WAIT_POLICY"] = given
     code = (
-        "import os, sys\nfrom iscene_ros.cli.main import main\n"
-        "try: main(['demo', '--help'])\nexcept SystemExit: pass\n"
+        "import os, sys\nfrom iscene_ros import Observation\n"
         "assert 'torch' not in sys.modules\nprint(os.environ['OMP_WAIT_POLICY'])"
     )
     made = subprocess.run(
