@@ -1,6 +1,7 @@
 # make demo: a real robot frame becomes completed meshes in demo_output/.
-# make test: linter, format and tests. make clean: remove what was made.
+# make test: linter, format and tests, those of the live node included where they can run.
 # make demo-ros, make test-ros: the live node, by ROS wheels of pip where no ROS is installed.
+# make clean: remove what was made.
 #
 # PYTHON       the interpreter to make the environment with (3.10 or later)
 # TORCH_INDEX  address of another package index, such as PyTorch's own of CPU wheels
@@ -48,7 +49,7 @@ demo-ros: $(ROS_VENV)/.installed
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
 		$(if $(NO_ROS_BY_PIP),,--ignore test/ros)
-	@echo '$(if $(NO_ROS_BY_PIP),no make test-ros: $(NO_ROS_BY_PIP),the live node: make test-ros)'
+	$(if $(NO_ROS_BY_PIP),@echo 'no make test-ros: $(NO_ROS_BY_PIP)',$(MAKE) test-ros)
 
 test-ros: $(VENV)/.installed-test $(ROS_VENV)/.installed
 	$(ROS_PYTHON) -m pytest -n 2 --dist loadfile -rs test/ros test/ros_messages
