@@ -12,6 +12,7 @@ from iscene_ros.cli.arguments import model_config
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
+from iscene_ros.io.result_folder import check_writable
 from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.session.out_of_memory import Completer, OutOfMemoryFallback
 
@@ -41,33 +42,48 @@ def complete_to(
         args: with the arguments of `add_completion_arguments`.
         load: loads the completer of a configuration.
     """
-    from iscene_ros.io.scene_io import check_writable, write_scene
-    from iscene_ros.planning.pddl import check_pddl_files, pddl_domain, pddl_problem, write_pddl
-
+    check_writable(directory)
     if args.pddl:
+        from iscene_ros.planning.pddl import check_pddl_files
+
         check_pddl_files(args.pddl, directory)
     elif args.pddl_goal:
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
-    check_writable(directory)
-    config = model_config(args)
     with _Progress() as progress:
-        completer = OutOfMemoryFallback(
-            lambda device: load(replace(config, device=device)), args.device, _warn
-        )
-        scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
-        progress.say("write")
-        problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
-        drawn = observation if isinstance(observation, Observation) else observation[-1]
-        failed = write_scene(scene, directory, drawn, pictures=not args.no_pictures)
-        if args.pddl:
-            write_pddl(args.pddl, pddl_domain(scene.graph), problem)
-        progress.finish()
+        scene, failed = _completed_to(directory, observation, args, load, progress)
     for warning in (*scene.warnings, *failed):
         _warn(warning)
     print(format_table(scene))
     print(f"written to {directory}/: {', '.join(sorted(p.name for p in directory.iterdir()))}")
     if args.pddl:
         print(f"for task planners: {args.pddl[0]}, {args.pddl[1]}")
+
+
+def _completed_to(
+    directory: Path,
+    observation: Observation | Sequence[Observation],
+    args: argparse.Namespace,
+    load: LoadCompleter,
+    progress: _Progress,
+) -> tuple[Scene, tuple[str, ...]]:
+    """Complete and write; return the scene, and lines about pictures that could not be drawn."""
+    # These imports take longer than reading the frame: the progress bar is there before them.
+    from iscene_ros.io.scene_io import write_scene
+    from iscene_ros.planning.pddl import pddl_domain, pddl_problem, write_pddl
+
+    config = model_config(args)
+    completer = OutOfMemoryFallback(
+        lambda device: load(replace(config, device=device)), args.device, _warn
+    )
+    scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
+    progress.say("write")
+    problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
+    drawn = observation if isinstance(observation, Observation) else observation[-1]
+    failed = write_scene(scene, directory, drawn, pictures=not args.no_pictures)
+    if args.pddl:
+        write_pddl(args.pddl, pddl_domain(scene.graph), problem)
+    progress.finish()
+    return scene, failed
 
 
 def _warn(line: str) -> None:

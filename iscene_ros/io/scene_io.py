@@ -9,19 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from iscene_ros.core.atomic_files import new_folder, temporary_sibling
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.file_errors import read_json
 from iscene_ros.io.graph_files import write_graph
 from iscene_ros.io.mesh_files import read_ply, write_glb, write_ply
+from iscene_ros.io.result_folder import MESH_DIRECTORY, SCENE_FILE, new_result
 from iscene_ros.io.scene_json import dumps, from_document, mesh_path, to_document, validate
 from iscene_ros.viz.overview import draw_overview
-
-SCENE_FILE = "scene.json"
-MESH_DIRECTORY = "meshes"
-_FILES = {SCENE_FILE, "scene.glb", "overview.png", "graph.png"}
 
 
 def write_scene(
@@ -50,8 +46,7 @@ def write_scene(
     """
     document = to_document(scene)
     validate(document)
-    directory = Path(directory)
-    with _writing(directory), new_folder(_checked_target(directory)) as temporary:
+    with new_result(Path(directory)) as temporary:
         (temporary / MESH_DIRECTORY).mkdir()
         for scene_object in scene.objects:
             path = temporary / mesh_path(scene_object)
@@ -83,17 +78,6 @@ def _draw(scene: Scene, directory: Path, observation: Observation | None) -> tup
     return tuple(failed)
 
 
-def check_writable(directory: Path) -> None:
-    """Check, before any work is done, that a result can be written to `directory`.
-
-    Raises:
-        InputError: it holds something else, or its parent cannot be written.
-    """
-    with _writing(directory):
-        with temporary_sibling(_checked_target(directory)):
-            pass
-
-
 def read_scene(directory: Path) -> Scene:
     """Read what `write_scene` wrote.
 
@@ -117,37 +101,3 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-@contextmanager
-def _writing(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise InputError(
-            f"{directory}: cannot be written ({reason}); choose another --out"
-        ) from error
-
-
-def _checked_target(directory: Path) -> Path:
-    """Return the absolute path of a folder that is new, empty or an earlier result."""
-    target = directory.resolve()
-    if not target.exists():
-        return target
-    if not target.is_dir():
-        raise InputError(f"{target}: is a file; choose another --out")
-    present = sorted(entry.relative_to(target) for entry in target.rglob("*"))
-    others = [entry for entry in present if not _is_scene_file(entry)]
-    if others or (present and not (target / SCENE_FILE).is_file()):
-        raise InputError(
-            f"{target}: holds {(others or present)[0]}, which is no earlier result; "
-            "choose an empty or new --out"
-        )
-    return target
-
-
-def _is_scene_file(entry: Path) -> bool:
-    if entry.parts[0] == MESH_DIRECTORY:
-        return len(entry.parts) == 1 or (len(entry.parts) == 2 and entry.suffix == ".ply")
-    return str(entry) in _FILES

@@ -16,7 +16,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Relation, Scene, SkippedObject
 from iscene_ros.geometry.stability import object_properties
-from iscene_ros.io import scene_io
+from iscene_ros.io import result_folder, scene_io
 from iscene_ros.io.frame_io import read_observation
 from iscene_ros.io.scene_io import read_scene, validate, write_scene
 from iscene_ros.io.scene_json import dumps, mesh_path, to_document
@@ -282,7 +282,7 @@ def test_unwritable_output(scene: Scene, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("mine")
     for action in (
         lambda: write_scene(scene, tmp_path / name),
-        lambda: scene_io.check_writable(tmp_path / name),
+        lambda: result_folder.check_writable(tmp_path / name),
     ):
         with pytest.raises(InputError, match=f"{name}: .*choose another --out"):
             action()
@@ -326,7 +326,7 @@ def test_failing_swap_restores_the_earlier_result(
 
 
 def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
-    scene_io.check_writable(tmp_path / "a/b/c")
+    result_folder.check_writable(tmp_path / "a/b/c")
     assert os.listdir(tmp_path) == []
 
 
