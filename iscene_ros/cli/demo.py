@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=Path("demo_views.png"),
         metavar="PNG",
-        help="instead, draw a simulated scene completed from one, two and three looks "
+        help="instead, draw a simulated scene completed from one, two and three views "
         "(default: %(const)s)",
     )
     add_completion_arguments(parser)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
 def _draw_views(args: argparse.Namespace, load: LoadCompleter) -> None:
     """Complete the simulated scene from the last view, the last two and all, and draw it."""
     from iscene_ros.core.atomic_files import new_file
-    from iscene_ros.viz.look_comparison import draw_look_comparison
+    from iscene_ros.viz.view_comparison import draw_view_comparison
 
     views = import_module(VIEWS_MODULE).demo_views()
     completer = load(model_config(args, relations=False))
@@ -52,7 +52,7 @@ def _draw_views(args: argparse.Namespace, load: LoadCompleter) -> None:
         completer.complete(views[-count:], args.steps, args.seed, args.faces)
         for count in range(1, len(views) + 1)
     ]
-    page = draw_look_comparison(scenes, views[::-1])
+    page = draw_view_comparison(scenes, views[::-1])
     with new_file(args.views) as temporary:
         # Flat colours keep their look in a small file.
         page.quantize(256, dither=0).save(temporary, "PNG", optimize=True)

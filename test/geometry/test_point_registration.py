@@ -1,4 +1,4 @@
-"""Registration of a look at a surface to other looks: small errors of the pose are mended."""
+"""Registration of a points at a surface to other looks: small errors of the pose are mended."""
 
 import numpy as np
 import pytest
@@ -36,20 +36,20 @@ def moved(points, transform):
 @pytest.mark.parametrize("place", [(0, 0, 0), (2, -1, 0.7)])
 def test_an_error_of_the_pose_is_mended_wherever_the_surface_lies(place):
     rng = np.random.default_rng(0)
-    reference, look = box_corner(rng, 2500) + place, box_corner(rng, 2000) + place
+    reference, points = box_corner(rng, 2500) + place, box_corner(rng, 2000) + place
     error = pose_error()
     error[:3, 3] += np.array(place) - error[:3, :3] @ place
-    correction = register_points(moved(look, error), reference)
-    left = moved(moved(look, error), correction) - look
-    assert np.abs(left).max() < 0.001 < np.abs(moved(look, error) - look).max() / 3
+    correction = register_points(moved(points, error), reference)
+    left = moved(moved(points, error), correction) - points
+    assert np.abs(left).max() < 0.001 < np.abs(moved(points, error) - points).max() / 3
 
 
 def test_a_plane_is_moved_along_its_normal_alone():
     rng = np.random.default_rng(0)
-    look = tabletop(rng, 2000)
-    shifted = moved(look, pose_error(turn_deg=(0, 0, 0)))
+    points = tabletop(rng, 2000)
+    shifted = moved(points, pose_error(turn_deg=(0, 0, 0)))
     correction = register_points(shifted, tabletop(rng, 2500))
-    left = moved(shifted, correction) - look
+    left = moved(shifted, correction) - points
     assert np.abs(left[:, 2]).max() < 0.0005
     np.testing.assert_allclose(left[:, :2].mean(axis=0), [0.004, -0.003], atol=0.0003)
 
@@ -57,8 +57,8 @@ def test_a_plane_is_moved_along_its_normal_alone():
 @pytest.mark.parametrize("shift_mm", [(60.0, 0, 0), (0, 0, 70.0)])
 def test_what_is_no_error_of_a_pose_is_rejected(shift_mm):
     rng = np.random.default_rng(0)
-    look = moved(box_corner(rng, 2000), pose_error(shift_mm=shift_mm))
-    assert register_points(look, box_corner(rng, 2500)) is None
+    points = moved(box_corner(rng, 2000), pose_error(shift_mm=shift_mm))
+    assert register_points(points, box_corner(rng, 2500)) is None
 
 
 def test_few_points_determine_nothing():

@@ -81,10 +81,10 @@ def test_depth_of_two_sides_is_fused_to_a_surface_of_both():
     half_turn = np.diag([-1.0, -1, 1, 1])
     half_turn[0, 3] = 2.0  # about the box
     behind = replace(drawn.camera, world_from_camera=half_turn @ WORLD_FROM_CAMERA)
-    looks = []
+    views = []
     for camera in (behind, drawn.camera):
         rendering = render(drawn.scene, camera)
-        looks.append(
+        views.append(
             Observation(
                 depth=rendering.depth,
                 masks=rendering.ids[None] == 1,
@@ -93,10 +93,10 @@ def test_depth_of_two_sides_is_fused_to_a_surface_of_both():
                 instance_ids=(5,),
             )
         )
-    depth = fused_surface(looks, 5).vertices[:, 2]
+    depth = fused_surface(views, 5).vertices[:, 2]
     assert abs(depth.min() - 0.95) < 0.002 and abs(depth.max() - 1.05) < 0.002
-    assert fused_surface(looks[1:], 5).vertices[:, 2].max() < 0.96
-    assert fused_surface(looks, 6) is None
+    assert fused_surface(views[1:], 5).vertices[:, 2].max() < 0.96
+    assert fused_surface(views, 6) is None
 
 
 def test_an_open_surface_has_no_volume():
@@ -104,7 +104,7 @@ def test_an_open_surface_has_no_volume():
 
 
 class LooksCompleter(FakeCompleter):
-    """Counts the looks that it completes from."""
+    """Counts the views that it completes from."""
 
     def __init__(self):
         self.counts = []

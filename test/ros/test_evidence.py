@@ -1,4 +1,4 @@
-"""Looks from several sides through a live node with the shipped model, beside the truth."""
+"""Views from several sides through a live node with the shipped model, beside the truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BRACKET = Body(bracket(), 0.0, 0.0, label="bracket")
 CAN = Body(can(), -0.15, 0.02, label="can")
 
 
-def look(bodies: tuple[Body, ...], azimuth: float, seed: int) -> DemoFrame:
+def view(bodies: tuple[Body, ...], azimuth: float, seed: int) -> DemoFrame:
     """What the camera sees from a side [degrees]."""
     pose = looking(azimuth)
     observation, _ = seen(bodies, pose, seed)
@@ -47,11 +47,11 @@ def completed(r: Robot, frame: DemoFrame):
     return wait_until(newer, 60)
 
 
-def test_looks_from_several_sides_make_the_mesh_better_and_forget_starts_anew() -> None:
+def test_views_from_several_sides_make_the_mesh_better_and_forget_starts_anew() -> None:
     bodies = (BRACKET, CAN)
     with robot(SceneCompleter.from_config, max_age=30.0) as r:
         r.listen("~/objects", "~/meshes", "/diagnostics")
-        updates = [completed(r, look(bodies, a, n)) for n, a in enumerate((-90, -20, 60, 140))]
+        updates = [completed(r, view(bodies, a, n)) for n, a in enumerate((-90, -20, 60, 140))]
         first, last = (shown_at(update, BRACKET) for update in (updates[0], updates[-1]))
         assert first.name == last.name and len(last.keyframes) == 4
         assert error_of(last, BRACKET) < 0.7 * error_of(first, BRACKET)
@@ -70,7 +70,7 @@ def test_looks_from_several_sides_make_the_mesh_better_and_forget_starts_anew() 
         wait_until(lambda: publisher.get_subscription_count())
         publisher.publish(String(data=last.name))
         wait_until(lambda: len(r.received["~/objects"][-1].detections) == 1)
-        again = shown_at(completed(r, look(bodies, 140, 9)), BRACKET)
+        again = shown_at(completed(r, view(bodies, 140, 9)), BRACKET)
         assert again.id > 2 and len(again.keyframes) == 1
         publisher.publish(String(data="no_such_thing"))
         wait_until(lambda: "rejected: unknown object" in r.diagnostics())

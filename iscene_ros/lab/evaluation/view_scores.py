@@ -54,13 +54,13 @@ def _scene_scores(
     truths = [true_body_camera(views.reference.truths[crop.index]) for crop in crops]
     found = []
     for count in options.counts:
-        looks = views.first(count)
-        scene = completer.complete(looks, options.base.steps)
+        chosen = views.first(count)
+        scene = completer.complete(chosen, options.base.steps)
         completed = CompletedScene(number, views.reference, reference, aligned_frame, crops, scene)
         bodies = [scored_body(completed.predicted_mesh_camera(crop)) for crop in crops]
         scores = [score_object(body, truth) for body, truth in zip(bodies, truths, strict=True)]
         found += [ViewScore(count, o) for o in scored_objects(completed, MODEL, scores)]
-        cleaned = [_cleaned(look) for look in looks]
+        cleaned = [_cleaned(view) for view in chosen]
         ids = [reference.instance_ids[crop.index] for crop in crops]
         bodies = [scored_body(fused_surface(cleaned, instance_id)) for instance_id in ids]
         scores = [score_surface(body, truth) for body, truth in zip(bodies, truths, strict=True)]

@@ -1,4 +1,4 @@
-"""Picture of one scene completed from more and more looks, side by side."""
+"""Picture of one scene completed from more and more views, side by side."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from iscene_ros.viz.side_view import ViewedMesh, draw_side_view
 YAW_RAD = np.deg2rad(160)
 
 
-def draw_look_comparison(scenes: Sequence[Scene], looks: Sequence[Observation]) -> Image.Image:
-    """Draw what each look shows, and below it the scene completed from all looks until there.
+def draw_view_comparison(scenes: Sequence[Scene], views: Sequence[Observation]) -> Image.Image:
+    """Draw what each view shows, and below it the scene completed from all views until there.
 
     Args:
-        scenes: completed from the first look, the first two and so on; at least one object each.
-        looks: posed, with one image size; the first is the reference of all scenes.
+        scenes: completed from the first view, the first two and so on; at least one object each.
+        views: posed, with one image size; the first is the reference of all scenes.
     """
-    count = len(looks)
-    looks = [resolve_mask_overlaps(look.rectified()) for look in looks]
+    count = len(views)
+    views = [resolve_mask_overlaps(view.rectified()) for view in views]
     width = (WIDTH - (count + 1) * MARGIN) // count
-    height = round(width * looks[0].camera.height / looks[0].camera.width)
+    height = round(width * views[0].camera.height / views[0].camera.width)
     page = Image.new("RGB", (WIDTH, 2 * (TITLE_HEIGHT + height) + MARGIN), "white")
     draw = ImageDraw.Draw(page)
     fine = SUPERSAMPLING * width, SUPERSAMPLING * height
-    for column, (scene, look) in enumerate(zip(scenes, looks, strict=True)):
+    for column, (scene, view) in enumerate(zip(scenes, views, strict=True)):
         left, number = MARGIN + column * (width + MARGIN), column + 1
-        parts = _parts(scene, looks[:number])
-        images = [draw_masks(look, set(), *fine), draw_side_view(parts, YAW_RAD, *fine)]
-        completed = f"Completed from {number} {'look' if number == 1 else 'looks'}"
-        titles = [(f"Look {number}", "depth and masks"), (completed, "seen from behind")]
+        parts = _parts(scene, views[:number])
+        images = [draw_masks(view, set(), *fine), draw_side_view(parts, YAW_RAD, *fine)]
+        completed = f"Completed from {number} {'view' if number == 1 else 'views'}"
+        titles = [(f"View {number}", "depth and masks"), (completed, "seen from behind")]
         for row, (image, (title, remark)) in enumerate(zip(images, titles, strict=True)):
             top = row * (TITLE_HEIGHT + height)
             draw_title(draw, left, top, title, remark)
@@ -53,8 +53,8 @@ def draw_look_comparison(scenes: Sequence[Scene], looks: Sequence[Observation]) 
     return page
 
 
-def _parts(scene: Scene, looks: Sequence[Observation]) -> list[ViewedMesh]:
-    """Return the objects with the points that all looks observed of them."""
+def _parts(scene: Scene, views: Sequence[Observation]) -> list[ViewedMesh]:
+    """Return the objects with the points that all views observed of them."""
     aligned_frame = GravityAlignedFrame.from_gravity(scene.gravity_camera)
     aligned_from_world = np.linalg.inv(
         scene.frame_from_camera @ aligned_frame.camera_from_aligned()
@@ -62,12 +62,12 @@ def _parts(scene: Scene, looks: Sequence[Observation]) -> list[ViewedMesh]:
     parts = []
     for item in scene.objects:
         mesh = item.mesh.transformed(aligned_from_world @ item.frame_from_object)
-        points = np.concatenate([_points_world(look, item.id) for look in looks])
+        points = np.concatenate([_points_world(view, item.id) for view in views])
         points = points @ aligned_from_world[:3, :3].T + aligned_from_world[:3, 3]
         parts.append(ViewedMesh(mesh, points, item.color))
     return parts
 
 
-def _points_world(look: Observation, instance_id: int) -> np.ndarray:
-    pose = look.world_from_camera
-    return observed_points(look, instance_id) @ pose[:3, :3].T + pose[:3, 3]
+def _points_world(view: Observation, instance_id: int) -> np.ndarray:
+    pose = view.world_from_camera
+    return observed_points(view, instance_id) @ pose[:3, :3].T + pose[:3, 3]
