@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _EXPORTS = {
     "Camera": "iscene_ros.core.camera",
     "CompletionOptions": "iscene_ros.models.model_config",
+    "CompletionRequest": "iscene_ros.models.base",
     "InputError": "iscene_ros.core.errors",
     "Mesh": "iscene_ros.core.scene",
     "ModelError": "iscene_ros.core.errors",

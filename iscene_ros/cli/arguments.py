@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from iscene_ros.models.base import CompletionRequest
 from iscene_ros.models.model_config import (
     DEVICES,
     ENVELOPES,
@@ -100,6 +101,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--base", default="", metavar="PATH_OR_ID", help="of a released model, if not its own"
     )
+
+
+def completion_request(args: argparse.Namespace) -> CompletionRequest:
+    """Return the request of the arguments that `add_completion_arguments` added."""
+    return CompletionRequest(args.steps, args.seed, args.faces)
 
 
 def model_config(args: argparse.Namespace, relations: bool = True) -> ModelConfig:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from iscene_ros.cli.arguments import model_config
+from iscene_ros.cli.arguments import completion_request, model_config
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
@@ -75,7 +75,7 @@ def _completed_to(
     completer = OutOfMemoryFallback(
         lambda device: load(replace(config, device=device)), args.device, _warn
     )
-    scene = completer.complete(observation, args.steps, args.seed, args.faces, progress)
+    scene = completer.complete(observation, completion_request(args), progress)
     progress.say("write")
     problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
     drawn = observation if isinstance(observation, Observation) else observation[-1]

@@ -6,7 +6,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-from iscene_ros.cli.arguments import add_completion_arguments, model_config
+from iscene_ros.cli.arguments import add_completion_arguments, completion_request, model_config
 from iscene_ros.cli.completion_run import LoadCompleter, complete_to, load_completer
 
 # Of the lab, which nothing imports: loaded by its name when it is asked for.
@@ -49,7 +49,7 @@ def _draw_views(args: argparse.Namespace, load: LoadCompleter) -> None:
     views = import_module(VIEWS_MODULE).demo_views()
     completer = load(model_config(args, relations=False))
     scenes = [
-        completer.complete(views[-count:], args.steps, args.seed, args.faces)
+        completer.complete(views[-count:], completion_request(args))
         for count in range(1, len(views) + 1)
     ]
     page = draw_view_comparison(scenes, views[::-1])

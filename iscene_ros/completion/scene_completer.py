@@ -15,10 +15,16 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject, Timings
 from iscene_ros.geometry.planes import find_planes
-from iscene_ros.models.base import PredictionRequest, Progress, Report, ShapeModel
+from iscene_ros.models.base import (
+    DEFAULT_REQUEST,
+    CompletionRequest,
+    Prediction,
+    Progress,
+    Report,
+    ShapeModel,
+)
 from iscene_ros.models.model_config import SHIPPED_MODEL, CompletionOptions, ModelConfig
 from iscene_ros.models.registry import load_shape_model
-from iscene_ros.preprocess.crops import Evidence
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.support_plane import find_gravity
 from iscene_ros.preprocess.transparency import drop_readings_behind, suspect_warning
@@ -94,11 +100,8 @@ class SceneCompleter:
     def complete(
         self,
         observation: Observation | Sequence[Observation],
-        steps: int | None = None,
-        seed: int = 0,
-        faces: int = 5000,
+        request: CompletionRequest = DEFAULT_REQUEST,
         progress: Report | None = None,
-        evidence: Evidence | None = None,
     ) -> Scene:
         """Complete every instance of an observation, or of several ones of one scene.
 
@@ -106,13 +109,9 @@ class SceneCompleter:
             observation: one view; without masks, the scene has no objects. Of several views, each
                 with a pose, the last one is that of the scene's camera; equal instance ids are the
                 same object, and small errors of the poses are corrected by registration.
-            steps: Euler steps of the sampler; None = the model's default.
-            seed: same seed, same device: same result, bit for bit.
-            faces: triangle budget of a mesh.
+            request: how, and with which further views; which objects are known already.
             progress: called with the finished steps, all steps, and the current work; what it
                 raises ends the completion.
-            evidence: by instance id, further views of the instances of a single observation, as of
-                `preprocess.instance_views`; their poses are taken as they are.
 
         Returns:
             The scene in the world frame where the observation has a pose, else in the camera's;
@@ -124,10 +123,10 @@ class SceneCompleter:
             ModelError: the output of the network is not finite.
         """
         started = time.perf_counter()
+        evidence = request.evidence
         if not isinstance(observation, Observation):
             observation, evidence = reference_and_evidence(observation)
-        evidence = evidence or {}
-        _check(observation, self.shapes, steps, faces)
+        _check(observation, self.shapes, request)
         check_evidence(observation, evidence)
         warnings = ()
         if evidence and not self.shapes.uses_evidence:
@@ -143,8 +142,9 @@ class SceneCompleter:
             warnings += ("twins: no world_from_camera, by which views are combined: not used",)
         ready = time.perf_counter()
         counter = Progress(progress)
-        request = PredictionRequest(steps, seed, faces)
-        prediction = self.shapes.predict(observation, aligned_frame, evidence, request, counter)
+        request = replace(request, evidence=evidence)
+        prediction = self.shapes.predict(observation, aligned_frame, request, counter)
+        prediction = _without_kept(prediction, request)
         predicted = time.perf_counter()
         assembly = ObjectAssembly(prediction.observation, aligned_frame)
         seconds = (predicted - started) / max(1, len(prediction.shapes))
@@ -153,15 +153,16 @@ class SceneCompleter:
         objects = tuple(_suspect(item) if item.id in suspects else item for item in objects)
         warnings += tuple(suspect_warning(o.label, o.id) for o in objects if o.id in suspects)
         finished = time.perf_counter()
+        of_id = {item.id: item for item in objects} | dict(request.kept)
         scene = Scene(
             frame_id=assembly.frame_id,
-            objects=objects,
+            objects=tuple(of_id[i] for i in observation.instance_ids if i in of_id),
             skipped=skipped,
             frame_from_camera=assembly.frame_from_camera,
             gravity_camera=gravity,
             model_name=self.shapes.name,
             model_checksum=self.shapes.checksum,
-            seed=seed,
+            seed=request.seed,
             steps=prediction.steps,
             timings=Timings(
                 prepare=ready - started + prediction.prepare_seconds,
@@ -178,9 +179,19 @@ class SceneCompleter:
             ),
             is_metric=prediction.is_metric,
             planes=tuple(p.transformed(assembly.frame_from_camera) for p in planes_camera),
+            observation=prediction.observation,
         )
         scene = replace(scene, warnings=scene.warnings + doubts(scene, prediction.observation))
         return _related(scene, prediction.observation, counter) if self.relations else scene
+
+
+def _without_kept(prediction: Prediction, request: CompletionRequest) -> Prediction:
+    rows = set(request.rows(prediction.observation))
+    return replace(
+        prediction,
+        shapes=tuple(shape for shape in prediction.shapes if shape.row in rows),
+        skipped=tuple((row, why) for row, why in prediction.skipped if row in rows),
+    )
 
 
 def _suspect(item: SceneObject) -> SceneObject:
@@ -197,13 +208,13 @@ def _related(scene: Scene, observation: Observation, progress: Progress) -> Scen
     return replace(scene, timings=replace(scene.timings, relations=spent, total=total))
 
 
-def _check(observation: Observation, shapes: ShapeModel, steps: int | None, faces: int) -> None:
+def _check(observation: Observation, shapes: ShapeModel, request: CompletionRequest) -> None:
     if shapes.needs_depth and not observation.has_depth:
         raise InputError(
             "depth: none; iscene-mini needs depth: give a depth image registered to the masks, "
             "or complete with a released model (LuLing/IScene)"
         )
-    if steps is not None and steps < 1:
-        raise InputError(f"steps: {steps}, expected at least 1")
-    if faces < 4:
-        raise InputError(f"faces: {faces}, expected at least 4")
+    if request.steps is not None and request.steps < 1:
+        raise InputError(f"steps: {request.steps}, expected at least 1")
+    if request.faces < 4:
+        raise InputError(f"faces: {request.faces}, expected at least 4")

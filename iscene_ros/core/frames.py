@@ -72,6 +72,11 @@ class Cube:
         """Transform (..., 3) cube coordinates to points_aligned [m]."""
         return np.asarray(points_cube) * self.size + self.center_aligned
 
+    def overlaps(self, other: Cube) -> bool:
+        """Return whether two cubes of one gravity-aligned frame have a point in common."""
+        apart = np.abs(self.center_aligned - other.center_aligned)
+        return bool(np.all(apart <= 0.5 * (self.size + other.size)))
+
     def voxel_centers_aligned(self, resolution: int) -> np.ndarray:
         """Return (R, R, R, 3) float64 voxel centres [m], indexed x, y, z.
 

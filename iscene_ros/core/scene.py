@@ -238,6 +238,8 @@ class Scene:
             after reading a scene from files.
         environment: surface of the surroundings that all frames of a session have shown, in the
             scene's frame, its front on the side that was seen; None where it was not fused.
+        observation: what was completed, rectified, with clean masks and depth; None where that is
+            not known, as after reading a scene from files.
     """
 
     frame_id: str
@@ -256,6 +258,7 @@ class Scene:
     is_metric: bool = True
     planes: tuple[Plane, ...] | None = None
     environment: Mesh | None = None
+    observation: Observation | None = None
 
     @cached_property
     def graph(self) -> SceneGraph:

@@ -5,15 +5,15 @@ See `models.registry` for the registered models.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Mesh
+from iscene_ros.core.scene import Mesh, SceneObject
 from iscene_ros.preprocess.crops import Evidence
 
 # (finished steps, all steps, current work)
@@ -61,7 +61,7 @@ class Prediction:
     """The prediction for all instances of a view.
 
     Attributes:
-        observation: the observation without readings that the model rejected.
+        observation: the observation as the model read it, without the readings that it rejected.
         shapes: the completed instances, in the order of the masks.
         skipped: (row of masks, reason) of the other instances.
         steps: of the sampler.
@@ -103,18 +103,31 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class PredictionRequest:
-    """Settings of one prediction.
+class CompletionRequest:
+    """What one completion is to do.
 
     Attributes:
-        steps: of the sampler; None = the model's default.
-        seed: same seed, same device: same result.
+        steps: Euler steps of the sampler; None = the model's default.
+        seed: same seed, same device: same result, bit for bit.
         faces: triangle budget of a mesh.
+        evidence: by instance id, further views of the instances of a single observation, as of
+            `preprocess.instance_views`; their poses are taken as they are.
+        kept: by instance id, objects that are not completed again: the scene has them as they are,
+            and their instances are surroundings of the others.
     """
 
     steps: int | None = None
     seed: int = 0
     faces: int = 5000
+    evidence: Evidence = field(default_factory=dict)
+    kept: Mapping[int, SceneObject] = field(default_factory=dict)
+
+    def rows(self, observation: Observation) -> list[int]:
+        """Return the rows of an observation's masks that are to be completed."""
+        return [row for row, i in enumerate(observation.instance_ids) if i not in self.kept]
+
+
+DEFAULT_REQUEST = CompletionRequest()
 
 
 class ShapeModel(Protocol):
@@ -142,16 +155,14 @@ class ShapeModel(Protocol):
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
-        evidence: Evidence,
-        request: PredictionRequest,
+        request: CompletionRequest,
         progress: Progress,
     ) -> Prediction:
-        """Complete the instances of an observation.
+        """Complete the instances of an observation; those that the request keeps may be left out.
 
         Args:
             observation: rectified, with masks that do not overlap.
             aligned_frame: its gravity-aligned frame.
-            evidence: further views of its instances; empty where `uses_evidence` is False.
-            request: settings.
+            request: without evidence where `uses_evidence` is False.
             progress: counts finished steps.
         """

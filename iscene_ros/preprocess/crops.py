@@ -5,8 +5,8 @@ Further views of an instance, its evidence, contribute to its crop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,6 +89,12 @@ class SceneCrops:
     scene_support_height: float
     instances: tuple[InstanceCrop, ...]
     skipped: tuple[tuple[int, str], ...]
+
+    def near(self, rows: Collection[int]) -> SceneCrops:
+        """Return the crops of some rows of masks, and of the instances whose cubes reach theirs."""
+        cubes = [crop.cube for crop in self.instances if crop.index in rows]
+        near = [c for c in self.instances if any(c.cube.overlaps(cube) for cube in cubes)]
+        return replace(self, instances=tuple(near))
 
 
 def fit_crops(

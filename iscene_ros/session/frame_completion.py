@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.models.base import Progress, Report
-from iscene_ros.session.frame_look import FrameLook
+from iscene_ros.models.base import CompletionRequest, Progress, Report
 from iscene_ros.session.frames import PosedFrame, TrackedObservation, observe
 from iscene_ros.session.map_relations import add_relations
+from iscene_ros.session.map_updates import MapLook, kept_objects, unchanged_scene
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.pose_check import PoseCheck
 from iscene_ros.session.published_map import Between, PublishedMap
@@ -78,7 +78,7 @@ class FrameCompletion:
         look = self._map.look(frame, observed, settings, self._between, anew)
         if look is None:
             return None
-        scene = self._scene(look.frame_look, settings, progress)
+        scene = self._scene(look, settings, progress)
 
         def finished(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
             update = add_relations(update, before, settings, reject, progress)
@@ -90,17 +90,21 @@ class FrameCompletion:
             reject(RejectReason.TRACKER_ID, line)
         return update
 
-    def _scene(self, look: FrameLook, settings: Settings, progress: Report | None) -> Scene | None:
-        """Complete the instances; None where nothing changed since they were completed."""
-        if look.observation.instance_ids and not look.changed:
-            return None
+    def _scene(self, look: MapLook, settings: Settings, progress: Report | None) -> Scene:
+        """Complete the instances that changed since they were completed."""
+        kept, observation = kept_objects(look), look.frame_look.observation
+        if kept and len(kept) == len(observation.instance_ids):
+            return unchanged_scene(look, kept)
         scene = self._completer.complete(
-            look.observation,
-            settings.steps or None,
-            settings.seed,
-            settings.faces,
+            observation,
+            CompletionRequest(
+                settings.steps or None,
+                settings.seed,
+                settings.faces,
+                look.frame_look.evidence,
+                kept,
+            ),
             progress,
-            evidence=look.evidence,
         )
         self._completed_with = _request(settings)
         return scene

@@ -13,7 +13,6 @@ from iscene_ros.session.evidence import chosen
 from iscene_ros.session.frame_registration import registered
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.overlap import SeenInstance
-from iscene_ros.session.seen_instances import CleanViews
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.visibility import CameraView
 
@@ -27,12 +26,26 @@ class FoundInstance:
         seen: the instance.
         completed_from: keyframes that the object was completed from; None for a new object.
         keyframes: what is left of them, after a motion of the object.
+        emptied: the newest view of which cleaning left nothing, or None.
+        chosen: the keyframes to keep; the view of this frame among them if it says something new.
     """
 
     id: int
     seen: SeenInstance
     completed_from: tuple[Keyframe, ...] | None
     keyframes: tuple[Keyframe, ...]
+    emptied: Keyframe | None = None
+    chosen: tuple[Keyframe, ...] = ()
+
+    @property
+    def others(self) -> tuple[Keyframe, ...]:
+        """The keyframes to keep that are no views of this frame."""
+        return tuple(k for k in self.chosen if k is not self.seen.keyframe)
+
+    @property
+    def is_new_view(self) -> bool:
+        """Whether the view of this frame is to be kept."""
+        return any(k is self.seen.keyframe for k in self.chosen)
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class FrameLook:
         view: the frame; ids of its instances are those of the map, its pose may be corrected.
         tracker_ids: of each instance.
         left_out: see `TrackedObservation`.
-        keyframes: of each instance, with this view where it says something new.
+        found: its instances, in order.
         evidence: by instance id, the other views that it is completed from.
         changed: ids of the instances to complete; the others keep what they have.
         overruled: lines about tracker ids that the geometry contradicts.
@@ -52,7 +65,7 @@ class FrameLook:
     view: CameraView
     tracker_ids: tuple[str, ...]
     left_out: np.ndarray | None
-    keyframes: tuple[tuple[Keyframe, ...], ...]
+    found: tuple[FoundInstance, ...]
     evidence: dict[int, tuple[Observation, ...]]
     changed: frozenset[int]
     overruled: tuple[str, ...]
@@ -83,29 +96,18 @@ def frame_look(
     """
     observation = replace(observed.observation, instance_ids=tuple(f.id for f in found))
     fuses = settings.fusion and observation.world_from_camera is not None
-    after = [_chosen(f, settings) if fuses else () for f in found]
-    if any(views is not f.keyframes for f, views in zip(found, after, strict=True)):
+    found = [replace(f, chosen=_chosen(f, settings) if fuses else ()) for f in found]
+    if any(f.chosen is not f.keyframes for f in found):
         observation = _registered(observation, found)
-    clean = CleanViews(observation)
-    kept, evidence, changed = [], {}, set()
-    for instance, views in zip(found, after, strict=True):
-        others = tuple(k for k in views if k is not instance.seen.keyframe)
-        if len(others) < len(views):
-            new = clean.keyframe(instance.id)
-            views = instance.keyframes if new is None else (*others, new)
-        if anew or not fuses or views is not instance.completed_from:
-            changed.add(instance.id)
-        if others:
-            evidence[instance.id] = tuple(k.view for k in others)
-        kept.append(views)
+    unchanged = [f.id for f in found if fuses and not anew and f.chosen is f.completed_from]
     pose = observation.world_from_camera
     return FrameLook(
         view=CameraView(observation, np.eye(4) if pose is None else pose),
         tracker_ids=observed.tracker_ids,
         left_out=observed.left_out,
-        keyframes=tuple(kept),
-        evidence=evidence,
-        changed=frozenset(changed),
+        found=tuple(found),
+        evidence={f.id: tuple(k.view for k in f.others) for f in found if f.others},
+        changed=frozenset(observation.instance_ids) - frozenset(unchanged),
         overruled=overruled,
     )
 
@@ -114,6 +116,10 @@ def _chosen(found: FoundInstance, settings: Settings) -> tuple[Keyframe, ...]:
     """Return the views to keep of an object; the same tuple as before where this says nothing."""
     if found.seen.keyframe is None:
         return found.keyframes
+    if found.emptied is not None:
+        emptied = (found.emptied,)
+        if chosen(emptied, found.seen.keyframe, settings) is emptied:
+            return found.keyframes
     return chosen(found.keyframes, found.seen.keyframe, settings)
 
 

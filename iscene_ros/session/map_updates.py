@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,39 +37,35 @@ class MapLook:
     loaded: World | None
 
 
-def with_unchanged(scene: Scene | None, look: MapLook) -> Scene:
-    """Return the scene of a frame in which the instances that did not change are as they were."""
-    observation, changed = look.frame_look.observation, look.frame_look.changed
+def kept_objects(look: MapLook) -> dict[int, SceneObject]:
+    """Return by id the objects of a frame that did not change; they are not completed again."""
+    observation = look.frame_look.observation
+    known = {k.id: k.item for k in look.objects.objects}
+    described = zip(observation.instance_ids, observation.labels, observation.scores, strict=True)
     # A class may become known, or another one, without a change of the shape.
-    described = {
-        i: (label, score)
-        for i, label, score in zip(
-            observation.instance_ids, observation.labels, observation.scores, strict=True
-        )
-        if i not in changed
+    return {
+        i: replace(known[i], label=label, score=score)
+        for i, label, score in described
+        if i in known and i not in look.frame_look.changed
     }
-    kept = {
-        k.id: replace(k.item, label=described[k.id][0], score=described[k.id][1])
-        for k in look.objects.objects
-        if k.id in described
-    }
-    if scene is None:
-        # Nothing was completed: model, doubts and surroundings are those of the update before.
-        scene = replace(
-            look.before.scene,
-            skipped=(),
-            frame_from_camera=look.frame_look.view.frame_from_camera,
-            gravity_camera=observation.gravity_camera,
-            timings=Timings(),
-            stamp=observation.stamp,
-            warnings=tuple(dict.fromkeys((*observation.warnings, *look.before.scene.warnings))),
-        )
-    items = {o.id: o for o in scene.objects} | kept
+
+
+def unchanged_scene(look: MapLook, kept: Mapping[int, SceneObject]) -> Scene:
+    """Return the scene of a frame in which nothing changed.
+
+    Its model, its doubts and its surroundings are those of the update before.
+    """
+    observation, before = look.frame_look.observation, look.before.scene
     return replace(
-        scene,
-        frame_id=look.frame.frame_id,
-        objects=tuple(items[i] for i in observation.instance_ids if i in items),
-        skipped=tuple(s for s in scene.skipped if s.id not in kept),
+        before,
+        objects=tuple(kept.values()),
+        skipped=(),
+        frame_from_camera=look.frame_look.view.frame_from_camera,
+        gravity_camera=observation.gravity_camera,
+        timings=Timings(),
+        stamp=observation.stamp,
+        warnings=tuple(dict.fromkeys((*observation.warnings, *before.warnings))),
+        observation=None,
     )
 
 
@@ -81,7 +78,8 @@ def scene_update(look: MapLook, scene: Scene, change: ObjectMapChange) -> SceneU
         change: its change of the map.
     """
     tracked = {k.id: k for k in look.objects.objects}
-    scene = replace(scene, objects=tuple(tracked[o.id].item for o in scene.objects))
+    objects = tuple(tracked[o.id].item for o in scene.objects)
+    scene = replace(scene, frame_id=look.frame.frame_id, objects=objects)
     return SceneUpdate(
         stamp_ns=look.frame.stamp_ns,
         frame_id=look.frame.frame_id,

@@ -14,6 +14,7 @@ import numpy as np
 
 from iscene_ros.core.colors import instance_color
 from iscene_ros.core.keyframe import Keyframe
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.core.scene_update import RemovedObject, TrackedObject
 from iscene_ros.core.slugs import object_name
@@ -23,7 +24,7 @@ from iscene_ros.session.frame_look import FoundInstance, FrameLook, frame_look
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.object_surface import ObjectSurface
 from iscene_ros.session.overlap import KnownObject, SeenInstance
-from iscene_ros.session.seen_instances import seen_instances
+from iscene_ros.session.seen_instances import clean_keyframe, seen_instances
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.visibility import CameraView
 
@@ -57,6 +58,7 @@ class ObjectMap:
         self.taken_names: frozenset[str] = frozenset()
         self._objects: dict[int, TrackedObject] = {}
         self._lost: dict[int, TrackedObject] = {}
+        self._emptied: dict[int, Keyframe] = {}
         self._surfaces: dict[int, tuple[SceneObject, ObjectSurface]] = {}
         self._next_id = 1
 
@@ -77,6 +79,7 @@ class ObjectMap:
         made = ObjectMap()
         made._objects, made._lost = dict(self._objects), dict(self._lost)
         made._surfaces, made._next_id = self._surfaces, self._next_id
+        made._emptied = self._emptied
         return made
 
     @property
@@ -106,6 +109,7 @@ class ObjectMap:
                 instance,
                 None if known is None else known.tracked.keyframes,
                 self._carry(view, known, instance, motion, settings) if fuses else (),
+                self._emptied.get(own_id),
             )
             for own_id, instance, (known, motion) in zip(
                 self._ids(matched, seen, settings.frame_prefix), seen, matched, strict=True
@@ -129,15 +133,17 @@ class ObjectMap:
         for item in scene.objects:
             row = rows[item.id]
             tracked = self._kept(item, look.tracker_ids[row], stamp_ns, settings)
-            self._objects[item.id] = replace(tracked, keyframes=look.keyframes[row])
+            keyframes = self._keyframes(look.found[row], scene.observation)
+            self._objects[item.id] = replace(tracked, keyframes=keyframes)
         seen = frozenset(item.id for item in scene.objects)
         for skipped in scene.skipped:
             if skipped.id in self._objects:
                 tracked = self._objects[skipped.id]
                 self._objects[skipped.id] = replace(tracked, misses=0, last_seen_ns=stamp_ns)
         self._next_id = max([self._next_id - 1, *self._objects]) + 1
-        for key in self._surfaces.keys() - self._objects.keys() - self._lost.keys():
-            del self._surfaces[key]
+        for cache in (self._surfaces, self._emptied):
+            for key in cache.keys() - self._objects.keys() - self._lost.keys():
+                del cache[key]
         unseen = [k for k in self.objects if k.id not in rows]
         return ObjectMapChange(seen, self._miss(unseen, look, settings))
 
@@ -242,6 +248,16 @@ class ObjectMap:
             tracker_id = tracker_id or before.tracker_id
         item = replace(item, color=instance_color(item.id))
         return TrackedObject(item, name, tracker_id, first, stamp_ns)
+
+    def _keyframes(self, found: FoundInstance, clean: Observation) -> tuple[Keyframe, ...]:
+        """Return the views to keep of an instance; this one, if it is new, from a clean frame."""
+        if not found.is_new_view:
+            return found.chosen
+        new = clean_keyframe(clean, found.id)
+        if new is None:
+            self._emptied[found.id] = found.seen.keyframe
+            return found.keyframes
+        return *found.others, new
 
     def _miss(
         self, unseen: Sequence[TrackedObject], look: FrameLook, settings: Settings

@@ -8,8 +8,7 @@ from typing import Protocol
 from iscene_ros.core.errors import ModelError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
-from iscene_ros.models.base import Report
-from iscene_ros.preprocess.crops import Evidence
+from iscene_ros.models.base import DEFAULT_REQUEST, CompletionRequest, Report
 
 # Messages of torch: from its allocators of GPU and main memory, and from cuBLAS.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cublas_status_alloc_failed")
@@ -21,11 +20,8 @@ class Completer(Protocol):
     def complete(
         self,
         observation: Observation | Sequence[Observation],
-        steps: int | None = None,
-        seed: int = 0,
-        faces: int = 5000,
+        request: CompletionRequest = DEFAULT_REQUEST,
         progress: Report | None = None,
-        evidence: Evidence | None = None,
     ) -> Scene:
         """Complete every instance."""
 
@@ -51,16 +47,13 @@ class OutOfMemoryFallback:
     def complete(
         self,
         observation: Observation | Sequence[Observation],
-        steps: int | None = None,
-        seed: int = 0,
-        faces: int = 5000,
+        request: CompletionRequest = DEFAULT_REQUEST,
         progress: Report | None = None,
-        evidence: Evidence | None = None,
     ) -> Scene:
         """See `SceneCompleter.complete`; `progress` begins anew with every attempt."""
         while True:
             try:
-                return self.completer.complete(observation, steps, seed, faces, progress, evidence)
+                return self.completer.complete(observation, request, progress)
             except Exception as error:
                 if not is_out_of_memory(error) or not self._can_reduce():
                     raise

@@ -17,7 +17,6 @@ from iscene_ros.session.map_updates import (
     check_scene,
     empty_update,
     scene_update,
-    with_unchanged,
     without_object,
 )
 from iscene_ros.session.object_map import ObjectMap
@@ -105,7 +104,7 @@ class PublishedMap:
         return MapLook(frame, look, objects, before, gone, loaded)
 
     def add(
-        self, look: MapLook, scene: Scene | None, settings: Settings, finish: Finish
+        self, look: MapLook, scene: Scene, settings: Settings, finish: Finish
     ) -> SceneUpdate | None:
         """Return the update of a completed frame; None where the map was reset since the frame.
 
@@ -113,16 +112,14 @@ class PublishedMap:
 
         Args:
             look: what the frame shows.
-            scene: its completion; None where nothing had to be completed.
+            scene: its completion.
             settings: how objects are named and forgotten.
             finish: adds the relations.
 
         Raises:
             ModelError: see `check_scene`.
         """
-        if scene is not None:
-            check_scene(scene, look.frame_look.observation.instance_ids)
-        scene = with_unchanged(scene, look)
+        check_scene(scene, look.frame_look.observation.instance_ids)
         change = look.objects.complete(look.frame_look, scene, look.frame.stamp_ns, settings)
         update = scene_update(look, scene, change)
         # This takes long; a reset meanwhile does not wait for it.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.instance_views import cropped_view, instance_views
+from iscene_ros.preprocess.instance_views import cropped_view
 from iscene_ros.session.frames import TrackedObservation
 from iscene_ros.session.overlap import SeenInstance
 
@@ -31,22 +29,9 @@ def seen_instances(observed: TrackedObservation) -> list[SeenInstance]:
     return seen
 
 
-class CleanViews:
-    """Views of the instances of a frame that are worth keeping; made when the first one is wanted.
-
-    Args:
-        observation: the frame, with a pose.
-    """
-
-    def __init__(self, observation: Observation) -> None:
-        self._observation = observation
-
-    def keyframe(self, instance_id: int) -> Keyframe | None:
-        """Return the view of an instance; None where cleaning left nothing of it."""
-        view = self._views.get(instance_id)
-        keyframe = None if view is None else Keyframe(view, instance_id)
-        return keyframe if keyframe is not None and len(keyframe.points) else None
-
-    @cached_property
-    def _views(self) -> dict[int, Observation]:
-        return instance_views(self._observation, LARGEST_SIDE)
+def clean_keyframe(observation: Observation, instance_id: int) -> Keyframe | None:
+    """Return the view of an instance in a clean observation; None where nothing of it is left."""
+    if not observation.masks[observation.instance_ids.index(instance_id)].any():
+        return None
+    keyframe = Keyframe(cropped_view(observation, instance_id, LARGEST_SIDE), instance_id)
+    return keyframe if len(keyframe.points) else None

@@ -307,7 +307,7 @@ def test_failures_become_exit_codes(
 
 def test_interrupted_completion_leaves_nothing(files: FrameFiles, tmp_path: Path) -> None:
     class Interrupted(FakeCompleter):
-        def complete(self, observation, steps, seed, faces, progress, evidence=None):
+        def complete(self, observation, request, progress):
             progress(1, 2, "mug")
             raise KeyboardInterrupt
 

@@ -14,6 +14,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.lab.evaluation.scenes import MODEL, EvaluationOptions, evaluate_scenes
+from iscene_ros.models.base import CompletionRequest
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_a_failure_of_the_relations_is_for_the_caller_to_decide(completer, frame
     monkeypatch.setattr("iscene_ros.completion.scene_completer.with_relations", fail)
     few = replace(frame, masks=frame.masks[:1], labels=frame.labels[:1], scores=(), instance_ids=())
     with pytest.raises(FloatingPointError, match="no hull"):
-        completer.complete(few, steps=1)
+        completer.complete(few, CompletionRequest(steps=1))
 
 
 def test_meshes_are_closed_upright_and_within_the_budget(scene):
@@ -96,7 +97,9 @@ def test_the_mesh_meets_the_observed_points_of_thin_objects(scene):
 
 def test_the_same_seed_gives_the_same_bytes(completer, frame, scene):
     assert as_bytes(completer.complete(frame)) == as_bytes(scene)
-    two_steps = [as_bytes(completer.complete(frame, steps=2, seed=s)) for s in (1, 1, 2)]
+    two_steps = [
+        as_bytes(completer.complete(frame, CompletionRequest(steps=2, seed=s))) for s in (1, 1, 2)
+    ]
     assert two_steps[0] == two_steps[1] != two_steps[2]
 
 
@@ -156,7 +159,7 @@ def test_an_instance_without_depth_is_skipped_and_the_others_complete(completer,
 
 
 def test_the_face_budget_is_honoured(completer, frame):
-    scene = completer.complete(frame, faces=500)
+    scene = completer.complete(frame, CompletionRequest(faces=500))
     counts = [len(o.mesh.faces) for o in scene.objects]
     # Where surfaces nearly touch, a mesh needs more to stay closed.
     assert sorted(counts)[-2] <= 500 and max(counts) <= 5 * 500
@@ -174,7 +177,7 @@ def test_nothing_to_complete_is_an_error(completer, frame):
     with pytest.raises(InputError, match="masks"):
         completer.complete(replace(frame, masks=np.zeros_like(frame.masks)))
     with pytest.raises(InputError, match="steps"):
-        completer.complete(frame, steps=0)
+        completer.complete(frame, CompletionRequest(steps=0))
 
 
 def test_an_unknown_model_or_device_is_an_error():
@@ -200,3 +203,42 @@ def test_true_distances_are_better_than_the_model_and_finer_ones_better_still(co
         assert {o.method for o in scored} == {options.method}
         means.append(np.mean([o.score.iou for o in scored]))
     assert means == sorted(means) and means[0] < means[2]
+
+
+def test_objects_that_are_kept_stay_and_the_others_are_as_if_all_were_completed(
+    completer, frame, scene
+):
+    for chosen in (scene.objects[2], scene.objects[5]):
+        kept = {o.id: o for o in scene.objects if o is not chosen}
+        again = completer.complete(frame, CompletionRequest(kept=kept))
+        assert [o.id for o in again.objects] == [o.id for o in scene.objects]
+        assert all(again[i] is item for i, item in kept.items())
+        made = again[chosen.id]
+        assert np.array_equal(made.mesh.faces, chosen.mesh.faces)
+        np.testing.assert_allclose(made.mesh.vertices, chosen.mesh.vertices, atol=1e-5)
+        np.testing.assert_allclose(made.frame_from_object, chosen.frame_from_object, atol=1e-5)
+
+
+def test_only_the_network_of_the_chosen_and_of_their_neighbours_runs(completer, frame, scene):
+    lone = min(scene.objects, key=lambda item: max(item.size))
+    counts = []
+    for kept in (
+        {},
+        {o.id: o for o in scene.objects if o is not lone},
+        {o.id: o for o in scene.objects},
+    ):
+        done = [(0, 0)]
+        request = CompletionRequest(kept=kept)
+        completer.complete(frame, request, lambda *now, done=done: done.append(now[:2]))
+        counts.append(done[-1])
+    assert counts[0][1] > counts[1][1] > counts[2][1] == 0
+    assert all(done == total for done, total in counts)
+
+
+def test_the_scene_holds_the_observation_as_the_model_read_it(completer, frame, scene):
+    clean, frame = scene.observation, frame.rectified()
+    assert clean.instance_ids == frame.instance_ids
+    assert not (clean.masks.sum(axis=0) > 1).any()
+    lost = (frame.depth > 0) & (clean.depth == 0)
+    assert 0 < lost.mean() < 0.2
+    assert np.array_equal(clean.depth[~lost], frame.depth[~lost])

@@ -7,6 +7,7 @@ import pytest
 from orbit_views import BOXES, orbit_view
 
 from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.models.base import CompletionRequest
 from iscene_ros.preprocess.instance_views import instance_views
 
 FRONT, SIDE, BACK = orbit_view(-90), orbit_view(-10), orbit_view(100)
@@ -41,7 +42,7 @@ def test_further_views_complete_the_hidden_side(completer):
 
 def test_evidence_is_what_a_sequence_amounts_to(completer):
     evidence = {i: [view] for i, view in instance_views(BACK).items()}
-    scene = completer.complete(FRONT, evidence=evidence)
+    scene = completer.complete(FRONT, CompletionRequest(evidence=evidence))
     assert size_error(scene) < size_error(completer.complete(FRONT))
 
 

@@ -9,6 +9,7 @@ from iscene_ros.core.colors import instance_color
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
+from iscene_ros.models.base import DEFAULT_REQUEST
 
 CHECKSUM = "0" * 64
 
@@ -16,9 +17,7 @@ CHECKSUM = "0" * 64
 class FakeCompleter:
     """Stands in for `SceneCompleter`; gravity is the viewing direction where none is known."""
 
-    def complete(
-        self, observation, steps=None, seed=0, faces=5000, progress=None, evidence=None
-    ) -> Scene:
+    def complete(self, observation, request=DEFAULT_REQUEST, progress=None) -> Scene:
         """See `SceneCompleter.complete`; of several observations the last is completed."""
         if not isinstance(observation, Observation):
             observation = observation[-1]
@@ -33,7 +32,9 @@ class FakeCompleter:
         for index, instance_id in enumerate(observation.instance_ids):
             label = observation.labels[index]
             pixels = np.argwhere(observation.masks[index] & (observation.depth > 0))
-            if len(pixels):
+            if instance_id in request.kept:
+                objects.append(request.kept[instance_id])
+            elif len(pixels):
                 depth = observation.depth[pixels[:, 0], pixels[:, 1]]
                 points_camera = observation.camera.unproject(pixels[:, ::-1], depth)
                 objects.append(
@@ -51,11 +52,12 @@ class FakeCompleter:
             gravity_camera=gravity,
             model_name="fake",
             model_checksum=CHECKSUM,
-            seed=seed,
-            steps=steps or 1,
+            seed=request.seed,
+            steps=request.steps or 1,
             timings=Timings(0.1, 0.2, 0.3, 0.6),
             stamp=observation.stamp,
             warnings=warnings,
+            observation=observation,
         )
 
 

@@ -20,6 +20,7 @@ from iscene_ros.io import result_folder, scene_io
 from iscene_ros.io.frame_io import read_observation
 from iscene_ros.io.scene_io import read_scene, validate, write_scene
 from iscene_ros.io.scene_json import dumps, mesh_path, to_document
+from iscene_ros.models.base import CompletionRequest
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def observation(tmp_path_factory: pytest.TempPathFactory) -> Observation:
 
 @pytest.fixture(scope="module")
 def scene(observation: Observation) -> Scene:
-    completed = FakeCompleter().complete(observation, seed=3)
+    completed = FakeCompleter().complete(observation, CompletionRequest(seed=3))
     return replace(
         completed,
         skipped=(SkippedObject(9, "fork", "no depth inside its mask"),),

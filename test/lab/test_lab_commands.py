@@ -202,7 +202,7 @@ class FakeNode:
         self.transitions.append("configure")
 
     def trigger_activate(self):
-        self.scene = self.completer.complete(table_scene(2).observation, None, 0, 5000, None)
+        self.scene = self.completer.complete(table_scene(2).observation)
 
     def trigger_shutdown(self):
         self.transitions.append("shutdown")

@@ -17,6 +17,7 @@ from iscene_ros.lab.evaluation.view_scenes import ViewOptions, draw_views
 from iscene_ros.lab.evaluation.view_scores import FUSION, view_csv, view_report, view_scores
 from iscene_ros.lab.synthetic.rendering import render
 from iscene_ros.lab.training.samples import draw_view
+from iscene_ros.models.base import DEFAULT_REQUEST
 
 # A scene in which several objects have depth.
 SEED = 1000
@@ -109,9 +110,9 @@ class LooksCompleter(FakeCompleter):
     def __init__(self):
         self.counts = []
 
-    def complete(self, observations, steps=None):
+    def complete(self, observations, request=DEFAULT_REQUEST):
         self.counts.append(len(observations))
-        return super().complete(observations, steps)
+        return super().complete(observations, request)
 
 
 def test_every_number_of_views_is_scored_on_the_same_objects():

@@ -128,14 +128,15 @@ def test_a_hundred_objects_with_eight_views_fit_into_200_megabytes():
 
 
 class CountingCompleter(FakeCompleter):
-    """Counts the frames that it completes."""
+    """Counts the frames that it completes, and notes which objects they keep."""
 
     def __init__(self) -> None:
-        self.frames = 0
+        self.frames, self.kept = 0, []
 
-    def complete(self, *args, **kwargs):
+    def complete(self, observation, request, progress=None):
         self.frames += 1
-        return super().complete(*args, **kwargs)
+        self.kept.append(set(request.kept))
+        return super().complete(observation, request, progress)
 
 
 def test_a_still_scene_is_completed_once_and_costs_the_same_for_ever():
@@ -154,6 +155,37 @@ def test_a_still_scene_is_completed_once_and_costs_the_same_for_ever():
         assert new.last_seen_ns == last.stamp_ns
     assert np.median(seconds[30:]) < 2 * np.median(seconds[:30])
     assert memory[-1] - memory[10] < 20
+
+
+def test_only_the_objects_that_changed_are_completed_again():
+    completer = CountingCompleter()
+    table = TableSession(completer)
+    first = table.see(CARTON, CAN)
+    second = table.see(CARTON, CAN.at(-0.15, 0.1))
+    assert completer.kept == [set(), {1}] and len(second.seen) == 2
+    assert second.objects[0].item.mesh is first.objects[0].item.mesh
+    assert second.objects[0].keyframes == first.objects[0].keyframes
+
+
+def test_a_view_of_which_cleaning_leaves_nothing_is_tried_once():
+    class Blinding(CountingCompleter):
+        """Rejects all readings of the first object in the second frame."""
+
+        def complete(self, observation, request, progress=None):
+            scene = super().complete(observation, request, progress)
+            if self.frames == 1:
+                return scene
+            clean = scene.observation
+            depth = np.where(clean.masks[0], np.float32(0), clean.depth)
+            return replace(scene, observation=clean.with_depth(depth))
+
+    completer = Blinding()
+    table = TableSession(completer)
+    table.see(CARTON, CAN)
+    for _ in range(3):
+        update = table.see(CARTON, CAN, pose=looking(0))
+        assert [len(k.keyframes) for k in update.objects] == [1, 2]
+    assert completer.frames == 2
 
 
 def test_changed_settings_of_the_model_complete_the_scene_anew():

@@ -13,6 +13,7 @@ from table_scene import Thing
 
 from iscene_ros.cli import complete as complete_command
 from iscene_ros.core.errors import ModelError
+from iscene_ros.models.base import DEFAULT_REQUEST
 from iscene_ros.session import published_map
 from iscene_ros.session.out_of_memory import OutOfMemoryFallback, is_out_of_memory
 from iscene_ros.session.rejection import RejectReason
@@ -25,10 +26,10 @@ class FailingCompleter(FakeCompleter):
         self.error: Exception | None = None
         self.spoil = lambda scene: scene
 
-    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None, evidence=None):
+    def complete(self, observation, request=DEFAULT_REQUEST, progress=None):
         if self.error is not None:
             raise self.error
-        return self.spoil(super().complete(observation, steps, seed, faces))
+        return self.spoil(super().complete(observation, request))
 
 
 def spoiled(**changes):
@@ -117,10 +118,10 @@ class SmallGpu(FakeCompleter):
         smaller.objects_at_once = count
         return smaller
 
-    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None, evidence=None):
+    def complete(self, observation, request=DEFAULT_REQUEST, progress=None):
         if self.objects_at_once > self.fits:
             raise self.error
-        return super().complete(observation, steps, seed, faces)
+        return super().complete(observation, request)
 
 
 CUDA_ERROR = RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -204,14 +205,14 @@ def test_on_the_cpu_there_is_no_other_device_to_go_to(device):
 
     completer = OutOfMemoryFallback(load, device, print)
     with pytest.raises(MemoryError):
-        completer.complete(view(), None, 0, 100)
+        completer.complete(view())
     assert completer.completer.objects_at_once == 1 and loaded == [device]
 
 
 def test_other_errors_are_not_retried():
     completer, warnings, _ = recovering(gpu_fits=0, error=RuntimeError("shape mismatch"))
     with pytest.raises(RuntimeError, match="shape mismatch"):
-        completer.complete(view(), None, 0, 100)
+        completer.complete(view())
     assert warnings == []
 
 

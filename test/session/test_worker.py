@@ -178,13 +178,13 @@ class EndlessCompleter(FakeCompleter):
     def __init__(self, looks: bool) -> None:
         self.looks, self.begun, self.ended = looks, threading.Event(), threading.Event()
 
-    def complete(self, observation, steps=None, seed=0, faces=5000, progress=None, **more):
+    def complete(self, observation, request, progress=None):
         self.begun.set()
         try:
             while not self.ended.wait(0.005):
                 if self.looks:
                     progress(0, 1, "complete")
-            return super().complete(observation, steps, seed, faces, progress, **more)
+            return super().complete(observation, request, progress)
         finally:
             self.ended.set()
 

@@ -16,6 +16,7 @@ from iscene_ros.cli.completion_run import Completer
 from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Timings
 from iscene_ros.lab.benchmarks.table_scene import table_scene
+from iscene_ros.models.base import CompletionRequest
 
 MEGABYTE = 1e6
 HEADINGS = (
@@ -77,10 +78,10 @@ def measure_objects(
     """Measure one number of objects in this process."""
     completer = load()
     observation = table_scene(objects).observation
-    completer.complete(observation, steps=min(steps))
+    completer.complete(observation, CompletionRequest(min(steps)))
     timed = []
     for count in steps:
-        scenes = [completer.complete(observation, steps=count) for _ in range(repeats)]
+        scenes = [completer.complete(observation, CompletionRequest(count)) for _ in range(repeats)]
         timed.append((count, len(scenes[0].objects), [scene.timings for scene in scenes]))
     peak, peak_gpu = peak_megabytes(), peak_gpu_megabytes()
     return [

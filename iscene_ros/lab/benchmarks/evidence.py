@@ -17,8 +17,7 @@ from iscene_ros.core.scene import Scene, SceneObject, Timings
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.geometry.object_frame import object_frame
 from iscene_ros.lab.benchmarks.table_scene import TableScene, table_scene
-from iscene_ros.models.base import Report
-from iscene_ros.preprocess.crops import Evidence
+from iscene_ros.models.base import DEFAULT_REQUEST, CompletionRequest, Report
 from iscene_ros.session.inputs import DepthImage, InstanceImage, Intrinsics, TransformSample
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
@@ -61,16 +60,14 @@ class TrueMeshes:
     def complete(
         self,
         observation: Observation,
-        steps: int | None = None,
-        seed: int = 0,
-        faces: int = 5000,
+        request: CompletionRequest = DEFAULT_REQUEST,
         progress: Report | None = None,
-        evidence: Evidence | None = None,
     ) -> Scene:
         """Return the true objects; see `Completer.complete`."""
         return Scene(
             *("world", self._objects(observation), (), observation.world_from_camera),
-            *(observation.gravity_camera, "true", "0" * 64, seed, 1, Timings()),
+            *(observation.gravity_camera, "true", "0" * 64, request.seed, 1, Timings()),
+            observation=observation,
         )
 
     def _objects(self, observation: Observation) -> tuple[SceneObject, ...]:

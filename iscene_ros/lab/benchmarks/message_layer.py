@@ -24,8 +24,7 @@ from iscene_ros.core.scene import Mesh, Scene, SceneObject, Timings
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.demo_frame import DemoFrame
 from iscene_ros.lab.benchmarks.table_scene import table_scene
-from iscene_ros.models.base import Report
-from iscene_ros.preprocess.crops import Evidence
+from iscene_ros.models.base import DEFAULT_REQUEST, CompletionRequest, Report
 from iscene_ros.ros.demo_messages import frame_messages
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.message_decoder import MessageDecoder
@@ -82,11 +81,8 @@ class KnownScene:
     def complete(
         self,
         observation: Observation,
-        steps: int | None = None,
-        seed: int = 0,
-        faces: int = 5000,
+        request: CompletionRequest = DEFAULT_REQUEST,
         progress: Report | None = None,
-        evidence: Evidence | None = None,
     ) -> Scene:
         """Return one ellipsoid an instance, made once; see `Completer.complete`."""
         objects = tuple(
@@ -94,7 +90,8 @@ class KnownScene:
         )
         return Scene(
             *("world", objects, (), observation.world_from_camera, observation.gravity_camera),
-            *("known", "0" * 64, seed, 1, Timings()),
+            *("known", "0" * 64, request.seed, 1, Timings()),
+            observation=observation,
         )
 
     def _object(self, observation: Observation, row: int) -> SceneObject:

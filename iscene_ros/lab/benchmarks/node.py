@@ -20,8 +20,7 @@ from tqdm import tqdm
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.lab.benchmarks.message_layer import KnownScene
-from iscene_ros.models.base import Report
-from iscene_ros.preprocess.crops import Evidence
+from iscene_ros.models.base import DEFAULT_REQUEST, CompletionRequest, Report
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import OBJECTS, output_topic
@@ -72,16 +71,13 @@ class SlowCompleter(KnownScene):
     def complete(
         self,
         observation: Observation,
-        steps: int | None = None,
-        seed: int = 0,
-        faces: int = 5000,
+        request: CompletionRequest = DEFAULT_REQUEST,
         progress: Report | None = None,
-        evidence: Evidence | None = None,
     ) -> Scene:
         """See `Completer.complete`."""
         started = time.monotonic()
         time.sleep(self.pause)
-        scene = super().complete(observation, steps, seed, faces, progress)
+        scene = super().complete(observation, request, progress)
         self.seconds.append(time.monotonic() - started)
         return scene
 

@@ -21,7 +21,7 @@ from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, body_iou
 from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, true_body_camera
 from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.lab.training.samples import SampleOptions, SceneView, draw_view
-from iscene_ros.models.base import PredictionRequest, Progress
+from iscene_ros.models.base import CompletionRequest, Progress
 from iscene_ros.models.mini.checkpoint import replace_calibration
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.predicted_shape import DistanceShape
@@ -204,8 +204,8 @@ def completed_shapes(
     """Yield the predicted shapes of the instances of a view that have enough depth readings."""
     observation = resolve_mask_overlaps(view.observation.rectified())
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-    request = PredictionRequest(options.steps)
-    prediction = completer.shapes.predict(observation, aligned_frame, {}, request, Progress(None))
+    request = CompletionRequest(options.steps)
+    prediction = completer.shapes.predict(observation, aligned_frame, request, Progress(None))
     readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     for shape in prediction.shapes:
         if readings[shape.row] >= MIN_READINGS:

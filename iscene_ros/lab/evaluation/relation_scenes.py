@@ -20,6 +20,7 @@ from iscene_ros.lab.evaluation.relation_truth import Edge, true_bodies, true_rel
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, physics_scenes
 from iscene_ros.lab.synthetic.physics_shapes import shape_pool
 from iscene_ros.lab.synthetic.physics_views import observe_physics
+from iscene_ros.models.base import CompletionRequest
 from iscene_ros.relations.build import (
     decide,
     find_candidates,
@@ -104,7 +105,7 @@ class RelationEvaluation:
             self._evaluate_completed(number, observation, truth | defined)
 
     def _evaluate_completed(self, number: int, observation: Observation, truth: set[Edge]) -> None:
-        completed = self.completer.complete(observation, self.options.steps)
+        completed = self.completer.complete(observation, CompletionRequest(self.options.steps))
         bodies, environment, pose = scene_bodies(completed, observation)
         if not bodies:
             return

@@ -18,6 +18,7 @@ from iscene_ros.lab.evaluation.metrics import Score, score_scene
 from iscene_ros.lab.evaluation.oracle import with_oracle_distances
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.training.samples import GroundTruthObject, SampleOptions, SceneView, draw_view
+from iscene_ros.models.base import CompletionRequest
 from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
@@ -148,7 +149,7 @@ def completed_scenes(
         chosen = completer
         if options.oracle_resolution is not None:
             chosen = with_oracle_distances(completer, view, options.oracle_resolution)
-        scene = chosen.complete(view.observation, options.steps)
+        scene = chosen.complete(view.observation, CompletionRequest(options.steps))
         yield CompletedScene(number, view, observation, aligned_frame, crops, scene)
 
 

@@ -16,7 +16,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
-from iscene_ros.models.base import Prediction, PredictionRequest, Progress, ShapeMesh
+from iscene_ros.models.base import CompletionRequest, Prediction, Progress, ShapeMesh
 from iscene_ros.models.iscene.condition_images import condition_images
 from iscene_ros.models.iscene.generation import CubeOccupancy, Generated, generate
 from iscene_ros.models.iscene.mesh_finishing import FinishedMesh, finished_mesh, structure_mesh
@@ -29,7 +29,7 @@ from iscene_ros.models.iscene.registration.result import (
 )
 from iscene_ros.models.iscene.sampling.presets import Preset, preset
 from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
-from iscene_ros.preprocess.crops import Evidence, fit_crops
+from iscene_ros.preprocess.crops import fit_crops
 
 # Estimate of the cells of one object in the second stage, from which `max_cells` follows.
 CELLS_PER_OBJECT = 20_000
@@ -98,8 +98,7 @@ class ReleaseShapes:
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
-        evidence: Evidence,
-        request: PredictionRequest,
+        request: CompletionRequest,
         progress: Progress,
     ) -> Prediction:
         """See `ShapeModel.predict`."""

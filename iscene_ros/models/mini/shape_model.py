@@ -10,7 +10,7 @@ import numpy as np
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.models.base import Prediction, PredictionRequest, Progress
+from iscene_ros.models.base import CompletionRequest, Prediction, Progress
 from iscene_ros.models.mini.checkpoint import LoadedModel, load_model
 from iscene_ros.models.mini.fast_network import FastNetwork
 from iscene_ros.models.mini.network import token_positions
@@ -23,7 +23,7 @@ from iscene_ros.models.mini.scene_sampler import (
 from iscene_ros.models.mini.separation import separated
 from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
 from iscene_ros.models.registry import checkpoint_path
-from iscene_ros.preprocess.crops import Evidence, SceneCrops, share_with_depth
+from iscene_ros.preprocess.crops import SceneCrops, share_with_depth
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.observation_volume import crop_batch
 from iscene_ros.preprocess.view_fusion import fused_readings
@@ -96,18 +96,20 @@ class MiniShapes:
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
-        evidence: Evidence,
-        request: PredictionRequest,
+        request: CompletionRequest,
         progress: Progress,
     ) -> Prediction:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
         sampler = self._sampler(request.steps)
-        cleaned = clean_observation(observation, aligned_frame, evidence)
-        observation, crops = cleaned.observation, cleaned.crops
+        cleaned = clean_observation(observation, aligned_frame, request.evidence)
+        observation, rows = cleaned.observation, request.rows(observation)
+        # Neighbours limit the shapes that are asked for.
+        crops = cleaned.crops.near(rows)
         prepared = time.perf_counter()
         instances, steps = len(crops.instances), sampler.flow.steps
-        progress.expect(instances + (1 + instances) * steps if instances else 0)
+        meshes = sum(crop.index in rows for crop in crops.instances)
+        progress.expect(meshes + (1 + instances) * steps if instances else 0)
         distances = self.predict_distances(observation, crops, sampler, request.seed, progress)
         return Prediction(
             observation=observation,

@@ -10,7 +10,7 @@ import torch
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.models.base import Prediction, PredictionRequest, Progress
+from iscene_ros.models.base import CompletionRequest, Prediction, Progress
 from iscene_ros.models.mini.checkpoint import LoadedModel
 from iscene_ros.models.mini.separation import separated
 from iscene_ros.models.mini.shape_model import PredictedDistances
@@ -19,7 +19,7 @@ from iscene_ros.models.mini2.config import Mini2Config
 from iscene_ros.models.mini2.predicted_shape import FineDistanceShape
 from iscene_ros.models.model_config import CompletionOptions, Envelope, ModelConfig
 from iscene_ros.models.registry import checkpoint_path
-from iscene_ros.preprocess.crops import Evidence, InstanceCrop, SceneCrops, share_with_depth
+from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops, share_with_depth
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.view_fusion import fused_readings
 from iscene_ros.preprocess.view_readings import FineVolumes
@@ -89,16 +89,18 @@ class FineShapes:
         self,
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
-        evidence: Evidence,
-        request: PredictionRequest,
+        request: CompletionRequest,
         progress: Progress,
     ) -> Prediction:
         """See `ShapeModel.predict`."""
         started = time.perf_counter()
-        cleaned = clean_observation(observation, aligned_frame, evidence)
-        observation, crops = cleaned.observation, cleaned.crops
+        cleaned = clean_observation(observation, aligned_frame, request.evidence)
+        observation, rows = cleaned.observation, request.rows(observation)
+        # Neighbours limit the shapes that are asked for.
+        crops = cleaned.crops.near(rows)
         prepared = time.perf_counter()
-        progress.expect(2 * len(crops.instances))
+        meshes = sum(crop.index in rows for crop in crops.instances)
+        progress.expect(meshes + len(crops.instances))
         distances = self.predict_distances(observation, crops, progress)
         return Prediction(
             observation=observation,

@@ -16,6 +16,7 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.demo_frame import arc2017_observation
+from iscene_ros.models.base import CompletionRequest
 from iscene_ros.models.iscene import shape_model as release_shapes
 from iscene_ros.models.iscene.generation import CubeOccupancy, CubeSurface, generate
 from iscene_ros.models.iscene.packages.loading import load_release
@@ -143,7 +144,7 @@ def test_a_stated_support_height_gives_the_scale_of_a_view_with_a_pose(
 def test_random_weights_run_through_and_what_fits_nothing_is_rejected(package, frame):
     seen = []
     scene = completer(package).complete(
-        frame, steps=1, progress=lambda done, total, what: seen.append((done, total))
+        frame, CompletionRequest(steps=1), lambda done, total, what: seen.append((done, total))
     )
     assert len(scene.objects) + len(scene.skipped) == 3 and scene.steps == 1
     assert all("fit" in s.reason or "nothing" in s.reason for s in scene.skipped)
@@ -201,7 +202,7 @@ def test_numbers_that_are_none_are_an_error(package, frame):
     with torch.no_grad():
         next(made.shapes.model.structure_flow.parameters()).fill_(float("nan"))
     with pytest.raises(ModelError, match="not finite"):
-        made.complete(frame, steps=1)
+        made.complete(frame, CompletionRequest(steps=1))
 
 
 def test_presets_of_a_package_are_compared_with_exact(package, tmp_path, capsys):
