@@ -8,9 +8,13 @@ not determine is left as it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
+
+if TYPE_CHECKING:
+    import small_gicp
 
 NEIGHBOURS = 20
 # Points of the two surfaces further apart than this do not correspond, in a first and a second
@@ -56,46 +60,54 @@ def register_points(
     if min(len(points), len(reference)) < MIN_POINTS:
         return None
     limits = limits or MotionLimits()
-    motion = None
+    motion, center = None, reference.mean(axis=0)
+    target = _surface(reference - center)
     for correspondence in CORRESPONDENCE_M:
         moved = points if motion is None else points @ motion[:3, :3].T + motion[:3, 3]
-        found = _register_once(moved, reference, correspondence, limits)
+        found = _register_once(moved, center, target, correspondence, limits)
         if found is not None:
             motion = found if motion is None else found @ motion
     return motion
 
 
 def _register_once(
-    points: np.ndarray, reference: np.ndarray, correspondence: float, limits: MotionLimits
+    points: np.ndarray,
+    center: np.ndarray,
+    target: tuple[small_gicp.PointCloud, small_gicp.KdTree],
+    correspondence: float,
+    limits: MotionLimits,
 ) -> np.ndarray | None:
-    import small_gicp  # a compiled library: loaded when several views are used
+    import small_gicp
 
-    def surface(sample: np.ndarray) -> tuple[small_gicp.PointCloud, small_gicp.KdTree]:
-        cloud = small_gicp.PointCloud(sample)
-        tree = small_gicp.KdTree(cloud)
-        small_gicp.estimate_normals_covariances(cloud, tree, num_neighbors=NEIGHBOURS)
-        return cloud, tree
-
-    center = reference.mean(axis=0)
-    target, tree = surface(reference - center)
-    source, _ = surface(points - center)
+    source, _ = _surface(points - center)
     result = small_gicp.align(
-        target,
+        target[0],
         source,
-        tree,
+        target[1],
         registration_type="GICP",
         max_correspondence_distance=correspondence,
         rotation_epsilon=1e-4,
         translation_epsilon=1e-4,
         max_iterations=MOST_ITERATIONS,
     )
-    if not result.converged or result.num_inliers < MIN_OVERLAP * min(len(points), len(reference)):
+    if not result.converged or result.num_inliers < MIN_OVERLAP * min(
+        len(points), target[0].size()
+    ):
         return None
     motion = np.asarray(result.T_target_source, np.float64)
     turn, shift = _determined(motion, points - center, source.normals()[:, :3])
     if np.linalg.norm(shift) > limits.translation or np.linalg.norm(turn) > limits.rotation:
         return None
     return _about(points.mean(axis=0), turn, shift)
+
+
+def _surface(sample: np.ndarray) -> tuple[small_gicp.PointCloud, small_gicp.KdTree]:
+    import small_gicp  # a compiled library: loaded when several views are used
+
+    cloud = small_gicp.PointCloud(sample)
+    tree = small_gicp.KdTree(cloud)
+    small_gicp.estimate_normals_covariances(cloud, tree, num_neighbors=NEIGHBOURS)
+    return cloud, tree
 
 
 def _determined(

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.depth_range import range_around
 
 # Readings so close to a mask may still be the object's, masks being a few pixels off [pixels of an
 # image 640 wide].
@@ -35,8 +36,7 @@ def surroundings_depth(observation: Observation, masked: np.ndarray) -> np.ndarr
     """
     depth = observation.depth
     known = depth > 0
-    highest = ndimage.maximum_filter(depth, 3)
-    lowest = ndimage.minimum_filter(np.where(known, depth, np.float32(np.inf)), 3)
+    lowest, highest = range_around(depth, known)
     smooth = known & (highest - lowest <= JUMP * (1 + depth))
     islands, _ = ndimage.label(smooth)
     sizes = np.bincount(islands.ravel())

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.depth_range import range_around
 from iscene_ros.preprocess.crops import Evidence, SceneCrops, fit_crops
 from iscene_ros.preprocess.mask_cleaning import trim_bleeding_masks
 
@@ -62,10 +63,9 @@ def drop_depth_ramps(observation: Observation) -> Observation:
     """Return the observation without readings at jumps of the depth, one pixel wide beside them."""
     depth = observation.depth
     has_reading = depth > 0
-    highest = ndimage.maximum_filter(np.where(has_reading, depth, -np.inf), 3)
-    lowest = ndimage.minimum_filter(np.where(has_reading, depth, np.inf), 3)
+    lowest, highest = range_around(depth, has_reading)
     limit = RAMP_M + RAMP_NOISE * depth**2
-    jump = has_reading & (np.where(has_reading, highest - lowest, 0.0) > limit)
+    jump = has_reading & (highest - lowest > limit)
     if not jump.any():
         return observation
     inverse = np.where(has_reading, 1 / np.where(has_reading, depth, 1.0), np.nan)

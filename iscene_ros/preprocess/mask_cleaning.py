@@ -16,6 +16,7 @@ from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.depth_range import range_around
 
 REFERENCE_WIDTH = 640
 
@@ -89,8 +90,7 @@ def _step_cost(depth: np.ndarray, focal: float) -> np.ndarray:
     """Return the (H, W) cost of stepping on each pixel; the focal length is in pixels."""
     known = depth > 0
     logarithm = np.log(np.where(known, depth, 1.0))
-    highest = ndimage.maximum_filter(np.where(known, logarithm, -np.inf), 3)
-    lowest = ndimage.minimum_filter(np.where(known, logarithm, np.inf), 3)
+    lowest, highest = range_around(logarithm, known)
     slope = 2 * FREE_SLOPE / focal  # across the three pixels of the filters
     jumps = np.clip(np.where(known, highest - lowest, 0.0) - slope, 0.0, None) / JUMP_COST_SCALE
     return np.where(known, SMOOTH_COST + HOLE_COST * jumps, HOLE_COST)

@@ -61,17 +61,18 @@ class CameraView:
             return codes
         # The pixel and its eight neighbours, by their place in the flat image.
         u, v = np.clip(pixels[:, 0], 1, width - 2), np.clip(pixels[:, 1], 1, height - 2)
-        around = (v * width + u)[:, None] + (NEIGHBOURS[:, 1] * width + NEIGHBOURS[:, 0])
+        around = (v * width + u) + (NEIGHBOURS[:, 1] * width + NEIGHBOURS[:, 0])[:, None]
         readings = self.observation.depth.ravel()[around]
-        known = readings > 0
-        limit = (margin + MARGIN_GROWTH * depth**2)[:, None]
-        gap = readings - depth[:, None]
-        nearest = np.where(known, gap, np.inf).min(axis=1, keepdims=True)
-        farthest = np.where(known, gap, -np.inf).max(axis=1, keepdims=True)
-        codes[(nearest > limit)[:, 0]] = Sight.THROUGH
-        codes[(farthest < -limit)[:, 0]] = Sight.HIDDEN
-        codes[(known & (np.abs(gap) <= limit)).any(axis=1)] = Sight.FITS
-        codes[~(inside & known.any(axis=1))] = Sight.UNKNOWN
+        unknown = readings <= 0
+        limit = margin + MARGIN_GROWTH * depth**2
+        gap = readings - depth
+        gap[unknown] = np.inf
+        codes[gap.min(axis=0) > limit] = Sight.THROUGH
+        fits = (np.abs(gap) <= limit).any(axis=0)
+        gap[unknown] = -np.inf
+        codes[gap.max(axis=0) < -limit] = Sight.HIDDEN
+        codes[fits] = Sight.FITS
+        codes[~inside | unknown.all(axis=0)] = Sight.UNKNOWN
         return codes
 
     def is_missing(
