@@ -11,7 +11,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.instance_views import instance_views
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
-from iscene_ros.preprocess.view_agreement import without_contradicted_pixels
+from iscene_ros.preprocess.mask_consistency import without_contradicted_pixels
 from iscene_ros.preprocess.view_registration import registered
 
 # Label of an instance whose class is not known; it contradicts none.

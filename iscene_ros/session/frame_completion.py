@@ -7,7 +7,7 @@ from collections.abc import Callable
 from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.models.base import CompletionRequest, Progress, Report
-from iscene_ros.session.frames import PosedFrame, TrackedObservation, observe
+from iscene_ros.session.frames import PosedFrame, observe
 from iscene_ros.session.map_relations import add_relations
 from iscene_ros.session.map_updates import MapLook, kept_objects, unchanged_scene
 from iscene_ros.session.out_of_memory import Completer
@@ -73,7 +73,10 @@ class FrameCompletion:
             Exception: whatever the model raises; ModelError where its scene is broken.
         """
         observed = observe(frame, settings)
-        self._check_pose(frame, observed, settings)
+        if self._pose_check.check(observed.observation, frame.frame_id):
+            self._surroundings.clear()
+        if settings.fusion and frame.frame_from_camera is None:
+            self._say_unposed(frame.frame_id)
         anew = self._completed_with != _request(settings)
         look = self._map.look(frame, observed, settings, self._between, anew)
         if look is None:
@@ -109,24 +112,14 @@ class FrameCompletion:
         self._completed_with = _request(settings)
         return scene
 
-    def _check_pose(
-        self, frame: PosedFrame, observed: TrackedObservation, settings: Settings
-    ) -> None:
-        """Check that views can be combined by the pose of a frame.
-
-        Raises:
-            RejectedInputError: the pose contradicts the frame before.
-        """
-        if not settings.fusion:
-            self._pose_check.clear()
+    def _say_unposed(self, frame_id: str) -> None:
+        if self._said_unposed:
             return
-        self._pose_check.check(observed.observation, frame.frame_id)
-        if frame.frame_from_camera is None and not self._said_unposed:
-            self._said_unposed = True
-            self._log(
-                f"fusion: the outputs are in the camera's own frame {frame.frame_id}, so each "
-                "frame is completed alone; set world_frame to a frame that does not move with it"
-            )
+        self._said_unposed = True
+        self._log(
+            f"fusion: the outputs are in the camera's own frame {frame_id}, so each frame is "
+            "completed alone; set world_frame to a frame that does not move with it"
+        )
 
 
 def _request(settings: Settings) -> tuple[int, ...]:

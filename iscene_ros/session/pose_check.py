@@ -36,31 +36,39 @@ class PoseCheck:
         """Accept the next frame, whatever its pose is."""
         self._before = None
 
-    def check(self, observation: Observation, frame_id: str) -> None:
+    def check(self, observation: Observation, frame_id: str) -> bool:
         """Check the pose of a frame.
 
         Args:
             observation: the frame.
             frame_id: frame that its pose leads to.
 
+        Returns:
+            Whether the world frame has jumped since the frame before.
+
         Raises:
             RejectedInputError: it contradicts the frame before.
         """
         if observation.world_from_camera is None:
             self._before = None
-            return
+            return False
         view = CameraView(observation, observation.world_from_camera)
         before = self._before if frame_id == self._frame_id else None
-        if before is not None and self._refused < REFUSED_FRAMES:
-            share = max(_free_share(before, view), _free_share(view, before))
-            if share > BROKEN:
-                self._refused += 1
-                raise RejectedInputError(
-                    RejectReason.POSE,
-                    f"camera pose: the frame sees through {share:.0%} of what the frame before "
-                    "saw, expected a world that mostly stands still; check TF and its stamps",
-                )
+        share = 0.0 if before is None else contradiction(before, view)
+        if share > BROKEN and self._refused < REFUSED_FRAMES:
+            self._refused += 1
+            raise RejectedInputError(
+                RejectReason.POSE,
+                f"camera pose: the frame sees through {share:.0%} of what the frame before "
+                "saw, expected a world that mostly stands still; check TF and its stamps",
+            )
         self._before, self._frame_id, self._refused = view, frame_id, 0
+        return share > BROKEN
+
+
+def contradiction(one: CameraView, other: CameraView) -> float:
+    """Return the larger share of what one of two views saw that the other one sees through."""
+    return float(max(_free_share(one, other), _free_share(other, one)))
 
 
 def _free_share(seen: CameraView, view: CameraView) -> float:

@@ -14,15 +14,11 @@ from iscene_ros.core.stamps import SECOND
 from iscene_ros.geometry.environment_mesh import enters_objects, environment_mesh
 from iscene_ros.geometry.environment_volume import EnvironmentVolume, VoxelBlocks, has_open3d
 from iscene_ros.geometry.surroundings_depth import surroundings_depth
-from iscene_ros.geometry.view_agreement import PosedDepth, contradiction
 from iscene_ros.session.frames import PosedFrame, TrackedObservation
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.world import World
 
-# A pose is wrong where more of the readings contradict the frame before; after so many frames in a
-# row the scene has changed, or the camera has been located anew, and the surroundings begin again.
-CONTRADICTED, FRAMES_TO_RESTART = 0.5, 5
 # A new mesh is made when so many voxels of 1 cm have changed the surface, at most once in a while.
 CHANGED_VOXELS, MESH_PERIOD_NS = 200, 2 * SECOND
 # Objects without a mask in the newest frame hide this much around their boxes [m].
@@ -51,7 +47,7 @@ class Surroundings:
         self._frame_id = ""
         # Number of resets of the map that the volume has followed, and that it has to follow.
         self._resets = self._valid_from = 0
-        self._forget()
+        self.clear()
 
     def load(self, world: World) -> None:
         """Go on from the surroundings of a world with the next frame in its frame."""
@@ -87,8 +83,7 @@ class Surroundings:
     ) -> SceneUpdate:
         """Fuse the frame of an update, and return the update with the mesh of the surroundings.
 
-        A frame without a pose, or with one that contradicts the frame before, is not fused, but
-        counted. A failure costs the update its mesh.
+        A frame without a pose is not fused, but counted. A failure costs the update its mesh.
 
         Args:
             update: the object map after the frame.
@@ -107,18 +102,16 @@ class Surroundings:
             line = f"environment: {type(error).__name__}: {error}; the surroundings begin again"
             reject(RejectReason.ENVIRONMENT, line)
             self._volume = None
-            self._forget()
+            self.clear()
             return update
         # Where there is no mesh yet, the planes of the frame stand for the surroundings.
         environment = mesh if len(mesh.faces) else None
         return replace(update, scene=replace(update.scene, environment=environment))
 
-    def _forget(self) -> None:
-        """Begin again."""
+    def clear(self) -> None:
+        """Begin again; for the completing thread only."""
         if self._volume is not None:
             self._volume.clear()
-        self._last: PosedDepth | None = None
-        self._contradicted = 0
         self._mesh: Mesh | None = None
         self._meshed_ns = 0
 
@@ -128,9 +121,9 @@ class Surroundings:
             self._volume = EnvironmentVolume()
         if self._resets < self._valid_from:
             self._loaded = None
-            self._forget()
+            self.clear()
         elif frame.frame_id != self._frame_id:
-            self._forget()
+            self.clear()
         self._frame_id, self._resets = frame.frame_id, self._valid_from
         if self._loaded is not None and self._loaded.frame_id == frame.frame_id:
             if self._loaded.environment is not None:
@@ -154,21 +147,6 @@ class Surroundings:
         depth = surroundings_depth(observation, masked)
         unseen = [known.item for known in update.objects if known.id not in update.seen]
         depth = without_boxes(depth, observation.camera, frame.frame_from_camera, unseen)
-        view = PosedDepth(depth, observation.camera, frame.frame_from_camera)
-        share = 0.0 if self._last is None else contradiction(view, self._last)
-        if share > CONTRADICTED:
-            self._contradicted += 1
-            begins = self._contradicted >= FRAMES_TO_RESTART
-            line = (
-                f"environment: {share:.0%} of this view contradict the one before, the camera's "
-                "pose has jumped or the scene has changed; "
-                + ("the surroundings begin again" if begins else "it is not fused")
-            )
-            reject(RejectReason.ENVIRONMENT, line)
-            if not begins:
-                return
-            self._forget()
-        self._contradicted, self._last = 0, view
         self._volume.integrate(depth, observation.camera, frame.frame_from_camera)
 
     def _current_mesh(self, update: SceneUpdate) -> Mesh:

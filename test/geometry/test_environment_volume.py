@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 import trimesh
 from bin_scene import CAMERA, HEIGHT, SIDES, bin_scene, bin_walls, distances, looking, seen, solid
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from made_objects import scene_object
 
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry import environment_volume as volumes
 from iscene_ros.geometry.environment_mesh import MAX_FACES, enters_objects, environment_mesh
 from iscene_ros.geometry.surroundings_depth import surroundings_depth
-from iscene_ros.geometry.view_agreement import PosedDepth, contradiction
 
 pytest.importorskip("open3d", reason="needs open3d: pip install 'iscene_ros[fusion]'")
 
@@ -183,24 +180,3 @@ def test_a_loaded_volume_goes_on_as_the_saved_one():
     one, two = fuse(volume, second).blocks(), fuse(other, second).blocks()
     np.testing.assert_array_equal(one.keys, two.keys)
     np.testing.assert_array_equal(one.distance, two.distance)
-
-
-shift = st.floats(-0.3, 0.3)
-
-
-@given(st.tuples(shift, shift, shift))
-@settings(max_examples=25, deadline=None)
-def test_a_camera_that_moved_agrees_with_itself(offset):
-    views = [seen(SIDES[0]), seen(looking(np.array([0, -0.7, 0.7]) + offset))]
-    posed = [PosedDepth(v.depth, v.camera, v.world_from_camera) for v in views]
-    assert contradiction(*posed) < 0.1
-
-
-@given(st.floats(0.1, 0.5), st.sampled_from([-1, 1]))
-@settings(max_examples=25, deadline=None)
-def test_a_pose_that_jumped_contradicts(by, way):
-    view = seen(SIDES[0])
-    wrong = view.world_from_camera.copy()
-    wrong[:3, 3] += way * by * wrong[:3, 2]
-    right = PosedDepth(view.depth, view.camera, view.world_from_camera)
-    assert contradiction(right, PosedDepth(view.depth, view.camera, wrong)) > 0.5

@@ -8,6 +8,7 @@ from session_driver import Driver, stamp
 from session_inputs import CAMERA_FRAME, transform
 
 from iscene_ros.session import surroundings
+from iscene_ros.session.pose_check import REFUSED_FRAMES
 from iscene_ros.session.rejection import RejectReason
 
 pytest.importorskip("open3d", reason="needs open3d: pip install 'iscene_ros[fusion]'")
@@ -71,16 +72,16 @@ def test_an_object_without_a_mask_in_one_frame_is_not_fused():
 
 
 def test_a_pose_that_jumps_is_counted_and_not_fused():
-    driver = BinDriver(fusion=False)  # with fusion the whole frame is refused
+    driver = BinDriver(fusion=False)
     before = driver.see(SIDES[0]).scene.environment
     wrong = SIDES[0].copy()
     wrong[:3, 3] += 0.2 * wrong[:3, 2]
-    update = driver.see(SIDES[0], claimed=wrong)
-    assert update.scene.environment is before
-    assert driver.rejected == {RejectReason.ENVIRONMENT: 1}
-    assert "pose has jumped" in driver.lines[0]
-    driver.see(SIDES[1])
-    assert driver.rejected == {RejectReason.ENVIRONMENT: 1}
+    assert driver.see(SIDES[0], claimed=wrong) is None
+    assert driver.rejected == {RejectReason.POSE: 1}
+    assert "sees through" in driver.lines[0]
+    mesh = driver.see(SIDES[1]).scene.environment
+    assert mesh.vertices[:, 2].min() > before.vertices[:, 2].min() - 0.02
+    assert driver.rejected == {RejectReason.POSE: 1}
 
 
 def test_a_camera_that_is_located_anew_begins_again():
@@ -88,13 +89,13 @@ def test_a_camera_that_is_located_anew_begins_again():
     driver.see(SIDES[0])
     new_from_old = np.eye(4)
     new_from_old[2, 3] = 0.3
-    for _ in range(surroundings.FRAMES_TO_RESTART):
+    for _ in range(REFUSED_FRAMES + 1):
         update = driver.see(SIDES[0], claimed=new_from_old @ SIDES[0])
     mesh = update.scene.environment
     assert mesh.vertices[:, 2].min() > 0.25
-    assert driver.rejected == {RejectReason.ENVIRONMENT: surroundings.FRAMES_TO_RESTART}
+    assert driver.rejected == {RejectReason.POSE: REFUSED_FRAMES}
     driver.see(SIDES[0], claimed=new_from_old @ SIDES[0])
-    assert driver.rejected == {RejectReason.ENVIRONMENT: surroundings.FRAMES_TO_RESTART}
+    assert driver.rejected == {RejectReason.POSE: REFUSED_FRAMES}
 
 
 def test_a_view_without_pose_is_counted_and_the_planes_stay():

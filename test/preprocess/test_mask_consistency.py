@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from table_scene import Thing, box, looking_at, shoot
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.view_agreement import without_contradicted_pixels
+from iscene_ros.preprocess.mask_consistency import without_contradicted_pixels
 
 THINGS = (Thing(-0.1, 0.0, "pack", box(0.1, 0.06, 0.12)), Thing(0.1, 0.0))
 
