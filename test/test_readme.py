@@ -8,7 +8,8 @@ import pytest
 
 from iscene_ros.io.demo_frame import demo_frame
 from iscene_ros.ros.topics import OUTPUTS
-from iscene_ros.session.settings import Settings, limits_of, parameter_name
+from iscene_ros.session.parameters import limits_of, parameter_name
+from iscene_ros.session.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,7 +30,7 @@ def shown(value: object) -> str:
 
 def test_every_parameter_is_listed_with_its_default() -> None:
     for field in fields(Settings):
-        limits = limits_of(field.name)
+        limits = limits_of(Settings, field.name)
         star = "" if limits.live else " *"
         description = limits.description.replace(" | ", " \\| ")
         name = parameter_name(field.name)

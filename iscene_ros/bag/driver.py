@@ -23,24 +23,6 @@ from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.synchronizer import WaitingFrame
-from iscene_ros.session.waiting_frames import Outcome
-
-
-class EveryFrameSession(SceneSession):
-    """A session that makes one frame ready at a time, in order, and drops none for a newer one.
-
-    `poll` has to be called until it is False, and each frame taken.
-    """
-
-    def _pose(self, waiting: WaitingFrame, now_ns: int, may_be_late: bool) -> Outcome:
-        # The time of a bag goes on: none has to wait beyond its timeout.
-        return Outcome.WAITS if self._ready else super()._pose(waiting, now_ns, False)
-
-    def finish(self, now_ns: int) -> None:
-        """Reject the masks that still wait for images when no further message comes."""
-        for error in self._synchronizer.finish():
-            self.reject(error.reason, str(error), now_ns)
 
 
 @dataclass
@@ -101,7 +83,7 @@ class BagDriver:
         self._encoder = Encoder(self._types, settings, resolved(MESHES))
         self._decoder = MessageDecoder(settings, self._reject)
         self._clock = BagClock(reader, [n for n, t in self._inputs.items() if "tf" not in t.key])
-        self._session: EveryFrameSession
+        self._session: SceneSession
         self._writer: BagWriter
         self.counts = BagCounts()
 
@@ -112,7 +94,7 @@ class BagDriver:
 
     def run(
         self, completer: Completer, writer: BagWriter, progress: Callable[[int], None]
-    ) -> EveryFrameSession:
+    ) -> SceneSession:
         """Process the bag to its end, to Ctrl-C, or to where it is damaged.
 
         Args:
@@ -123,7 +105,7 @@ class BagDriver:
         Returns:
             The session, for its counts of rejections.
         """
-        self._session = EveryFrameSession(self._settings, completer, self._log)
+        self._session = SceneSession(self._settings, completer, self._log, in_order=True)
         self._writer = writer
         try:
             self._add_static_transforms()
@@ -176,7 +158,7 @@ class BagDriver:
         for seconds in (self._settings.sync_slop, self._settings.transform_timeout):
             self._clock.wait(nanoseconds(seconds) + 1)
             self._complete_ready()
-        self._session.finish(self._clock.now_ns)
+        self._session.frames.finish(self._clock.now_ns)
 
     def _complete_ready(self) -> None:
         while self._session.poll(self._clock.now_ns):

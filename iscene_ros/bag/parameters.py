@@ -1,19 +1,26 @@
-"""Settings from a ROS parameter file and from NAME=VALUE on the command line."""
+"""Settings and static transforms of a run over a bag, from a ROS parameter file and from texts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from iscene_ros.bag.names import NODE_NAME
 from iscene_ros.core.errors import InputError
-from iscene_ros.session.settings import Settings, parameter_name
+from iscene_ros.ros.decode_header import decode_frame
+from iscene_ros.ros.decode_poses import rigid_matrix
+from iscene_ros.session.inputs import TransformSample
+from iscene_ros.session.parameters import parameter_name
+from iscene_ros.session.settings import Settings
 
 # Parameters that every node has; they say nothing about scenes.
 _NODE_PARAMETERS = ("use_sim_time", "autostart", "start_type_description_service", "qos_overrides.")
 _PARAMETERS = "ros__parameters"
+
+TRANSFORM = ("X", "Y", "Z", "QX", "QY", "QZ", "QW", "PARENT", "CHILD")
 
 
 def read_settings(path: Path | None, assignments: Sequence[str] = ()) -> Settings:
@@ -97,3 +104,26 @@ def _assigned(text: str) -> tuple[str, Any]:
         return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise InputError(f"--set {name}: {value!r} is no value") from error
+
+
+def static_transform(texts: Sequence[str]) -> TransformSample:
+    """Return a transform of its texts in the order of `TRANSFORM`: metres, quaternion, two frames.
+
+    Raises:
+        InputError: no numbers, no rotation, or no frames.
+    """
+    option = f"--static-transform {' '.join(texts)}"
+    try:
+        numbers = [float(text) for text in texts[:7]]
+    except ValueError:
+        raise InputError(f"{option}: expected numbers for {' '.join(TRANSFORM[:7])}") from None
+    position = SimpleNamespace(**dict(zip("xyz", numbers[:3], strict=True)))
+    orientation = SimpleNamespace(**dict(zip("xyzw", numbers[3:], strict=True)))
+    try:
+        parent, child = (decode_frame(name, "the frame") for name in texts[7:])
+        pose = rigid_matrix(position, orientation)
+    except InputError as error:
+        raise InputError(f"{option}: {error}") from error
+    if parent == child:
+        raise InputError(f"{option}: {child} in itself; expected two frames")
+    return TransformSample(0, parent, child, pose, static=True)

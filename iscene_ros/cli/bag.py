@@ -91,10 +91,10 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     """Complete the frames of a bag."""
     check_rosbags()
     from iscene_ros.bag.driver import BagDriver
+    from iscene_ros.bag.parameters import static_transform
     from iscene_ros.bag.reading import BagReader
-    from iscene_ros.bag.static_transforms import static_transform
     from iscene_ros.bag.writing import new_bag, storage_of
-    from iscene_ros.session.world_files import check_new, write_world
+    from iscene_ros.io.world_files import check_new, write_world
 
     settings = _settings(args)
     if args.save_world is not None:
@@ -155,7 +155,7 @@ def _check_completed(bag: Path, counts: BagCounts, session: SceneSession) -> Non
     if counts.completed:
         return
     _check_ended(counts)
-    is_missing = bool(session.missing_inputs())
+    is_missing = bool(session.frames.missing_inputs())
     reason = session.status(0).summary if is_missing else session.rejections.newest
     if session.rejections.counts.get(RejectReason.NO_TRANSFORM):
         reason += "; what the bag lacks can be given by --static-transform"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Relation, Scene, SceneObject, SkippedObject
@@ -40,6 +42,11 @@ class TrackedObject:
     def id(self) -> int:
         """The id in the map; positive, never used twice."""
         return self.item.id
+
+    def moved(self, motion: np.ndarray) -> TrackedObject:
+        """Return the object and its keyframes after a (4, 4) rigid motion [m]."""
+        item = replace(self.item, frame_from_object=motion @ self.item.frame_from_object)
+        return replace(self, item=item, keyframes=tuple(k.moved(motion) for k in self.keyframes))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.session.settings import Limits, Settings, limits_of, parameter_name
+from iscene_ros.session.parameters import Limits, limits_of, parameter_name
+from iscene_ros.session.settings import Settings
 
 
 class Parameters:
@@ -49,7 +50,7 @@ class Parameters:
 
     def _check(self, parameters: Sequence[Parameter]) -> SetParametersResult:
         ours = [p for p in parameters if p.name in self._names]
-        fixed = [p.name for p in ours if not limits_of(self._names[p.name].name).live]
+        fixed = [p.name for p in ours if not limits_of(Settings, self._names[p.name].name).live]
         if fixed and self._is_running():
             reason = f"{fixed[0]} takes effect at configure: clean the node up first"
             return SetParametersResult(successful=False, reason=reason)
@@ -79,7 +80,7 @@ def _values(parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 
 def _declare(node: Node, name: str, default: Any) -> Any:
-    descriptor = _descriptor(default, limits_of(name.replace(".", "_")))
+    descriptor = _descriptor(default, limits_of(Settings, name.replace(".", "_")))
     # [""] is how ROS writes an empty list of texts.
     value = (list(default) or [""]) if isinstance(default, tuple) else default
     declared = node.declare_parameter(name, value, descriptor).value

@@ -17,11 +17,11 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.scene_io import write_scene
+from iscene_ros.io.world_files import write_world
 from iscene_ros.ros.common_messages import STRING_TYPE
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.worker import Worker
-from iscene_ros.session.world_files import write_world
 
 INACTIVE = "the node is not active: ros2 lifecycle set <node> activate"
 

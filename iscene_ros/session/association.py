@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from iscene_ros.geometry.camera_view import CameraView, margin_of
 from iscene_ros.session.evidence import AGREEING, contradiction
-from iscene_ros.session.overlap import (
-    KnownObject,
-    SeenInstance,
+from iscene_ros.session.measurements import (
+    MapObject,
+    Measurement,
     has_similar_size,
     overlap,
 )
 from iscene_ros.session.rigid_motion import rigid_motion
-from iscene_ros.session.visibility import CameraView, margin_of
 
 # Likelihood that an object and an instance are one, in units of overlap.
 LABEL_WEIGHT = POSITION_WEIGHT = 0.25
@@ -66,8 +66,8 @@ class Association:
 
 def associate(
     view: CameraView,
-    known: Sequence[KnownObject],
-    seen: Sequence[SeenInstance],
+    known: Sequence[MapObject],
+    measured: Sequence[Measurement],
     match_distance: float,
     turns: bool = True,
 ) -> Association:
@@ -80,39 +80,39 @@ def associate(
     Args:
         view: the frame.
         known: objects of the map.
-        seen: instances of the frame.
+        measured: instances of the frame.
         match_distance: largest displacement of an object of the same class without tracker id [m].
         turns: whether objects may have turned about the map's z axis.
     """
-    pairs = _Pairs(view, known, seen, match_distance, turns)
-    chosen: list[Match] = [Match()] * len(seen)
-    if known and seen:
+    pairs = _Pairs(view, known, measured, match_distance, turns)
+    chosen: list[Match] = [Match()] * len(measured)
+    if known and measured:
         for row, column in zip(*linear_sum_assignment(pairs.scores, maximize=True), strict=True):
             if pairs.scores[row, column] > 0:
                 chosen[row] = Match(int(column), pairs.motions.get((row, column)))
-    return Association(tuple(chosen), tuple(_overruled(known, seen, chosen)))
+    return Association(tuple(chosen), tuple(_overruled(known, measured, chosen)))
 
 
 def recognise(
-    view: CameraView, lost: Sequence[KnownObject], seen: SeenInstance, turns: bool = True
+    view: CameraView, lost: Sequence[MapObject], measured: Measurement, turns: bool = True
 ) -> Match:
     """Return the removed object that an instance is, wherever it is now.
 
     It is the one with the instance's tracker id; without, the only one of its class whose shape
     agrees. Where several do, nobody could tell, and the instance is a new object.
     """
-    if seen.keyframe is None:
+    if measured.keyframe is None:
         return Match()
     found = []
     for index, candidate in enumerate(lost):
-        ids = {candidate.tracked.tracker_id, seen.tracker_id}
+        ids = {candidate.tracked.tracker_id, measured.tracker_id}
         if "" not in ids and len(ids) == 2:
             continue
         same_id = "" not in ids
-        same_class = candidate.tracked.item.label == seen.label
-        if not (same_class and has_similar_size(candidate, seen) and len(candidate.points)):
+        same_class = candidate.tracked.item.label == measured.label
+        if not (same_class and has_similar_size(candidate, measured) and len(candidate.points)):
             continue
-        motion, fit = rigid_motion(view, candidate, seen, turns)
+        motion, fit = rigid_motion(view, candidate, measured, turns)
         if fit >= (EXPLAINED if same_id else RECOGNISED):
             found.append((same_id, Match(index, motion)))
     certain = [match for same_id, match in found if same_id]
@@ -131,26 +131,26 @@ class _Pairs:
     """
 
     view: CameraView
-    known: Sequence[KnownObject]
-    seen: Sequence[SeenInstance]
+    known: Sequence[MapObject]
+    measured: Sequence[Measurement]
     match_distance: float
     turns: bool
     scores: np.ndarray = field(init=False)
     motions: dict[tuple[int, int], np.ndarray] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        shape = len(self.seen), len(self.known)
+        shape = len(self.measured), len(self.known)
         overlaps = np.array(
-            [[overlap(self.view, k, s) for k in self.known] for s in self.seen], np.float64
+            [[overlap(self.view, k, s) for k in self.known] for s in self.measured], np.float64
         ).reshape(shape)
         self.same_class = _equal(
-            [s.label for s in self.seen], [k.tracked.item.label for k in self.known]
+            [s.label for s in self.measured], [k.tracked.item.label for k in self.known]
         )
         self.same_id, self.other_id = _tracker_ids(
-            [s.tracker_id for s in self.seen], [k.tracked.tracker_id for k in self.known]
+            [s.tracker_id for s in self.measured], [k.tracked.tracker_id for k in self.known]
         )
         least = np.where(self.same_class, LEAST_OVERLAP, OTHER_CLASS_OVERLAP)
-        without_depth = np.array([s.keyframe is None for s in self.seen], bool)
+        without_depth = np.array([s.keyframe is None for s in self.measured], bool)
         least[without_depth] = LEAST_COVERED
         agrees = overlaps >= least
         self.scores = np.zeros(shape)
@@ -164,7 +164,7 @@ class _Pairs:
 
     def _agrees_with_evidence(self, row: int, column: int) -> bool:
         """Return whether an instance shows what the kept view from nearest to the camera shows."""
-        new, old = self.seen[row].keyframe, self.known[column].tracked.keyframes
+        new, old = self.measured[row].keyframe, self.known[column].tracked.keyframes
         if new is None or not old:
             return True
         nearest = min(old, key=lambda k: float(np.linalg.norm(k.position - new.position)))
@@ -179,28 +179,28 @@ class _Pairs:
                 if self._may_have_moved(row, column):
                     self._add_motion(row, column, overlaps[row, column])
         for row, column in np.argwhere(self.same_id & (self.scores == 0)):
-            if self.seen[row].keyframe is None:
+            if self.measured[row].keyframe is None:
                 self.scores[row, column] = self._score(row, column, 0.0)
 
     def _may_have_moved(self, row: int, column: int) -> bool:
-        known, seen = self.known[column], self.seen[row]
-        if self.other_id[row, column] or seen.keyframe is None:
+        known, measured = self.known[column], self.measured[row]
+        if self.other_id[row, column] or measured.keyframe is None:
             return False
         if not self.same_id[row, column]:
             # The middle of what is seen of an object is no exact measure of its place.
             slack = 0.5 * known.diagonal
             near = self._distance(row, column) <= self.match_distance + slack
-            if not (near and self.same_class[row, column] and has_similar_size(known, seen)):
+            if not (near and self.same_class[row, column] and has_similar_size(known, measured)):
                 return False
         item = known.tracked.item
-        missing = self.view.is_missing(known.surface, known.pose, item.size, seen.mask)
+        missing = self.view.is_missing(known.surface, known.pose, item.size, measured.mask)
         return missing is True or (missing is None and bool(self.same_id[row, column]))
 
     def _add_motion(self, row: int, column: int, in_place: float) -> None:
-        known, seen = self.known[column], self.seen[row]
+        known, measured = self.known[column], self.measured[row]
         motion, fit = None, 0.0
-        if has_similar_size(known, seen) and len(known.points):
-            motion, fit = rigid_motion(self.view, known, seen, self.turns)
+        if has_similar_size(known, measured) and len(known.points):
+            motion, fit = rigid_motion(self.view, known, measured, self.turns)
         distance = self._distance(row, column)
         if motion is not None and fit >= max(EXPLAINED, in_place + MOTION_COST):
             distance = float(np.linalg.norm((motion @ known.pose - known.pose)[:3, 3]))
@@ -223,12 +223,12 @@ class _Pairs:
 
     def _distance(self, row: int, column: int) -> float:
         """Return how far an instance lies from where the object's near side was [m]."""
-        known, seen = self.known[column], self.seen[row]
-        if seen.keyframe is None:
+        known, measured = self.known[column], self.measured[row]
+        if measured.keyframe is None:
             return 0.0
         near = self.view.near_side(known.surface, known.pose)
         middle = near.mean(axis=0) if len(near) else known.pose[:3, 3]
-        return float(np.linalg.norm(seen.keyframe.center - middle))
+        return float(np.linalg.norm(measured.keyframe.center - middle))
 
 
 def _equal(rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
@@ -248,11 +248,11 @@ def _tracker_ids(rows: Sequence[str], columns: Sequence[str]) -> tuple[np.ndarra
 
 
 def _overruled(
-    known: Sequence[KnownObject], seen: Sequence[SeenInstance], matches: Sequence[Match]
+    known: Sequence[MapObject], measured: Sequence[Measurement], matches: Sequence[Match]
 ) -> list[str]:
     """Return a line for each tracker id that is given twice, or to another object than before."""
     lines = []
-    ids = [s.tracker_id for s in seen]
+    ids = [s.tracker_id for s in measured]
     owners = {k.tracked.tracker_id: k.tracked for k in known if k.tracked.tracker_id}
     for tracker_id in sorted({t for t in ids if t and ids.count(t) > 1}):
         lines.append(f"tracker id {tracker_id}: given to several instances; it is ignored")

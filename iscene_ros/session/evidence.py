@@ -20,11 +20,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.keyframe import Keyframe
+from iscene_ros.geometry.camera_view import CameraView, Sight, margin_of
 from iscene_ros.geometry.point_registration import MotionLimits
-from iscene_ros.session.overlap import KnownObject, SeenInstance
+from iscene_ros.session.measurements import MapObject, Measurement
 from iscene_ros.session.rigid_motion import refined_motion, rigid_motion
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.visibility import CameraView, Sight, margin_of
 
 # A view that sees this much more of an object replaces one from about the same place.
 MORE = 1.25
@@ -94,17 +94,17 @@ def contradictions(
     codes = view.sight(np.concatenate([k.probes for k in old]), margin)
     ends = np.cumsum([len(k.probes) for k in old])
     shares = []
-    for keyframe, seen in zip(old, np.split(codes, ends[:-1]), strict=True):
+    for keyframe, own in zip(old, np.split(codes, ends[:-1]), strict=True):
         back = CameraView(keyframe.view, keyframe.map_from_camera).sight(new.few, margin)
-        both = [share for share in (_free_share(seen), _free_share(back)) if share is not None]
+        both = [share for share in (_free_share(own), _free_share(back)) if share is not None]
         shares.append(max(both, default=None))
     return shares
 
 
 def carried(
     view: CameraView,
-    known: KnownObject,
-    seen: SeenInstance,
+    known: MapObject,
+    measured: Measurement,
     motion: np.ndarray | None,
     settings: Settings,
 ) -> Carried:
@@ -113,32 +113,32 @@ def carried(
     Args:
         view: the frame.
         known: the object, with keyframes.
-        seen: instance of the frame that is this object, with depth.
+        measured: instance of the frame that is this object, with depth.
         motion: (4, 4) rigid motion that the association found, or None.
         settings: which views are about the same.
     """
     keyframes, margin = known.tracked.keyframes, margin_of(known.tracked.item.size)
     if motion is None:
-        right, wrong = _judged(view, seen.keyframe, keyframes, margin)
+        right, wrong = _judged(view, measured.keyframe, keyframes, margin)
         if not wrong:
-            return _after_shift(view, known, seen, settings)
+            return _after_shift(view, known, measured, settings)
         if len(right) > len(wrong):
             return Carried(None, tuple(k for k in keyframes if not any(k is w for w in wrong)))
-        motion, _ = rigid_motion(view, known, seen)
-    motion = _corrected(keyframes, seen, motion)
+        motion, _ = rigid_motion(view, known, measured)
+    motion = _corrected(keyframes, measured, motion)
     moved = tuple(k.moved(motion) for k in keyframes)
-    _, wrong = _judged(view, seen.keyframe, moved, margin)
+    _, wrong = _judged(view, measured.keyframe, moved, margin)
     return Carried(None, ()) if wrong else Carried(motion, moved)
 
 
 def _after_shift(
-    view: CameraView, known: KnownObject, seen: SeenInstance, settings: Settings
+    view: CameraView, known: MapObject, measured: Measurement, settings: Settings
 ) -> Carried:
     """Return the evidence after a motion that is too small for a contradiction, if there is one.
 
     Only views from the same side show it: what they measure is the same surface.
     """
-    keyframes, new = known.tracked.keyframes, seen.keyframe
+    keyframes, new = known.tracked.keyframes, measured.keyframe
     unmoved = Carried(None, keyframes)
     before = _shifted_share(view, new, keyframes, settings)
     if before is None or before < SHIFTED:
@@ -163,10 +163,12 @@ def _shifted_share(
     return contradiction(view, new, old[nearest], FINE_MARGIN_M)
 
 
-def _corrected(keyframes: Sequence[Keyframe], seen: SeenInstance, motion: np.ndarray) -> np.ndarray:
+def _corrected(
+    keyframes: Sequence[Keyframe], measured: Measurement, motion: np.ndarray
+) -> np.ndarray:
     """Return a motion that was found with the completed mesh, corrected by what was measured."""
     corrected = refined_motion(
-        np.concatenate([k.points for k in keyframes]), seen.keyframe.points, motion, SMALL
+        np.concatenate([k.points for k in keyframes]), measured.keyframe.points, motion, SMALL
     )
     return motion if corrected is None else corrected
 

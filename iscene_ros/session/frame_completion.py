@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.models.base import CompletionRequest, Progress, Report
 from iscene_ros.session.frames import PosedFrame, observe
-from iscene_ros.session.map_relations import add_relations
-from iscene_ros.session.map_updates import MapLook, kept_objects, unchanged_scene
+from iscene_ros.session.map_updates import (
+    PendingUpdate,
+    add_relations,
+    check_scene,
+    kept_objects,
+    unchanged_scene,
+)
+from iscene_ros.session.object_map import ObjectMap
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.pose_check import PoseCheck
-from iscene_ros.session.published_map import Between, PublishedMap
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.surroundings import Surroundings
@@ -25,22 +31,21 @@ class FrameCompletion:
         completer: completer of observations.
         objects: the map.
         surroundings: what is no object.
-        between: looks up transforms between output frames.
         log: takes one line.
     """
 
     def __init__(
         self,
         completer: Completer,
-        objects: PublishedMap,
+        objects: ObjectMap,
         surroundings: Surroundings,
-        between: Between,
         log: Callable[[str], None],
     ) -> None:
-        self._completer, self._map, self._between, self._log = completer, objects, between, log
+        self._completer, self._map, self._log = completer, objects, log
         self._surroundings = surroundings
         self._pose_check = PoseCheck()
-        self._completed_with: tuple[int, ...] = ()
+        # Of the newest completion, without what the frame adds.
+        self._request: CompletionRequest | None = None
         self._said_unposed = False
 
     def clear(self) -> None:
@@ -77,39 +82,34 @@ class FrameCompletion:
             self._surroundings.clear()
         if settings.fusion and frame.frame_from_camera is None:
             self._say_unposed(frame.frame_id)
-        anew = self._completed_with != _request(settings)
-        look = self._map.look(frame, observed, settings, self._between, anew)
-        if look is None:
+        request = CompletionRequest(settings.steps or None, settings.seed, settings.faces)
+        pending = self._map.begin(frame, observed, settings, anew=request != self._request)
+        if pending is None:
             return None
-        scene = self._scene(look, settings, progress)
+        scene = self._scene(pending, request, progress)
 
         def finished(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
             update = add_relations(update, before, settings, reject, progress)
             Progress(progress).advance(0, "publish")
             return self._surroundings.add(update, frame, observed, settings, reject)
 
-        update = self._map.add(look, scene, settings, finished)
-        for line in look.frame_look.overruled:
+        update = self._map.commit(pending, scene, settings, finished)
+        for line in pending.associated.overruled:
             reject(RejectReason.TRACKER_ID, line)
         return update
 
-    def _scene(self, look: MapLook, settings: Settings, progress: Report | None) -> Scene:
+    def _scene(
+        self, pending: PendingUpdate, request: CompletionRequest, progress: Report | None
+    ) -> Scene:
         """Complete the instances that changed since they were completed."""
-        kept, observation = kept_objects(look), look.frame_look.observation
+        kept, observation = kept_objects(pending), pending.associated.observation
         if kept and len(kept) == len(observation.instance_ids):
-            return unchanged_scene(look, kept)
-        scene = self._completer.complete(
-            observation,
-            CompletionRequest(
-                settings.steps or None,
-                settings.seed,
-                settings.faces,
-                look.frame_look.evidence,
-                kept,
-            ),
-            progress,
-        )
-        self._completed_with = _request(settings)
+            return unchanged_scene(pending, kept)
+        evidence = pending.associated.evidence
+        asked = replace(request, evidence=evidence, kept=kept)
+        scene = self._completer.complete(observation, asked, progress)
+        check_scene(scene, observation.instance_ids)
+        self._request = request
         return scene
 
     def _say_unposed(self, frame_id: str) -> None:
@@ -120,8 +120,3 @@ class FrameCompletion:
             f"fusion: the outputs are in the camera's own frame {frame_id}, so each frame is "
             "completed alone; set world_frame to a frame that does not move with it"
         )
-
-
-def _request(settings: Settings) -> tuple[int, ...]:
-    """Return the settings that a completion depends on."""
-    return settings.steps, settings.seed, settings.faces

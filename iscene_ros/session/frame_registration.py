@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from iscene_ros.core.keyframe import Keyframe
+from iscene_ros.geometry.camera_view import CameraView
 from iscene_ros.geometry.point_registration import MotionLimits, register_points
 from iscene_ros.session.evidence import contradictions
-from iscene_ros.session.visibility import CameraView
 
 # Points of the frame and of the map that are registered, at most.
 FRAME_POINTS, MAP_POINTS = 3000, 6000

@@ -13,63 +13,60 @@ from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 
 @dataclass(frozen=True)
-class ColorImage:
-    """A colour image.
+class Stamped:
+    """What comes from one camera at one time.
 
     Attributes:
-        stamp_ns: time of capture [ns].
+        stamp_ns: time of capture [ns] of the image that it is, or that was processed.
         frame_id: the camera's optical frame.
-        rgb: (H, W, 3) uint8.
     """
 
     stamp_ns: int
     frame_id: str
+
+
+@dataclass(frozen=True)
+class ColorImage(Stamped):
+    """A colour image.
+
+    Attributes:
+        rgb: (H, W, 3) uint8.
+    """
+
     rgb: np.ndarray
 
 
 @dataclass(frozen=True)
-class DepthImage:
+class DepthImage(Stamped):
     """A depth image, registered to the colour image.
 
     Attributes:
-        stamp_ns: time of capture [ns].
-        frame_id: the camera's optical frame.
         depth: (H, W) float32, distance along the optical axis [m]; 0 or NaN = no reading.
     """
 
-    stamp_ns: int
-    frame_id: str
     depth: np.ndarray
 
 
 @dataclass(frozen=True)
-class Intrinsics:
+class Intrinsics(Stamped):
     """A camera's calibration, for images as they are published (binning and ROI applied).
 
     Attributes:
-        stamp_ns: time of capture [ns].
-        frame_id: the camera's optical frame.
         camera: size and pinhole model.
     """
 
-    stamp_ns: int
-    frame_id: str
     camera: Camera
 
 
 @dataclass(frozen=True)
-class InstanceImage:
+class InstanceImage(Stamped):
     """A label image.
 
     Attributes:
-        stamp_ns: time of capture [ns] of the image that was segmented.
-        frame_id: the camera's optical frame.
         ids: (H, W) int32 instance ids, 0 = background, never negative.
         classes: class number by instance id, where the image carries classes.
     """
 
-    stamp_ns: int
-    frame_id: str
     ids: np.ndarray
     classes: tuple[tuple[int, int], ...] = ()
 
@@ -96,17 +93,13 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Detections:
+class Detections(Stamped):
     """The detections of one image.
 
     Attributes:
-        stamp_ns: time of capture [ns] of the image.
-        frame_id: the camera's optical frame.
         items: in the order of the message.
     """
 
-    stamp_ns: int
-    frame_id: str
     items: tuple[Detection, ...]
 
 
@@ -148,7 +141,7 @@ class PoseSample:
 Input = ColorImage | DepthImage | Intrinsics | InstanceImage | Detections | PoseSample
 
 
-Image = TypeVar("Image", bound=Input)
+Image = TypeVar("Image", bound=Stamped)
 
 
 def in_frame(item: Image, frame_id: str) -> Image:

@@ -2,65 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import QhullError
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.core.scene import Scene, SceneObject, Timings
+from iscene_ros.core.scene import Relation, Scene, SceneObject, Timings
+from iscene_ros.core.scene_graph import ENVIRONMENT
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
-from iscene_ros.session.frame_look import FrameLook
+from iscene_ros.io.world_files import World
+from iscene_ros.models.base import Progress, Report
+from iscene_ros.relations.build import relate
+from iscene_ros.session.associated_frame import AssociatedFrame
 from iscene_ros.session.frames import PosedFrame
-from iscene_ros.session.object_map import ObjectMap, ObjectMapChange
-from iscene_ros.session.world import World
+from iscene_ros.session.object_tracker import MapChange, ObjectTracker
+from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.settings import Settings
+
+# How numpy, scipy and trimesh fail on degenerate meshes; LinAlgError is a ValueError.
+GEOMETRY_ERRORS = (ArithmeticError, ValueError, QhullError)
 
 
 @dataclass(frozen=True)
-class MapLook:
-    """What a frame shows, and the map that it changes.
+class PendingUpdate:
+    """An update of the map that is not published yet.
 
     Attributes:
         frame: the frame.
-        frame_look: what the map finds in it.
-        objects: copy of the map, for this frame.
+        associated: the frame with its instances associated with the tracked objects.
+        tracker: copy of the tracked objects, which takes the frame.
         before: the update before it, or None.
         gone: objects that were removed since that update.
         loaded: world that waits for its frame, or None.
     """
 
     frame: PosedFrame
-    frame_look: FrameLook
-    objects: ObjectMap
+    associated: AssociatedFrame
+    tracker: ObjectTracker
     before: SceneUpdate | None
     gone: tuple[RemovedObject, ...]
     loaded: World | None
 
 
-def kept_objects(look: MapLook) -> dict[int, SceneObject]:
+def kept_objects(pending: PendingUpdate) -> dict[int, SceneObject]:
     """Return by id the objects of a frame that did not change; they are not completed again."""
-    observation = look.frame_look.observation
-    known = {k.id: k.item for k in look.objects.objects}
+    observation = pending.associated.observation
+    known = {k.id: k.item for k in pending.tracker.objects}
     described = zip(observation.instance_ids, observation.labels, observation.scores, strict=True)
     # A class may become known, or another one, without a change of the shape.
     return {
         i: replace(known[i], label=label, score=score)
         for i, label, score in described
-        if i in known and i not in look.frame_look.changed
+        if i in known and i not in pending.associated.changed
     }
 
 
-def unchanged_scene(look: MapLook, kept: Mapping[int, SceneObject]) -> Scene:
+def unchanged_scene(pending: PendingUpdate, kept: Mapping[int, SceneObject]) -> Scene:
     """Return the scene of a frame in which nothing changed.
 
     Its model, its doubts and its surroundings are those of the update before.
     """
-    observation, before = look.frame_look.observation, look.before.scene
+    observation, before = pending.associated.observation, pending.before.scene
     return replace(
         before,
         objects=tuple(kept.values()),
         skipped=(),
-        frame_from_camera=look.frame_look.view.frame_from_camera,
+        frame_from_camera=pending.associated.view.frame_from_camera,
         gravity_camera=observation.gravity_camera,
         timings=Timings(),
         stamp=observation.stamp,
@@ -69,29 +78,81 @@ def unchanged_scene(look: MapLook, kept: Mapping[int, SceneObject]) -> Scene:
     )
 
 
-def scene_update(look: MapLook, scene: Scene, change: ObjectMapChange) -> SceneUpdate:
+def scene_update(pending: PendingUpdate, scene: Scene, change: MapChange) -> SceneUpdate:
     """Return the update of a frame.
 
     Args:
-        look: what the frame shows; its map holds the completed objects.
+        pending: its tracker holds the completed objects.
         scene: the completion of the frame.
         change: its change of the map.
     """
-    tracked = {k.id: k for k in look.objects.objects}
+    tracked = {k.id: k for k in pending.tracker.objects}
     objects = tuple(tracked[o.id].item for o in scene.objects)
-    scene = replace(scene, frame_id=look.frame.frame_id, objects=objects)
+    scene = replace(scene, frame_id=pending.frame.frame_id, objects=objects)
     return SceneUpdate(
-        stamp_ns=look.frame.stamp_ns,
-        frame_id=look.frame.frame_id,
-        camera_frame=look.frame.camera_frame,
-        objects=look.objects.objects,
+        stamp_ns=pending.frame.stamp_ns,
+        frame_id=pending.frame.frame_id,
+        camera_frame=pending.frame.camera_frame,
+        objects=pending.tracker.objects,
         seen=change.seen,
-        removed=(*look.gone, *change.removed),
+        removed=(*pending.gone, *change.removed),
         skipped=scene.skipped,
         scene=scene,
-        observation=look.frame_look.observation,
-        first=look.before is None,
+        observation=pending.associated.observation,
+        first=pending.before is None,
     )
+
+
+def add_relations(
+    update: SceneUpdate,
+    before: SceneUpdate | None,
+    settings: Settings,
+    reject: Callable[[RejectReason, str], None],
+    progress: Report | None = None,
+) -> SceneUpdate:
+    """Return an update with the relations of all its objects.
+
+    A relation between the environment and an object out of view cannot be observed; the one of the
+    previous update is kept. A mesh that is too degenerate to be related costs the scene its
+    relations, but not its objects.
+
+    Args:
+        update: the object map without relations.
+        before: the previous update, or None.
+        settings: parameters that enable relations and the comparison of shapes.
+        reject: called with reason and error line where the relations cannot be inferred.
+        progress: see `SceneCompleter.complete`.
+    """
+    if not (settings.relations and update.objects):
+        return update
+    try:
+        relations = relate(
+            update.map_scene, update.observation, settings.compare_shapes, Progress(progress)
+        )
+    except GEOMETRY_ERRORS as error:
+        line = f"{type(error).__name__}: {error}; the scene is published without relations"
+        reject(RejectReason.RELATIONS, line)
+        return update
+    found = {_key(relation) for relation in relations}
+    kept = [r for r in _out_of_view(update, before) if _key(r) not in found]
+    return replace(update, relations=(*relations, *kept))
+
+
+def _out_of_view(update: SceneUpdate, before: SceneUpdate | None) -> list[Relation]:
+    """Return previous relations of the environment with objects that this frame does not show."""
+    if before is None or before.frame_id != update.frame_id:
+        return []
+    unseen = {tracked.id for tracked in update.objects} - update.seen
+    return [
+        relation
+        for relation in before.relations
+        if ENVIRONMENT in (relation.subject, relation.object)
+        and unseen & {relation.subject, relation.object}
+    ]
+
+
+def _key(relation: Relation) -> tuple[int, str, int]:
+    return relation.subject, relation.predicate, relation.object
 
 
 def without_object(
@@ -127,12 +188,16 @@ def check_scene(scene: Scene, instance_ids: tuple[int, ...]) -> None:
     """Check the scene that a completer returned.
 
     Raises:
-        ModelError: a number is not finite, a face names no vertex, or an instance is neither
-            completed nor skipped.
+        ModelError: a number is not finite, a face names no vertex, an instance is neither
+            completed nor skipped, or the clean observation is missing.
     """
     given = {o.id for o in scene.objects} | {s.id for s in scene.skipped}
     if given != set(instance_ids):
         raise ModelError(f"model: instances {sorted(given)}, expected {sorted(instance_ids)}")
+    if scene.observation is None or scene.observation.instance_ids != instance_ids:
+        raise ModelError(
+            "model: its scene lacks the observation of the instances that it completed"
+        )
     for item in scene.objects:
         if not _is_valid(item):
             raise ModelError(f"model: {item.label} is no finite mesh with a pose")

@@ -1,297 +1,198 @@
-"""The object map: completed objects, kept from frame to frame under one id.
-
-A frame is taken in two steps. `look` comes before its completion: it finds the known objects among
-the instances, moves those that moved, and decides with which views each instance is completed, and
-whether it has to be. `complete` puts the completed objects into the map.
-"""
+"""The object map, shared by threads: an update is applied as a whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import numpy as np
 
-from iscene_ros.core.colors import instance_color
-from iscene_ros.core.keyframe import Keyframe
-from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Scene, SceneObject
-from iscene_ros.core.scene_update import RemovedObject, TrackedObject
-from iscene_ros.core.slugs import object_name
-from iscene_ros.session.association import Match, associate, recognise
-from iscene_ros.session.evidence import carried
-from iscene_ros.session.frame_look import FoundInstance, FrameLook, frame_look
-from iscene_ros.session.frames import TrackedObservation
-from iscene_ros.session.object_surface import ObjectSurface
-from iscene_ros.session.overlap import KnownObject, SeenInstance
-from iscene_ros.session.seen_instances import clean_keyframe, seen_instances
+from iscene_ros.core.scene import Scene
+from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
+from iscene_ros.io.world_files import World
+from iscene_ros.session.frames import PosedFrame, TrackedObservation
+from iscene_ros.session.inputs import TransformSample
+from iscene_ros.session.map_updates import (
+    PendingUpdate,
+    empty_update,
+    scene_update,
+    without_object,
+)
+from iscene_ros.session.object_tracker import ObjectTracker
+from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.visibility import CameraView
 
-# An instance that is left out shows the object of the map that it covers this much.
-COVERED = 0.5
-# Removed objects that are remembered, in case they come back.
-LOST_OBJECTS = 10
-
-
-@dataclass(frozen=True)
-class ObjectMapChange:
-    """Change of the map by one frame.
-
-    Attributes:
-        seen: ids in the map that the frame shows, completed.
-        removed: objects that left the map.
-    """
-
-    seen: frozenset[int]
-    removed: tuple[RemovedObject, ...]
+# (new frame, old frame, stamp [ns]) to (4, 4) new_from_old, or None
+Between = Callable[[str, str, int], np.ndarray | None]
+# (made update, update before it) to the update that is published
+Finish = Callable[[SceneUpdate, SceneUpdate | None], SceneUpdate]
 
 
 class ObjectMap:
-    """All objects that are tracked, in one coordinate frame.
+    """The tracked objects, the newest update, and removals that no update has reported yet.
+
+    One thread may add frames while another one resets.
+
+    Args:
+        tf_frames: returns the frames in TF, whose names no object gets.
+        between: looks up transforms between output frames.
 
     Attributes:
-        taken_names: names that others use; no new object gets one of them.
+        update: the newest update; None before the first one and after a reset.
+        resets: number of resets so far.
     """
 
-    def __init__(self) -> None:
-        self.taken_names: frozenset[str] = frozenset()
-        self._objects: dict[int, TrackedObject] = {}
-        self._lost: dict[int, TrackedObject] = {}
-        self._emptied: dict[int, Keyframe] = {}
-        self._surfaces: dict[int, tuple[SceneObject, ObjectSurface]] = {}
-        self._next_id = 1
+    def __init__(self, tf_frames: Callable[[], Collection[str]], between: Between) -> None:
+        self._tracker = ObjectTracker()
+        self._tf_frames, self._between = tf_frames, between
+        self._lock = threading.Lock()
+        self._gone: tuple[RemovedObject, ...] = ()
+        self._loaded: World | None = None
+        self.update: SceneUpdate | None = None
+        self.resets = 0
 
-    @classmethod
-    def of(cls, objects: Iterable[TrackedObject], next_id: int) -> ObjectMap:
-        """Return a map of some objects; `next_id` will be the id of the next new one."""
-        made = cls()
-        made._objects, made._next_id = {known.id: known for known in objects}, next_id
-        return made
+    def load(self, world: World) -> None:
+        """Go on from a world with the first frame in its frame, or in one that TF connects to it.
 
-    @property
-    def next_id(self) -> int:
-        """The id of the next new object."""
-        return self._next_id
+        Objects that were tracked in another frame until then are removed.
+        """
+        # A tracker that was restarted, too, has given its ids to other objects.
+        objects = tuple(replace(known, tracker_id="") for known in world.objects)
+        with self._lock:
+            self._loaded = replace(world, objects=objects)
+            self._tracker = ObjectTracker.of((), world.next_id)
 
-    def copy(self) -> ObjectMap:
-        """Return a copy with the same objects; changes to one leave the other as it is."""
-        made = ObjectMap()
-        made._objects, made._lost = dict(self._objects), dict(self._lost)
-        made._surfaces, made._next_id = self._surfaces, self._next_id
-        made._emptied = self._emptied
-        return made
+    def world(self) -> World | None:
+        """Return the objects as a world; None before the first update."""
+        with self._lock:
+            if self.update is None:
+                return None
+            stamp, frame = self.update.stamp_ns, self.update.frame_id
+            return World(frame, stamp, self._tracker.next_id, self._tracker.objects)
 
-    @property
-    def objects(self) -> tuple[TrackedObject, ...]:
-        """The objects, ascending by id."""
-        return tuple(self._objects[i] for i in sorted(self._objects))
-
-    def look(self, observed: TrackedObservation, settings: Settings, anew: bool) -> FrameLook:
-        """Find the known objects in a frame, and move those that moved.
+    def begin(
+        self,
+        frame: PosedFrame,
+        observed: TrackedObservation,
+        settings: Settings,
+        anew: bool,
+    ) -> PendingUpdate | None:
+        """Associate a frame with the map; None where the map was reset since the frame.
 
         Args:
-            observed: observation of the frame and the ids of its tracker.
-            settings: how objects are matched and which views of them are kept.
+            frame: the frame.
+            observed: its rectified observation; ids are those of the frame.
+            settings: how objects are matched, and which views of them are kept.
             anew: whether to complete every instance, even where nothing changed.
         """
-        pose = observed.observation.world_from_camera
-        fuses = settings.fusion and pose is not None
-        view = CameraView(observed.observation, np.eye(4) if pose is None else pose)
-        seen = seen_instances(observed)
-        known = [self._known(tracked) for tracked in self.objects]
-        turns = pose is not None
-        association = associate(view, known, seen, settings.match_distance, turns)
-        matched = self._recognised(view, known, seen, association.matches, turns)
-        found = [
-            FoundInstance(
-                own_id,
-                instance,
-                None if known is None else known.tracked.keyframes,
-                self._carry(view, known, instance, motion, settings) if fuses else (),
-                self._emptied.get(own_id),
-            )
-            for own_id, instance, (known, motion) in zip(
-                self._ids(matched, seen, settings.frame_prefix), seen, matched, strict=True
-            )
-        ]
-        return frame_look(observed, found, association.overruled, settings, anew)
+        with self._lock:
+            if frame.resets != self.resets:
+                return None
+            objects, before, gone = self._tracker.copy(), self.update, self._gone
+            loaded = self._loaded
+        same_frame = before is not None and before.frame_id == frame.frame_id
+        if before is not None and not same_frame:
+            gone += _moved(objects, before, frame.frame_id, self._between)
+        if loaded is not None and (known := _objects_of(loaded, frame.frame_id, self._between)):
+            gone, loaded = gone + objects.clear(), None
+            objects, same_frame = ObjectTracker.of(known.objects, objects.next_id), False
+        objects.taken_names = frozenset(self._tf_frames())
+        associated = objects.associate(observed, settings, anew or not same_frame)
+        return PendingUpdate(frame, associated, objects, before, gone, loaded)
 
-    def complete(
-        self, look: FrameLook, scene: Scene, stamp_ns: int, settings: Settings
-    ) -> ObjectMapChange:
-        """Put the completed objects of a frame into the map and return what changed.
+    def commit(
+        self, pending: PendingUpdate, scene: Scene, settings: Settings, finish: Finish
+    ) -> SceneUpdate | None:
+        """Return the update of a completed frame; None where the map was reset since the frame.
+
+        Where anything fails, the map stays as it was. Only one thread may call it at a time.
 
         Args:
-            look: what this map found in the frame.
-            scene: objects of the frame, those that did not change as they were; ids are those of
-                the look.
-            stamp_ns: stamp of the frame [ns].
+            pending: as of `begin`.
+            scene: its completion, checked.
             settings: how objects are named and forgotten.
+            finish: adds the relations.
         """
-        rows = {i: row for row, i in enumerate(look.observation.instance_ids)}
-        for item in scene.objects:
-            row = rows[item.id]
-            tracked = self._kept(item, look.tracker_ids[row], stamp_ns, settings)
-            keyframes = self._keyframes(look.found[row], scene.observation)
-            self._objects[item.id] = replace(tracked, keyframes=keyframes)
-        seen = frozenset(item.id for item in scene.objects)
-        for skipped in scene.skipped:
-            if skipped.id in self._objects:
-                tracked = self._objects[skipped.id]
-                self._objects[skipped.id] = replace(tracked, misses=0, last_seen_ns=stamp_ns)
-        self._next_id = max([self._next_id - 1, *self._objects]) + 1
-        for cache in (self._surfaces, self._emptied):
-            for key in cache.keys() - self._objects.keys() - self._lost.keys():
-                del cache[key]
-        unseen = [k for k in self.objects if k.id not in rows]
-        return ObjectMapChange(seen, self._miss(unseen, look, settings))
+        frame, tracker = pending.frame, pending.tracker
+        change = tracker.update(pending.associated, scene, frame.stamp_ns, settings)
+        update = scene_update(pending, scene, change)
+        # This takes long; a reset meanwhile does not wait for it.
+        update = finish(update, pending.before)
+        with self._lock:
+            if frame.resets != self.resets:
+                return None
+            self._tracker, self._gone, self.update = tracker, (), update
+            self._loaded = pending.loaded
+        return update
 
-    def move(self, new_from_old: np.ndarray) -> None:
-        """Express all objects in another frame, given by a (4, 4) rigid transform [m]."""
-        for objects in (self._objects, self._lost):
-            for key, tracked in objects.items():
-                objects[key] = _moved(tracked, new_from_old)
+    def has_broadcast(self, sample: TransformSample) -> bool:
+        """Return whether a transform is that of an object, which TF brings back to its sender."""
+        update = self.update
+        if update is None or sample.static or sample.parent != update.frame_id:
+            return False
+        return any(known.name == sample.child for known in update.objects)
 
-    def forget(self, name: str) -> RemovedObject | None:
-        """Remove the object of a name or an id, and what is known of it; None: there is none."""
-        for tracked in self.objects:
-            if name in (tracked.name, str(tracked.id)):
-                del self._objects[tracked.id]
-                return RemovedObject(tracked.id, tracked.name)
-        return None
+    def forget_object(self, name: str) -> SceneUpdate:
+        """Remove one object by its name or id, and return the update without it.
 
-    def clear(self) -> tuple[RemovedObject, ...]:
-        """Remove all objects and return them; their ids are not used again."""
-        removed = tuple(RemovedObject(k.id, k.name) for k in self.objects)
-        self._objects.clear()
-        self._lost.clear()
-        return removed
+        A frame that is being completed is dropped, as it may hold the object.
 
-    def _known(self, tracked: TrackedObject) -> KnownObject:
-        """Return an object with the sample of its surface, which is made once for each mesh."""
-        made = self._surfaces.get(tracked.id)
-        if made is None or made[0].mesh is not tracked.item.mesh:
-            made = self._surfaces[tracked.id] = tracked.item, ObjectSurface.of(tracked.item)
-        return KnownObject(tracked, made[1])
-
-    def _recognised(
-        self,
-        view: CameraView,
-        known: Sequence[KnownObject],
-        seen: Sequence[SeenInstance],
-        matches: Sequence[Match],
-        turns: bool,
-    ) -> list[tuple[KnownObject | None, np.ndarray | None]]:
-        """Return object and motion of each instance; removed objects that came back are revived."""
-        found = []
-        for instance, match in zip(seen, matches, strict=True):
-            if match.index is not None:
-                found.append((known[match.index], match.motion))
-                continue
-            lost = [self._known(tracked) for tracked in self._lost.values()]
-            back = recognise(view, lost, instance, turns)
-            if back.index is None:
-                found.append((None, None))
-                continue
-            revived = lost[back.index]
-            self._objects[revived.tracked.id] = self._lost.pop(revived.tracked.id)
-            found.append((revived, back.motion))
-        return found
-
-    def _ids(
-        self,
-        matched: Sequence[tuple[KnownObject | None, np.ndarray | None]],
-        seen: Sequence[SeenInstance],
-        prefix: str,
-    ) -> list[int]:
-        """Return the id of each instance; new ones that can be completed come first.
-
-        Ids that would give an object a taken name are not used.
+        Raises:
+            RejectedInputError: there is no such object.
         """
-        ids = [0 if known is None else known.tracked.id for known, _ in matched]
-        new = [row for row, own_id in enumerate(ids) if not own_id]
-        for row in sorted(new, key=lambda row: seen[row].keyframe is None):
-            ids[row] = max(self._next_id - 1, *ids) + 1
-            while object_name(seen[row].label, ids[row], prefix) in self.taken_names:
-                ids[row] += 1
-        return ids
+        with self._lock:
+            before = self.update
+            known = () if before is None else before.objects
+            removed = None if before is None else self._tracker.forget(name)
+            if removed is None:
+                names = ", ".join(k.name for k in known[:8]) or "none"
+                line = f"forget: no object {name!r}; known are: {names}"
+                raise RejectedInputError(RejectReason.UNKNOWN_OBJECT, line)
+            self.resets += 1
+            self.update = without_object(before, removed, self._gone)
+            self._gone = ()
+            return self.update
 
-    def _carry(
-        self,
-        view: CameraView,
-        known: KnownObject | None,
-        seen: SeenInstance,
-        motion: np.ndarray | None,
-        settings: Settings,
-    ) -> tuple[Keyframe, ...]:
-        """Move an object that moved; return what is left of its evidence."""
-        if known is None:
-            return ()
-        if seen.keyframe is None or not known.tracked.keyframes:
-            return known.tracked.keyframes
-        evidence = carried(view, known, seen, motion, settings)
-        if evidence.motion is not None:
-            moved = _moved(known.tracked, evidence.motion, evidence.keyframes)
-            self._objects[known.tracked.id] = moved
-        return evidence.keyframes
+    def reset(self) -> SceneUpdate | None:
+        """Remove all objects; return the empty map, or None where nothing was published before."""
+        with self._lock:
+            before, removed = self._forget()
+            if before is None:
+                return None
+            self._gone = ()
+            return empty_update(before, removed)
 
-    def _kept(
-        self, item: SceneObject, tracker_id: str, stamp_ns: int, settings: Settings
-    ) -> TrackedObject:
-        before = self._objects.get(item.id)
-        if before is None:
-            name = object_name(item.label, item.id, settings.frame_prefix)
-            first = stamp_ns
-        else:
-            name, first = before.name, before.first_seen_ns
-            tracker_id = tracker_id or before.tracker_id
-        item = replace(item, color=instance_color(item.id))
-        return TrackedObject(item, name, tracker_id, first, stamp_ns)
+    def forget(self) -> None:
+        """Remove all objects; the next update reports them as removed."""
+        with self._lock:
+            self._forget()
 
-    def _keyframes(self, found: FoundInstance, clean: Observation) -> tuple[Keyframe, ...]:
-        """Return the views to keep of an instance; this one, if it is new, from a clean frame."""
-        if not found.is_new_view:
-            return found.chosen
-        new = clean_keyframe(clean, found.id)
-        if new is None:
-            self._emptied[found.id] = found.seen.keyframe
-            return found.keyframes
-        return *found.others, new
+    def _forget(self) -> tuple[SceneUpdate | None, tuple[RemovedObject, ...]]:
+        before, self.update, self._loaded = self.update, None, None
+        self._gone += self._tracker.clear()
+        self.resets += 1
+        return before, self._gone
 
-    def _miss(
-        self, unseen: Sequence[TrackedObject], look: FrameLook, settings: Settings
-    ) -> tuple[RemovedObject, ...]:
-        """Count the objects that the frame sees through; remove those of too many such frames."""
-        removed = []
-        for tracked in unseen:
-            known = self._known(tracked)
-            if look.left_out is not None:
-                covered = look.view.covered_share(known.surface, known.pose, look.left_out)
-                if covered >= COVERED:
-                    continue
-            missing = look.view.is_missing(known.surface, known.pose, tracked.item.size, None)
-            if missing is None:
-                continue
-            misses = tracked.misses + 1 if missing else 0
-            self._objects[tracked.id] = replace(tracked, misses=misses)
-            if misses >= settings.forget_after:
-                self._lose(tracked)
-                removed.append(RemovedObject(tracked.id, tracked.name))
-        return tuple(removed)
 
-    def _lose(self, tracked: TrackedObject) -> None:
-        """Remove an object, and remember the newest of those that were removed."""
-        self._lost[tracked.id] = replace(self._objects.pop(tracked.id), misses=0)
-        for key in list(self._lost)[:-LOST_OBJECTS]:
-            del self._lost[key]
+def _objects_of(world: World, frame_id: str, between: Between) -> ObjectTracker | None:
+    """Return the objects of a world in a frame; None while TF does not connect the frames."""
+    objects = ObjectTracker.of(world.objects, world.next_id)
+    if frame_id != world.frame_id:
+        frame_from_world = between(frame_id, world.frame_id, world.stamp_ns)
+        if frame_from_world is None:
+            return None
+        objects.move(frame_from_world)
+    return objects
 
 
 def _moved(
-    tracked: TrackedObject, motion: np.ndarray, keyframes: tuple[Keyframe, ...] | None = None
-) -> TrackedObject:
-    """Return an object and its keyframes after a (4, 4) rigid motion."""
-    item = replace(tracked.item, frame_from_object=motion @ tracked.item.frame_from_object)
-    if keyframes is None:
-        keyframes = tuple(k.moved(motion) for k in tracked.keyframes)
-    return replace(tracked, item=item, keyframes=keyframes)
+    objects: ObjectTracker, before: SceneUpdate, frame_id: str, between: Between
+) -> tuple[RemovedObject, ...]:
+    """Transform the objects into another frame; return those that TF cannot transform."""
+    # The old frame may move against the new one: the objects lie where they were last seen.
+    new_from_old = between(frame_id, before.frame_id, before.stamp_ns)
+    if new_from_old is None:
+        return objects.clear()
+    objects.move(new_from_old)
+    return ()

@@ -23,7 +23,7 @@ class Completer(Protocol):
         request: CompletionRequest = DEFAULT_REQUEST,
         progress: Report | None = None,
     ) -> Scene:
-        """Complete every instance."""
+        """Complete every instance; the scene has the observation as it was completed."""
 
 
 class OutOfMemoryFallback:

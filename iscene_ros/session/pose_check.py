@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.camera_view import CameraView, Sight
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
-from iscene_ros.session.visibility import CameraView, Sight
 
 # Frames in a row that are refused; the next one is believed.
 REFUSED_FRAMES = 2

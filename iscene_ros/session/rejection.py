@@ -1,4 +1,4 @@
-"""Rejected inputs: the reasons, the error, and the counts for /diagnostics."""
+"""Rejected inputs and warnings: the reasons, the error, and the counts for /diagnostics."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ THROTTLE_NS = 5 * SECOND
 WINDOW_NS = 5 * SECOND
 # Lines begin with the name of their topic; more than this are other texts.
 MOST_TOPICS = 30
+# More kinds of warnings than this are texts that somebody else made.
+MOST_KINDS = 50
 
 
 class RejectReason(str, Enum):
@@ -149,3 +151,30 @@ class RejectionCounts:
                 self._logged[reason] = now_ns
         if not quiet:
             self._log(f"rejected ({reason.value}): {line}")
+
+
+class WarningCounts:
+    """Counts warnings by kind, the text before the first colon; thread-safe.
+
+    Args:
+        log: called with one line, once a kind.
+    """
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self.counts: Counter[str] = Counter()
+        self.newest = ""
+
+    def count(self, warning: str) -> None:
+        """Count one warning, and tell it if it is the first of its kind."""
+        line = " ".join(warning.split())
+        kind = line.partition(":")[0]
+        with self._lock:
+            if kind not in self.counts and len(self.counts) >= MOST_KINDS:
+                return
+            self.counts[kind] += 1
+            self.newest = line
+            is_first = self.counts[kind] == 1
+        if is_first:
+            self._log(f"warning: {line}")

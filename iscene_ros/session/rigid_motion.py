@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from iscene_ros.geometry.camera_view import CameraView
 from iscene_ros.geometry.point_registration import MotionLimits, register_points
-from iscene_ros.session.overlap import KnownObject, SeenInstance, overlap
-from iscene_ros.session.visibility import CameraView
+from iscene_ros.session.measurements import MapObject, Measurement, overlap
 
 YAWS = 24
 PROBES = 100
@@ -27,30 +27,30 @@ REFINEMENT = MotionLimits(translation=0.04, rotation=np.deg2rad(25.0))
 
 
 def rigid_motion(
-    view: CameraView, known: KnownObject, seen: SeenInstance, turns: bool = True
+    view: CameraView, known: MapObject, measured: Measurement, turns: bool = True
 ) -> tuple[np.ndarray, float]:
     """Return the motion that explains an instance best, and the overlap after it.
 
     Args:
         view: the frame.
         known: object of the map; its surface has points.
-        seen: instance of the frame, with depth.
+        measured: instance of the frame, with depth.
         turns: whether the object may have turned about the map's z axis.
 
     Returns:
         (4, 4) float64 rigid motion in the frame of the map, and the overlap in [0, 1].
     """
-    candidates = _coarse(view, known, seen, turns)
-    scored = [(motion, overlap(view, known, seen, motion) - cost) for motion, cost in candidates]
+    candidates = _coarse(view, known, measured, turns)
+    scored = [(m, overlap(view, known, measured, m) - cost) for m, cost in candidates]
     best, score = max(scored, key=lambda pair: pair[1])
     refined = None
     if score >= WORTH_REFINING:
-        refined = refined_motion(known.points, seen.keyframe.probes, best)
+        refined = refined_motion(known.points, measured.keyframe.probes, best)
     if refined is not None:
-        refined_score = overlap(view, known, seen, refined)
+        refined_score = overlap(view, known, measured, refined)
         if refined_score >= score - TURN_COST:
             return refined, refined_score
-    return best, overlap(view, known, seen, best)
+    return best, overlap(view, known, measured, best)
 
 
 def refined_motion(
@@ -73,10 +73,10 @@ def refined_motion(
 
 
 def _coarse(
-    view: CameraView, known: KnownObject, seen: SeenInstance, turns: bool
+    view: CameraView, known: MapObject, measured: Measurement, turns: bool
 ) -> list[tuple[np.ndarray, float]]:
     """Return the motions whose surfaces fit best, each with the cost of its turn."""
-    points = seen.keyframe.points
+    points = measured.keyframe.points
     probes = points[:: max(1, len(points) // PROBES)]
     scored = []
     for step in range(YAWS if turns else 1):
@@ -92,7 +92,7 @@ def _coarse(
     return [(motion, cost) for _, _, motion, cost in scored[:CANDIDATES]]
 
 
-def _placed(view: CameraView, known: KnownObject, points: np.ndarray, angle: float) -> np.ndarray:
+def _placed(view: CameraView, known: MapObject, points: np.ndarray, angle: float) -> np.ndarray:
     """Return the motion that turns an object and lays its near side's middle onto that of points.
 
     The middle of what a camera sees of an object depends on how the object is turned.

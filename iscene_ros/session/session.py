@@ -6,7 +6,6 @@ the same or in another one.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,37 +14,31 @@ from pathlib import Path
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.scene_update import SceneUpdate
-from iscene_ros.core.stamps import nanoseconds
+from iscene_ros.io.world_files import World, read_world
 from iscene_ros.models.base import Report
-from iscene_ros.session.camera_frames import CameraFrames
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frame_completion import FrameCompletion
+from iscene_ros.session.frame_source import FrameSource
 from iscene_ros.session.frames import PosedFrame
 from iscene_ros.session.inputs import (
     Input,
-    Intrinsics,
-    PoseSample,
     TransformSample,
-    check_age,
-    check_clock,
-    in_frame,
 )
+from iscene_ros.session.object_map import ObjectMap
 from iscene_ros.session.out_of_memory import Completer
-from iscene_ros.session.published_map import PublishedMap
-from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
+from iscene_ros.session.rejection import (
+    RejectedInputError,
+    RejectionCounts,
+    RejectReason,
+    WarningCounts,
+)
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import Latencies, Status, session_status
 from iscene_ros.session.surroundings import Surroundings
-from iscene_ros.session.synchronizer import Synchronizer, WaitingFrame
-from iscene_ros.session.transforms import NoTransformError
-from iscene_ros.session.waiting_frames import Outcome, WaitingFrames
-from iscene_ros.session.warning_counts import WarningCounts
-from iscene_ros.session.world import World
-from iscene_ros.session.world_files import read_world
 
 
 class SceneSession:
-    """Synchronises the inputs, completes frames and keeps the object map.
+    """Completes the frames that the inputs make, and keeps the object map.
 
     Args:
         settings: the parameters; may be replaced at any time by ones that differ in live
@@ -53,8 +46,10 @@ class SceneSession:
         completer: completer of observations.
         log: called with one line about a rejected input, at most once a reason in five seconds, and
             about the first warning of each kind.
+        in_order: see `FrameSource`.
 
     Attributes:
+        frames: makes frames of the inputs.
         rejections, warnings: counts of what was refused, and of what was doubted.
         completed: number of frames.
         model_fault: error line of the newest completion; "" where it succeeded.
@@ -62,25 +57,25 @@ class SceneSession:
     """
 
     def __init__(
-        self, settings: Settings, completer: Completer, log: Callable[[str], None] = print
+        self,
+        settings: Settings,
+        completer: Completer,
+        log: Callable[[str], None] = print,
+        in_order: bool = False,
     ) -> None:
         self.rejections, self.warnings = RejectionCounts(log), WarningCounts(log)
         self.latencies = Latencies()
-        self.completed = self._replaced = 0
+        self.completed = self._dropped = 0
         self.model_fault = ""
-        self._settings = settings
         self._poses = CameraPoses(settings)
-        self._cameras = CameraFrames(self._poses.transforms.distance, self.warnings.count)
-        self._synchronizer = Synchronizer.of(settings, self._cameras.other_camera)
-        self._waiting = WaitingFrames(settings.queue_size)
-        self._ready: PosedFrame | None = None
-        self._ready_lock = threading.Lock()
-        self._map = PublishedMap(self._poses.transforms.frames)
+        self._map = ObjectMap(self._poses.transforms.frames, self._poses.between)
+        self.frames = FrameSource(
+            settings, self._poses, self._map, self.rejections, self.warnings.count, in_order
+        )
         self.surroundings = Surroundings(settings, log)
         if settings.load_world:
             self._load_world(Path(settings.load_world).expanduser())
-        parts = self._map, self.surroundings, self._poses.between
-        self._completion = FrameCompletion(completer, *parts, log)
+        self._completion = FrameCompletion(completer, self._map, self.surroundings, log)
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -90,27 +85,23 @@ class SceneSession:
     @property
     def dropped(self) -> int:
         """Number of frames that were dropped for newer ones, or by a reset."""
-        return self._replaced + self._waiting.dropped
+        return self._dropped + self.frames.dropped
 
     @property
     def settings(self) -> Settings:
         """The parameters in force."""
-        return self._settings
+        return self.frames.settings
 
     @settings.setter
     def settings(self, settings: Settings) -> None:
-        self._settings = self._poses.settings = settings
+        self.frames.settings = self._poses.settings = settings
 
     def add(self, item: Input | TransformSample, now_ns: int) -> None:
         """Add a decoded input; one that cannot be used is counted and logged, not raised."""
-        try:
-            check_clock(item, now_ns)
-            self._store(item, now_ns)
-        except RejectedInputError as error:
-            self.reject(error.reason, str(error), now_ns)
-            if error.reason == RejectReason.TIME_JUMP and not isinstance(item, TransformSample):
-                self._forget_time(item.stamp_ns)
-                self._store(item, now_ns)
+        if self.frames.add(item, now_ns):
+            self._completion.clear()
+            self._map.forget()
+            self.surroundings.reset(self._map.resets)
 
     def reject(self, reason: RejectReason, message: str, now_ns: int) -> None:
         """Count an input that a driver could not even decode."""
@@ -118,22 +109,11 @@ class SceneSession:
 
     def poll(self, now_ns: int) -> bool:
         """Match waiting messages and poses; return whether a frame is ready to be taken."""
-        while self._synchronise(now_ns):
-            pass
-        self._waiting.settle(lambda frame, may_be_late: self._pose(frame, now_ns, may_be_late))
-        return self._ready is not None
+        return self.frames.poll(now_ns)
 
     def take(self, now_ns: int) -> PosedFrame | None:
         """Return the newest ready frame once; None where there is none or it exceeds max_age."""
-        with self._ready_lock:
-            frame, self._ready = self._ready, None
-        try:
-            if frame is not None:
-                check_age(frame.stamp_ns, now_ns, self.settings.max_age)
-        except RejectedInputError as error:
-            self.reject(error.reason, str(error), now_ns)
-            return None
-        return frame
+        return self.frames.take(now_ns)
 
     def complete(
         self, frame: PosedFrame, now_ns: int = 0, progress: Report | None = None
@@ -159,7 +139,7 @@ class SceneSession:
             return None
         self.model_fault = ""
         if update is None:
-            self._replaced += 1
+            self._dropped += 1
             return None
         for warning in update.scene.warnings:
             self.warnings.count(warning)
@@ -182,7 +162,7 @@ class SceneSession:
         Returns:
             The update of the empty map, to be published; None where nothing was published before.
         """
-        self._drop_waiting()
+        self.frames.clear()
         self._completion.clear()
         emptied = self._map.reset()
         self.surroundings.reset(self._map.resets)
@@ -205,11 +185,6 @@ class SceneSession:
         """Return the state of the session for /diagnostics."""
         return session_status(self, now_ns)
 
-    def missing_inputs(self) -> tuple[str, ...]:
-        """Return the inputs of which no message has come yet."""
-        missing = self._synchronizer.waiting_for()
-        return missing if self._cameras.is_calibrated else (*missing, "camera_info")
-
     def _load_world(self, path: Path) -> None:
         """Go on from a world; where it cannot be read, begin with an empty map."""
         try:
@@ -219,78 +194,3 @@ class SceneSession:
             return
         self._map.load(world)
         self.surroundings.load(world)
-
-    def _synchronise(self, now_ns: int) -> bool:
-        """Move one synchronised frame to those that wait; return False if there is none."""
-        try:
-            inputs = self._synchronizer.pop(now_ns, nanoseconds(self.settings.sync_slop))
-        except RejectedInputError as error:
-            self.reject(error.reason, str(error), now_ns)
-            return True
-        if inputs is None:
-            return False
-        self._waiting.add(WaitingFrame(inputs, now_ns))
-        return True
-
-    def _pose(self, waiting: WaitingFrame, now_ns: int, may_be_late: bool) -> Outcome:
-        """Make a frame ready, or reject it, or let it wait longer.
-
-        A late one waits for its transform as long as it is young enough to be completed.
-        """
-        waited = now_ns - waiting.since_ns
-        patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
-        # The position of the points depends on the stamp of the depth, not on that of the masks.
-        depth = waiting.inputs.depth
-        if not self._cameras.is_calibrated:
-            if not patient:
-                line = f"frame: camera_info: {self.rejections.why_none('camera_info')}"
-                self.reject(RejectReason.INTRINSICS, line, now_ns)
-            return Outcome.WAITS if patient else Outcome.REFUSED
-        try:
-            pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
-            calibration = self._cameras.calibration(waiting.inputs)
-        except RejectedInputError as error:
-            if patient and isinstance(error, NoTransformError) and error.may_come:
-                return Outcome.WAITS
-            age, limit = now_ns - depth.stamp_ns, nanoseconds(self.settings.max_age)
-            may_be_late &= not limit or age <= limit
-            if error.reason == RejectReason.LATE_TRANSFORM and may_be_late:
-                return Outcome.LATE
-            self.reject(error.reason, str(error), now_ns)
-            return Outcome.REFUSED
-        frame = PosedFrame(
-            *(waiting.inputs, calibration, pose.frame_id, pose.frame_from_camera),
-            self._map.resets,
-        )
-        with self._ready_lock:
-            if self._ready is not None and self.settings.mode == "continuous":
-                self._replaced += 1
-                self.rejections.accept(now_ns)
-            self._ready = frame
-        return Outcome.READY
-
-    def _store(self, item: Input | TransformSample, now_ns: int) -> None:
-        if isinstance(item, TransformSample):
-            if not self._map.has_broadcast(item):
-                self._poses.transforms.add(item)
-        elif isinstance(item, PoseSample):
-            self._poses.add_pose(item)
-        elif isinstance(item, Intrinsics):
-            self._cameras.add(in_frame(item, self.settings.camera_frame))
-        else:
-            self._synchronizer.add(in_frame(item, self.settings.camera_frame), now_ns)
-
-    def _forget_time(self, stamp_ns: int) -> None:
-        """Drop everything after a jump back in time; the next update removes all objects."""
-        self._poses.transforms.forget_after(stamp_ns)
-        self._drop_waiting()
-        self._completion.clear()
-        self._map.forget()
-        self.surroundings.reset(self._map.resets)
-
-    def _drop_waiting(self) -> None:
-        """Drop all frames that wait to be completed."""
-        self._synchronizer.clear()
-        self._waiting.clear()
-        with self._ready_lock:
-            self._ready = None

@@ -6,10 +6,7 @@ docs/parameters.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from functools import cache
-from typing import Any, get_type_hints
+from dataclasses import dataclass
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.models.model_config import (
@@ -23,11 +20,11 @@ from iscene_ros.models.model_config import (
     ModelConfig,
 )
 from iscene_ros.planning.collision_objects import CollisionOptions
-from iscene_ros.session.parameter_limits import Limits, check_frame, plain_value, setting
+from iscene_ros.session.parameters import Parameters, check_frame, setting
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Parameters):
     """The parameters. `topics` are relative names that launch files remap and bags resolve."""
 
     model: str = setting(
@@ -206,8 +203,7 @@ class Settings:
     topics_camera_pose: str = setting("camera_pose", "camera pose where pose_source is not tf")
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            check_setting(name, value)
+        super().__post_init__()
         self._check_frames()
         if self.masks_from == "detections" and self.detections != "yolo_msgs":
             raise InputError(
@@ -225,15 +221,6 @@ class Settings:
             raise InputError(
                 f"parameter frame_prefix: {self.frame_prefix!r}, expected no leading slash"
             )
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Settings:
-        """Return settings of ROS parameter names ("topics.rgb"); what is absent keeps its default.
-
-        Raises:
-            InputError: an unknown name, a wrong type, a value out of range.
-        """
-        return cls().changed(values)
 
     def collision_options(self) -> CollisionOptions:
         """Return how bodies for collision checking are made."""
@@ -259,39 +246,3 @@ class Settings:
                 twins=self.twins,
             ),
         )
-
-    def changed(self, values: Mapping[str, Any]) -> Settings:
-        """Return these settings with some replaced; names and errors as in `from_mapping`."""
-        fields_by_name = {parameter_name(f.name): f.name for f in fields(self)}
-        unknown = sorted(set(values) - set(fields_by_name))
-        if unknown:
-            raise InputError(f"parameter {unknown[0]}: unknown; see config/scene.yaml")
-        made = {fields_by_name[name]: plain_value(value) for name, value in values.items()}
-        for name, value in made.items():
-            if isinstance(value, int) and _hints()[name] is float and not isinstance(value, bool):
-                made[name] = float(value)
-        return replace(self, **made)
-
-
-def parameter_name(field_name: str) -> str:
-    """Return the ROS name of a field: topics_rgb is topics.rgb, other names stay."""
-    return field_name.replace("topics_", "topics.", 1)
-
-
-def limits_of(field_name: str) -> Limits:
-    """Return description and range of a field of `Settings`."""
-    return next(f.metadata["limits"] for f in fields(Settings) if f.name == field_name)
-
-
-def check_setting(field_name: str, value: Any) -> None:
-    """Check one value.
-
-    Raises:
-        InputError: wrong type or out of range; names the parameter.
-    """
-    limits_of(field_name).check(parameter_name(field_name), value, _hints()[field_name])
-
-
-@cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(Settings)

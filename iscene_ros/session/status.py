@@ -122,7 +122,7 @@ def _verdict(
     because = f": {newest}" if newest else ""
     if session.model_fault:
         return "error", session.model_fault
-    if missing := session.missing_inputs():
+    if missing := session.frames.missing_inputs():
         return "warn", _missing(session, missing)
     if refusal is not None:
         share = f"{refusal.count} of {refusal.total} frames refused"

@@ -14,10 +14,10 @@ from iscene_ros.core.stamps import SECOND
 from iscene_ros.geometry.environment_mesh import enters_objects, environment_mesh
 from iscene_ros.geometry.environment_volume import EnvironmentVolume, VoxelBlocks, has_open3d
 from iscene_ros.geometry.surroundings_depth import surroundings_depth
+from iscene_ros.io.world_files import World
 from iscene_ros.session.frames import PosedFrame, TrackedObservation
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.world import World
 
 # A new mesh is made when so many voxels of 1 cm have changed the surface, at most once in a while.
 CHANGED_VOXELS, MESH_PERIOD_NS = 200, 2 * SECOND

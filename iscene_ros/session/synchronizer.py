@@ -38,14 +38,6 @@ class SyncedInputs:
 
 
 @dataclass(frozen=True)
-class WaitingFrame:
-    """Synchronised messages that wait for calibration and camera pose."""
-
-    inputs: SyncedInputs
-    since_ns: int
-
-
-@dataclass(frozen=True)
 class _Waiting:
     """A pivot message that waits for its companions since `arrived_ns`."""
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 
-from iscene_ros.session.synchronizer import WaitingFrame
+from iscene_ros.session.synchronizer import SyncedInputs
+
+
+@dataclass(frozen=True)
+class WaitingFrame:
+    """Synchronised messages that wait for calibration and camera pose."""
+
+    inputs: SyncedInputs
+    since_ns: int
 
 
 class Outcome(Enum):

@@ -16,8 +16,8 @@ from iscene_ros.bag.reading import BagMessage
 from iscene_ros.bag.writing import uninterrupted
 from iscene_ros.io.demo_frame import demo_frame
 from iscene_ros.io.scene_json import validate
+from iscene_ros.io.world_files import read_world
 from iscene_ros.ros.topics import OUTPUTS
-from iscene_ros.session.world_files import read_world
 
 OBJECTS = len(demo_frame().observation.masks)
 MS = 10**6

@@ -8,23 +8,22 @@ from hypothesis import strategies as st
 from table_scene import Thing, box, completed, cup, looking_at, moved, shoot
 
 from iscene_ros.core.scene_update import TrackedObject
+from iscene_ros.geometry.camera_view import CameraView
+from iscene_ros.geometry.object_surface import ObjectSurface
 from iscene_ros.session.association import Association, associate
-from iscene_ros.session.object_surface import ObjectSurface
-from iscene_ros.session.overlap import KnownObject
-from iscene_ros.session.seen_instances import seen_instances
-from iscene_ros.session.visibility import CameraView
+from iscene_ros.session.measurements import MapObject, measurements
 
 MATCH_DISTANCE = 0.15
 
 
-def known(things, noise=0.0, seed=0) -> list[KnownObject]:
+def known(things, noise=0.0, seed=0) -> list[MapObject]:
     """Things as they were completed earlier."""
     rng = np.random.default_rng(seed)
     made = []
     for number, thing in enumerate(things, 1):
         item = completed(number, thing, noise, rng)
         tracked = TrackedObject(item, f"{thing.label}_{number}", thing.tracker_id, 0, 0)
-        made.append(KnownObject(tracked, ObjectSurface.of(item)))
+        made.append(MapObject(tracked, ObjectSurface.of(item)))
     return made
 
 
@@ -32,7 +31,7 @@ def association(tracked, detected, noise=0.0, seed=0) -> Association:
     """The association of a frame that shows some things with others that are known."""
     shot = shoot(detected)
     view = CameraView(shot.tracked.observation, looking_at())
-    seen = seen_instances(shot.tracked)
+    seen = measurements(shot.tracked)
     return associate(view, known(tracked, noise, seed), seen, MATCH_DISTANCE)
 
 

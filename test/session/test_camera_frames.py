@@ -9,9 +9,9 @@ from session_driver import Driver, stamp, view
 from session_inputs import CAMERA_FRAME, frame_messages, pose, transform
 from table_scene import looking_at
 
-from iscene_ros.bag.driver import EveryFrameSession
 from iscene_ros.session.inputs import DepthImage, Intrinsics
 from iscene_ros.session.rejection import RejectReason
+from iscene_ros.session.session import SceneSession
 
 DEPTH_FRAME = "camera_depth_optical_frame"
 
@@ -72,7 +72,7 @@ def test_frames_that_tf_does_not_connect_are_told_once_and_counted():
 @pytest.mark.parametrize("order", [1, -1])
 def test_two_cameras_on_the_same_topics_are_kept_apart(known_to_tf, order):
     driver = Driver(posed=False)
-    driver.session = EveryFrameSession(driver.session.settings, FakeCompleter())
+    driver.session = SceneSession(driver.session.settings, FakeCompleter(), in_order=True)
     for name, x in (("left", 0.0), ("right", 0.3)):
         connected = known_to_tf or name == "left"
         parent = "map" if connected else "elsewhere"
@@ -106,7 +106,7 @@ def test_calibrations_of_damaged_names_do_not_pile_up():
     camera = view().camera
     for number in range(200):
         driver.add(Intrinsics(stamp(0), f"frame {number}", camera))
-    assert len(driver.session._cameras._calibrations) <= 16
+    assert len(driver.session.frames._cameras._calibrations) <= 16
     assert driver.step(100) is not None
 
 

@@ -17,13 +17,13 @@ from session_inputs import CAMERA_FRAME, transform
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.camera_view import CameraView
 from iscene_ros.preprocess.instance_views import cropped_view, instance_views
 from iscene_ros.session.evidence import chosen, contradiction
+from iscene_ros.session.measurements import LARGEST_SIDE
 from iscene_ros.session.rejection import RejectReason
-from iscene_ros.session.seen_instances import LARGEST_SIDE
 from iscene_ros.session.settings import Settings
 from iscene_ros.session.status import resident_megabytes
-from iscene_ros.session.visibility import CameraView
 
 RULES = Settings()
 CARTON = Body(carton(), 0.0, 0.0, yaw=20, label="carton")

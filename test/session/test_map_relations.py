@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from session_driver import TABLE, Driver, view
 
-from iscene_ros.session import map_relations
+from iscene_ros.session import map_updates
 from iscene_ros.session.rejection import RejectReason
 
 
@@ -37,7 +37,7 @@ def test_objects_out_of_view_keep_what_they_stand_on(driver) -> None:
 
     def relate(update, before):
         settings = driver.session.settings
-        return map_relations.add_relations(update, before, settings, lambda *_: None)
+        return map_updates.add_relations(update, before, settings, lambda *_: None)
 
     assert relate(later, None).graph.supporters(2) == ()
     related = relate(later, before)
@@ -70,7 +70,7 @@ def test_a_failure_costs_the_relations_and_not_the_scene(driver, monkeypatch) ->
     def fail(*_) -> None:
         raise FloatingPointError("no hull")
 
-    monkeypatch.setattr(map_relations, "relate", fail)
+    monkeypatch.setattr(map_updates, "relate", fail)
     update = driver.step()
     assert [k.id for k in update.objects] == [1, 2] and update.relations == ()
     assert driver.rejected == {RejectReason.RELATIONS: 1} and "no hull" in driver.lines[0]
@@ -87,7 +87,7 @@ def test_a_reset_does_not_wait_for_relations_and_drops_the_frame(driver, monkeyp
         assert [r.id for r in emptied.removed] == [1, 2]
         return ()
 
-    monkeypatch.setattr(map_relations, "relate", reset)
+    monkeypatch.setattr(map_updates, "relate", reset)
     assert driver.step(100) is None
     assert driver.session.update is None and driver.session.dropped == 1
     monkeypatch.undo()

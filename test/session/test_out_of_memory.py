@@ -14,7 +14,7 @@ from table_scene import Thing
 from iscene_ros.cli import complete as complete_command
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.base import DEFAULT_REQUEST
-from iscene_ros.session import published_map
+from iscene_ros.session import object_map
 from iscene_ros.session.out_of_memory import OutOfMemoryFallback, is_out_of_memory
 from iscene_ros.session.rejection import RejectReason
 
@@ -52,6 +52,10 @@ def forgetful(scene):
     return replace(scene, objects=scene.objects[:-1])
 
 
+def without_observation(scene):
+    return replace(scene, observation=None)
+
+
 @pytest.fixture
 def completer() -> FailingCompleter:
     return FailingCompleter()
@@ -74,7 +78,9 @@ def test_an_error_of_the_model_leaves_the_last_scene_and_the_next_frame_complete
     assert driver.status(200).level == "ok"
 
 
-@pytest.mark.parametrize("spoil", [NAN_MESH, NAN_POSE, BROKEN_FACES, forgetful])
+@pytest.mark.parametrize(
+    "spoil", [NAN_MESH, NAN_POSE, BROKEN_FACES, forgetful, without_observation]
+)
 def test_a_broken_scene_does_not_change_the_map(completer, spoil):
     driver = Driver(completer)
     driver.step(0, view([Thing(-0.1, 0)]))
@@ -97,7 +103,7 @@ def test_an_error_during_an_update_leaves_the_map_unchanged(monkeypatch):
         raise ZeroDivisionError("in the middle")
 
     with monkeypatch.context() as patch:
-        patch.setattr(published_map, "scene_update", fail)
+        patch.setattr(object_map, "scene_update", fail)
         for i in range(4):
             assert driver.step(100 + i, view([Thing(0.4, 0.1)])) is None
     assert driver.session.update is before and driver.rejected == {RejectReason.MODEL: 4}

@@ -10,9 +10,9 @@ from bin_scene import SIDES, looking, seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iscene_ros.geometry.camera_view import CameraView
 from iscene_ros.session.pose_check import REFUSED_FRAMES, PoseCheck, contradiction
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
-from iscene_ros.session.visibility import CameraView
 
 JUMP = np.eye(4)
 JUMP[2, 3] = 0.3

@@ -206,7 +206,7 @@ def test_a_repeated_calibration_keeps_the_cached_rectification():
         again = Camera(camera.width, camera.height, camera.k.copy(), camera.d.copy())
         driver.session.add(Intrinsics(at, "cam", again), at)
         depth = DepthImage(at, "cam", np.ones((6, 8), np.float32))
-        kept.append(driver.session._cameras.calibration(SyncedInputs(depth)))
+        kept.append(driver.session.frames._cameras.calibration(SyncedInputs(depth)))
     assert kept[1].camera is kept[0].camera and kept[1].stamp_ns == START_NS + MS
 
 

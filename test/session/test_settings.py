@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.session.settings import Settings, limits_of, parameter_name
+from iscene_ros.session.parameters import limits_of, parameter_name
+from iscene_ros.session.settings import Settings
 
 NAMES = [f.name for f in fields(Settings)]
-NUMBERS = [name for name in NAMES if limits_of(name).low is not None]
-CHOICES = [name for name in NAMES if limits_of(name).choices]
+NUMBERS = [name for name in NAMES if limits_of(Settings, name).low is not None]
+CHOICES = [name for name in NAMES if limits_of(Settings, name).choices]
 CONFIG = Path(__file__).parents[2] / "config" / "scene.yaml"
 
 
@@ -22,13 +23,13 @@ def rejection(values) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_is_described_in_one_line(name):
-    description = limits_of(name).description
+    description = limits_of(Settings, name).description
     assert len(description) > 8 and "\n" not in description and not description.endswith(".")
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_the_range_is_inclusive_and_nothing_beyond_it_is_taken(name):
-    limits, kind = limits_of(name), type(getattr(Settings(), name))
+    limits, kind = limits_of(Settings, name), type(getattr(Settings(), name))
     step = 1 if kind is int else 1e-9 + 1e-9 * limits.high
     for edge, beyond in ((limits.low, limits.low - step), (limits.high, limits.high + step)):
         assert getattr(Settings.from_mapping({parameter_name(name): kind(edge)}), name) == edge
@@ -45,7 +46,7 @@ def test_no_number_may_be_infinite_or_not_a_number(name, value):
 @pytest.mark.parametrize("name", CHOICES)
 def test_only_the_choices_are_taken(name):
     others = {"masks_from": {"detections": "yolo_msgs"}}.get(name, {})
-    for choice in limits_of(name).choices:
+    for choice in limits_of(Settings, name).choices:
         assert getattr(Settings.from_mapping({name: choice, **others}), name) == choice
     assert "expected one of" in rejection({name: "nonsense"})
 
@@ -121,9 +122,9 @@ def test_changes_keep_the_rest_and_leave_the_original():
 def test_what_the_node_builds_once_is_not_live():
     built = ("model", "device", "preset", "base", "world_frame", "pose_source", "queue_size")
     built += ("use_rgb", "masks_from", "detections", "reliability")
-    assert not any(limits_of(name).live for name in built)
+    assert not any(limits_of(Settings, name).live for name in built)
     live = ("steps", "faces", "rate", "forget_after", "mode", "max_age")
-    assert all(limits_of(name).live for name in live)
+    assert all(limits_of(Settings, name).live for name in live)
 
 
 def test_the_config_file_names_every_parameter_with_its_default():
@@ -141,7 +142,7 @@ def test_the_config_file_names_every_parameter_with_its_default():
 def test_the_config_file_says_of_every_parameter_what_it_means():
     lines = CONFIG.read_text().splitlines()
     text = " ".join(" ".join(line.strip("# ") for line in lines).split())
-    missing = [n for n in NAMES if " ".join(limits_of(n).description.split()) not in text]
+    missing = [n for n in NAMES if " ".join(limits_of(Settings, n).description.split()) not in text]
     assert missing == []
 
 

@@ -9,8 +9,8 @@ from session_driver import Driver, centers, stamp, view
 from session_inputs import CAMERA_FRAME, transform
 from table_scene import Thing, looking_at
 
+from iscene_ros.io.world_files import read_world, write_world
 from iscene_ros.session.rejection import RejectReason
-from iscene_ros.session.world_files import read_world, write_world
 
 LEFT, RIGHT = Thing(-0.1, 0), Thing(0.1, 0)
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.session.object_surface import ObjectSurface
+from iscene_ros.geometry.object_surface import ObjectSurface
 
 NEAR_M = 0.05
 # A point fits the reading there within this distance [m], which grows with the square of the depth

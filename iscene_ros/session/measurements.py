@@ -8,18 +8,25 @@ from functools import cached_property
 import numpy as np
 
 from iscene_ros.core.keyframe import Keyframe
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene_update import TrackedObject
-from iscene_ros.session.object_surface import ObjectSurface
-from iscene_ros.session.visibility import CameraView, margin_of
+from iscene_ros.geometry.camera_view import CameraView, margin_of
+from iscene_ros.geometry.object_surface import ObjectSurface
+from iscene_ros.preprocess.instance_views import cropped_view
+from iscene_ros.session.frames import TrackedObservation
 
 # An instance may reach beyond the bounds of an object by this share of its diagonal.
 BOUNDS_MARGIN = 0.2
+# Fewer readings than this say nothing of a shape.
+MIN_READINGS = 12
+# Of the images of a view [pixels].
+LARGEST_SIDE = 160
 # Sizes of one object in two views differ by no more than this factor.
 LARGEST, SMALLEST = 1.4, 0.35
 
 
 @dataclass(frozen=True)
-class KnownObject:
+class MapObject:
     """An object of the map, and points of its surface.
 
     Attributes:
@@ -47,7 +54,7 @@ class KnownObject:
 
 
 @dataclass(frozen=True)
-class SeenInstance:
+class Measurement:
     """An instance of a frame.
 
     Attributes:
@@ -64,7 +71,7 @@ class SeenInstance:
 
 
 def overlap(
-    view: CameraView, known: KnownObject, seen: SeenInstance, motion: np.ndarray | None = None
+    view: CameraView, known: MapObject, measured: Measurement, motion: np.ndarray | None = None
 ) -> float:
     """Return how much of an instance and of an object is the other, in [0, 1].
 
@@ -74,27 +81,50 @@ def overlap(
     Args:
         view: the frame.
         known: object of the map.
-        seen: instance of the frame; without depth, the mask alone counts.
+        measured: instance of the frame; without depth, the mask alone counts.
         motion: (4, 4) rigid motion of the object before it is compared.
     """
     pose = known.pose if motion is None else motion @ known.pose
     margin = margin_of(known.tracked.item.size)
-    if seen.keyframe is None:
-        return view.covered_share(known.surface, pose, seen.mask, margin)
-    reach = (0.5 + BOUNDS_MARGIN) * known.diagonal + seen.keyframe.radius
-    if np.linalg.norm(seen.keyframe.center - pose[:3, 3]) > reach:
+    if measured.keyframe is None:
+        return view.covered_share(known.surface, pose, measured.mask, margin)
+    reach = (0.5 + BOUNDS_MARGIN) * known.diagonal + measured.keyframe.radius
+    if np.linalg.norm(measured.keyframe.center - pose[:3, 3]) > reach:
         return 0.0
-    points = (seen.keyframe.probes - pose[:3, 3]) @ pose[:3, :3]
+    points = (measured.keyframe.probes - pose[:3, 3]) @ pose[:3, :3]
     on = known.surface.share_on(points)
     if on == 0:
         return 0.0
-    covered = view.covered_share(known.surface, pose, seen.mask, margin)
+    covered = view.covered_share(known.surface, pose, measured.mask, margin)
     return 2 * on * covered / max(on + covered, 1e-9)
 
 
-def has_similar_size(known: KnownObject, seen: SeenInstance) -> bool:
+def has_similar_size(known: MapObject, measured: Measurement) -> bool:
     """Return whether an instance may be one view of an object, judged by their extents."""
-    if seen.keyframe is None:
+    if measured.keyframe is None:
         return False
-    ratio = np.linalg.norm(np.ptp(seen.keyframe.points, axis=0)) / max(known.diagonal, 1e-9)
+    ratio = np.linalg.norm(np.ptp(measured.keyframe.points, axis=0)) / max(known.diagonal, 1e-9)
     return bool(SMALLEST <= ratio <= LARGEST)
+
+
+def measurements(observed: TrackedObservation) -> list[Measurement]:
+    """Return the instances of a frame, in its order."""
+    observation = observed.observation
+    found = []
+    for row, instance_id in enumerate(observation.instance_ids):
+        mask = observation.masks[row]
+        keyframe = None
+        if mask.any():
+            keyframe = Keyframe(cropped_view(observation, instance_id, LARGEST_SIDE), instance_id)
+            keyframe = keyframe if len(keyframe.points) >= MIN_READINGS else None
+        label, tracker_id = observation.labels[row], observed.tracker_ids[row]
+        found.append(Measurement(label, tracker_id, mask, keyframe))
+    return found
+
+
+def clean_keyframe(observation: Observation, instance_id: int) -> Keyframe | None:
+    """Return the view of an instance in a clean observation; None where nothing of it is left."""
+    if not observation.masks[observation.instance_ids.index(instance_id)].any():
+        return None
+    keyframe = Keyframe(cropped_view(observation, instance_id, LARGEST_SIDE), instance_id)
+    return keyframe if len(keyframe.points) else None

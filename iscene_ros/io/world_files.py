@@ -1,4 +1,4 @@
-"""A world as a folder: world.json, and its arrays in world.safetensors.
+"""A world, from which another session can go on: a folder of world.json and world.safetensors.
 
 A folder appears complete or not at all. world.json holds the checksum of the arrays, so that what
 was damaged later is noticed, too.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,8 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.core.scene_update import TrackedObject
 from iscene_ros.geometry.environment_volume import BLOCK, MAX_BLOCKS, MAX_WEIGHT, VoxelBlocks
 from iscene_ros.io.file_errors import read_json
+from iscene_ros.io.keyframe_files import PROPERTIES, keyframe_entry, keyframe_of_entry
 from iscene_ros.io.scene_json import SCHEMA_PATH, dumps, object_entry, object_of_entry
-from iscene_ros.session.keyframe_files import PROPERTIES, keyframe_entry, keyframe_of_entry
-from iscene_ros.session.world import World
 
 VERSION = 1
 WORLD_FILE, ARRAYS_FILE = "world.json", "world.safetensors"
@@ -36,6 +35,25 @@ VERTEX_FIELDS = {
     "vertex_sigma": (np.float32, ()),
 }
 Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class World:
+    """The object map and the surroundings of a session.
+
+    Attributes:
+        frame_id: frame of all poses and of the surroundings.
+        stamp_ns: stamp of the newest frame [ns].
+        next_id: id of the next new object; ids are never used twice.
+        objects: the tracked objects, ascending by id.
+        environment: the fused surroundings; None where there are none.
+    """
+
+    frame_id: str
+    stamp_ns: int
+    next_id: int
+    objects: tuple[TrackedObject, ...]
+    environment: VoxelBlocks | None = None
 
 
 def write_world(world: World, directory: Path) -> None:

@@ -1,9 +1,11 @@
-"""Description, type and range of a parameter."""
+"""Parameters as a dataclass: its fields have descriptions, types and ranges, which are checked."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
 
 from iscene_ros.core.errors import InputError
 
@@ -62,7 +64,60 @@ def check_frame(name: str, frame: str) -> None:
         )
 
 
-def plain_value(value: Any) -> Any:
+@dataclass(frozen=True)
+class Parameters:
+    """Base of a frozen dataclass whose fields are made by `setting`.
+
+    Raises:
+        InputError: a wrong type, or a value out of range; names the parameter.
+    """
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            limits_of(type(self), name).check(parameter_name(name), value, _hints(type(self))[name])
+
+    @classmethod
+    def from_mapping(cls: type[Made], values: Mapping[str, Any]) -> Made:
+        """Return parameters by their ROS names ("topics.rgb"); what is absent keeps its default.
+
+        Raises:
+            InputError: an unknown name, a wrong type, a value out of range.
+        """
+        return cls().changed(values)
+
+    def changed(self: Made, values: Mapping[str, Any]) -> Made:
+        """Return these parameters with some replaced; names and errors as in `from_mapping`."""
+        by_name = {parameter_name(f.name): f.name for f in fields(self)}
+        unknown = sorted(set(values) - set(by_name))
+        if unknown:
+            raise InputError(f"parameter {unknown[0]}: unknown; see config/scene.yaml")
+        made = {by_name[name]: _plain_value(value) for name, value in values.items()}
+        for name, value in made.items():
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            if is_whole and _hints(type(self))[name] is float:
+                made[name] = float(value)
+        return replace(self, **made)
+
+
+Made = TypeVar("Made", bound=Parameters)
+
+
+def parameter_name(field_name: str) -> str:
+    """Return the ROS name of a field: topics_rgb is topics.rgb, other names stay."""
+    return field_name.replace("topics_", "topics.", 1)
+
+
+def limits_of(kind: type[Parameters], field_name: str) -> Limits:
+    """Return description and range of a field."""
+    return next(f.metadata["limits"] for f in fields(kind) if f.name == field_name)
+
+
+@cache
+def _hints(kind: type[Parameters]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _plain_value(value: Any) -> Any:
     """Return a value as it is kept: lists as tuples."""
     if not isinstance(value, (list, tuple)):
         return value

@@ -22,8 +22,7 @@ from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, ObjectProperties
 from iscene_ros.geometry.environment_volume import VoxelBlocks
-from iscene_ros.session.world import World
-from iscene_ros.session.world_files import ARRAYS_FILE, WORLD_FILE, read_world, write_world
+from iscene_ros.io.world_files import ARRAYS_FILE, WORLD_FILE, World, read_world, write_world
 
 numbers = st.floats(-10, 10, width=32)
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
@@ -214,7 +213,7 @@ ENDLESS_SAVING = """
 import sys
 from pathlib import Path
 from test_world_files import small_world, replace, scene_object, tracked_object
-from iscene_ros.session.world_files import write_world
+from iscene_ros.io.world_files import write_world
 objects = tuple(tracked_object(scene_object(i)) for i in range(1, 60))
 world = replace(small_world(), objects=objects, next_id=60)
 for number in range(10**6):

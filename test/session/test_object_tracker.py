@@ -10,7 +10,7 @@ from table_scene import Shot, Thing, box, looking_at, moved, shoot
 
 from iscene_ros.core.scene_update import RemovedObject
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.session.object_map import ObjectMap
+from iscene_ros.session.object_tracker import ObjectTracker
 from iscene_ros.session.settings import Settings
 
 RULES = Settings(forget_after=3)
@@ -30,23 +30,23 @@ class Robot:
     """An object map that is updated by one frame after the other."""
 
     def __init__(self, rules: Settings = RULES) -> None:
-        self.map, self.rules, self.frames = ObjectMap(), rules, 0
+        self.map, self.rules, self.frames = ObjectTracker(), rules, 0
 
     def see(self, things, seen_from=None, noise=0.003) -> Change:
         return self.take(shoot(things, seen_from, noise, seed=self.frames))
 
     def take(self, shot: Shot) -> Change:
         self.frames += 1
-        look = self.map.look(shot.tracked, self.rules, anew=True)
+        frame = self.map.associate(shot.tracked, self.rules, anew=True)
         ids = dict(
-            zip(shot.tracked.observation.instance_ids, look.observation.instance_ids, strict=True)
+            zip(shot.tracked.observation.instance_ids, frame.observation.instance_ids, strict=True)
         )
         scene = replace(
             shot.scene,
             objects=tuple(replace(o, id=ids[o.id]) for o in shot.scene.objects),
             skipped=tuple(replace(s, id=ids[s.id]) for s in shot.scene.skipped),
         )
-        change = self.map.complete(look, scene, self.frames * SECOND, self.rules)
+        change = self.map.update(frame, scene, self.frames * SECOND, self.rules)
         return Change(ids, change.seen, change.removed)
 
     @property

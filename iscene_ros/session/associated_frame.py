@@ -9,21 +9,21 @@ import numpy as np
 
 from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.observation import Observation
+from iscene_ros.geometry.camera_view import CameraView
 from iscene_ros.session.evidence import chosen
 from iscene_ros.session.frame_registration import registered
 from iscene_ros.session.frames import TrackedObservation
-from iscene_ros.session.overlap import SeenInstance
+from iscene_ros.session.measurements import Measurement
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.visibility import CameraView
 
 
 @dataclass(frozen=True)
-class FoundInstance:
+class AssociatedInstance:
     """An instance of a frame, and what is known of its object before this view.
 
     Attributes:
         id: of the object in the map.
-        seen: the instance.
+        measurement: the instance in the frame.
         completed_from: keyframes that the object was completed from; None for a new object.
         keyframes: what is left of them, after a motion of the object.
         emptied: the newest view of which cleaning left nothing, or None.
@@ -31,7 +31,7 @@ class FoundInstance:
     """
 
     id: int
-    seen: SeenInstance
+    measurement: Measurement
     completed_from: tuple[Keyframe, ...] | None
     keyframes: tuple[Keyframe, ...]
     emptied: Keyframe | None = None
@@ -40,16 +40,16 @@ class FoundInstance:
     @property
     def others(self) -> tuple[Keyframe, ...]:
         """The keyframes to keep that are no views of this frame."""
-        return tuple(k for k in self.chosen if k is not self.seen.keyframe)
+        return tuple(k for k in self.chosen if k is not self.measurement.keyframe)
 
     @property
     def is_new_view(self) -> bool:
         """Whether the view of this frame is to be kept."""
-        return any(k is self.seen.keyframe for k in self.chosen)
+        return any(k is self.measurement.keyframe for k in self.chosen)
 
 
 @dataclass(frozen=True)
-class FrameLook:
+class AssociatedFrame:
     """What a frame shows, before its instances are completed.
 
     Attributes:
@@ -65,7 +65,7 @@ class FrameLook:
     view: CameraView
     tracker_ids: tuple[str, ...]
     left_out: np.ndarray | None
-    found: tuple[FoundInstance, ...]
+    found: tuple[AssociatedInstance, ...]
     evidence: dict[int, tuple[Observation, ...]]
     changed: frozenset[int]
     overruled: tuple[str, ...]
@@ -76,13 +76,13 @@ class FrameLook:
         return self.view.observation
 
 
-def frame_look(
+def associated_frame(
     observed: TrackedObservation,
-    found: Sequence[FoundInstance],
+    found: Sequence[AssociatedInstance],
     overruled: tuple[str, ...],
     settings: Settings,
     anew: bool,
-) -> FrameLook:
+) -> AssociatedFrame:
     """Decide with which views the instances of a frame are completed, and which keep their mesh.
 
     Where the frame says something new of an object, its pose is corrected by what the map knows.
@@ -90,7 +90,7 @@ def frame_look(
     Args:
         observed: the frame.
         found: its instances, in order.
-        overruled: see `FrameLook`.
+        overruled: see `AssociatedFrame`.
         settings: which views are kept.
         anew: whether to complete every instance, even where nothing changed.
     """
@@ -101,7 +101,7 @@ def frame_look(
         observation = _registered(observation, found)
     unchanged = [f.id for f in found if fuses and not anew and f.chosen is f.completed_from]
     pose = observation.world_from_camera
-    return FrameLook(
+    return AssociatedFrame(
         view=CameraView(observation, np.eye(4) if pose is None else pose),
         tracker_ids=observed.tracker_ids,
         left_out=observed.left_out,
@@ -112,22 +112,21 @@ def frame_look(
     )
 
 
-def _chosen(found: FoundInstance, settings: Settings) -> tuple[Keyframe, ...]:
+def _chosen(found: AssociatedInstance, settings: Settings) -> tuple[Keyframe, ...]:
     """Return the views to keep of an object; the same tuple as before where this says nothing."""
-    if found.seen.keyframe is None:
+    if found.measurement.keyframe is None:
         return found.keyframes
     if found.emptied is not None:
         emptied = (found.emptied,)
-        if chosen(emptied, found.seen.keyframe, settings) is emptied:
+        if chosen(emptied, found.measurement.keyframe, settings) is emptied:
             return found.keyframes
-    return chosen(found.keyframes, found.seen.keyframe, settings)
+    return chosen(found.keyframes, found.measurement.keyframe, settings)
 
 
-def _registered(observation: Observation, found: Sequence[FoundInstance]) -> Observation:
+def _registered(observation: Observation, found: Sequence[AssociatedInstance]) -> Observation:
     """Return a frame whose pose is corrected by the keyframes of the objects that it shows."""
-    shown = [
-        (f.seen.keyframe, f.keyframes) for f in found if f.keyframes and f.seen.keyframe is not None
-    ]
+    pairs = [(f.measurement.keyframe, f.keyframes) for f in found]
+    shown = [(new, kept) for new, kept in pairs if kept and new is not None]
     motion = registered(CameraView(observation, observation.world_from_camera), shown)
     if motion is None:
         return observation

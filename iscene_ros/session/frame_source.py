@@ -1,0 +1,187 @@
+"""From decoded inputs to frames: messages of one time and camera, with calibration and pose."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from iscene_ros.core.stamps import nanoseconds
+from iscene_ros.session.camera_frames import CameraFrames
+from iscene_ros.session.camera_pose import CameraPoses
+from iscene_ros.session.frames import PosedFrame
+from iscene_ros.session.inputs import (
+    Input,
+    Intrinsics,
+    PoseSample,
+    TransformSample,
+    check_age,
+    check_clock,
+    in_frame,
+)
+from iscene_ros.session.object_map import ObjectMap
+from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
+from iscene_ros.session.settings import Settings
+from iscene_ros.session.synchronizer import Synchronizer
+from iscene_ros.session.transforms import NoTransformError
+from iscene_ros.session.waiting_frames import Outcome, WaitingFrame, WaitingFrames
+
+
+class FrameSource:
+    """Synchronises inputs, and finds calibration and camera pose of each frame.
+
+    One thread adds and polls; the same or another one takes.
+
+    Args:
+        settings: may be replaced at any time by ones that differ in live parameters only.
+        poses: camera poses.
+        objects: the map, whose transforms TF brings back.
+        rejections: counts what cannot be used.
+        warn: takes a line of doubt.
+        in_order: make one frame ready at a time, and drop none for a newer one; `poll` has to be
+            called until it is False, and each frame taken.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        poses: CameraPoses,
+        objects: ObjectMap,
+        rejections: RejectionCounts,
+        warn: Callable[[str], None],
+        in_order: bool,
+    ) -> None:
+        self.settings = settings
+        self._poses, self._map, self._rejections = poses, objects, rejections
+        self._cameras = CameraFrames(poses.transforms.distance, warn)
+        self._synchronizer = Synchronizer.of(settings, self._cameras.other_camera)
+        self._waiting = WaitingFrames(settings.queue_size)
+        self._ready: PosedFrame | None = None
+        self._ready_lock = threading.Lock()
+        self._in_order, self._replaced = in_order, 0
+
+    @property
+    def dropped(self) -> int:
+        """Number of frames that were dropped for newer ones."""
+        return self._replaced + self._waiting.dropped
+
+    def add(self, item: Input | TransformSample, now_ns: int) -> bool:
+        """Add an input; one that cannot be used is counted.
+
+        Returns:
+            Whether the time of the inputs has jumped back, so that all before is forgotten.
+        """
+        try:
+            check_clock(item, now_ns)
+            self._store(item, now_ns)
+        except RejectedInputError as error:
+            self._reject(error, now_ns)
+            if error.reason == RejectReason.TIME_JUMP and not isinstance(item, TransformSample):
+                self._poses.transforms.forget_after(item.stamp_ns)
+                self.clear()
+                self._store(item, now_ns)
+                return True
+        return False
+
+    def poll(self, now_ns: int) -> bool:
+        """Match waiting messages and poses; return whether a frame is ready to be taken."""
+        while self._synchronise(now_ns):
+            pass
+        self._waiting.settle(lambda frame, may_be_late: self._pose(frame, now_ns, may_be_late))
+        return self._ready is not None
+
+    def take(self, now_ns: int) -> PosedFrame | None:
+        """Return the newest ready frame once; None where there is none or it exceeds max_age."""
+        with self._ready_lock:
+            frame, self._ready = self._ready, None
+        try:
+            if frame is not None:
+                check_age(frame.stamp_ns, now_ns, self.settings.max_age)
+        except RejectedInputError as error:
+            self._reject(error, now_ns)
+            return None
+        return frame
+
+    def finish(self, now_ns: int) -> None:
+        """Reject the masks that still wait for images when no further message comes."""
+        for error in self._synchronizer.finish():
+            self._reject(error, now_ns)
+
+    def clear(self) -> None:
+        """Drop all messages and frames; keep transforms and calibration."""
+        self._synchronizer.clear()
+        self._waiting.clear()
+        with self._ready_lock:
+            self._ready = None
+
+    def missing_inputs(self) -> tuple[str, ...]:
+        """Return the inputs of which no message has come yet."""
+        missing = self._synchronizer.waiting_for()
+        return missing if self._cameras.is_calibrated else (*missing, "camera_info")
+
+    def _reject(self, error: RejectedInputError, now_ns: int) -> None:
+        self._rejections.count(error.reason, str(error), now_ns)
+
+    def _synchronise(self, now_ns: int) -> bool:
+        """Move one synchronised frame to those that wait; return False if there is none."""
+        try:
+            inputs = self._synchronizer.pop(now_ns, nanoseconds(self.settings.sync_slop))
+        except RejectedInputError as error:
+            self._reject(error, now_ns)
+            return True
+        if inputs is None:
+            return False
+        self._waiting.add(WaitingFrame(inputs, now_ns))
+        return True
+
+    def _pose(self, waiting: WaitingFrame, now_ns: int, may_be_late: bool) -> Outcome:
+        """Make a frame ready, or reject it, or let it wait longer.
+
+        A late one waits for its transform as long as it is young enough to be completed.
+        """
+        if self._in_order:
+            # The time of a bag goes on: none has to wait beyond its timeout.
+            may_be_late = False
+            if self._ready is not None:
+                return Outcome.WAITS
+        waited = now_ns - waiting.since_ns
+        patient = 0 <= waited < nanoseconds(self.settings.transform_timeout)
+        # The position of the points depends on the stamp of the depth, not on that of the masks.
+        depth = waiting.inputs.depth
+        if not self._cameras.is_calibrated:
+            if not patient:
+                line = f"frame: camera_info: {self._rejections.why_none('camera_info')}"
+                self._rejections.count(RejectReason.INTRINSICS, line, now_ns)
+            return Outcome.WAITS if patient else Outcome.REFUSED
+        try:
+            pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
+            calibration = self._cameras.calibration(waiting.inputs)
+        except RejectedInputError as error:
+            if patient and isinstance(error, NoTransformError) and error.may_come:
+                return Outcome.WAITS
+            age, limit = now_ns - depth.stamp_ns, nanoseconds(self.settings.max_age)
+            may_be_late &= not limit or age <= limit
+            if error.reason == RejectReason.LATE_TRANSFORM and may_be_late:
+                return Outcome.LATE
+            self._reject(error, now_ns)
+            return Outcome.REFUSED
+        frame = PosedFrame(
+            *(waiting.inputs, calibration, pose.frame_id, pose.frame_from_camera),
+            self._map.resets,
+        )
+        with self._ready_lock:
+            if self._ready is not None and self.settings.mode == "continuous":
+                self._replaced += 1
+                self._rejections.accept(now_ns)
+            self._ready = frame
+        return Outcome.READY
+
+    def _store(self, item: Input | TransformSample, now_ns: int) -> None:
+        if isinstance(item, TransformSample):
+            if not self._map.has_broadcast(item):
+                self._poses.transforms.add(item)
+        elif isinstance(item, PoseSample):
+            self._poses.add_pose(item)
+        elif isinstance(item, Intrinsics):
+            self._cameras.add(in_frame(item, self.settings.camera_frame))
+        else:
+            self._synchronizer.add(in_frame(item, self.settings.camera_frame), now_ns)
