@@ -45,6 +45,7 @@ class Robot:
             shot.scene,
             objects=tuple(replace(o, id=ids[o.id]) for o in shot.scene.objects),
             skipped=tuple(replace(s, id=ids[s.id]) for s in shot.scene.skipped),
+            observation=frame.observation,
         )
         change = self.map.update(frame, scene, self.frames * SECOND, self.rules)
         return Change(ids, change.seen, change.removed)
