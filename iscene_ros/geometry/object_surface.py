@@ -66,6 +66,10 @@ class ObjectSurface:
         """Search tree of the points."""
         return cKDTree(self.points, balanced_tree=False, compact_nodes=False)
 
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.points.min(axis=0), self.points.max(axis=0)
+
     def share_on(self, points: np.ndarray, tolerance: float | None = None) -> float:
         """Return the share of points (M, 3) [m] that lie on the surface, in [0, 1].
 
@@ -75,7 +79,12 @@ class ObjectSurface:
         """
         if not len(self.points) or not len(points):
             return 0.0
+        count, (low, high) = len(points), self._bounds
+        reach = (self.tolerance.max() if tolerance is None else tolerance) + self.spacing
+        # Most points of another object are far from this one: they need no search.
+        points = points[np.all((points >= low - reach) & (points <= high + reach), axis=1)]
         distance, nearest = self.tree.query(points)
         allowed = self.tolerance[nearest] if tolerance is None else tolerance
         offset = np.einsum("ij,ij->i", self.normals[nearest], points - self.points[nearest])
-        return float(np.mean((np.abs(offset) <= allowed) & (distance <= allowed + self.spacing)))
+        on = (np.abs(offset) <= allowed) & (distance <= allowed + self.spacing)
+        return float(np.count_nonzero(on) / count)
