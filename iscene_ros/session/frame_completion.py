@@ -78,7 +78,8 @@ class FrameCompletion:
             Exception: whatever the model raises; ModelError where its scene is broken.
         """
         observed = observe(frame, settings)
-        if self._pose_check.check(observed.observation, frame.frame_id):
+        # Without fusion, objects may move as they like, as on a conveyor.
+        if self._pose_check.check(observed.observation, frame.frame_id, settings.fusion):
             self._surroundings.clear()
         if settings.fusion and frame.frame_from_camera is None:
             self._say_unposed(frame.frame_id)

@@ -36,12 +36,13 @@ class PoseCheck:
         """Accept the next frame, whatever its pose is."""
         self._before = None
 
-    def check(self, observation: Observation, frame_id: str) -> bool:
+    def check(self, observation: Observation, frame_id: str, objects_rest: bool = True) -> bool:
         """Check the pose of a frame.
 
         Args:
             observation: the frame.
             frame_id: frame that its pose leads to.
+            objects_rest: whether objects tell, too; not where all of them may move at once.
 
         Returns:
             Whether the world frame has jumped since the frame before.
@@ -54,7 +55,7 @@ class PoseCheck:
             return False
         view = CameraView(observation, observation.world_from_camera)
         before = self._before if frame_id == self._frame_id else None
-        share = 0.0 if before is None else contradiction(before, view)
+        share = 0.0 if before is None else contradiction(before, view, objects_rest)
         if share > BROKEN and self._refused < REFUSED_FRAMES:
             self._refused += 1
             raise RejectedInputError(
@@ -66,12 +67,13 @@ class PoseCheck:
         return share > BROKEN
 
 
-def contradiction(one: CameraView, other: CameraView) -> float:
+def contradiction(one: CameraView, other: CameraView, objects_rest: bool = True) -> float:
     """Return the larger share of what one of two views saw that the other one sees through."""
-    return float(max(_free_share(one, other), _free_share(other, one)))
+    shares = (_free_share(a, b, objects_rest) for a, b in ((one, other), (other, one)))
+    return float(max(shares))
 
 
-def _free_share(seen: CameraView, view: CameraView) -> float:
+def _free_share(seen: CameraView, view: CameraView, objects_rest: bool) -> float:
     """Return the share of what one view saw that another one sees through.
 
     It is the larger one of all surroundings and of at least three objects.
@@ -79,7 +81,7 @@ def _free_share(seen: CameraView, view: CameraView) -> float:
     masks = seen.observation.masks
     objects = masks.any(axis=0) if len(masks) else np.zeros(seen.observation.depth.shape, bool)
     regions = [~objects]
-    if len(masks) >= LEAST_OBJECTS:
+    if objects_rest and len(masks) >= LEAST_OBJECTS:
         regions.append(objects)
     return max(_free_share_of(seen, region, view) for region in regions)
 

@@ -9,9 +9,10 @@ import pytest
 from bin_scene import SIDES, looking, seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_scene import Thing, shoot
 
 from iscene_ros.geometry.camera_view import CameraView
-from iscene_ros.session.pose_check import REFUSED_FRAMES, PoseCheck, contradiction
+from iscene_ros.session.pose_check import BROKEN, REFUSED_FRAMES, PoseCheck, contradiction
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 JUMP = np.eye(4)
@@ -54,3 +55,12 @@ def test_another_frame_and_a_view_without_pose_are_compared_with_nothing():
     assert not check.check(view, "map") and not check.check(moved, "odom")
     assert not check.check(replace(view, world_from_camera=None), "odom")
     assert not check.check(view, "odom")
+
+
+def test_objects_that_all_move_at_once_tell_only_where_they_rest():
+    things = [Thing(-0.2, 0), Thing(0, 0), Thing(0.2, 0)]
+    before, after = (
+        shoot([Thing(t.x, t.y + shift) for t in things]).tracked.observation for shift in (0, 0.12)
+    )
+    views = [CameraView(o, o.world_from_camera) for o in (before, after)]
+    assert contradiction(*views) > BROKEN > contradiction(*views, objects_rest=False)
