@@ -20,10 +20,7 @@ from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frame_completion import FrameCompletion
 from iscene_ros.session.frame_source import FrameSource
 from iscene_ros.session.frames import PosedFrame
-from iscene_ros.session.inputs import (
-    Input,
-    TransformSample,
-)
+from iscene_ros.session.inputs import Input, TransformSample
 from iscene_ros.session.object_map import ObjectMap
 from iscene_ros.session.out_of_memory import Completer
 from iscene_ros.session.rejection import (
