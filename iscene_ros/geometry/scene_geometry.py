@@ -38,8 +38,8 @@ class SceneGeometry:
         spacing: of the columns [m].
         sigmas: (B + 1,) standard deviation of each surface, the environment's last [m].
         intervals: of all of them along x, y, z.
-        hidden_below: (B,) bool, whether the space right below each body was not observed and no
-            surroundings are known below.
+        hidden_below: (B,) bool, whether the frame shows a body but not the space right below it,
+            and no surroundings are known there.
     """
 
     bodies: tuple[Body, ...]
@@ -98,27 +98,31 @@ def measure(bodies: Sequence[Body], environment: Environment | None) -> SceneGeo
         found.append(Intervals.joined([own, *around]))
     environment_sigma = 0.0 if environment is None else environment.sigma
     sigmas = np.array([*(body.sigma for body in bodies), environment_sigma])
-    hidden = _hidden_below(ColumnGrid(2, spacing), found[2], len(bodies), environment)
+    hidden = _hidden_below(bodies, ColumnGrid(2, spacing), found[2], environment)
     return SceneGeometry(tuple(bodies), spacing, sigmas, tuple(found), hidden)
 
 
 def _hidden_below(
-    grid: ColumnGrid, vertical: Intervals, count: int, environment: Environment | None
+    bodies: Sequence[Body],
+    grid: ColumnGrid,
+    vertical: Intervals,
+    environment: Environment | None,
 ) -> np.ndarray:
-    """Return `SceneGeometry.hidden_below` of so many bodies."""
-    hidden = np.zeros(count, bool)
-    around, own = (np.flatnonzero(rows) for rows in (vertical.body == count, vertical.body < count))
+    """Return `SceneGeometry.hidden_below`; False for a body that the frame does not show."""
+    hidden = np.zeros(len(bodies), bool)
     if environment is None:
         return hidden
+    body = vertical.body
+    around, own = np.flatnonzero(body == len(bodies)), np.flatnonzero(body < len(bodies))
     around = around[np.lexsort((vertical.low[around], vertical.cell[around]))]
     cells, lowest = np.unique(vertical.cell[around], return_index=True)
-    place = np.minimum(np.searchsorted(cells, vertical.cell[own]), max(len(cells) - 1, 0))
-    is_known = np.zeros(len(own), bool)
-    if len(cells):
-        is_known = cells[place] == vertical.cell[own]
-        is_known &= vertical.low[around[lowest[place]]] < vertical.low[own]
-    for body in set(vertical.body[own].tolist()) - set(vertical.body[own[is_known]].tolist()):
-        rows = own[vertical.body[own] == body]
-        points = grid.points(vertical.cell[rows], vertical.low[rows] - BELOW_M)
-        hidden[body] = environment.is_hidden(points).mean() >= HIDDEN_SHARE
+    place = np.searchsorted(cells, vertical.cell[own])
+    own, place = own[place < len(cells)], place[place < len(cells)]
+    is_known = cells[place] == vertical.cell[own]
+    is_known &= vertical.low[around[lowest[place]]] < vertical.low[own]
+    for index in set(range(len(bodies))) - set(body[own[is_known]].tolist()):
+        rows = np.flatnonzero(body == index)
+        if len(rows) and len(bodies[index].observed):
+            points = grid.points(vertical.cell[rows], vertical.low[rows] - BELOW_M)
+            hidden[index] = environment.is_hidden(points).mean() >= HIDDEN_SHARE
     return hidden
