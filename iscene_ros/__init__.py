@@ -17,6 +17,7 @@ _EXPORTS = {
     "Camera": "iscene_ros.core.camera",
     "CompletionOptions": "iscene_ros.models.model_config",
     "CompletionRequest": "iscene_ros.models.base",
+    "Gripper": "iscene_ros.planning.grippers",
     "InputError": "iscene_ros.core.errors",
     "Mesh": "iscene_ros.core.scene",
     "ModelError": "iscene_ros.core.errors",
@@ -25,6 +26,7 @@ _EXPORTS = {
     "Scene": "iscene_ros.core.scene",
     "SceneCompleter": "iscene_ros.completion.scene_completer",
     "SceneGraph": "iscene_ros.core.scene_graph",
+    "plan_grasps": "iscene_ros.planning.grasps",
     "read_scene": "iscene_ros.io.scene_io",
 }
 __all__ = sorted(_EXPORTS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iscene_ros.cli.arguments import positive_int
 from iscene_ros.models.model_config import DEVICES, PRECISIONS, SHIPPED_MODEL, CompletionOptions
+from iscene_ros.planning.grippers import FRANKA_HAND, GRIPPERS
 
 if TYPE_CHECKING:
     from iscene_ros.completion.scene_completer import SceneCompleter
@@ -64,6 +65,20 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rows", action="store_true", help="rows of equal packs in place of the shape families"
+    )
+
+
+def add_grasp_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of an evaluation of grasps."""
+    add_completion_arguments(parser)
+    parser.add_argument(
+        "--shapes", type=int, default=36, metavar="N", help="to draw from (%(default)s)"
+    )
+    parser.add_argument("--gripper", choices=GRIPPERS, default=FRANKA_HAND.name)
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="fit the score to several grasps an object and write it into the package",
     )
 
 

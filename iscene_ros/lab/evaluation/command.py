@@ -13,6 +13,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.lab.evaluation.arguments import (
     add_completion_arguments,
     add_family_argument,
+    add_grasp_arguments,
     add_model_arguments,
     add_scene_arguments,
     add_view_arguments,
@@ -148,6 +149,12 @@ def _run_relations(args: argparse.Namespace) -> None:
         print(f"written into {write_table(evaluation.examples.fitted())}", file=sys.stderr)
 
 
+def _run_grasps(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.evaluation.grasp_scores import evaluate_grasps
+
+    evaluate_grasps(load_completer(args), args)
+
+
 def _run_envelopes(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
@@ -257,6 +264,11 @@ EVALUATIONS = {
         _add_relation_arguments,
         _run_relations,
         "score the scene graph on scenes settled by mujoco, from true and completed meshes",
+    ),
+    "grasps": (
+        add_grasp_arguments,
+        _run_grasps,
+        "execute grasps in mujoco that were planned on true, completed and simpler meshes",
     ),
     "envelopes": (
         add_completion_arguments,

@@ -17,6 +17,7 @@ from iscene_ros.lab.synthetic.simulation import (
     ENVIRONMENT,
     EngineSettings,
     FixedBox,
+    Machine,
     PhysicsContact,
     RigidBody,
     Simulation,
@@ -134,12 +135,7 @@ def settle(
     Raises:
         InputError: Mujoco is not installed.
     """
-    bodies = [
-        RigidBody([piece.vertices for piece in shape.pieces], pose)
-        for shape, pose in zip(shapes, poses, strict=True)
-    ]
-    fixed = [FixedBox.from_corners(low, high) for low, high in boxes]
-    simulation = Simulation(bodies, fixed, SETTINGS)
+    simulation = simulated(shapes, poses, boxes)
     for _ in range(round(MAX_SECONDS / SETTINGS.step_s / CHECKED_STEPS)):
         simulation.advance(CHECKED_STEPS)
         if simulation.seconds > MIN_SECONDS and _all_rest(simulation):
@@ -151,6 +147,25 @@ def settle(
     if not _all_rest(simulation) or np.abs(simulation.states - before).max() > REST_SHIFT:
         return None
     return simulation.poses, contacts
+
+
+def simulated(
+    shapes: Sequence[PhysicsShape],
+    poses: Sequence[np.ndarray],
+    boxes: Sequence[Box],
+    machine: Machine | None = None,
+) -> Simulation:
+    """Return a simulation of shapes at poses (4, 4) among fixed boxes, and of a machine.
+
+    Raises:
+        InputError: Mujoco is not installed.
+    """
+    bodies = [
+        RigidBody([piece.vertices for piece in shape.pieces], pose)
+        for shape, pose in zip(shapes, poses, strict=True)
+    ]
+    fixed = [FixedBox.from_corners(low, high) for low, high in boxes]
+    return Simulation(bodies, fixed, SETTINGS, machine)
 
 
 def _all_rest(simulation: Simulation) -> bool:

@@ -50,7 +50,7 @@ def render_physics(scene: PhysicsScene, camera: Camera, world_from_camera: np.nd
         shape.mesh.transformed(pose)
         for shape, pose in zip(scene.shapes, scene.world_from_object, strict=True)
     ]
-    meshes += [_tiled(low, high) for low, high in scene.boxes]
+    meshes += [tiled_box(low, high) for low, high in scene.boxes]
     image = render([mesh.transformed(camera_from_world) for mesh in meshes], camera)
     count = len(scene.shapes)
     ids = np.where((image.ids >= 0) & (image.ids < count), image.ids + 1, 0).astype(np.int16)
@@ -58,7 +58,7 @@ def render_physics(scene: PhysicsScene, camera: Camera, world_from_camera: np.nd
     return Rendering(depth, ids)
 
 
-def _tiled(low: np.ndarray, high: np.ndarray) -> Mesh:
+def tiled_box(low: np.ndarray, high: np.ndarray) -> Mesh:
     """Return a box in small triangles, so that only those behind the camera are culled."""
     box = trimesh.creation.box(bounds=[low, high])
     vertices, faces = trimesh.remesh.subdivide_to_size(box.vertices, box.faces, 0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,15 +61,27 @@ class EngineSettings:
     quaternion_digits: int
 
 
+@dataclass(frozen=True)
+class Machine:
+    """Parts with joints of their own, as MJCF: elements of `worldbody` and those after it."""
+
+    bodies: str = ""
+    controls: str = ""
+
+
 class Simulation:
-    """Bodies under gravity, in the order in which they are given.
+    """Bodies under gravity, in the order in which they are given, and a machine among them.
 
     Raises:
         InputError: Mujoco is not installed.
     """
 
     def __init__(
-        self, bodies: Sequence[RigidBody], boxes: Sequence[FixedBox], settings: EngineSettings
+        self,
+        bodies: Sequence[RigidBody],
+        boxes: Sequence[FixedBox],
+        settings: EngineSettings,
+        machine: Machine | None = None,
     ) -> None:
         try:
             import mujoco
@@ -77,8 +89,14 @@ class Simulation:
             message = "mujoco is not installed; run: pip install iscene_ros[evaluate]"
             raise InputError(message) from error
         self._mujoco = mujoco
-        self.model = mujoco.MjModel.from_xml_string(_document(bodies, boxes, settings))
+        document = _document(bodies, boxes, settings, machine or Machine())
+        self.model = mujoco.MjModel.from_xml_string(document)
         self.data = mujoco.MjData(self.model)
+        self._count = len(bodies)
+
+    def reset(self) -> None:
+        """Return to the initial poses, at rest."""
+        self._mujoco.mj_resetData(self.model, self.data)
 
     def advance(self, steps: int) -> None:
         """Take so many steps."""
@@ -92,12 +110,12 @@ class Simulation:
     @property
     def states(self) -> np.ndarray:
         """Positions [m] and quaternions w, x, y, z of the bodies, (N, 7)."""
-        return np.asarray(self.data.qpos).reshape(-1, 7).copy()
+        return np.asarray(self.data.qpos)[: 7 * self._count].reshape(-1, 7).copy()
 
     @property
     def velocities(self) -> np.ndarray:
         """Linear [m/s] and angular [rad/s] velocities of the bodies, (N, 6)."""
-        return np.asarray(self.data.qvel).reshape(-1, 6).copy()
+        return np.asarray(self.data.qvel)[: 6 * self._count].reshape(-1, 6).copy()
 
     @property
     def poses(self) -> np.ndarray:
@@ -107,6 +125,19 @@ class Simulation:
         poses[:, :3, 3] = states[:, :3]
         poses[:, :3, :3] = Rotation.from_quat(np.roll(states[:, 3:], -1, axis=1)).as_matrix()
         return poses
+
+    def contact_forces(self) -> Iterator[tuple[int, int, float]]:
+        """Yield the numbers of the two bodies of each contact and its normal force [N].
+
+        -1 is the environment; parts of a machine follow the bodies.
+        """
+        force = np.zeros(6)
+        for number in range(self.data.ncon):
+            self._mujoco.mj_contactForce(self.model, self.data, number, force)
+            one, other = (
+                int(self.model.geom_bodyid[g]) - 1 for g in self.data.contact[number].geom
+            )
+            yield one, other, float(force[0])
 
     def mean_contacts(self, steps: int) -> tuple[PhysicsContact, ...]:
         """Take steps and average the forces of each pair of geoms; single steps jitter."""
@@ -169,7 +200,10 @@ def mujoco_is_installed() -> bool:
 
 
 def _document(
-    bodies: Sequence[RigidBody], boxes: Sequence[FixedBox], settings: EngineSettings
+    bodies: Sequence[RigidBody],
+    boxes: Sequence[FixedBox],
+    settings: EngineSettings,
+    machine: Machine,
 ) -> str:
     """Return the MJCF document of the world."""
     assets, world = [], []
@@ -186,7 +220,7 @@ def _document(
     return (
         f'<mujoco><option timestep="{settings.step_s}" {settings.option}/><size memory="200M"/>'
         f'<default><geom condim="6" {settings.geom}/></default><asset>{"".join(assets)}</asset>'
-        f"<worldbody>{''.join(world)}</worldbody></mujoco>"
+        f"<worldbody>{''.join(world)}{machine.bodies}</worldbody>{machine.controls}</mujoco>"
     )
 
 

@@ -1,0 +1,173 @@
+"""Grasps of settled scenes, planned on several kinds of meshes and executed in the true scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.observation import Observation
+from iscene_ros.core.scene import Relation, Scene
+from iscene_ros.core.scene_graph import SceneGraph
+from iscene_ros.lab.evaluation.grasp_methods import (
+    BASELINES,
+    COMPLETED,
+    TRUE_MESHES,
+    baseline_scene,
+    completed_scene,
+    true_scene,
+)
+from iscene_ros.lab.evaluation.relation_truth import true_relations
+from iscene_ros.lab.synthetic.grasp_simulation import GraspSimulation, Outcome
+from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, physics_scenes
+from iscene_ros.lab.synthetic.physics_shapes import shape_pool
+from iscene_ros.lab.synthetic.physics_views import observe_physics
+from iscene_ros.planning.grasp_obstacles import Obstacles
+from iscene_ros.planning.grasps import Grasps, plan_grasps
+from iscene_ros.planning.grippers import Gripper
+
+# Cameras drawn for each scene, and how many of them a method sees.
+VIEWS = (1, 3)
+# Grasps of each object that a fit learns from: the best, and others of the ranking.
+FITTED_RANKS = (0, 4, 12)
+
+
+@dataclass(frozen=True)
+class GraspOptions:
+    """Choice of settled scenes.
+
+    Attributes:
+        scenes, seed: Number of scenes, and their seed.
+        held_out: Whether shape families are those that training never sees, or those that it does.
+        shapes: Number of shapes that scenes are made of.
+        steps: Steps of the sampler; None = the model's default.
+        directory: Folder in which the shapes are kept, since they take minutes to make.
+        gripper: That executes.
+        fit: Whether completed meshes alone are grasped, several times, for a fit of the score.
+    """
+
+    scenes: int
+    seed: int
+    held_out: bool
+    shapes: int
+    steps: int | None
+    directory: Path
+    gripper: Gripper
+    fit: bool = False
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One object, grasped by one method.
+
+    Attributes:
+        scene, target: Numbers of scene and object.
+        arrangement, family: Of them.
+        method, views: Kind of meshes, and number of views that they were made of.
+        reason: Why no grasp was found; "" where one was executed.
+        score, features: Of the grasp.
+        outcome: What came of it; None where there was no grasp.
+    """
+
+    scene: int
+    target: int
+    arrangement: str
+    family: str
+    method: str
+    views: int
+    reason: str = ""
+    score: float = 0.0
+    features: tuple[float, ...] = ()
+    outcome: Outcome | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether the object was picked."""
+        return self.outcome is not None and self.outcome.success
+
+
+def grasp_trials(
+    completer: SceneCompleter, options: GraspOptions, report: Callable[[str], None]
+) -> Iterator[list[Trial]]:
+    """Yield the trials of scene after scene: objects that nothing lies on and that are seen.
+
+    Args:
+        completer: Without relations.
+        options: Which scenes.
+        report: Called with a line while shapes are made.
+
+    Raises:
+        InputError: Mujoco or coacd is not installed.
+    """
+    families = "held_out" if options.held_out else "training"
+    pool = shape_pool(
+        options.shapes,
+        options.held_out,
+        options.directory / f"shapes_{families}_{options.shapes}.npz",
+        lambda number: report(f"shape {number} of {options.shapes}"),
+    )
+    for number, scene in enumerate(physics_scenes(pool, options.scenes, options.seed)):
+        yield _trials(number, scene, completer, options)
+
+
+def _trials(
+    number: int, scene: PhysicsScene, completer: SceneCompleter, options: GraspOptions
+) -> list[Trial]:
+    views = _views(np.random.default_rng([options.seed, number, 1]), scene)
+    if not views:
+        return []
+    targets = [i for i in free_objects(scene) if i in views[0].instance_ids]
+    simulation = GraspSimulation(scene, options.gripper)
+    found = []
+    for method, count, made in _scenes(scene, views, completer, options):
+        obstacles = Obstacles(made)
+        for target in targets:
+            about = (number, target, scene.arrangement.value, scene.shapes[target - 1].family)
+            if target not in {item.id for item in made.objects}:
+                found.append(Trial(*about, method, count, "not completed"))
+                continue
+            grasps = plan_grasps(made, target, options.gripper, obstacles)
+            if not len(grasps):
+                found.append(Trial(*about, method, count, grasps.reason))
+            for rank in FITTED_RANKS if options.fit else (0,):
+                if rank < len(grasps):
+                    outcome = _executed(simulation, target, grasps, rank)
+                    score, features = grasps.scores[rank], tuple(grasps.features[rank])
+                    found.append(Trial(*about, method, count, "", float(score), features, outcome))
+    return found
+
+
+def _scenes(
+    scene: PhysicsScene, views: list[Observation], completer: SceneCompleter, options: GraspOptions
+) -> Iterator[tuple[str, int, Scene]]:
+    """Yield method, number of views and the scene that it makes."""
+    if not options.fit:
+        yield TRUE_MESHES, 0, true_scene(scene)
+    for count in VIEWS:
+        if len(views) < count:
+            continue
+        yield COMPLETED, count, completed_scene(completer, views[:count], options.steps)
+        if not options.fit:
+            for name, shape in BASELINES.items():
+                yield name, count, baseline_scene(views[:count], shape)
+
+
+def _executed(simulation: GraspSimulation, target: int, grasps: Grasps, rank: int) -> Outcome:
+    pose, opening = grasps.frame_from_grasp[rank], float(grasps.openings[rank])
+    return simulation.execute(target - 1, pose, opening, grasps.approach)
+
+
+def free_objects(scene: PhysicsScene) -> list[int]:
+    """Return the ids (index + 1) of the objects that nothing truly lies on, in or against."""
+    relations = (Relation(s, p.value, o, 1.0) for s, p, o in true_relations(scene))
+    nodes = ((i + 1, shape.family, 1.0) for i, shape in enumerate(scene.shapes))
+    graph = SceneGraph(nodes, relations)
+    return [i for i in graph.ids if not graph.blockers(i)]
+
+
+def _views(rng: np.random.Generator, scene: PhysicsScene) -> list[Observation]:
+    drawn = (observe_physics(rng, scene) for _ in range(max(VIEWS)))
+    return [view for view in drawn if view is not None]

@@ -1,0 +1,200 @@
+"""Candidates of grasps: opposite places of a surface, and the ways in to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iscene_ros.planning.grippers import Gripper
+from iscene_ros.planning.surface_samples import SurfaceSamples
+
+# Coefficient of friction that contacts have at least; the cone of plain plastics.
+FRICTION = 0.5
+# Points at one side of pairs and at the other, pairs of each point, and turns about their axis.
+SEEDS, OPPOSITE, PER_SEED, TURNS = 160, 2000, 2, 12
+# Ways in that come from further below than this (sine of the angle) meet the support anyway.
+FROM_BELOW = 0.3
+# How far the contact lies in front of the middle of the pads, as shares of the tip: in the middle,
+# and near the tip, which is what flat things on a table need.
+TOWARDS_TIP = (0.0, 0.75)
+# Opposite places nearer than this are the two sides of a sheet that does not exist [m].
+LEAST_WIDTH_M = 0.001
+# A contact is what lies within this of the outermost point between the pads [m].
+CONTACT_M = 0.002
+# Free space on either side of an object between the open pads [m].
+SIDE_M, LEAST_SIDE_M = 0.008, 0.002
+# Points of the target between the pads.
+TARGET_POINTS = 700
+# Stands for no point at all [m].
+_FAR = np.float32(1e3)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Grasps of one object, N of them.
+
+    Attributes:
+        frame_from_grasp: (N, 4, 4) float32 poses.
+        opening: (N,) distance of the pads on the way in [m].
+        width: (N,) distance of the contacts [m].
+        inner_width: (N,) the same between the inner surfaces, which are surely solid [m].
+        alignment: (N,) cosine of the angle between normal and axis at the worse contact.
+        patch: (N,) share of a pad that the smaller contact covers, in [0, 1].
+        sigma: (N,) standard deviation of the surface at the worse contact [m].
+        observed: (N,) how much of the contacts was seen, in [0, 1].
+    """
+
+    frame_from_grasp: np.ndarray
+    opening: np.ndarray
+    width: np.ndarray
+    inner_width: np.ndarray
+    alignment: np.ndarray
+    patch: np.ndarray
+    sigma: np.ndarray
+    observed: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.opening)
+
+    def chosen(self, which: np.ndarray) -> Candidates:
+        """Return the candidates of a mask (N,) or of numbers (K,)."""
+        return Candidates(**{name: values[which] for name, values in vars(self).items()})
+
+
+def antipodal_poses(
+    samples: SurfaceSamples, gripper: Gripper, up: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return (N, 4, 4) poses at opposite places, their (N,) widths, and the least of any place [m].
+
+    The least width is infinite where no two places lie opposite each other; there are no poses
+    where it is more than the gripper's. The first of many poses are spread over the whole object.
+
+    Args:
+        samples: of the object.
+        gripper: whose pads close.
+        up: (3,) unit direction against gravity; None = unknown, any way in will do.
+    """
+    seeds, others = samples.first(SEEDS), samples.first(OPPOSITE)
+    apart = others.points[None] - seeds.points[:, None]
+    distance = np.linalg.norm(apart, axis=2)
+    reach = np.maximum(distance, 1e-6) / np.float32(np.sqrt(1 + FRICTION**2))
+    opposite = np.einsum("ijk,ik->ij", apart, seeds.normals) < -reach
+    opposite &= np.einsum("ijk,jk->ij", apart, others.normals) > reach
+    opposite &= distance > LEAST_WIDTH_M
+    if not opposite.any():
+        return np.zeros((0, 4, 4)), np.zeros(0), np.inf
+    least = float(distance[opposite].min())
+    rng = np.random.default_rng(0)
+    lot = np.where(opposite & (distance < gripper.max_width), rng.random(distance.shape), 2.0)
+    other = np.argsort(lot, axis=1)[:, :PER_SEED].T  # the first of every seed comes first
+    one = np.broadcast_to(np.arange(len(seeds.points)), other.shape)
+    kept = lot[one, other] < 2.0
+    one, other = one[kept], other[kept]
+    axis = (others.normals[other] - seeds.normals[one]).astype(np.float64)
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    middle = 0.5 * (seeds.points[one] + others.points[other])
+    poses, row = _ways_in(middle, axis, gripper, up)
+    return poses, distance[one, other][row], least
+
+
+def _ways_in(
+    middle: np.ndarray, axis: np.ndarray, gripper: Gripper, up: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return poses (N, 4, 4) that close along axes (K, 3) at points (K, 3), and numbers (N,)."""
+    reference = np.array([0.0, 0.0, 1.0]) if up is None else up
+    down = -reference + axis * (axis @ reference)[:, None]
+    vertical = np.linalg.norm(down, axis=1) < 0.1
+    down[vertical] = np.cross(axis[vertical], [1.0, 0.0, 0.0] + 0.1 * axis[vertical, ::-1])
+    down /= np.linalg.norm(down, axis=1, keepdims=True)
+    side = np.cross(axis, down)
+    angles = 2 * np.pi * np.arange(TURNS) / TURNS
+    z = np.cos(angles)[:, None, None] * down + np.sin(angles)[:, None, None] * side
+    x = np.broadcast_to(axis, z.shape)
+    poses = np.tile(np.eye(4), (len(TOWARDS_TIP), *z.shape[:2], 1, 1))
+    poses[..., :3, :3] = np.stack([x, np.cross(z, x), z], axis=-1)
+    for number, share in enumerate(TOWARDS_TIP):
+        poses[number, ..., :3, 3] = middle - share * gripper.tip * z
+    poses = poses.transpose(2, 0, 1, 3, 4).reshape(-1, 4, 4)
+    row = np.repeat(np.arange(len(axis)), len(poses) // max(len(axis), 1))
+    kept = slice(None) if up is None else poses[:, :3, 2] @ up <= FROM_BELOW
+    return poses[kept], row[kept]
+
+
+def closed_on(
+    poses: np.ndarray, widths: np.ndarray, samples: SurfaceSamples, gripper: Gripper
+) -> tuple[Candidates, float]:
+    """Return the poses at which a gripper closes on an object, moved to the middle of it.
+
+    Args:
+        poses: (M, 4, 4).
+        widths: (M,) distances of the places that they are for; what is further away is not held.
+        samples: of the object.
+        gripper: whose open fingers and palm have to miss the object on the way in.
+
+    Returns:
+        The candidates, and the least opening that one of the poses needs [m].
+    """
+    some = samples.first(TARGET_POINTS)
+    poses = poses.astype(np.float32)
+    rotation = poses[:, :3, :3]
+    local = (some.points - poses[:, None, :3, 3]) @ rotation
+    between = (np.abs(local[..., 1]) < 0.5 * gripper.finger_width) & (
+        np.abs(local[..., 2]) < gripper.tip
+    )
+    x, reach = local[..., 0], some.sigma
+    between &= np.abs(x) < 0.5 * widths[:, None].astype(np.float32) + SIDE_M
+    low, high = (f(x, between) for f in (_lowest, _highest))
+    outer_low, outer_high = _lowest(x - reach, between), _highest(x + reach, between)
+    some_between = between.any(axis=1)
+    middle = np.where(some_between, 0.5 * (outer_low + outer_high), 0)
+    need = np.where(some_between, outer_high - outer_low, 0) + 2 * LEAST_SIDE_M
+    least = float(np.min(need[some_between], initial=np.inf))
+    opening = np.minimum(need + 2 * (SIDE_M - LEAST_SIDE_M), gripper.max_width)
+    kept = some_between & (need <= gripper.max_width)
+    kept &= ~_blocks_itself(local, reach, middle, opening, gripper)
+    rows = np.flatnonzero(kept)
+    x, between, normal_x = x[rows], between[rows], rotation[rows, :, 0] @ some.normals.T
+    left = between & (x < low[rows, None] + CONTACT_M) & (normal_x < 0)
+    right = between & (x > high[rows, None] - CONTACT_M) & (normal_x > 0)
+    moved = poses[rows]
+    moved[:, :3, 3] += middle[rows, None] * rotation[rows, :, 0]
+    sigma = np.maximum(_mean(reach, left), _mean(reach, right))
+    pad = 2 * gripper.tip * gripper.finger_width / some.spacing**2
+    found = Candidates(
+        moved,
+        opening[rows],
+        high[rows] - low[rows],
+        np.maximum(high[rows] - low[rows] - _mean(reach, left) - _mean(reach, right), 0.0),
+        np.minimum(_mean(-normal_x, left), _mean(normal_x, right)),
+        np.clip(np.minimum(left.sum(axis=1), right.sum(axis=1)) / pad, 0, 1),
+        sigma,
+        0.5 * (_mean(some.observed, left) + _mean(some.observed, right)),
+    )
+    touched = left.any(axis=1) & right.any(axis=1)
+    return found.chosen(touched & (found.alignment > 1 / np.sqrt(1 + FRICTION**2))), least
+
+
+def _blocks_itself(
+    local: np.ndarray, reach: np.ndarray, middle: np.ndarray, opening: np.ndarray, gripper: Gripper
+) -> np.ndarray:
+    """Return (M,) bool: whether open fingers or palm meet the object itself on the way in."""
+    x, y, z = np.moveaxis(local, 2, 0)
+    x = np.abs(x - middle[:, None])
+    finger = (np.abs(y) < 0.5 * gripper.finger_width) & (z < gripper.tip)
+    finger &= (x > 0.5 * opening[:, None]) & (x < 0.5 * opening[:, None] + gripper.finger_thickness)
+    palm = (z < reach - gripper.palm_depth) & (np.abs(y) < 0.5 * gripper.palm_size[1])
+    palm &= x < 0.5 * gripper.palm_size[0]
+    return (finger | palm).any(axis=1)
+
+
+def _lowest(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    return np.where(where, values, _FAR).min(axis=1)
+
+
+def _highest(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    return np.where(where, values, -_FAR).max(axis=1)
+
+
+def _mean(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    return np.where(where, values, 0).sum(axis=1) / np.maximum(where.sum(axis=1), 1)

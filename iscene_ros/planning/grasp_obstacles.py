@@ -1,0 +1,131 @@
+"""What is in the way of a gripper: the other objects and the surroundings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from iscene_ros.core.scene import Plane, Scene
+from iscene_ros.planning.grasp_candidates import Candidates
+from iscene_ros.planning.grippers import Gripper
+from iscene_ros.planning.surface_samples import (
+    SurfaceSamples,
+    environment_samples,
+    object_samples,
+)
+
+# Length of the straight way in [m].
+APPROACH_M = 0.12
+# Free space around fingers and palm [m]; a plane, which is known well, may be nearer.
+CLEARANCE_M, PLANE_CLEARANCE_M = 0.003, 0.002
+# Grasps that are compared with all near points at a time.
+CHUNK = 64
+ENVIRONMENT = 0
+
+
+class Obstacles:
+    """The surfaces of a scene, for grasps of any of its objects.
+
+    Attributes:
+        samples: points on each object by its id; without objects whose mesh is degenerate.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        found = {item.id: object_samples(item) for item in scene.objects}
+        self.samples: Mapping[int, SurfaceSamples] = {
+            number: samples for number, samples in found.items() if samples is not None
+        }
+        surroundings = None if scene.environment is None else environment_samples(scene.environment)
+        outer = {number: samples.outer for number, samples in self.samples.items()}
+        if surroundings is not None:
+            outer[ENVIRONMENT] = surroundings.points
+        self._outer = outer
+        # The fused surroundings hold the planes, and their edges.
+        self._planes = () if surroundings is not None else scene.planes or ()
+
+    def behind_planes(
+        self, poses: np.ndarray, openings: np.ndarray, gripper: Gripper
+    ) -> np.ndarray:
+        """Return (N,) bool: at which poses (N, 4, 4) the gripper meets a plane, N pads open [m]."""
+        corners = gripper.corners(openings) @ poses[:, :3, :3].transpose(0, 2, 1)
+        points = corners + poses[:, None, :3, 3]
+        behind = np.zeros(len(poses), bool)
+        for plane in self._planes:
+            behind |= _behind(plane, points)
+        return behind
+
+    def free(
+        self, target: int, found: Candidates, gripper: Gripper, enough: int
+    ) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Return which grasps come in without meeting anything, and what is in the way of others.
+
+        Args:
+            target: id of the object to grasp, which is not in its own way.
+            found: the grasps, the best first.
+            gripper: in its opening on the way in.
+            enough: number of free grasps after which no more are looked for.
+
+        Returns:
+            (K,) numbers of free grasps, ascending, and ids of obstacles, 0 = the surroundings.
+        """
+        near = self._near(target, found, gripper) if len(found) else {}
+        blocks: Counter[int] = Counter()
+        kept: list[int] = []
+        for start in range(0, len(found), CHUNK):
+            rows = np.arange(start, min(start + CHUNK, len(found)))
+            part = found.chosen(rows)
+            hits = {ENVIRONMENT: self.behind_planes(part.frame_from_grasp, part.opening, gripper)}
+            for number, points in near.items():
+                hits[number] = hits.get(number, False) | _swept_hits(part, points, gripper)
+            blocks.update({number: int(hit.sum()) for number, hit in hits.items() if hit.any()})
+            kept += [*rows[~np.any(list(hits.values()), axis=0)]]
+            if len(kept) >= enough:
+                break
+        return np.array(kept, np.int64), tuple(number for number, _ in blocks.most_common(3))
+
+    def _near(self, target: int, found: Candidates, gripper: Gripper) -> dict[int, np.ndarray]:
+        """Return the points (3, Q) of each obstacle that a grasp may come near to."""
+        reach = APPROACH_M + np.linalg.norm([*gripper.palm_size, gripper.finger_length])
+        positions = found.frame_from_grasp[:, :3, 3]
+        low, high = positions.min(axis=0) - reach, positions.max(axis=0) + reach
+        near = {
+            number: points[np.all((points > low) & (points < high), axis=1)].T
+            for number, points in self._outer.items()
+            if number != target
+        }
+        return {number: points for number, points in near.items() if points.size}
+
+
+def _behind(plane: Plane, points: np.ndarray) -> np.ndarray:
+    """Return (N,) bool: whether one of N times C points (N, C, 3) lies behind a plane."""
+    signed = points @ plane.normal + plane.offset
+    deep = signed < PLANE_CLEARANCE_M
+    rows, columns = np.nonzero(deep)
+    deep[rows, columns] = plane.reaches(points[rows, columns])
+    return deep.any(axis=1)
+
+
+def _swept_hits(found: Candidates, points: np.ndarray, gripper: Gripper) -> np.ndarray:
+    """Return (N,) bool: whether one of the points (3, Q) lies where the gripper passes."""
+    poses = found.frame_from_grasp
+    axes = poses[:, :3, :3].transpose(2, 0, 1)  # x, y and z of all grasps: three (N, 3)
+    offsets = np.einsum("kni,ni->kn", axes, poses[:, :3, 3])
+    half_width = 0.5 * gripper.finger_width + CLEARANCE_M
+    palm_half = 0.5 * np.array(gripper.palm_size) + CLEARANCE_M
+    back = gripper.palm_depth
+    x, y = (np.abs(axes[k] @ points - offsets[k, :, None]) for k in (0, 1))
+    z = axes[2] @ points - offsets[2, :, None]
+    hit = (x < palm_half[0]) & (y < palm_half[1])
+    hit &= (z < CLEARANCE_M - back) & (z > -back - gripper.palm_size[2] - APPROACH_M)
+    inner = 0.5 * found.opening[:, None].astype(np.float32) - CLEARANCE_M
+    finger = (y < half_width) & (z < gripper.tip + CLEARANCE_M) & (z > -APPROACH_M)
+    finger &= (x > inner) & (x < inner + gripper.finger_thickness + 2 * CLEARANCE_M)
+    return (hit | finger).any(axis=1)
+
+
+def names_of(scene: Scene, numbers: Sequence[int]) -> str:
+    """Return obstacles in words: "mug 3, the surroundings"."""
+    words = (f"{scene[n].label} {n}" if n != ENVIRONMENT else "the surroundings" for n in numbers)
+    return ", ".join(words)
