@@ -27,6 +27,7 @@ COMMANDS = {
     "complete": ("iscene_ros.cli.complete", "complete an RGB-D frame with instance masks"),
     "bag": ("iscene_ros.cli.bag", "complete every frame of a recorded bag"),
     "make-demo-bag": ("iscene_ros.cli.make_demo_bag", "write the real robot frame as a bag"),
+    "export": ("iscene_ros.cli.export", "write a completed scene for a simulator"),
     "fetch-model": ("iscene_ros.cli.fetch_model", "fetch the published I-Scene"),
     "inspect-model": ("iscene_ros.cli.inspect_model", "print what a model's files hold"),
     "train": ("iscene_ros.lab.training.command", "train a model"),

@@ -234,8 +234,7 @@ class Scene:
         stamp: of the observation [s].
         warnings: one line each.
         is_metric: False where the scale is unknown; lengths are not metres then.
-        planes: of the surroundings, in the scene's frame; None where they were not looked for, as
-            after reading a scene from files.
+        planes: of the surroundings, in the scene's frame; None where they were not looked for.
         environment: surface of the surroundings that all frames of a session have shown, in the
             scene's frame, its front on the side that was seen; None where it was not fused.
         observation: what was completed, rectified, with clean masks and depth; None where that is

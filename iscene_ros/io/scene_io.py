@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from iscene_ros.core.colors import ENVIRONMENT_COLOR
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
@@ -18,6 +20,8 @@ from iscene_ros.io.mesh_files import read_ply, write_glb, write_ply
 from iscene_ros.io.result_folder import MESH_DIRECTORY, SCENE_FILE, new_result
 from iscene_ros.io.scene_json import dumps, from_document, mesh_path, to_document, validate
 from iscene_ros.viz.overview import draw_overview
+
+ENVIRONMENT_MESH = f"{MESH_DIRECTORY}/environment.ply"
 
 
 def write_scene(
@@ -29,8 +33,8 @@ def write_scene(
     """Write a scene completely or not at all; an earlier result in `directory` is replaced.
 
     Files: scene.json (see scene.schema.json), meshes/<id>_<label>.ply in each object's own
-    frame, scene.glb, overview.png where the observation is given, graph.png where the relations are
-    known.
+    frame, meshes/environment.ply where the surroundings were fused, scene.glb, overview.png where
+    the observation is given, graph.png where the relations are known.
 
     Args:
         scene: the scene to write.
@@ -53,6 +57,8 @@ def write_scene(
             colors = scene_object.vertex_colors
             colors = scene_object.color if colors is None else colors
             write_ply(scene_object.mesh, colors, path, scene_object.vertex_sigma)
+        if scene.environment is not None:
+            write_ply(scene.environment, ENVIRONMENT_COLOR, temporary / ENVIRONMENT_MESH)
         write_glb(scene, temporary / "scene.glb")
         failed = _draw(scene, temporary, observation) if pictures else ()
         (temporary / SCENE_FILE).write_text(dumps(document), "utf-8")
@@ -92,7 +98,9 @@ def read_scene(directory: Path) -> Scene:
     files = [name for name in paths if name.startswith(f"{MESH_DIRECTORY}/")]
     meshes = {name: read_ply(path.parent / name) for name in files}
     with _naming(path):
-        return from_document(document, meshes)
+        scene = from_document(document, meshes)
+    surroundings = path.parent / ENVIRONMENT_MESH
+    return replace(scene, environment=read_ply(surroundings)) if surroundings.exists() else scene
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import (
     Mesh,
     ObjectProperties,
+    Plane,
     Relation,
     RelationEvidence,
     Scene,
@@ -23,7 +24,7 @@ from iscene_ros.core.scene import (
 )
 from iscene_ros.core.slugs import slug
 
-SCHEMA_VERSION = "1.5"
+SCHEMA_VERSION = "1.6"
 SCHEMA_PATH = Path(__file__).with_name("scene.schema.json")
 
 
@@ -35,7 +36,7 @@ def mesh_path(scene_object: SceneObject) -> str:
 
 def to_document(scene: Scene) -> dict:
     """Return the JSON document of a scene, without its meshes."""
-    return {
+    document = {
         "schema_version": SCHEMA_VERSION,
         "frame_id": scene.frame_id,
         "stamp": float(scene.stamp),
@@ -55,6 +56,11 @@ def to_document(scene: Scene) -> dict:
         },
         "warnings": list(scene.warnings),
     }
+    if scene.planes is not None:
+        document["planes"] = [
+            {name: plain(value) for name, value in _plane_values(plane)} for plane in scene.planes
+        ]
+    return document
 
 
 def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
@@ -90,6 +96,7 @@ def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
         relations=tuple(_relation(entry) for entry in document["relations"]),
         warnings=tuple(document["warnings"]),
         is_metric=document.get("is_metric", True),
+        planes=_planes(document.get("planes")),
     )
 
 
@@ -148,6 +155,23 @@ def plain(value: object) -> object:
     if isinstance(value, (tuple, np.ndarray)):
         return _floats(value)
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _plane_values(plane: Plane) -> Iterator[tuple[str, object]]:
+    """Yield the fields of a plane; what is a list of vectors, as one."""
+    for name, value in vars(plane).items():
+        yield name, [_floats(row) for row in value] if np.ndim(value) == 2 else value
+
+
+def _planes(entries: list[dict] | None) -> tuple[Plane, ...] | None:
+    if entries is None:
+        return None
+    return tuple(
+        Plane(
+            **{n: np.array(v, np.float64) if isinstance(v, list) else v for n, v in entry.items()}
+        )
+        for entry in entries
+    )
 
 
 def _relation(entry: dict) -> Relation:

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 # The constant, then one for each of `grasp_score.FEATURES`.
-COEFFICIENTS = (0.0, 3.0, 2.0, -2.0, 0.5, -2.0, 1.0, 0.0, 0.5)
+COEFFICIENTS = (-0.8073, 0.8171, 2.3785, -0.9909, 0.7884, -1.4392, 0.5014, -3.8856, 1.2067)

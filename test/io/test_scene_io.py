@@ -14,7 +14,7 @@ from iscene_ros.cli.completion_run import format_table
 from iscene_ros.core.colors import srgb_from_linear
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Mesh, Relation, Scene, SkippedObject
+from iscene_ros.core.scene import Mesh, Plane, Relation, Scene, SkippedObject
 from iscene_ros.geometry.stability import object_properties
 from iscene_ros.io import result_folder, scene_io
 from iscene_ros.io.frame_io import read_observation
@@ -135,7 +135,7 @@ def test_document_follows_the_schema(scene: Scene) -> None:
     validate(document)
     assert document == to_document(scene)
     assert max(map(len, text.splitlines())) < 300 and '  "warnings": [\n' in text
-    assert document["frame_id"] == "world" and document["schema_version"] == "1.5"
+    assert document["frame_id"] == "world" and document["schema_version"] == "1.6"
     np.testing.assert_allclose(document["gravity"], [0, 0, -1], atol=1e-12)
     assert document["objects"][1]["mesh"] == "meshes/007_bowl.ply"
     assert '"color": [0, 133, 179]' in text
@@ -167,12 +167,34 @@ def test_schema_names_the_fault(scene: Scene, path: tuple, value: object, named:
     assert named in str(caught.value)
 
 
+def test_planes_and_fused_surroundings_are_kept(scene: Scene, tmp_path: Path) -> None:
+    plane = Plane(
+        normal=np.array([0.0, 0.0, 1.0]),
+        offset=0.25,
+        sigma=0.001,
+        axes=np.eye(3)[:2],
+        outline=np.array([[1.0, 0, -1], [-1, 0, -1], [0, 1, -1], [0, -1, -1]]),
+        corners=np.array([[1.0, 1, -0.25], [-1, 1, -0.25], [-1, -1, -0.25], [1, -1, -0.25]]),
+        margin=0.1,
+        share=0.5,
+    )
+    mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
+    write_scene(replace(scene, planes=(plane,), environment=mesh), tmp_path / "out")
+    read = read_scene(tmp_path / "out")
+    for name, value in vars(plane).items():
+        np.testing.assert_array_equal(getattr(read.planes[0], name), value)
+    np.testing.assert_array_equal(read.environment.vertices, mesh.vertices)
+    write_scene(replace(scene, planes=()), tmp_path / "out")
+    read = read_scene(tmp_path / "out")
+    assert read.planes == () and read.environment is None
+
+
 def test_reads_version_1_0(scene: Scene, tmp_path: Path) -> None:
     write_scene(scene, tmp_path / "out")
     path = tmp_path / "out/scene.json"
     text = path.read_text()
-    assert '"1.5"' in text
-    path.write_text(text.replace('"1.5"', '"1.0"'))
+    assert '"1.6"' in text
+    path.write_text(text.replace('"1.6"', '"1.0"'))
     assert_same_scene(read_scene(tmp_path / "out"), scene)
 
 

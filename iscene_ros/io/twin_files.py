@@ -1,0 +1,77 @@
+"""A twin as a folder: the document of a simulator, and the meshes that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from iscene_ros.core.atomic_files import new_folder
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene import Mesh
+from iscene_ros.io.twin_documents import DOCUMENTS, ENVIRONMENT_MESH, mesh_file, part_name
+from iscene_ros.planning.twin import Twin
+
+
+def write_twin(twin: Twin, directory: Path, kind: str) -> Path:
+    """Write a twin completely or not at all, and return the path of its document.
+
+    Args:
+        twin: the bodies and surroundings.
+        directory: new, empty, or an earlier twin of this kind.
+        kind: one of `DOCUMENTS`.
+
+    Raises:
+        InputError: an unknown kind, or a folder that holds something else or cannot be written.
+    """
+    if kind not in DOCUMENTS:
+        raise InputError(f"export: format {kind!r}, expected one of {', '.join(DOCUMENTS)}")
+    name, make = DOCUMENTS[kind]
+    target = Path(directory).resolve()
+    _check(target, name)
+    try:
+        with new_folder(target) as temporary:
+            (temporary / "meshes").mkdir()
+            for mesh_name, mesh in _meshes(twin).items():
+                (temporary / mesh_file(mesh_name)).write_text(_obj(mesh), "utf-8")
+            (temporary / name).write_text(make(twin), "utf-8")
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror})") from error
+    return target / name
+
+
+def _meshes(twin: Twin) -> dict[str, Mesh]:
+    meshes = {body.name: body.mesh for body in twin.bodies}
+    meshes |= {
+        part_name(body, number): part
+        for body in twin.bodies
+        for number, part in enumerate(body.parts)
+    }
+    if twin.environment is not None:
+        meshes[ENVIRONMENT_MESH] = twin.environment
+    return meshes
+
+
+def _check(target: Path, document: str) -> None:
+    """Check that a folder is new, empty, or an earlier twin, which may be replaced."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"{target}: is a file; choose another --out")
+    present = {entry.relative_to(target).as_posix() for entry in target.rglob("*")}
+    others = {
+        name
+        for name in present - {"meshes", document}
+        if not (name.startswith("meshes/") and name.endswith(".obj"))
+    }
+    if others or (present and document not in present):
+        other = sorted(others or present)[0]
+        raise InputError(
+            f"{target}: holds {other}, which is no earlier export; choose another --out"
+        )
+
+
+def _obj(mesh: Mesh) -> str:
+    """Return a mesh as a Wavefront OBJ in metres, z up; its corners to a micrometre."""
+    corners = "".join(f"v {x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in np.asarray(mesh.vertices))
+    return corners + "".join(f"f {a} {b} {c}\n" for a, b, c in np.asarray(mesh.faces) + 1)

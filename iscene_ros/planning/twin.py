@@ -1,0 +1,184 @@
+"""A scene as rigid bodies for a simulator: meshes for the eye, convex parts for contact, masses.
+
+Everything is in the upright frame: that of the scene, turned so that z points against gravity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import trimesh
+
+from iscene_ros.core.colors import ENVIRONMENT_COLOR
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene import Mesh, Plane, Scene, SceneObject
+from iscene_ros.core.slugs import object_name
+from iscene_ros.geometry.bodies import up_in_frame
+from iscene_ros.geometry.mesh_measures import is_watertight, signed_volume
+from iscene_ros.geometry.object_frame import upright_axes
+from iscene_ros.planning.collision_bodies import (
+    LEAST_VOLUME,
+    LEVEL,
+    CollisionShape,
+    collision_body,
+)
+
+# Density of what no table names: that of household things with their hollows [kg/m^3].
+DENSITY = 500.0
+FRICTION = 0.7
+# The lightest body: engines are unstable with less [kg].
+LEAST_MASS = 1e-3
+# Thickness of the boxes behind planes [m].
+THICKNESS_M = 0.05
+# A level plane is extended below objects that begin within this of it [m].
+CARRIED_M = 0.03
+
+
+@dataclass(frozen=True)
+class TwinBody:
+    """One object.
+
+    Attributes:
+        name: as in TF and MoveIt, "mug_3".
+        world_from_body: (4, 4) float64 pose.
+        mesh: for the eye, in the body's frame [m].
+        parts: convex meshes for contact, in the body's frame [m].
+        color: (3,) uint8.
+        mass: [kg].
+        center_of_mass: (3,) in the body's frame [m].
+        inertia: (3, 3) about the centre of mass, along the body's axes [kg m^2].
+    """
+
+    name: str
+    world_from_body: np.ndarray
+    mesh: Mesh
+    parts: tuple[Mesh, ...]
+    color: np.ndarray
+    mass: float
+    center_of_mass: np.ndarray
+    inertia: np.ndarray
+
+
+@dataclass(frozen=True)
+class TwinBox:
+    """A fixed box of the surroundings: (4, 4) pose of its centre, half edges (3,) [m]."""
+
+    world_from_box: np.ndarray
+    half_size: np.ndarray
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A scene for a simulator; z is up.
+
+    Attributes:
+        bodies: the objects whose meshes have a volume.
+        boxes: behind the planes of the surroundings.
+        environment: the fused surroundings, for the eye alone; None where they were not fused.
+        environment_color: (3,) uint8.
+    """
+
+    bodies: tuple[TwinBody, ...]
+    boxes: tuple[TwinBox, ...]
+    environment: Mesh | None
+    environment_color: np.ndarray
+
+
+def make_twin(
+    scene: Scene,
+    densities: Mapping[str, float] | None = None,
+    shape: CollisionShape | str = CollisionShape.AUTO,
+) -> Twin:
+    """Return the bodies and surroundings of a scene.
+
+    Args:
+        scene: completed, in metres.
+        densities: by label [kg/m^3]; other labels have `DENSITY`.
+        shape: of the parts for contact: convex parts, or the hull alone.
+
+    Raises:
+        InputError: a density that cannot be, an unknown scale, or convex parts without coacd.
+    """
+    densities = dict(densities or {})
+    for label, density in densities.items():
+        if not (np.isfinite(density) and density > 0):
+            raise InputError(f"density of {label!r}: {density}, expected above 0 kg/m^3")
+    if not scene.is_metric:
+        raise InputError("export: the scale of the scene is not known; a twin needs metres")
+    up = up_in_frame(scene)
+    world_from_frame = np.eye(4)
+    if up is not None:
+        world_from_frame[:3, :3] = upright_axes(up).T
+    made = (
+        _body(item, world_from_frame, densities.get(item.label, DENSITY), shape)
+        for item in scene.objects
+    )
+    bodies = tuple(body for body in made if body is not None)
+    planes = (plane.transformed(world_from_frame) for plane in scene.planes or ())
+    return Twin(
+        bodies,
+        tuple(_box(plane, bodies) for plane in planes),
+        None if scene.environment is None else scene.environment.transformed(world_from_frame),
+        np.asarray(ENVIRONMENT_COLOR, np.uint8),
+    )
+
+
+def _body(
+    item: SceneObject, world_from_frame: np.ndarray, density: float, shape: CollisionShape | str
+) -> TwinBody | None:
+    collision = collision_body(item, shape)
+    if collision is None:
+        return None
+    mass, center, inertia = _inertial(item.mesh, collision.pieces, density)
+    return TwinBody(
+        object_name(item.label, item.id),
+        world_from_frame @ item.frame_from_object,
+        item.mesh,
+        collision.pieces,
+        item.color,
+        mass,
+        center,
+        inertia,
+    )
+
+
+def _inertial(
+    mesh: Mesh, parts: tuple[Mesh, ...], density: float
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return mass, centre and inertia of a mesh; of its parts where it is not closed."""
+    volume = float(signed_volume(mesh.vertices.astype(np.float64), mesh.faces).sum())
+    closed = volume > LEAST_VOLUME and is_watertight(mesh.faces, len(mesh.vertices))
+    solid = [mesh] if closed else parts
+    bodies = [trimesh.Trimesh(m.vertices.astype(np.float64), m.faces, process=False) for m in solid]
+    masses = np.array([density * float(body.volume) for body in bodies])
+    center = masses @ np.array([body.center_mass for body in bodies]) / masses.sum()
+    inertia = np.zeros((3, 3))
+    for body, mass in zip(bodies, masses, strict=True):
+        offset = np.asarray(body.center_mass) - center
+        steiner = mass * (offset @ offset * np.eye(3) - np.outer(offset, offset))
+        inertia += density * np.asarray(body.moment_inertia) + steiner
+    # What is lighter than engines bear is made heavier as a whole.
+    scale = max(1.0, LEAST_MASS / masses.sum())
+    return float(scale * masses.sum()), center, scale * inertia
+
+
+def _box(plane: Plane, bodies: tuple[TwinBody, ...]) -> TwinBox:
+    """Return the box behind the part of a plane that was seen, and below what stands on it."""
+    outline = [plane.corners]
+    if plane.normal[2] > LEVEL:
+        for body in bodies:
+            points = body.mesh.transformed(body.world_from_body).vertices.astype(np.float64)
+            height = points @ plane.normal + plane.offset
+            if abs(height.min()) < CARRIED_M:
+                outline.append(points - height[:, None] * plane.normal)
+    flat = np.concatenate(outline) @ plane.axes.T
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    pose = np.eye(4)
+    axes = np.stack([*plane.axes, plane.normal])
+    axes[0] *= np.sign(np.linalg.det(axes))
+    pose[:3, :3] = axes.T
+    middle = 0.5 * (low + high) @ plane.axes - plane.offset * plane.normal
+    pose[:3, 3] = middle - 0.5 * THICKNESS_M * plane.normal
+    return TwinBox(pose, 0.5 * np.array([*(high - low), THICKNESS_M]))

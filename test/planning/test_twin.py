@@ -1,0 +1,143 @@
+"""Twins of scenes: masses, parts, surroundings, and whether simulators take them."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import trimesh
+from made_objects import scene_object, scene_of
+from made_scenes import ball, box, cup, noisy
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.core.scene import Mesh, Plane
+from iscene_ros.io.twin_documents import DOCUMENTS
+from iscene_ros.io.twin_files import write_twin
+from iscene_ros.planning.twin import make_twin
+
+TABLE = Plane(
+    normal=np.array([0.0, 0.0, 1.0]),
+    offset=0.0,
+    sigma=0.001,
+    axes=np.array([[0.0, 1, 0], [1, 0, 0]]),  # left-handed with the normal
+    outline=np.array([[1, 0, -0.3], [-1, 0, -0.3], [0, 1, -0.3], [0, -1, -0.3]], float),
+    corners=np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]], float) * 0.3,
+    margin=0.1,
+    share=0.9,
+)
+
+
+@pytest.fixture
+def scene():
+    meshes = box((0.06, 0.05, 0.04)), cup(0.04, 0.1, at=(0.2, 0)), ball(0.03, (0, 0.2, 0.03))
+    objects = [scene_object(n, mesh, label="mug") for n, mesh in enumerate(meshes, start=1)]
+    return replace(scene_of(*objects), planes=(TABLE,))
+
+
+def test_masses_and_inertia_are_those_of_the_meshes(scene) -> None:
+    block, mug, _ = make_twin(scene, {"mug": 1000.0}, "hull").bodies
+    x, y, z = 0.06, 0.05, 0.04
+    assert block.mass == pytest.approx(1000 * x * y * z, rel=1e-4)
+    expected = block.mass / 12 * np.diag([y * y + z * z, x * x + z * z, x * x + y * y])
+    np.testing.assert_allclose(block.inertia, expected, rtol=1e-3, atol=1e-9)
+    assert mug.mass == pytest.approx(1000 * cup(0.04, 0.1).volume, rel=1e-3), "not that of its hull"
+
+
+def test_open_flat_and_tiny_meshes(scene) -> None:
+    half = box((0.06, 0.05, 0.04))
+    half = trimesh.Trimesh(half.vertices, half.faces[:7], process=False)
+    flat = trimesh.Trimesh([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]], [[0, 1, 2]])
+    dust = box((0.002, 0.002, 0.002))
+    objects = [scene_object(n, m) for n, m in enumerate((half, flat, dust), start=1)]
+    opened, tiny = make_twin(scene_of(*objects), shape="hull").bodies
+    assert opened.mass == pytest.approx(500 * 0.06 * 0.05 * 0.04, rel=1e-3)
+    assert tiny.mass == pytest.approx(1e-3)
+    assert np.linalg.eigvalsh(tiny.inertia).min() > 0
+    assert make_twin(scene_of()).bodies == ()
+
+
+def test_what_cannot_be_is_an_error(scene, tmp_path) -> None:
+    with pytest.raises(InputError, match="density of 'mug': -1"):
+        make_twin(scene, {"mug": -1.0})
+    with pytest.raises(InputError, match="scale"):
+        make_twin(replace(scene, is_metric=False))
+    with pytest.raises(InputError, match="expected one of mjcf, sdf, urdf"):
+        write_twin(make_twin(scene, shape="hull"), tmp_path / "out", "dae")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/cat.jpg").touch()
+    with pytest.raises(InputError, match=r"holds cat\.jpg"):
+        write_twin(make_twin(scene, shape="hull"), tmp_path / "photos", "mjcf")
+
+
+def test_the_table_reaches_below_what_stands_on_it(scene) -> None:
+    (slab,) = make_twin(scene, shape="hull").boxes
+    assert np.linalg.det(slab.world_from_box[:3, :3]) == pytest.approx(1)
+    corner = np.array([[-1, -1, -1], [1, 1, 1]]) * slab.half_size
+    corner = corner @ slab.world_from_box[:3, :3].T + slab.world_from_box[:3, 3]
+    np.testing.assert_allclose(np.sort(corner[:, 2]), [-0.05, 0], atol=1e-9)
+    far = scene_object(9, box((0.05, 0.05, 0.05), at=(0.5, 0)))
+    (wider,) = make_twin(replace(scene, objects=(*scene.objects, far)), shape="hull").boxes
+    assert max(wider.half_size) > max(slab.half_size)
+
+
+def test_a_scene_in_the_camera_frame_is_turned_upright() -> None:
+    level = scene_of(scene_object(1, box((0.1, 0.05, 0.02))))
+    tilt = trimesh.transformations.rotation_matrix(1.2, [1, 0, 0])
+    (item,) = level.objects
+    turned = replace(
+        level,
+        frame_id="camera",
+        objects=(replace(item, frame_from_object=tilt @ item.frame_from_object),),
+        frame_from_camera=np.eye(4),
+        gravity_camera=tilt[:3, :3] @ [0, 0, -1],
+    )
+    (body,) = make_twin(turned, shape="hull").bodies
+    assert body.world_from_body[2, :3] == pytest.approx([0, 0, 1])
+
+
+@pytest.mark.parametrize("kind", DOCUMENTS)
+@pytest.mark.parametrize("surroundings", [False, True])
+def test_mujoco_loads_the_twin_without_a_warning_and_it_rests(
+    scene, tmp_path, kind, surroundings
+) -> None:
+    """Of URDF, too, which mujoco reads; of SDF, whether all models and meshes are there."""
+    pytest.importorskip("mujoco")
+    rough = scene_object(4, noisy(cup(0.03, 0.08, at=(-0.2, 0)), 0.001), label="Ice cube tray!")
+    scene = replace(scene, objects=(*scene.objects, rough))
+    if surroundings:
+        floor = Mesh(
+            np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]], np.float32),
+            np.array([[0, 1, 2], [2, 1, 3]], np.int32),
+        )
+        scene = replace(scene, environment=floor)
+    twin = make_twin(scene, shape="hull")
+    path = write_twin(twin, tmp_path / "out", kind)
+    assert write_twin(twin, tmp_path / "out", kind) == path, "an earlier export is replaced"
+    root = ElementTree.parse(path).getroot()
+    files = {p.relative_to(path.parent).as_posix() for p in path.parent.rglob("*.obj")}
+    named = [e.text if e.tag == "uri" else e.get("file") or e.get("filename") for e in root.iter()]
+    assert files == {name for name in named if name and name.endswith(".obj")}
+    if kind == "sdf":
+        assert [m.get("name") for m in root.iter("model")][1:] == [b.name for b in twin.bodies]
+        return
+    loaded = _run_in_mujoco(path, tmp_path)
+    assert loaded.stderr == "" and not (tmp_path / "MUJOCO_LOG.TXT").exists(), loaded.stderr
+    if kind == "mjcf":
+        moved = np.array(loaded.stdout.split(), float)
+        assert len(moved) == 4 and moved.max() < 0.005
+
+
+def _run_in_mujoco(path, folder):
+    """Load a document, let it fall for two seconds, and print how far each body moved."""
+    program = (
+        "import mujoco, numpy as np, sys\n"
+        "model = mujoco.MjModel.from_xml_path(sys.argv[1]); data = mujoco.MjData(model)\n"
+        "mujoco.mj_forward(model, data); before = data.xpos.copy()\n"
+        "mujoco.mj_step(model, data, 1000)\n"
+        "assert not data.warning.number.any()\n"
+        "print(*np.linalg.norm(data.xpos - before, axis=1)[1:])\n"
+    )
+    command = [sys.executable, "-c", program, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
