@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from iscene_ros.core.scene import Plane, Scene
+from iscene_ros.geometry.bodies import up_in_frame
+from iscene_ros.planning.collision_bodies import LEVEL
 from iscene_ros.planning.grasp_candidates import Candidates
 from iscene_ros.planning.grippers import Gripper
 from iscene_ros.planning.surface_samples import (
@@ -19,7 +21,9 @@ from iscene_ros.planning.surface_samples import (
 # Length of the straight way in [m].
 APPROACH_M = 0.12
 # Free space around fingers and palm [m]; a plane, which is known well, may be nearer.
-CLEARANCE_M, PLANE_CLEARANCE_M = 0.003, 0.002
+CLEARANCE_M, PLANE_CLEARANCE_M = 0.004, 0.002
+# Distance of neighbouring points on steep planes, whose rims come between a palm's corners [m].
+RIM_SPACING_M = 0.006
 # Grasps that are compared with all near points at a time.
 CHUNK = 64
 ENVIRONMENT = 0
@@ -44,6 +48,10 @@ class Obstacles:
         self._outer = outer
         # The fused surroundings hold the planes, and their edges.
         self._planes = () if surroundings is not None else scene.planes or ()
+        up = up_in_frame(scene)
+        steep = [p for p in self._planes if up is None or abs(p.normal @ up) < LEVEL]
+        if steep:
+            outer[ENVIRONMENT] = np.concatenate([_points_on(plane) for plane in steep])
 
     def behind_planes(
         self, poses: np.ndarray, openings: np.ndarray, gripper: Gripper
@@ -62,7 +70,7 @@ class Obstacles:
         """Return which grasps come in without meeting anything, and what is in the way of others.
 
         Args:
-            target: id of the object to grasp, which is not in its own way.
+            target: id of the object to grasp, beside which the open fingers need no clearance.
             found: the grasps, the best first.
             gripper: in its opening on the way in.
             enough: number of free grasps after which no more are looked for.
@@ -70,7 +78,7 @@ class Obstacles:
         Returns:
             (K,) numbers of free grasps, ascending, and ids of obstacles, 0 = the surroundings.
         """
-        near = self._near(target, found, gripper) if len(found) else {}
+        near = self._near(found, gripper) if len(found) else {}
         blocks: Counter[int] = Counter()
         kept: list[int] = []
         for start in range(0, len(found), CHUNK):
@@ -78,14 +86,17 @@ class Obstacles:
             part = found.chosen(rows)
             hits = {ENVIRONMENT: self.behind_planes(part.frame_from_grasp, part.opening, gripper)}
             for number, points in near.items():
-                hits[number] = hits.get(number, False) | _swept_hits(part, points, gripper)
+                clearance = 0.0 if number == target else CLEARANCE_M
+                hit = _swept_hits(part, points, gripper, clearance)
+                hits[number] = hits.get(number, False) | hit
             blocks.update({number: int(hit.sum()) for number, hit in hits.items() if hit.any()})
             kept += [*rows[~np.any(list(hits.values()), axis=0)]]
             if len(kept) >= enough:
                 break
+        del blocks[target]
         return np.array(kept, np.int64), tuple(number for number, _ in blocks.most_common(3))
 
-    def _near(self, target: int, found: Candidates, gripper: Gripper) -> dict[int, np.ndarray]:
+    def _near(self, found: Candidates, gripper: Gripper) -> dict[int, np.ndarray]:
         """Return the points (3, Q) of each obstacle that a grasp may come near to."""
         reach = APPROACH_M + np.linalg.norm([*gripper.palm_size, gripper.finger_length])
         positions = found.frame_from_grasp[:, :3, 3]
@@ -93,7 +104,6 @@ class Obstacles:
         near = {
             number: points[np.all((points > low) & (points < high), axis=1)].T
             for number, points in self._outer.items()
-            if number != target
         }
         return {number: points for number, points in near.items() if points.size}
 
@@ -107,21 +117,33 @@ def _behind(plane: Plane, points: np.ndarray) -> np.ndarray:
     return deep.any(axis=1)
 
 
-def _swept_hits(found: Candidates, points: np.ndarray, gripper: Gripper) -> np.ndarray:
-    """Return (N,) bool: whether one of the points (3, Q) lies where the gripper passes."""
+def _points_on(plane: Plane) -> np.ndarray:
+    """Return points (Q, 3) float32 spread over the seen part of a plane [m]."""
+    flat = plane.corners @ plane.axes.T
+    u, v = (np.arange(*ends, RIM_SPACING_M) for ends in zip(flat.min(0), flat.max(0), strict=True))
+    grid = np.stack(np.meshgrid(u, v), -1).reshape(-1, 2)
+    inside = np.all(grid @ plane.outline[:, :2].T + plane.outline[:, 2] <= 0, axis=1)
+    points = grid[inside] @ plane.axes - plane.offset * plane.normal
+    return points.astype(np.float32)
+
+
+def _swept_hits(
+    found: Candidates, points: np.ndarray, gripper: Gripper, clearance: float
+) -> np.ndarray:
+    """Return (N,) bool: whether a point (3, Q) lies within a clearance of the gripper's way [m]."""
     poses = found.frame_from_grasp
     axes = poses[:, :3, :3].transpose(2, 0, 1)  # x, y and z of all grasps: three (N, 3)
     offsets = np.einsum("kni,ni->kn", axes, poses[:, :3, 3])
-    half_width = 0.5 * gripper.finger_width + CLEARANCE_M
-    palm_half = 0.5 * np.array(gripper.palm_size) + CLEARANCE_M
+    half_width = 0.5 * gripper.finger_width + clearance
+    palm_half = 0.5 * np.array(gripper.palm_size) + clearance
     back = gripper.palm_depth
     x, y = (np.abs(axes[k] @ points - offsets[k, :, None]) for k in (0, 1))
     z = axes[2] @ points - offsets[2, :, None]
     hit = (x < palm_half[0]) & (y < palm_half[1])
-    hit &= (z < CLEARANCE_M - back) & (z > -back - gripper.palm_size[2] - APPROACH_M)
-    inner = 0.5 * found.opening[:, None].astype(np.float32) - CLEARANCE_M
-    finger = (y < half_width) & (z < gripper.tip + CLEARANCE_M) & (z > -APPROACH_M)
-    finger &= (x > inner) & (x < inner + gripper.finger_thickness + 2 * CLEARANCE_M)
+    hit &= (z < clearance - back) & (z > -back - gripper.palm_size[2] - APPROACH_M)
+    inner = 0.5 * found.opening[:, None].astype(np.float32) - clearance
+    finger = (y < half_width) & (z < gripper.tip + clearance) & (z > -APPROACH_M)
+    finger &= (x > inner) & (x < inner + gripper.finger_thickness + 2 * clearance)
     return (hit | finger).any(axis=1)
 
 

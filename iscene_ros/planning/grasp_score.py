@@ -8,9 +8,11 @@ from iscene_ros.planning.grasp_candidates import Candidates
 from iscene_ros.planning.grasp_coefficients import COEFFICIENTS
 
 # Names of the features, in the order of the coefficients.
-FEATURES = ("alignment", "patch", "sigma", "observed", "arm", "confidence", "tilt", "side")
+FEATURES = ("alignment", "patch", "sigma", "observed", "arm", "confidence", "tilt", "room")
 # Units in which features are of the order of one [m].
-SIGMA_UNIT_M, ARM_UNIT_M, SIDE_UNIT_M = 0.01, 0.1, 0.01
+SIGMA_UNIT_M, ARM_UNIT_M = 0.01, 0.1
+# Standard deviation of a gripper's place beside that of the surface [m], and the most room.
+PLACE_SIGMA_M, MOST_ROOM = 0.001, 4.0
 
 
 def grasp_features(
@@ -31,7 +33,8 @@ def grasp_features(
     level = np.linalg.norm(arm, axis=1) if up is None else np.abs(np.cross(arm, up))
     turning = level if up is None else np.abs(np.einsum("ij,ij->i", np.cross(arm, up), axis))
     tilt = np.zeros(len(found)) if up is None else np.abs(axis @ up)
-    side = 0.5 * (found.opening - found.width)
+    # Free space beside the object in standard deviations: less of it, more collisions.
+    room = 0.5 * (found.opening - found.width) / (found.sigma + PLACE_SIGMA_M)
     return np.column_stack(
         [
             found.alignment,
@@ -41,7 +44,7 @@ def grasp_features(
             np.minimum(turning / ARM_UNIT_M, 3.0),
             np.full(len(found), confidence),
             tilt,
-            side / SIDE_UNIT_M,
+            np.minimum(room, MOST_ROOM),
         ]
     )
 

@@ -114,7 +114,7 @@ def plan_grasps(
         free, in_the_way = obstacles.free(object_id, found, gripper, ENOUGH)
         if len(free) >= FEW:
             break
-    if not len(found):
+    if not len(free) and not in_the_way:
         if np.isfinite(least) and least > gripper.max_width:
             return none(_wider(least, gripper))
         return none("no clear way in: the gripper meets the object itself, or it slips off")

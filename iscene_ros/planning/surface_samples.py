@@ -14,8 +14,8 @@ from iscene_ros.geometry.bodies import EXACT_SIGMA_M, surface_sigma
 from iscene_ros.geometry.mesh_measures import triangle_areas
 
 # Distance of neighbouring points [m], and how many an object has.
-SPACING_M = 0.004
-FEWEST, MOST = 500, 4000
+SPACING_M = 0.0035
+FEWEST, MOST = 500, 5000
 # The surroundings are larger, and nothing is grasped there.
 ENVIRONMENT_MOST = 60_000
 
