@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -65,7 +65,12 @@ class Obstacles:
         return behind
 
     def free(
-        self, target: int, found: Candidates, gripper: Gripper, enough: int
+        self,
+        target: int,
+        found: Candidates,
+        gripper: Gripper,
+        enough: int,
+        ignored: Collection[int] = (),
     ) -> tuple[np.ndarray, tuple[int, ...]]:
         """Return which grasps come in without meeting anything, and what is in the way of others.
 
@@ -74,6 +79,7 @@ class Obstacles:
             found: the grasps, the best first.
             gripper: in its opening on the way in.
             enough: number of free grasps after which no more are looked for.
+            ignored: ids of objects that will be gone.
 
         Returns:
             (K,) numbers of free grasps, ascending, and ids of obstacles, 0 = the surroundings.
@@ -86,6 +92,8 @@ class Obstacles:
             part = found.chosen(rows)
             hits = {ENVIRONMENT: self.behind_planes(part.frame_from_grasp, part.opening, gripper)}
             for number, points in near.items():
+                if number in ignored:
+                    continue
                 clearance = 0.0 if number == target else CLEARANCE_M
                 hit = _swept_hits(part, points, gripper, clearance)
                 hits[number] = hits.get(number, False) | hit

@@ -44,7 +44,8 @@ class Grasps:
         contacts: (N, 2, 3) float64 points in the scene's frame [m].
         features: (N, K) what the scores were computed from, see `grasp_score.FEATURES`.
         approach: length of the straight way in along z [m].
-        remove_first: ids of the objects to take away before, in their order.
+        remove_first: ids of the objects to take away before, in their order; the grasps are those
+            of the scene without them.
         reason: why there is no grasp; "" where there are some.
     """
 
@@ -111,7 +112,7 @@ def plan_grasps(
         scores = success_probability(features)
         order = np.argsort(-scores, kind="stable")
         found, features, scores = found.chosen(order), features[order], scores[order]
-        free, in_the_way = obstacles.free(object_id, found, gripper, ENOUGH)
+        free, in_the_way = obstacles.free(object_id, found, gripper, ENOUGH, remove_first)
         if len(free) >= FEW:
             break
     if not len(free) and not in_the_way:

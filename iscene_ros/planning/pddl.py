@@ -6,7 +6,7 @@ lift action of its own, which asks that what blocks it is away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from iscene_ros.core.errors import InputError
@@ -30,6 +30,7 @@ _DOMAIN = f""";; Facts describe the scene as it was seen; an item that is away h
     (touching ?a - item ?b - thing)
     (blocked_by ?a - item ?b - item)    ; cannot be lifted while the other one is there
     (clear ?a - item)                   ; nothing was seen that blocks it
+    (graspable ?a - item)               ; a gripper can hold it once what blocks it is away
     (there ?a - item)                   ; still in its place
     (away ?a - item)
     (holding ?a - item)
@@ -42,7 +43,7 @@ _DOMAIN = f""";; Facts describe the scene as it was seen; an item that is away h
 _LIFT = """
   (:action lift_{name}
     :parameters ()
-    :precondition (and (hand_empty) (there {name}){blockers})
+    :precondition (and (hand_empty) (there {name}){grasp}{blockers})
     :effect (and (holding {name}) (not (hand_empty)) (not (there {name}))))"""
 
 # Predicate of the graph -> predicate of the domain.
@@ -54,18 +55,26 @@ FACTS = {
 }
 
 
-def pddl_domain(graph: SceneGraph, names: Mapping[int, str] | None = None) -> str:
+def pddl_domain(
+    graph: SceneGraph,
+    names: Mapping[int, str] | None = None,
+    graspable: Collection[int] | None = None,
+) -> str:
     """Return the domain: types, predicates, put_away, and a lift action for each object.
 
     Args:
         graph: of the scene.
         names: PDDL names of the objects by id; None = `item_names`.
+        graspable: ids of the objects that a gripper can hold, which lifting then asks for; None =
+            not known.
     """
     names = names or item_names(graph)
     items = " ".join(names[i] for i in graph.ids)
     lifts = (
         _LIFT.format(
-            name=names[i], blockers="".join(f" (away {names[b]})" for b in _blockers(graph, i))
+            name=names[i],
+            grasp="" if graspable is None else f" (graspable {names[i]})",
+            blockers="".join(f" (away {names[b]})" for b in _blockers(graph, i)),
         )
         for i in graph.ids
     )
@@ -77,6 +86,7 @@ def pddl_problem(
     graph: SceneGraph,
     goal: int | None = None,
     names: Mapping[int, str] | None = None,
+    graspable: Collection[int] | None = None,
 ) -> str:
     """Return the facts of a graph as a problem; an empty scene gives a problem that is solved.
 
@@ -84,6 +94,7 @@ def pddl_problem(
         graph: of the scene.
         goal: id of the object to hold in the end; None = the one with the most in its way.
         names: PDDL names of the objects by id; None = `item_names`.
+        graspable: as of `pddl_domain`.
 
     Raises:
         InputError: the graph does not have the object of the goal.
@@ -91,7 +102,7 @@ def pddl_problem(
     if goal is not None and goal not in graph.ids:
         raise InputError(f"pddl: goal {goal} is not an object of the scene {graph.ids}")
     names = names or item_names(graph)
-    facts = "".join(f"\n    ({fact})" for fact in pddl_facts(graph, names))
+    facts = "".join(f"\n    ({fact})" for fact in pddl_facts(graph, names, graspable))
     return (
         f"(define (problem scene)\n  (:domain {DOMAIN_NAME})\n  (:objects)\n"
         f"  (:init\n    ({HAND_EMPTY}){facts})\n"
@@ -110,12 +121,17 @@ def pddl_goal(
     return f"holding {(names or item_names(graph))[goal]}"
 
 
-def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tuple[str, ...]:
+def pddl_facts(
+    graph: SceneGraph,
+    names: Mapping[int, str] | None = None,
+    graspable: Collection[int] | None = None,
+) -> tuple[str, ...]:
     """Return the facts of a graph, such as "on mug_3 environment", sorted.
 
     Args:
         graph: of the scene.
         names: PDDL names of the objects by id; None = `item_names`.
+        graspable: as of `pddl_domain`.
     """
     names = {ENVIRONMENT: ENVIRONMENT_NAME, **(names or item_names(graph))}
     facts = set()
@@ -129,6 +145,8 @@ def pddl_facts(graph: SceneGraph, names: Mapping[int, str] | None = None) -> tup
         facts |= {f"blocked_by {names[object_id]} {names[b]}" for b in blockers}
         if not blockers:
             facts.add(f"clear {names[object_id]}")
+        if object_id in (graspable or ()):
+            facts.add(f"graspable {names[object_id]}")
     return tuple(sorted(facts))
 
 

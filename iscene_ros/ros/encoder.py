@@ -9,6 +9,7 @@ from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.io.map_document import scene_graph_document
 from iscene_ros.io.scene_json import dumps
 from iscene_ros.planning.collision_objects import CollisionObjectCache
+from iscene_ros.planning.grasp_cache import GraspCache, PlannedGrasps
 from iscene_ros.planning.pddl import (
     HAND_EMPTY,
     pddl_domain,
@@ -21,6 +22,7 @@ from iscene_ros.planning.planning_scene_tracker import PlanningSceneTracker
 from iscene_ros.ros import topics
 from iscene_ros.ros.common_messages import encode_image, encode_string
 from iscene_ros.ros.encode_cloud import encode_cloud
+from iscene_ros.ros.encode_grasps import encode_grasp_markers, encode_grasp_poses
 from iscene_ros.ros.encode_objects import encode_detections3d, encode_transforms
 from iscene_ros.ros.encode_planning_scene import encode_planning_scene
 from iscene_ros.ros.mesh_markers import environment_cdr, meshes_cdr
@@ -51,6 +53,7 @@ class Encoder:
         self.meshes_topic = meshes_topic
         self.collision_objects = CollisionObjectCache()
         self._planning_tracker = PlanningSceneTracker()
+        self._grasp_cache = GraspCache()
         self._encoders: dict[str, Callable[[SceneUpdate], Any]] = {
             topics.OBJECTS: lambda update: encode_detections3d(types, update),
             topics.MESHES: self._meshes,
@@ -62,6 +65,10 @@ class Encoder:
             topics.PDDL_DOMAIN: self._pddl_domain,
             topics.PDDL_PROBLEM: self._pddl_problem,
             topics.KNOWLEDGE: self._knowledge,
+            topics.GRASPS: lambda update: encode_grasp_poses(types, update, self._planned(update)),
+            topics.GRASP_MARKERS: lambda update: encode_grasp_markers(
+                types, update, self._planned(update)
+            ),
             topics.OVERLAY: self._overlay,
         }
 
@@ -104,6 +111,15 @@ class Encoder:
         self._planning_tracker.confirm(difference)
         return encode_planning_scene(self.types, difference)
 
+    def _planned(self, update: SceneUpdate) -> PlannedGrasps:
+        return self._grasp_cache.planned(update, self.settings.grasp_options())
+
+    def _graspable(self, update: SceneUpdate) -> frozenset[int] | None:
+        """Return the ids of the objects that a gripper can hold; None where not all are known."""
+        if self.settings.grasps != "all":
+            return None
+        return frozenset(i for i, grasps in self._planned(update).grasps.items() if len(grasps))
+
     def _meshes(self, update: SceneUpdate) -> bytes:
         return meshes_cdr(update, self.settings.marker_alpha)
 
@@ -119,10 +135,15 @@ class Encoder:
         return encode_string(self.types, dumps(document))
 
     def _pddl_domain(self, update: SceneUpdate) -> Any:
-        return encode_string(self.types, pddl_domain(update.graph, _pddl_names(update)))
+        return encode_string(
+            self.types, pddl_domain(update.graph, _pddl_names(update), self._graspable(update))
+        )
 
     def _pddl_problem(self, update: SceneUpdate) -> Any:
-        return encode_string(self.types, pddl_problem(update.graph, names=_pddl_names(update)))
+        names, graspable = _pddl_names(update), self._graspable(update)
+        return encode_string(
+            self.types, pddl_problem(update.graph, names=names, graspable=graspable)
+        )
 
     def _knowledge(self, update: SceneUpdate) -> Any:
         """Return a plansys2_msgs/Knowledge with objects, facts and goal of the PDDL problem."""
@@ -130,7 +151,7 @@ class Encoder:
         return self.types.make(
             topics.KNOWLEDGE_TYPE,
             instances=[*names.values()],
-            predicates=[HAND_EMPTY, *pddl_facts(update.graph, names)],
+            predicates=[HAND_EMPTY, *pddl_facts(update.graph, names, self._graspable(update))],
             goal=f"(and ({pddl_goal(update.graph, None, names)}))",
         )
 

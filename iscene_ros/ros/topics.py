@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from iscene_ros.ros.common_messages import IMAGE_TYPE, STRING_TYPE
 from iscene_ros.ros.encode_cloud import CLOUD_TYPE
+from iscene_ros.ros.encode_grasps import GRASPS_TYPE
 from iscene_ros.ros.encode_objects import DETECTIONS_TYPE, TRANSFORMS_TYPE
 from iscene_ros.ros.encode_planning_scene import PLANNING_SCENE_TYPE
 from iscene_ros.ros.mesh_markers import MARKERS_TYPE
@@ -77,6 +78,7 @@ SCENE_GRAPH, RELATION_MARKERS = "~/scene_graph", "~/relation_markers"
 OVERLAY, DIAGNOSTICS = "~/overlay", "/diagnostics"
 PDDL_DOMAIN, PDDL_PROBLEM, KNOWLEDGE = "~/pddl_domain", "~/pddl", "~/knowledge"
 PLANNING_SCENE = "~/planning_scene"
+GRASPS, GRASP_MARKERS = "~/grasps", "~/grasp_markers"
 
 OUTPUTS = (
     OutputTopic(OBJECTS, DETECTIONS_TYPE, True, "box, pose, class and id of every object"),
@@ -119,6 +121,13 @@ OUTPUTS = (
         "the same for PlanSys2, where plansys2_msgs is installed",
         optional=True,
     ),
+    OutputTopic(
+        GRASPS,
+        GRASPS_TYPE,
+        True,
+        "grasps of one object, the best first; empty while none are planned",
+    ),
+    OutputTopic(GRASP_MARKERS, MARKERS_TYPE, True, "the gripper at the best grasp of each object"),
     OutputTopic(
         OVERLAY, IMAGE_TYPE, False, "the image with its masks and outlines of completed objects"
     ),

@@ -19,12 +19,12 @@ from iscene_ros.models.model_config import (
     Envelope,
     ModelConfig,
 )
-from iscene_ros.planning.collision_objects import CollisionOptions
-from iscene_ros.session.parameters import Parameters, check_frame, setting
+from iscene_ros.session.parameters import check_frame, setting
+from iscene_ros.session.planning_settings import PlanningSettings
 
 
 @dataclass(frozen=True)
-class Settings(Parameters):
+class Settings(PlanningSettings):
     """The parameters. `topics` are relative names that launch files remap and bags resolve."""
 
     model: str = setting(
@@ -165,7 +165,6 @@ class Settings(Parameters):
         live=True,
     )
 
-    frame_prefix: str = setting("", "put before TF names; if empty, the namespace of the node")
     publish_tf: bool = setting(True, "broadcast a TF frame for every object", live=True)
     marker_alpha: float = setting(1.0, "opacity of the mesh markers", low=0, high=1, live=True)
     cloud_points: int = setting(
@@ -173,21 +172,6 @@ class Settings(Parameters):
     )
     inline_meshes: bool = setting(
         False, "put the meshes into ~/scene_graph instead of naming their markers", live=True
-    )
-    moveit: bool = setting(
-        True,
-        "send objects to MoveIt where its service apply_planning_scene is available",
-        live=True,
-    )
-    collision_shape: str = setting(
-        "auto",
-        "objects for MoveIt: auto: convex parts where coacd is installed, else the hull; hull; "
-        "mesh: at most 5000 triangles",
-        choices=("auto", "hull", "mesh"),
-        live=True,
-    )
-    collision_padding: float = setting(
-        0.0, "objects for MoveIt are larger by this on all sides [m]", low=0, high=1, live=True
     )
     save_directory: str = setting(
         "iscene_scenes", "where ~/save_scene writes; a folder a call", live=True
@@ -221,14 +205,6 @@ class Settings(Parameters):
             raise InputError(
                 f"parameter frame_prefix: {self.frame_prefix!r}, expected no leading slash"
             )
-
-    def collision_options(self) -> CollisionOptions:
-        """Return how bodies for collision checking are made."""
-        return CollisionOptions(
-            self.collision_shape,
-            self.collision_padding,
-            self.frame_prefix,
-        )
 
     def model_config(self, device: str) -> ModelConfig:
         """Return the model that the parameters name, on a device."""

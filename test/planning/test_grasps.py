@@ -152,10 +152,13 @@ def test_a_mesh_without_a_surface_has_no_grasp(vertices, faces) -> None:
     assert len(found[2])
 
 
-def test_what_lies_on_it_is_removed_first() -> None:
-    scene = on_table(box((0.05, 0.05, 0.05)), box((0.04, 0.04, 0.04), bottom=0.05))
+def test_what_lies_on_it_is_removed_first_and_not_in_the_way_then() -> None:
+    lid = box((0.3, 0.3, 0.02), bottom=0.05)
+    scene = on_table(box((0.05, 0.05, 0.05)), lid)
+    assert not len(plan_grasps(scene, 1))
     edges = (Relation(2, Predicate.SUPPORTED_BY.value, 1, 0.9),)
-    assert plan_grasps(replace(scene, relations=edges), 1).remove_first == (2,)
+    grasps = plan_grasps(replace(scene, relations=edges), 1)
+    assert grasps.remove_first == (2,) and len(grasps)
 
 
 def test_the_same_scene_gives_the_same_grasps() -> None:

@@ -160,3 +160,9 @@ def test_of_two_objects_that_block_each_other_the_more_certain_one_blocks(first,
             "blocked_by cup_2 box_1"
         }
         assert graph.removal_order(2) == (1, 2) and graph.removal_order(1) == (1,)
+
+
+def test_what_no_gripper_holds_is_not_lifted(tmp_path) -> None:
+    assert plan(TOWER, 1, tmp_path, graspable={1, 2, 3})[-1] == ("lift_box_1",)
+    assert plan(TOWER, 1, tmp_path, graspable={1, 2}) is None
+    assert plan(TOWER, 4, tmp_path, graspable={4})
