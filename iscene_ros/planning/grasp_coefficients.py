@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 # The constant, then one for each of `grasp_score.FEATURES`.
-COEFFICIENTS = (-0.8073, 0.8171, 2.3785, -0.9909, 0.7884, -1.4392, 0.5014, -3.8856, 1.2067)
+COEFFICIENTS = (-4.9399, 5.3689, 4.2907, -3.199, 0.0535, -1.0531, -0.3159, -1.9432, 0.5267)

@@ -6,7 +6,7 @@ from iscene_ros.planning.pddl import pddl_domain, pddl_problem
 
 
 def plan(graph, goal, tmp_path, graspable=None):
-    """Names of the actions with their arguments, by pyperplan, which reads STRIPS alone; or None."""
+    """Names and arguments of the actions, or None, by pyperplan, which reads STRIPS alone."""
     pytest.importorskip("pyperplan")
     from pyperplan.planner import HEURISTICS, SEARCHES, search_plan
 
