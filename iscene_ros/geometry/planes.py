@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
@@ -33,6 +33,9 @@ NOISE_DEPTHS = (0.5, 2.0)
 # A reading within so many standard deviations belongs to a plane.
 INLIER = 3.0
 
+# An object reaches through a plane with this share of its surface, deeper than this [m].
+BEHIND_SHARE, BEHIND_M = 0.3, 0.02
+
 # Hidden parts of a plane lie at most this far outside of what was seen, as a share of its extent.
 MARGIN_SHARE = 0.15
 
@@ -48,6 +51,22 @@ def scene_planes(scene: Scene, observation: Observation) -> tuple[Plane, ...]:
         return scene.planes
     planes_camera = find_planes(observation.rectified())
     return tuple(plane.transformed(scene.frame_from_camera) for plane in planes_camera)
+
+
+def solid_planes(planes: Sequence[Plane], bodies: Iterable[np.ndarray]) -> tuple[Plane, ...]:
+    """Return the planes that no object reaches through: the rim of a bin is not solid inside of it.
+
+    Args:
+        planes: of the surroundings.
+        bodies: points (P, 3) on each object, in the frame of the planes [m].
+    """
+    hollow = set()
+    for points in bodies:
+        for number, plane in enumerate(planes):
+            behind = points @ plane.normal + plane.offset < -BEHIND_M
+            if np.mean(behind) > BEHIND_SHARE and plane.reaches(points[behind]).mean() > 0.5:
+                hollow.add(number)
+    return tuple(plane for number, plane in enumerate(planes) if number not in hollow)
 
 
 def find_planes(observation: Observation) -> tuple[Plane, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from iscene_ros.core.scene import Plane, Scene
 from iscene_ros.geometry.bodies import up_in_frame
+from iscene_ros.geometry.planes import solid_planes
 from iscene_ros.planning.collision_bodies import LEVEL
 from iscene_ros.planning.grasp_candidates import Candidates
 from iscene_ros.planning.grippers import Gripper
@@ -47,7 +48,8 @@ class Obstacles:
             outer[ENVIRONMENT] = surroundings.points
         self._outer = outer
         # The fused surroundings hold the planes, and their edges.
-        self._planes = () if surroundings is not None else scene.planes or ()
+        bodies = (samples.points for samples in self.samples.values())
+        self._planes = () if surroundings is not None else solid_planes(scene.planes or (), bodies)
         up = up_in_frame(scene)
         steep = [p for p in self._planes if up is None or abs(p.normal @ up) < LEVEL]
         if steep:

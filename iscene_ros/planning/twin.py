@@ -18,6 +18,7 @@ from iscene_ros.core.slugs import object_name
 from iscene_ros.geometry.bodies import up_in_frame
 from iscene_ros.geometry.mesh_measures import is_watertight, signed_volume
 from iscene_ros.geometry.object_frame import upright_axes
+from iscene_ros.geometry.planes import solid_planes
 from iscene_ros.planning.collision_bodies import (
     LEAST_VOLUME,
     LEVEL,
@@ -116,7 +117,9 @@ def make_twin(
         for item in scene.objects
     )
     bodies = tuple(body for body in made if body is not None)
-    planes = (plane.transformed(world_from_frame) for plane in scene.planes or ())
+    planes = [plane.transformed(world_from_frame) for plane in scene.planes or ()]
+    surfaces = (body.mesh.transformed(body.world_from_body).vertices for body in bodies)
+    planes = solid_planes(planes, surfaces)
     return Twin(
         bodies,
         tuple(_box(plane, bodies) for plane in planes),

@@ -116,6 +116,16 @@ def test_the_fused_surroundings_are_in_the_way() -> None:
     assert len(grasps) == 0 and grasps.reason == "no clear way in: the surroundings in the way"
 
 
+def test_the_rim_of_a_bin_is_hollow() -> None:
+    rim = replace(TABLE, offset=-0.1, corners=TABLE.corners + [0, 0, 0.1])
+    scene = replace(on_table(box((0.04, 0.05, 0.06))), planes=(TABLE, rim))
+    assert len(plan_grasps(scene, 1))
+    grown_into = plan_grasps(replace(scene, planes=(replace(rim, offset=-0.015),)), 1)
+    for pose, opening in zip(grown_into.frame_from_grasp, grown_into.openings, strict=True):
+        corners = grown_into.gripper.corners(np.array([opening]))[0]
+        assert (corners @ pose[:3, :3].T + pose[:3, 3])[:, 2].min() > 0.015
+
+
 def test_reasons() -> None:
     wide = plan_grasps(on_table(box((0.11, 0.12, 0.13))), 1)
     assert len(wide) == 0 and wide.reason == "wider than the gripper: 0.110 m of 0.080"
