@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iscene_ros.cli.arguments import add_completion_arguments, completion_request, model_config
 from iscene_ros.cli.completion_run import LoadCompleter, complete_to, load_completer
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Of the lab, which nothing imports: loaded by its name when it is asked for.
 VIEWS_MODULE = "iscene_ros.lab.synthetic.demo_scene"
@@ -27,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead, draw a simulated scene completed from one, two and three views "
         "(default: %(const)s)",
     )
+    parser.add_argument(
+        "--grasps",
+        type=Path,
+        nargs="?",
+        const=Path("demo_grasps.png"),
+        metavar="PNG",
+        help="instead, draw the Franka Hand at its best grasp of each object of that scene, "
+        "completed from three views (default: %(const)s)",
+    )
     add_completion_arguments(parser)
 
 
@@ -34,6 +47,9 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     """Complete the demo frame, or draw the simulated scene."""
     if args.views is not None:
         _draw_views(args, load)
+        return 0
+    if args.grasps is not None:
+        _draw_grasps(args, load)
         return 0
     from iscene_ros.io.demo_frame import arc2017_observation
 
@@ -43,7 +59,6 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
 
 def _draw_views(args: argparse.Namespace, load: LoadCompleter) -> None:
     """Complete the simulated scene from the last view, the last two and all, and draw it."""
-    from iscene_ros.core.atomic_files import new_file
     from iscene_ros.viz.view_comparison import draw_view_comparison
 
     views = import_module(VIEWS_MODULE).demo_views()
@@ -52,8 +67,28 @@ def _draw_views(args: argparse.Namespace, load: LoadCompleter) -> None:
         completer.complete(views[-count:], completion_request(args))
         for count in range(1, len(views) + 1)
     ]
-    page = draw_view_comparison(scenes, views[::-1])
-    with new_file(args.views) as temporary:
+    _save(draw_view_comparison(scenes, views[::-1]), args.views)
+
+
+def _draw_grasps(args: argparse.Namespace, load: LoadCompleter) -> None:
+    """Complete the simulated scene from all views, and draw the best grasps."""
+    from iscene_ros.planning.grasps import plan_all_grasps
+    from iscene_ros.viz.grasp_image import draw_grasps
+
+    views = import_module(VIEWS_MODULE).demo_views()
+    completer = load(model_config(args))
+    scene = completer.complete(views, args.steps, args.seed, args.faces)
+    grasps = plan_all_grasps(scene)
+    for number, found in grasps.items():
+        best = found.reason or f"{len(found)} grasps, the best one {found.scores[0]:.2f}"
+        print(f"{scene[number].label} {number}: {best}")
+    _save(draw_grasps(scene, grasps.values()), args.grasps)
+
+
+def _save(page: Image.Image, path: Path) -> None:
+    from iscene_ros.core.atomic_files import new_file
+
+    with new_file(path) as temporary:
         # Flat colours keep their look in a small file.
         page.quantize(256, dither=0).save(temporary, "PNG", optimize=True)
-    print(f"written to {args.views}")
+    print(f"written to {path}")

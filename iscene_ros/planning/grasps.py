@@ -23,7 +23,7 @@ MOST_GRASPS = 20
 # Poses that are looked at, more of them where few of the first are free.
 POSES, FEW = (700, 2400), 8
 # Free grasps that are found before likes among them are left out.
-ENOUGH = 80
+ENOUGH = 120
 # Grasps nearer than this to a better one are left out.
 SAME_PLACE_M, SAME_DIRECTION = 0.01, np.cos(np.deg2rad(20.0))
 

@@ -8,11 +8,18 @@ import pytest
 import trimesh
 
 from iscene_ros.cli.main import main
-from iscene_ros.core.scene import Mesh
+from iscene_ros.core.scene import Mesh, Plane
 from iscene_ros.lab.evaluation import grasp_scores
-from iscene_ros.lab.evaluation.grasp_methods import BASELINES, TRUE_MESHES, Seen, depth_surface
+from iscene_ros.lab.evaluation.grasp_methods import (
+    BASELINES,
+    TRUE_MESHES,
+    Seen,
+    depth_surface,
+    true_scene,
+)
 from iscene_ros.lab.evaluation.grasp_scenes import Trial, free_objects
 from iscene_ros.lab.evaluation.grasp_scores import calibration_error, grasp_report
+from iscene_ros.lab.evaluation.twin_rest import moved_distances
 from iscene_ros.lab.synthetic.grasp_simulation import GraspSimulation, Outcome
 from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene, settle
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape
@@ -20,6 +27,16 @@ from iscene_ros.lab.synthetic.physics_views import observe_physics
 from iscene_ros.planning.grippers import FRANKA_HAND
 
 TABLE = (np.array([-0.5, -0.5, -0.05]), np.array([0.5, 0.5, 0.0]))
+TABLE_PLANE = Plane(
+    normal=np.array([0.0, 0.0, 1.0]),
+    offset=0.0,
+    sigma=0.001,
+    axes=np.eye(3)[:2],
+    outline=np.array([[1, 0, -0.5], [-1, 0, -0.5], [0, 1, -0.5], [0, -1, -0.5]]),
+    corners=np.array([[0.5, 0.5, 0], [-0.5, 0.5, 0], [-0.5, -0.5, 0], [0.5, -0.5, 0]]),
+    margin=0.1,
+    share=0.9,
+)
 DOWN = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -130,6 +147,13 @@ def test_the_report_counts():
     assert cells == ["completed", "1", "4", "50.0", "25.0", "25.0", "50.0", "50.0", "0.0"]
 
 
+def test_what_stays_and_what_falls(scene):
+    pytest.importorskip("coacd")
+    made = replace(true_scene(scene), planes=(TABLE_PLANE,))
+    assert max(moved_distances(made).values()) < 0.002
+    assert min(moved_distances(replace(made, planes=())).values()) > 1, "nothing carries them"
+
+
 def test_evaluate_grasps_and_its_fit(tmp_path, capsys, monkeypatch):
     pytest.importorskip("mujoco")
     pytest.importorskip("coacd")
@@ -139,6 +163,9 @@ def test_evaluate_grasps_and_its_fit(tmp_path, capsys, monkeypatch):
     with (tmp_path / "grasps_franka_hand.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {TRUE_MESHES, "completed", *BASELINES} == {row["method"] for row in rows}
+    assert main([*argv, "--twin", "--out", str(tmp_path)]) == 0
+    table = (tmp_path / "twin.md").read_text()
+    assert "| true meshes " in table and "| completed, 3 views" in table
     written = tmp_path / "coefficients.py"
     monkeypatch.setattr(grasp_scores.grasp_coefficients, "__file__", str(written))
     assert main([*argv, "--fit", "--out", str(tmp_path)]) == 0

@@ -80,6 +80,11 @@ def add_grasp_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="fit the score to several grasps an object and write it into the package",
     )
+    parser.add_argument(
+        "--twin",
+        action="store_true",
+        help="instead, export the scenes and count the objects that stay in mujoco",
+    )
 
 
 def load_completer(args: argparse.Namespace) -> SceneCompleter:

@@ -47,6 +47,7 @@ class GraspOptions:
         directory: Folder in which the shapes are kept, since they take minutes to make.
         gripper: That executes.
         fit: Whether completed meshes alone are grasped, several times, for a fit of the score.
+        report: Called with a line while shapes are made.
     """
 
     scenes: int
@@ -57,6 +58,7 @@ class GraspOptions:
     directory: Path
     gripper: Gripper
     fit: bool = False
+    report: Callable[[str], None] = lambda line: None
 
 
 @dataclass(frozen=True)
@@ -89,34 +91,43 @@ class Trial:
         return self.outcome is not None and self.outcome.success
 
 
-def grasp_trials(
-    completer: SceneCompleter, options: GraspOptions, report: Callable[[str], None]
-) -> Iterator[list[Trial]]:
+def grasp_trials(completer: SceneCompleter, options: GraspOptions) -> Iterator[list[Trial]]:
     """Yield the trials of scene after scene: objects that nothing lies on and that are seen.
 
     Args:
         completer: Without relations.
         options: Which scenes.
-        report: Called with a line while shapes are made.
 
     Raises:
         InputError: Mujoco or coacd is not installed.
     """
+    for number, scene in enumerate(settled_scenes(options)):
+        yield _trials(number, scene, completer, options)
+
+
+def settled_scenes(options: GraspOptions) -> Iterator[PhysicsScene]:
+    """Yield scenes at rest; the shapes that they are made of take minutes the first time."""
     families = "held_out" if options.held_out else "training"
     pool = shape_pool(
         options.shapes,
         options.held_out,
         options.directory / f"shapes_{families}_{options.shapes}.npz",
-        lambda number: report(f"shape {number} of {options.shapes}"),
+        lambda number: options.report(f"shape {number} of {options.shapes}"),
     )
-    for number, scene in enumerate(physics_scenes(pool, options.scenes, options.seed)):
-        yield _trials(number, scene, completer, options)
+    yield from physics_scenes(pool, options.scenes, options.seed)
+
+
+def scene_views(options: GraspOptions, number: int, scene: PhysicsScene) -> list[Observation]:
+    """Return what the cameras of a scene see; equal instance ids are the same object."""
+    rng = np.random.default_rng([options.seed, number, 1])
+    drawn = (observe_physics(rng, scene) for _ in range(max(VIEWS)))
+    return [view for view in drawn if view is not None]
 
 
 def _trials(
     number: int, scene: PhysicsScene, completer: SceneCompleter, options: GraspOptions
 ) -> list[Trial]:
-    views = _views(np.random.default_rng([options.seed, number, 1]), scene)
+    views = scene_views(options, number, scene)
     if not views:
         return []
     targets = [i for i in free_objects(scene) if i in views[0].instance_ids]
@@ -124,19 +135,21 @@ def _trials(
     found = []
     for method, count, made in _scenes(scene, views, completer, options):
         obstacles = Obstacles(made)
+        completed = {item.id for item in made.objects}
         for target in targets:
             about = (number, target, scene.arrangement.value, scene.shapes[target - 1].family)
-            if target not in {item.id for item in made.objects}:
-                found.append(Trial(*about, method, count, "not completed"))
+            about = (*about, method, count)
+            if target not in completed:
+                found.append(Trial(*about, "not completed"))
                 continue
             grasps = plan_grasps(made, target, options.gripper, obstacles)
             if not len(grasps):
-                found.append(Trial(*about, method, count, grasps.reason))
+                found.append(Trial(*about, grasps.reason))
             for rank in FITTED_RANKS if options.fit else (0,):
                 if rank < len(grasps):
                     outcome = _executed(simulation, target, grasps, rank)
                     score, features = grasps.scores[rank], tuple(grasps.features[rank])
-                    found.append(Trial(*about, method, count, "", float(score), features, outcome))
+                    found.append(Trial(*about, "", float(score), features, outcome))
     return found
 
 
@@ -166,8 +179,3 @@ def free_objects(scene: PhysicsScene) -> list[int]:
     nodes = ((i + 1, shape.family, 1.0) for i, shape in enumerate(scene.shapes))
     graph = SceneGraph(nodes, relations)
     return [i for i in graph.ids if not graph.blockers(i)]
-
-
-def _views(rng: np.random.Generator, scene: PhysicsScene) -> list[Observation]:
-    drawn = (observe_physics(rng, scene) for _ in range(max(VIEWS)))
-    return [view for view in drawn if view is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from iscene_ros.lab.evaluation.grasp_methods import COMPLETED, TRUE_MESHES
 from iscene_ros.lab.evaluation.grasp_scenes import GraspOptions, Trial, grasp_trials
 from iscene_ros.lab.evaluation.relation_fit import fit_logistic
 from iscene_ros.lab.evaluation.reports import csv_text, markdown_table, print_report
+from iscene_ros.lab.evaluation.twin_rest import evaluate_twins_at_rest
 from iscene_ros.planning import grasp_coefficients
 from iscene_ros.planning.grasp_score import FEATURES
 from iscene_ros.planning.grippers import gripper_named
@@ -27,19 +28,14 @@ BINS = 5
 
 def evaluate_grasps(completer: SceneCompleter, args: argparse.Namespace) -> None:
     """Execute grasps, print the tables and write them, or fit the score; see `iscene evaluate`."""
-    options = GraspOptions(
-        scenes=args.scenes,
-        seed=args.seed,
-        held_out=args.families == "held_out",
-        shapes=args.shapes,
-        steps=args.steps,
-        directory=args.out,
-        gripper=gripper_named(args.gripper),
-        fit=args.fit,
-    )
-    trials: list[Trial] = []
-    with tqdm(total=options.scenes, unit="scene") as bar:
-        for found in grasp_trials(completer, options, bar.set_description):
+    with tqdm(total=args.scenes, unit="scene") as bar:
+        options = _options(args, bar.set_description)
+        if args.twin:
+            table = evaluate_twins_at_rest(completer, options, bar.update)
+            print_report(args.out / "twin.md", table)
+            return
+        trials: list[Trial] = []
+        for found in grasp_trials(completer, options):
             trials += found
             bar.update()
     if not any(t.outcome is not None for t in trials):
@@ -49,6 +45,20 @@ def evaluate_grasps(completer: SceneCompleter, args: argparse.Namespace) -> None
     print_report(args.out / f"{name}.md", grasp_report(trials))
     if options.fit:
         print(f"written into {write_coefficients(trials)}", file=sys.stderr)
+
+
+def _options(args: argparse.Namespace, report: Callable[[str], None]) -> GraspOptions:
+    return GraspOptions(
+        scenes=args.scenes,
+        seed=args.seed,
+        held_out=args.families == "held_out",
+        shapes=args.shapes,
+        steps=args.steps,
+        directory=args.out,
+        gripper=gripper_named(args.gripper),
+        fit=args.fit,
+        report=report,
+    )
 
 
 def grasp_report(trials: Sequence[Trial]) -> str:
@@ -138,6 +148,6 @@ def _arrangements(trials: Sequence[Trial]) -> str:
     return markdown_table(lines)
 
 
-def _share(values) -> float:
+def _share(values: Iterable[bool]) -> float:
     values = list(values)
     return float(np.mean(values)) if values else float("nan")
