@@ -12,7 +12,7 @@ from iscene_ros.planning.surface_samples import SurfaceSamples
 # Coefficient of friction that contacts have at least; the cone of plain plastics.
 FRICTION = 0.5
 # Points at one side of pairs and at the other, pairs of each point, and turns about their axis.
-SEEDS, OPPOSITE, PER_SEED, TURNS = 160, 2000, 2, 12
+SEEDS, OPPOSITE, PER_SEED, TURNS = 160, 1600, 2, 12
 # Ways in that come from further below than this (sine of the angle) meet the support anyway.
 FROM_BELOW = 0.3
 # How far the contact lies in front of the middle of the pads, as shares of the tip: in the middle,
@@ -84,18 +84,23 @@ def antipodal_poses(
         up: (3,) unit direction against gravity; None = unknown, any way in will do.
     """
     seeds, others = samples.first(SEEDS), samples.first(OPPOSITE)
-    apart = others.points[None] - seeds.points[:, None]
-    distance = np.linalg.norm(apart, axis=2)
-    reach = np.maximum(distance, 1e-6) / np.float32(np.sqrt(1 + FRICTION**2))
-    opposite = np.einsum("ijk,ik->ij", apart, seeds.normals) < -reach
-    opposite &= np.einsum("ijk,jk->ij", apart, others.normals) > reach
+    # Products of matrices about the middle of the object are exact enough, and fast.
+    p, q = (part.points - others.points.mean(axis=0) for part in (seeds, others))
+    squared = (p * p).sum(axis=1)[:, None] + (q * q).sum(axis=1) - 2 * (p @ q.T)
+    distance = np.sqrt(np.maximum(squared, 0))
+    reach = np.maximum(distance, LEAST_WIDTH_M) / np.float32(np.sqrt(1 + FRICTION**2))
+    opposite = seeds.normals @ q.T - (seeds.normals * p).sum(axis=1)[:, None] < -reach
+    opposite &= (others.normals * q).sum(axis=1) - p @ others.normals.T > reach
     opposite &= distance > LEAST_WIDTH_M
     if not opposite.any():
         return np.zeros((0, 4, 4)), np.zeros(0), np.inf
     least = float(distance[opposite].min())
     rng = np.random.default_rng(0)
-    lot = np.where(opposite & (distance < gripper.max_width), rng.random(distance.shape), 2.0)
-    other = np.argsort(lot, axis=1)[:, :PER_SEED].T  # the first of every seed comes first
+    lot = rng.random(distance.shape, np.float32)
+    lot[~(opposite & (distance < gripper.max_width))] = 2.0
+    other = np.argpartition(lot, PER_SEED, axis=1)[
+        :, :PER_SEED
+    ].T  # the first of every seed comes first
     one = np.broadcast_to(np.arange(len(seeds.points)), other.shape)
     kept = lot[one, other] < 2.0
     one, other = one[kept], other[kept]
@@ -143,67 +148,77 @@ def closed_on(
     Returns:
         The candidates, and the least opening that one of the poses needs [m].
     """
-    some = samples.first(TARGET_POINTS)
-    poses = poses.astype(np.float32)
-    rotation = poses[:, :3, :3]
-    local = (some.points - poses[:, None, :3, 3]) @ rotation
-    between = (np.abs(local[..., 1]) < 0.5 * gripper.finger_width) & (
-        np.abs(local[..., 2]) < gripper.tip
-    )
-    x, reach = local[..., 0], some.sigma
+    some, poses = samples.first(TARGET_POINTS), poses.astype(np.float32)
+    reach, half_pad = some.sigma, 0.5 * gripper.finger_width
+    x, y, z = in_grasp_frames(poses, some.points.T)
+    between = (np.abs(y) < half_pad) & (np.abs(z) < gripper.tip)
     between &= np.abs(x) < 0.5 * widths[:, None].astype(np.float32) + SIDE_M
-    low, high = (f(x, between) for f in (_lowest, _highest))
-    outer_low, outer_high = _lowest(x - reach, between), _highest(x + reach, between)
-    some_between = between.any(axis=1)
-    middle = np.where(some_between, 0.5 * (outer_low + outer_high), 0)
-    need = np.where(some_between, outer_high - outer_low, 0) + 2 * LEAST_SIDE_M
-    least = float(np.min(need[some_between], initial=np.inf))
-    opening = np.minimum(need + 2 * (SIDE_M - LEAST_SIDE_M), gripper.max_width)
-    kept = some_between & (need <= gripper.max_width)
-    kept &= ~_blocks_itself(local, reach, middle, opening, gripper)
-    rows = np.flatnonzero(kept)
-    x, between, normal_x = x[rows], between[rows], rotation[rows, :, 0] @ some.normals.T
-    left = between & (x < low[rows, None] + CONTACT_M) & (normal_x < 0)
-    right = between & (x > high[rows, None] - CONTACT_M) & (normal_x > 0)
-    moved = poses[rows]
-    moved[:, :3, 3] += middle[rows, None] * rotation[rows, :, 0]
-    sigma = np.maximum(_mean(reach, left), _mean(reach, right))
-    pad = 2 * gripper.tip * gripper.finger_width / some.spacing**2
-    found = Candidates(
-        moved,
-        opening[rows],
-        high[rows] - low[rows],
-        np.maximum(high[rows] - low[rows] - _mean(reach, left) - _mean(reach, right), 0.0),
-        np.minimum(_mean(-normal_x, left), _mean(normal_x, right)),
-        np.clip(np.minimum(left.sum(axis=1), right.sum(axis=1)) / pad, 0, 1),
-        sigma,
-        0.5 * (_mean(some.observed, left) + _mean(some.observed, right)),
-    )
-    touched = left.any(axis=1) & right.any(axis=1)
-    found = found.chosen(touched & (found.alignment > 1 / np.sqrt(1 + FRICTION**2)))
+    held = between.any(axis=1)
+    outer_low = np.where(between, x - reach, _FAR).min(axis=1)
+    outer_high = np.where(between, x + reach, -_FAR).max(axis=1)
+    need = outer_high - outer_low + 2 * LEAST_SIDE_M
+    least = float(np.min(need[held], initial=np.inf))
+    rows = np.flatnonzero(held & (need <= gripper.max_width))
+    x, y, z, between = x[rows], y[rows], z[rows], between[rows]
+    middle = 0.5 * (outer_low[rows] + outer_high[rows])
+    opening = np.minimum(need[rows] + 2 * (SIDE_M - LEAST_SIDE_M), gripper.max_width)
+    # The coarse points leave most of what cannot be to a quick look.
+    aside = np.abs(x - middle[:, None])
+    finger = (np.abs(y) < half_pad) & (z < gripper.tip) & (aside > 0.5 * opening[:, None])
+    finger &= aside < 0.5 * opening[:, None] + gripper.finger_thickness
+    palm = (z < reach - gripper.palm_depth) & (np.abs(y) < 0.5 * gripper.palm_size[1])
+    palm &= aside < 0.5 * gripper.palm_size[0]
+    free = ~(finger | palm).any(axis=1)
+    moved = poses[rows[free]]
+    moved[:, :3, 3] += middle[free, None] * moved[:, :3, 0]
+    found = _contacts(moved, opening[free], x[free], between[free], some, gripper)
     return found.in_two_openings(gripper.max_width), least
 
 
-def _blocks_itself(
-    local: np.ndarray, reach: np.ndarray, middle: np.ndarray, opening: np.ndarray, gripper: Gripper
-) -> np.ndarray:
-    """Return (M,) bool: whether open fingers or palm meet the object itself on the way in."""
-    x, y, z = np.moveaxis(local, 2, 0)
-    x = np.abs(x - middle[:, None])
-    finger = (np.abs(y) < 0.5 * gripper.finger_width) & (z < gripper.tip)
-    finger &= (x > 0.5 * opening[:, None]) & (x < 0.5 * opening[:, None] + gripper.finger_thickness)
-    palm = (z < reach - gripper.palm_depth) & (np.abs(y) < 0.5 * gripper.palm_size[1])
-    palm &= x < 0.5 * gripper.palm_size[0]
-    return (finger | palm).any(axis=1)
+def in_grasp_frames(poses: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return x, y and z, three (N, Q), of points (3, Q) in the frames of poses (N, 4, 4) [m]."""
+    axes = poses[:, :3, :3].transpose(2, 0, 1)
+    offsets = np.einsum("kni,ni->kn", axes, poses[:, :3, 3])
+    return tuple(a @ points - o[:, None] for a, o in zip(axes, offsets, strict=True))
 
 
-def _lowest(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return np.where(where, values, _FAR).min(axis=1)
+def _contacts(
+    poses: np.ndarray,
+    opening: np.ndarray,
+    x: np.ndarray,
+    between: np.ndarray,
+    some: SurfaceSamples,
+    gripper: Gripper,
+) -> Candidates:
+    """Return the poses (N, 4, 4) at which both pads touch points that face them.
 
-
-def _highest(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return np.where(where, values, -_FAR).max(axis=1)
-
-
-def _mean(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return np.where(where, values, 0).sum(axis=1) / np.maximum(where.sum(axis=1), 1)
+    Args:
+        poses, opening: of the gripper.
+        x: (N, P) of the points along the axes of closing [m].
+        between: (N, P) bool, which points lie between the pads.
+        some: the points.
+        gripper: whose pads touch.
+    """
+    low = np.where(between, x, _FAR).min(axis=1)
+    high = np.where(between, x, -_FAR).max(axis=1)
+    normal_x = poses[:, :3, 0] @ some.normals.T
+    left = between & (x < low[:, None] + CONTACT_M) & (normal_x < 0)
+    right = between & (x > high[:, None] - CONTACT_M) & (normal_x > 0)
+    counts = np.stack([left.sum(axis=1), right.sum(axis=1)])
+    weights = [
+        side / np.maximum(n, 1)[:, None] for side, n in zip((left, right), counts, strict=True)
+    ]
+    sigmas = np.stack([weight @ some.sigma for weight in weights])
+    aligned = np.stack([np.abs((weight * normal_x).sum(axis=1)) for weight in weights]).min(axis=0)
+    pad = 2 * gripper.tip * gripper.finger_width / some.spacing**2
+    found = Candidates(
+        frame_from_grasp=poses,
+        opening=opening,
+        width=high - low,
+        inner_width=np.maximum(high - low - sigmas.sum(axis=0), 0.0),
+        alignment=aligned,
+        patch=np.clip(counts.min(axis=0) / pad, 0, 1),
+        sigma=sigmas.max(axis=0),
+        observed=np.mean([weight @ some.observed for weight in weights], axis=0),
+    )
+    return found.chosen((counts.min(axis=0) > 0) & (aligned > 1 / np.sqrt(1 + FRICTION**2)))

@@ -11,7 +11,7 @@ from iscene_ros.core.scene import Plane, Scene
 from iscene_ros.geometry.bodies import up_in_frame
 from iscene_ros.geometry.planes import solid_planes
 from iscene_ros.planning.collision_bodies import LEVEL
-from iscene_ros.planning.grasp_candidates import Candidates
+from iscene_ros.planning.grasp_candidates import Candidates, in_grasp_frames
 from iscene_ros.planning.grippers import Gripper
 from iscene_ros.planning.surface_samples import (
     SurfaceSamples,
@@ -141,14 +141,11 @@ def _swept_hits(
     found: Candidates, points: np.ndarray, gripper: Gripper, clearance: float
 ) -> np.ndarray:
     """Return (N,) bool: whether a point (3, Q) lies within a clearance of the gripper's way [m]."""
-    poses = found.frame_from_grasp
-    axes = poses[:, :3, :3].transpose(2, 0, 1)  # x, y and z of all grasps: three (N, 3)
-    offsets = np.einsum("kni,ni->kn", axes, poses[:, :3, 3])
+    x, y, z = in_grasp_frames(found.frame_from_grasp, points)
+    x, y = np.abs(x), np.abs(y)
     half_width = 0.5 * gripper.finger_width + clearance
     palm_half = 0.5 * np.array(gripper.palm_size) + clearance
     back = gripper.palm_depth
-    x, y = (np.abs(axes[k] @ points - offsets[k, :, None]) for k in (0, 1))
-    z = axes[2] @ points - offsets[2, :, None]
     hit = (x < palm_half[0]) & (y < palm_half[1])
     hit &= (z < clearance - back) & (z > -back - gripper.palm_size[2] - APPROACH_M)
     inner = 0.5 * found.opening[:, None].astype(np.float32) - clearance
