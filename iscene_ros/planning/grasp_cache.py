@@ -78,7 +78,7 @@ class GraspCache:
         scene, gripper = update.map_scene, gripper_named(options.gripper)
         kept = {i: self._valid(scene, i, gripper) for i in wanted}
         if None in kept.values():
-            obstacles = Obstacles(scene)
+            obstacles = Obstacles(scene, (update.observation,))
             for number in [i for i, cached in kept.items() if cached is None]:
                 kept[number] = _planned(scene, number, gripper, obstacles)
         self._cached = kept

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
+from scipy.spatial import cKDTree
 
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Plane, Scene
 from iscene_ros.geometry.bodies import up_in_frame
 from iscene_ros.geometry.planes import solid_planes
@@ -17,6 +19,7 @@ from iscene_ros.planning.surface_samples import (
     SurfaceSamples,
     environment_samples,
     object_samples,
+    observed_surroundings,
 )
 
 # Length of the straight way in [m].
@@ -25,6 +28,8 @@ APPROACH_M = 0.12
 CLEARANCE_M, PLANE_CLEARANCE_M = 0.004, 0.002
 # Distance of neighbouring points on steep planes, whose rims come between a palm's corners [m].
 RIM_SPACING_M = 0.006
+# Readings so near to a level plane are its own, and so near to an object the object's [m].
+ON_PLANE_M, ON_OBJECT_M = 0.01, 0.01
 # Grasps that are compared with all near points at a time.
 CHUNK = 64
 ENVIRONMENT = 0
@@ -33,27 +38,30 @@ ENVIRONMENT = 0
 class Obstacles:
     """The surfaces of a scene, for grasps of any of its objects.
 
+    Args:
+        scene: completed.
+        observations: views of it, which show more of its surroundings than their planes.
+
     Attributes:
         samples: points on each object by its id; without objects whose mesh is degenerate.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, observations: Sequence[Observation] = ()) -> None:
         found = {item.id: object_samples(item) for item in scene.objects}
         self.samples: Mapping[int, SurfaceSamples] = {
             number: samples for number, samples in found.items() if samples is not None
         }
-        surroundings = None if scene.environment is None else environment_samples(scene.environment)
-        outer = {number: samples.outer for number, samples in self.samples.items()}
-        if surroundings is not None:
-            outer[ENVIRONMENT] = surroundings.points
-        self._outer = outer
+        self._outer = {number: samples.outer for number, samples in self.samples.items()}
+        fused = None if scene.environment is None else environment_samples(scene.environment)
         # The fused surroundings hold the planes, and their edges.
-        bodies = (samples.points for samples in self.samples.values())
-        self._planes = () if surroundings is not None else solid_planes(scene.planes or (), bodies)
+        bodies = [samples.points for samples in self.samples.values()]
+        self._planes = () if fused is not None else solid_planes(scene.planes or (), bodies)
         up = up_in_frame(scene)
-        steep = [p for p in self._planes if up is None or abs(p.normal @ up) < LEVEL]
-        if steep:
-            outer[ENVIRONMENT] = np.concatenate([_points_on(plane) for plane in steep])
+        level = [p for p in self._planes if up is not None and p.normal @ up > LEVEL]
+        steep = [p for p in self._planes if up is None or abs(p.normal @ up) <= LEVEL]
+        seen = observed_surroundings(observations, scene.frame_from_camera)
+        points = [_points_on(plane) for plane in steep] + [_away_from(seen, level, bodies)]
+        self._outer[ENVIRONMENT] = np.concatenate(points) if fused is None else fused.points
 
     def behind_planes(
         self, poses: np.ndarray, openings: np.ndarray, gripper: Gripper
@@ -125,6 +133,22 @@ def _behind(plane: Plane, points: np.ndarray) -> np.ndarray:
     rows, columns = np.nonzero(deep)
     deep[rows, columns] = plane.reaches(points[rows, columns])
     return deep.any(axis=1)
+
+
+def _away_from(
+    points: np.ndarray, planes: Sequence[Plane], bodies: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return the points (Q, 3) that lie on no level plane, which is known better, and no object."""
+    for plane in planes:
+        points = points[np.abs(points @ plane.normal + plane.offset) > ON_PLANE_M]
+    for body in bodies:
+        near = np.all(
+            (points > body.min(0) - ON_OBJECT_M) & (points < body.max(0) + ON_OBJECT_M), 1
+        )
+        rows = np.flatnonzero(near)
+        distance, _ = cKDTree(body).query(points[rows], distance_upper_bound=ON_OBJECT_M)
+        points = np.delete(points, rows[np.isfinite(distance)], axis=0)
+    return points.astype(np.float32)
 
 
 def _points_on(plane: Plane) -> np.ndarray:

@@ -7,10 +7,12 @@ surroundings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.geometry.bodies import up_in_frame
 from iscene_ros.geometry.mesh_measures import volume_and_center
@@ -78,7 +80,8 @@ def plan_grasps(
         scene: completed.
         object_id: of the object to grasp.
         gripper: a preset of `planning.grippers`, or your own.
-        obstacles: of the scene, where several of its objects are grasped; None = made here.
+        obstacles: of the scene, where several of its objects are grasped, or views of it are at
+            hand; None = the objects and planes of the scene.
 
     Raises:
         KeyError: the scene has no such object.
@@ -127,9 +130,11 @@ def plan_grasps(
     )
 
 
-def plan_all_grasps(scene: Scene, gripper: Gripper = FRANKA_HAND) -> dict[int, Grasps]:
-    """Return the grasps of every object by its id; see `plan_grasps`."""
-    obstacles = Obstacles(scene)
+def plan_all_grasps(
+    scene: Scene, gripper: Gripper = FRANKA_HAND, observations: Sequence[Observation] = ()
+) -> dict[int, Grasps]:
+    """Return the grasps of every object by its id; see `plan_grasps` and `Obstacles`."""
+    obstacles = Obstacles(scene, observations)
     return {item.id: plan_grasps(scene, item.id, gripper, obstacles) for item in scene.objects}
 
 

@@ -4,18 +4,22 @@ their way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import trimesh
 
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, SceneObject
 from iscene_ros.geometry.bodies import EXACT_SIGMA_M, surface_sigma
 from iscene_ros.geometry.mesh_measures import triangle_areas
+from iscene_ros.geometry.surroundings_depth import readings_beside, steady_readings
 
 # Distance of neighbouring points [m], and how many an object has.
 SPACING_M = 0.0035
 FEWEST, MOST = 500, 5000
+OBSERVED_SPACING_M = 0.005
 # The surroundings are larger, and nothing is grasped there.
 ENVIRONMENT_MOST = 60_000
 
@@ -69,6 +73,27 @@ def environment_samples(mesh: Mesh) -> SurfaceSamples | None:
     """Return points on the fused surroundings, whose surface is taken as it is."""
     unknown = np.zeros(len(mesh.vertices))
     return _samples(mesh, np.eye(4), unknown, unknown, (FEWEST, ENVIRONMENT_MOST))
+
+
+def observed_surroundings(
+    observations: Sequence[Observation], frame_from_camera: np.ndarray
+) -> np.ndarray:
+    """Return points (Q, 3) float32 of the surroundings that views show, in the scene's frame [m].
+
+    Args:
+        observations: of the scene.
+        frame_from_camera: (4, 4) pose of a view that does not know its own.
+    """
+    found = [np.zeros((0, 3))]
+    for view in (observation.rectified() for observation in observations):
+        shown = readings_beside(view, view.masks.any(axis=0)) & steady_readings(view.depth)
+        rows, columns = np.nonzero(shown)
+        points = view.camera.unproject(np.column_stack([columns, rows]), view.depth[shown])
+        pose = frame_from_camera if view.world_from_camera is None else view.world_from_camera
+        found.append(points @ pose[:3, :3].T + pose[:3, 3])
+    points = np.concatenate(found)
+    _, first = np.unique(np.round(points / OBSERVED_SPACING_M), axis=0, return_index=True)
+    return points[first].astype(np.float32)
 
 
 def _samples(

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from made_objects import scene_object, scene_of
 from made_scenes import ball, box, cup
 
+from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import Mesh, Plane, Relation
+from iscene_ros.geometry.rasteriser import render
 from iscene_ros.planning.grasps import plan_all_grasps, plan_grasps
 from iscene_ros.planning.grippers import FRANKA_HAND, GRIPPERS, ROBOTIQ_2F_85, gripper_named
 
@@ -202,3 +205,35 @@ def test_grippers_have_names() -> None:
     assert gripper_named("robotiq_2f_85") is ROBOTIQ_2F_85
     with pytest.raises(InputError, match="franka_hand, robotiq_2f_85"):
         gripper_named("claw")
+
+
+def test_what_a_view_shows_of_the_surroundings_is_in_the_way() -> None:
+    """Walls around the object that no plane tells of."""
+    camera = Camera(160, 120, np.array([[130.0, 0, 79.5], [0, 130, 59.5], [0, 0, 1]]))
+    target = box((0.03, 0.03, 0.06))
+    scene = on_table(target)
+    walls = [box((0.02, 0.3, 0.2), at=(x, 0)) for x in (-0.06, 0.06)]
+    walls += [box((0.3, 0.02, 0.2), at=(0, y)) for y in (-0.06, 0.06)]
+    ground = box((1, 1, 0.1), bottom=-0.1)
+    meshes = [
+        Mesh(np.asarray(m.vertices, np.float32), np.asarray(m.faces, np.int32)).transformed(
+            np.linalg.inv(scene.frame_from_camera)
+        )
+        for m in (target, ground, *walls)
+    ]
+
+    def view(count):
+        image = render(meshes[:count], camera)
+        return Observation(
+            depth=image.depth.astype(np.float32),
+            masks=(image.ids == 0)[None],
+            camera=camera,
+            labels=("thing",),
+            world_from_camera=scene.frame_from_camera,
+        )
+
+    down = [
+        plan_all_grasps(scene, observations=[view(count)])[1].frame_from_grasp[:, 2, 2] < -0.8
+        for count in (2, 6)
+    ]
+    assert down[0].any() and not down[1].any(), "the hand does not fit between the rims"

@@ -134,7 +134,7 @@ def _trials(
     simulation = GraspSimulation(scene, options.gripper)
     found = []
     for method, count, made in _scenes(scene, views, completer, options):
-        obstacles = Obstacles(made)
+        obstacles = Obstacles(made, views[:count])
         completed = {item.id for item in made.objects}
         for target in targets:
             about = (number, target, scene.arrangement.value, scene.shapes[target - 1].family)
