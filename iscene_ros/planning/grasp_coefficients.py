@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 # The constant, then one for each of `grasp_score.FEATURES`.
-COEFFICIENTS = (-4.9399, 5.3689, 4.2907, -3.199, 0.0535, -1.0531, -0.3159, -1.9432, 0.5267)
+COEFFICIENTS = (-0.3305, 6.0703, 2.7118, -8.7459, -1.1973, 0.9763, -3.0247, -1.7101, 0.3248)
