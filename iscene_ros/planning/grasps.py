@@ -15,7 +15,7 @@ import numpy as np
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.geometry.bodies import up_in_frame
-from iscene_ros.geometry.mesh_measures import volume_and_center
+from iscene_ros.geometry.stability import object_properties
 from iscene_ros.planning.grasp_candidates import Candidates, antipodal_poses, closed_on
 from iscene_ros.planning.grasp_obstacles import APPROACH_M, Obstacles, names_of
 from iscene_ros.planning.grasp_score import grasp_features, success_probability
@@ -140,10 +140,10 @@ def plan_all_grasps(
 
 def center_of_mass(item: SceneObject) -> np.ndarray:
     """Return the (3,) centre of mass in the scene's frame, for uniform density [m]."""
-    if item.properties is not None:
-        center = item.properties.center_of_mass
-    else:
-        _, center = volume_and_center(item.mesh.vertices.astype(np.float64), item.mesh.faces)
+    properties = item.properties or object_properties(item.mesh)
+    if properties is None:
+        raise ValueError(f"object {item.id}: its mesh has no finite triangle")
+    center = properties.center_of_mass
     return item.frame_from_object[:3, :3] @ center + item.frame_from_object[:3, 3]
 
 

@@ -106,8 +106,9 @@ def _samples(
     if not len(mesh.faces):
         return None
     areas = triangle_areas(mesh)
-    faces, areas = mesh.faces[areas > 0], areas[areas > 0]
-    if not len(faces) or not np.isfinite(areas).all():
+    kept = np.isfinite(areas) & (areas > 0)
+    faces, areas = mesh.faces[kept], areas[kept]
+    if not len(faces):
         return None
     count = int(np.clip(areas.sum() / SPACING_M**2, *bounds))
     surface = trimesh.Trimesh(mesh.vertices.astype(np.float64), faces, process=False)

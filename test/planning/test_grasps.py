@@ -165,6 +165,16 @@ def test_a_mesh_without_a_surface_has_no_grasp(vertices, faces) -> None:
     assert len(found[2])
 
 
+def test_a_corner_that_is_not_finite_and_unknown_gravity_leave_grasps() -> None:
+    scene = replace(on_table(box((0.05, 0.05, 0.05))), gravity_camera=np.zeros(3))
+    (item,) = scene.objects
+    vertices = np.concatenate([item.mesh.vertices, np.full((1, 3), np.nan, np.float32)])
+    faces = np.concatenate([item.mesh.faces, [[0, 1, len(vertices) - 1]]]).astype(np.int32)
+    broken = replace(item, mesh=Mesh(vertices, faces))
+    grasps = plan_grasps(replace(scene, objects=(broken,)), 1)
+    assert len(grasps) and np.isfinite(grasps.scores).all()
+
+
 def test_what_lies_on_it_is_removed_first_and_not_in_the_way_then() -> None:
     lid = box((0.3, 0.3, 0.02), bottom=0.05)
     scene = on_table(box((0.05, 0.05, 0.05)), lid)
