@@ -76,7 +76,7 @@ def test_outputs_of_the_map_are_latched() -> None:
 
 def test_names_are_unique_and_found() -> None:
     names = [topic.name for topic in topics.OUTPUTS]
-    assert len(set(names)) == len(names) == 13
+    assert len(set(names)) == len(names) == 15
     assert topics.output_topic("/diagnostics").type_name == "diagnostic_msgs/msg/DiagnosticArray"
     with pytest.raises(KeyError):
         topics.output_topic("~/nothing")
