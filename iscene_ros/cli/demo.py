@@ -77,7 +77,7 @@ def _draw_grasps(args: argparse.Namespace, load: LoadCompleter) -> None:
 
     views = import_module(VIEWS_MODULE).demo_views()
     completer = load(model_config(args))
-    scene = completer.complete(views, args.steps, args.seed, args.faces)
+    scene = completer.complete(views, completion_request(args))
     grasps = plan_all_grasps(scene, observations=views)
     for number, found in grasps.items():
         best = found.reason or f"{len(found)} grasps, the best one {found.scores[0]:.2f}"

@@ -20,6 +20,7 @@ from iscene_ros.lab.evaluation.baselines import extruded, hull
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
 from iscene_ros.lab.synthetic.physics_shapes import joined_mesh
 from iscene_ros.lab.synthetic.physics_views import tiled_box
+from iscene_ros.models.base import CompletionRequest
 
 TRUE_MESHES, COMPLETED = "true meshes", "completed"
 UP = np.array([0.0, 0.0, 1.0])
@@ -68,7 +69,8 @@ def completed_scene(
     completer: SceneCompleter, views: Sequence[Observation], steps: int | None
 ) -> Scene:
     """Return the scene completed from views, of which the first is the reference."""
-    return completer.complete([*views[::-1]] if len(views) > 1 else views[0], steps)
+    seen = [*views[::-1]] if len(views) > 1 else views[0]
+    return completer.complete(seen, CompletionRequest(steps))
 
 
 def baseline_scene(views: Sequence[Observation], shape: Shape) -> Scene:

@@ -21,7 +21,8 @@ from iscene_ros.lab.evaluation.grasp_scenes import (
     settled_scenes,
 )
 from iscene_ros.lab.evaluation.reports import markdown_table
-from iscene_ros.planning.twin import make_twin
+from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
+from iscene_ros.planning.twin import Twin, make_twin
 
 # Time that objects have to stay, and how far they may move [s, m].
 SECONDS, STAYED_M = 2.0, 0.01
@@ -42,26 +43,35 @@ def evaluate_twins_at_rest(
             if len(views) < count:
                 continue
             completed = completed_scene(completer, views[:count], options.steps)
-            kinds = {f"completed, {count} views": completed}
+            kinds = {f"completed, {count} views": make_twin(completed)}
             if count == VIEWS[0]:
-                # Among the surroundings that were seen, as the completed ones.
-                kinds[TRUE_MESHES] = replace(true_scene(scene), planes=completed.planes)
-            for name, made in kinds.items():
-                moved.setdefault(name, []).extend(moved_distances(made).values())
+                kinds[TRUE_MESHES] = _true_twin(scene, completed)
+            for name, twin in kinds.items():
+                moved.setdefault(name, []).extend(moved_distances(twin))
         progress()
     if not moved:
         raise InputError(f"evaluate grasps: nothing to see in {options.scenes} scenes: take more")
     return rest_table(moved)
 
 
-def moved_distances(scene: Scene) -> dict[int, float]:
-    """Return how far each object of a scene moves in two seconds of mujoco, by its id [m].
+def _true_twin(scene: PhysicsScene, completed: Scene) -> Twin:
+    """Return the true objects and their own pieces, among the surroundings that were seen."""
+    made = make_twin(replace(true_scene(scene), planes=completed.planes), shape="hull")
+    bodies = []
+    for body, shape, pose in zip(made.bodies, scene.shapes, scene.world_from_object, strict=True):
+        body_from_shape = np.linalg.inv(body.world_from_body) @ pose
+        pieces = tuple(piece.transformed(body_from_shape) for piece in shape.pieces)
+        bodies.append(replace(body, parts=pieces))
+    return replace(made, bodies=tuple(bodies))
 
-    The scene goes through the files that `iscene export` writes.
+
+def moved_distances(twin: Twin) -> list[float]:
+    """Return how far each body moves in two seconds of mujoco [m].
+
+    The twin goes through the files that `iscene export` writes.
     """
     import mujoco
 
-    twin = make_twin(scene)
     with tempfile.TemporaryDirectory() as folder:
         path = write_twin(twin, Path(folder) / "twin", "mjcf")
         model = mujoco.MjModel.from_xml_path(str(path))
@@ -69,8 +79,7 @@ def moved_distances(scene: Scene) -> dict[int, float]:
     mujoco.mj_forward(model, data)
     before = data.xipos.copy()
     mujoco.mj_step(model, data, round(SECONDS / model.opt.timestep))
-    moved = np.linalg.norm(data.xipos - before, axis=1)[1:]
-    return {int(b.name.rpartition("_")[2]): float(m) for b, m in zip(twin.bodies, moved, strict=True)}
+    return np.linalg.norm(data.xipos - before, axis=1)[1:].tolist()
 
 
 def rest_table(moved: dict[str, Sequence[float]]) -> str:
