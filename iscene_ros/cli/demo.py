@@ -89,6 +89,6 @@ def _save(page: Image.Image, path: Path) -> None:
     from iscene_ros.core.atomic_files import new_file
 
     with new_file(path) as temporary:
-        # Flat colours keep their look in a small file.
+        # Flat colours stay the same in a small file.
         page.quantize(256, dither=0).save(temporary, "PNG", optimize=True)
     print(f"written to {path}")

@@ -162,7 +162,7 @@ def closed_on(
     x, y, z, between = x[rows], y[rows], z[rows], between[rows]
     middle = 0.5 * (outer_low[rows] + outer_high[rows])
     opening = np.minimum(need[rows] + 2 * (SIDE_M - LEAST_SIDE_M), gripper.max_width)
-    # The coarse points leave most of what cannot be to a quick look.
+    # The coarse points leave most of what cannot be to a quick check.
     aside = np.abs(x - middle[:, None])
     finger = (np.abs(y) < half_pad) & (z < gripper.tip) & (aside > 0.5 * opening[:, None])
     finger &= aside < 0.5 * opening[:, None] + gripper.finger_thickness
