@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from iscene_ros.completion.object_assembly import ObjectAssembly
@@ -13,7 +14,7 @@ from iscene_ros.completion.plausibility import doubts
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Scene, SceneObject, Timings
+from iscene_ros.core.scene import Plane, Scene, SceneObject, Timings
 from iscene_ros.geometry.planes import find_planes
 from iscene_ros.models.base import (
     DEFAULT_REQUEST,
@@ -123,66 +124,107 @@ class SceneCompleter:
             ModelError: the output of the network is not finite.
         """
         started = time.perf_counter()
-        evidence = request.evidence
+        view = self._prepared(observation, request)
+        ready = time.perf_counter()
+        counter = Progress(progress)
+        prediction = self.shapes.predict(
+            view.observation, view.aligned_frame, view.request, counter
+        )
+        prediction = _without_kept(prediction, view.request)
+        seconds = (time.perf_counter() - started) / max(1, len(prediction.shapes))
+        scene = self._assembled(view, prediction, seconds, counter)
+        spent = prediction.prepare_seconds + prediction.network_seconds
+        finished = time.perf_counter()
+        timings = Timings(
+            prepare=ready - started + prediction.prepare_seconds,
+            network=prediction.network_seconds,
+            meshing=finished - ready - spent,
+            total=finished - started,
+        )
+        scene = replace(scene, timings=timings)
+        scene = replace(scene, warnings=scene.warnings + doubts(scene, prediction.observation))
+        return _related(scene, prediction.observation, counter) if self.relations else scene
+
+    def _prepared(
+        self, observation: Observation | Sequence[Observation], request: CompletionRequest
+    ) -> _PreparedView:
+        """Check the input and find what is known of the scene before its shapes are predicted."""
+        evidence, warnings = request.evidence, ()
         if not isinstance(observation, Observation):
             observation, evidence = reference_and_evidence(observation)
         _check(observation, self.shapes, request)
         check_evidence(observation, evidence)
-        warnings = ()
         if evidence and not self.shapes.uses_evidence:
             evidence, warnings = {}, (f"{self.shapes.name} completes the newest view alone",)
         observation = resolve_mask_overlaps(observation.rectified())
         planes_camera = find_planes(observation)
-        gravity, gravity_warnings = find_gravity(observation, planes_camera)
+        gravity_camera, gravity_warnings = find_gravity(observation, planes_camera)
         observation, suspects = drop_readings_behind(observation, planes_camera)
-        aligned_frame = GravityAlignedFrame.from_gravity(gravity)
+        aligned_frame = GravityAlignedFrame.from_gravity(gravity_camera)
         if self.twins and observation.world_from_camera is not None:
             evidence = with_twins(observation, aligned_frame, evidence)
         elif self.twins:
             warnings += ("twins: no world_from_camera, by which views are combined: not used",)
-        ready = time.perf_counter()
-        counter = Progress(progress)
-        request = replace(request, evidence=evidence)
-        prediction = self.shapes.predict(observation, aligned_frame, request, counter)
-        prediction = _without_kept(prediction, request)
-        predicted = time.perf_counter()
-        assembly = ObjectAssembly(prediction.observation, aligned_frame)
-        seconds = (predicted - started) / max(1, len(prediction.shapes))
+        return _PreparedView(
+            observation=observation,
+            aligned_frame=aligned_frame,
+            gravity_camera=gravity_camera,
+            planes_camera=planes_camera,
+            suspects=suspects,
+            request=replace(request, evidence=evidence),
+            warnings=(*observation.warnings, *warnings, *gravity_warnings),
+        )
+
+    def _assembled(
+        self, view: _PreparedView, prediction: Prediction, seconds: float, counter: Progress
+    ) -> Scene:
+        """Mesh the predicted shapes; `seconds` is the time that each took until now."""
+        assembly = ObjectAssembly(prediction.observation, view.aligned_frame)
         threads = torch.get_num_threads()
         objects, skipped = assembly.assemble(prediction, seconds, counter, threads)
-        objects = tuple(_suspect(item) if item.id in suspects else item for item in objects)
-        warnings += tuple(suspect_warning(o.label, o.id) for o in objects if o.id in suspects)
-        finished = time.perf_counter()
-        of_id = {item.id: item for item in objects} | dict(request.kept)
-        scene = Scene(
+        objects = tuple(_suspect(o) if o.id in view.suspects else o for o in objects)
+        suspected = tuple(suspect_warning(o.label, o.id) for o in objects if o.id in view.suspects)
+        of_id = {item.id: item for item in objects} | dict(view.request.kept)
+        return Scene(
             frame_id=assembly.frame_id,
-            objects=tuple(of_id[i] for i in observation.instance_ids if i in of_id),
+            objects=tuple(of_id[i] for i in view.observation.instance_ids if i in of_id),
             skipped=skipped,
             frame_from_camera=assembly.frame_from_camera,
-            gravity_camera=gravity,
+            gravity_camera=view.gravity_camera,
             model_name=self.shapes.name,
             model_checksum=self.shapes.checksum,
-            seed=request.seed,
+            seed=view.request.seed,
             steps=prediction.steps,
-            timings=Timings(
-                prepare=ready - started + prediction.prepare_seconds,
-                network=prediction.network_seconds,
-                meshing=finished - ready - prediction.prepare_seconds - prediction.network_seconds,
-                total=finished - started,
-            ),
-            stamp=observation.stamp,
-            warnings=(
-                *observation.warnings,
-                *warnings,
-                *gravity_warnings,
-                *prediction.warnings,
-            ),
+            timings=Timings(),
+            stamp=view.observation.stamp,
+            warnings=(*view.warnings, *suspected, *prediction.warnings),
             is_metric=prediction.is_metric,
-            planes=tuple(p.transformed(assembly.frame_from_camera) for p in planes_camera),
+            planes=tuple(p.transformed(assembly.frame_from_camera) for p in view.planes_camera),
             observation=prediction.observation,
         )
-        scene = replace(scene, warnings=scene.warnings + doubts(scene, prediction.observation))
-        return _related(scene, prediction.observation, counter) if self.relations else scene
+
+
+@dataclass(frozen=True, eq=False)
+class _PreparedView:
+    """A view before its shapes are predicted.
+
+    Attributes:
+        observation: rectified, with masks that do not overlap, without readings through glass.
+        aligned_frame: its gravity-aligned frame.
+        gravity_camera: (3,) unit direction.
+        planes_camera: planes of the surroundings, in the camera frame.
+        suspects: ids of instances that may be transparent.
+        request: the request, its evidence checked and with that of twins.
+        warnings: one line each.
+    """
+
+    observation: Observation
+    aligned_frame: GravityAlignedFrame
+    gravity_camera: np.ndarray
+    planes_camera: Sequence[Plane]
+    suspects: Collection[int]
+    request: CompletionRequest
+    warnings: tuple[str, ...]
 
 
 def _without_kept(prediction: Prediction, request: CompletionRequest) -> Prediction:
