@@ -5,8 +5,8 @@ Everything is in the upright frame: that of the scene, turned so that z points a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import trimesh
@@ -35,6 +35,9 @@ LEAST_MASS = 1e-3
 THICKNESS_M = 0.05
 # A level plane is extended below objects that begin within this of it [m].
 CARRIED_M = 0.03
+# What of an object that stands on a plane is within this of it touches the plane: the underside,
+# which no camera saw, is uneven by a few millimetres, on which the object would tip [m].
+UNDERSIDE_M = 0.008
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def make_twin(
     planes = [plane.transformed(world_from_frame) for plane in scene.planes or ()]
     surfaces = (body.mesh.transformed(body.world_from_body).vertices for body in bodies)
     planes = solid_planes(planes, surfaces)
+    bodies = tuple(_standing(body, planes) for body in bodies)
     return Twin(
         bodies,
         tuple(_box(plane, bodies) for plane in planes),
@@ -145,6 +149,39 @@ def _body(
         center,
         inertia,
     )
+
+
+def _standing(body: TwinBody, planes: Sequence[Plane]) -> TwinBody:
+    """Return a body whose parts for contact end flat on the level plane that carries it."""
+    points = np.concatenate([part.vertices for part in body.parts]).astype(np.float64)
+    points = points @ body.world_from_body[:3, :3].T + body.world_from_body[:3, 3]
+    for plane in planes:
+        lowest = float((points @ plane.normal + plane.offset).min())
+        if plane.normal[2] > LEVEL and abs(lowest) < CARRIED_M:
+            normal = body.world_from_body[:3, :3].T @ plane.normal
+            offset = plane.offset + plane.normal @ body.world_from_body[:3, 3]
+            made = (_flat_below(part, normal, offset, max(lowest, 0.0)) for part in body.parts)
+            parts = tuple(part for part in made if part is not None)
+            return replace(body, parts=parts) if parts else body
+    return body
+
+
+def _flat_below(part: Mesh, normal: np.ndarray, offset: float, lowest: float) -> Mesh | None:
+    """Return the hull of a part whose lowest points are on a plane; None where nothing is above.
+
+    Args:
+        part: convex, in the frame of the plane.
+        normal, offset: of the plane, normal @ x + offset = 0.
+        lowest: height of the lowest point of the whole body over the plane [m].
+    """
+    vertices = part.vertices.astype(np.float64)
+    height = vertices @ normal + offset
+    flat = height < lowest + UNDERSIDE_M
+    if flat.all():
+        return None
+    vertices[flat] -= height[flat, None] * normal
+    hull = trimesh.convex.convex_hull(vertices)
+    return Mesh(np.float32(hull.vertices), np.int32(hull.faces))
 
 
 def _inertial(

@@ -82,6 +82,20 @@ def test_the_table_reaches_below_what_stands_on_it(scene) -> None:
     assert max(wider.half_size) > max(slab.half_size)
 
 
+def test_an_uneven_underside_stands_flat_on_the_plane_that_carries_it(scene) -> None:
+    tall = box((0.05, 0.05, 0.15))
+    low = tall.vertices[:, 2] < 0.01
+    tall.vertices[low, 2] += [0.0, 0.006, -0.004, 0.003]  # over it, and into the table
+    standing = replace(scene, objects=(scene_object(1, tall),))
+    (part,) = make_twin(standing, shape="hull").bodies[0].parts
+    pose = make_twin(standing, shape="hull").bodies[0].world_from_body
+    height = part.vertices @ pose[2, :3] + pose[2, 3]
+    np.testing.assert_allclose(np.sort(height)[:4], 0, atol=1e-6)
+    assert height.max() == pytest.approx(0.15, abs=1e-6)
+    (free,) = make_twin(replace(standing, planes=()), shape="hull").bodies[0].parts
+    assert np.ptp(np.sort(free.vertices[:, 2])[:4]) == pytest.approx(0.01, abs=1e-6)
+
+
 def test_a_scene_in_the_camera_frame_is_turned_upright() -> None:
     level = scene_of(scene_object(1, box((0.1, 0.05, 0.02))))
     tilt = trimesh.transformations.rotation_matrix(1.2, [1, 0, 0])

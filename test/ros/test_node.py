@@ -341,7 +341,7 @@ class SlowCompleter(FakeCompleter):
 
 
 def test_slow_model_takes_the_newest_frame() -> None:
-    period, completer, ages = 0.1, SlowCompleter(), []
+    completer, ages, sent = SlowCompleter(), [], []
 
     with robot(lambda choice: completer, relations=False, fusion=False) as r:
 
@@ -353,9 +353,10 @@ def test_slow_model_takes_the_newest_frame() -> None:
         r.listen("~/objects")
         end = time.monotonic() + PATIENCE
         while len(ages) < 8 and time.monotonic() < end:
+            sent.append(time.monotonic())
             r.publish_frame()
-            time.sleep(period)
+            time.sleep(0.1)
     # A queue of even one frame would add a whole model time; less is left for the messages on a
-    # busy machine.
-    excess = np.median(ages) - np.median(completer.seconds) - period
-    assert len(ages) >= 8 and excess < 0.5 * np.median(completer.seconds)
+    # busy machine, on which frames come less often, too.
+    excess = np.median(ages) - np.median(completer.seconds) - np.median(np.diff(sent))
+    assert len(ages) >= 8 and excess < 0.75 * np.median(completer.seconds)
