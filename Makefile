@@ -52,7 +52,9 @@ test: lint
 	$(if $(NO_ROS_BY_PIP),@echo 'no make test-ros: $(NO_ROS_BY_PIP)',$(MAKE) test-ros)
 
 test-ros: $(VENV)/.installed-test $(ROS_VENV)/.installed
-	$(ROS_PYTHON) -m pytest -n 2 --dist loadfile -rs test/ros test/ros_messages
+	$(ROS_PYTHON) -m pytest -n 2 --dist loadfile -rs test/ros test/ros_messages || { \
+		echo 'once more, one after the other: what failed beside others'; \
+		$(ROS_PYTHON) -m pytest --last-failed --last-failed-no-failures none test/ros test/ros_messages; }
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

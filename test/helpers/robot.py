@@ -123,7 +123,7 @@ class Robot:
 
     def diagnostics(self) -> dict[str, str]:
         """Level, summary and values of the newest status."""
-        newest = self.received["/diagnostics"][-1].status[0]
+        newest = wait_until(lambda: self.received["/diagnostics"])[-1].status[0]
         values = {v.key: v.value for v in newest.values}
         return {"level": newest.level, "summary": newest.message, **values}
 
