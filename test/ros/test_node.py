@@ -359,4 +359,4 @@ def test_slow_model_takes_the_newest_frame() -> None:
     # A queue of even one frame would add a whole model time; less is left for the messages on a
     # busy machine, on which frames come less often, too.
     excess = np.median(ages) - np.median(completer.seconds) - np.median(np.diff(sent))
-    assert len(ages) >= 8 and excess < 0.75 * np.median(completer.seconds)
+    assert len(ages) >= 8 and excess < 0.5 * np.median(completer.seconds)
