@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,7 @@ from iscene_ros.geometry.contacts import (
 )
 from iscene_ros.geometry.environment import Environment
 from iscene_ros.geometry.ray_columns import ColumnGrid, Intervals, Triangles
+from iscene_ros.geometry.stability import margin_inside
 
 # Columns of all bodies along all axes together; they lie closer in small scenes.
 COLUMN_BUDGET = 40_000
@@ -76,6 +77,37 @@ class SceneGeometry:
     def object_id(self, index: int) -> int:
         """Return the object's id of a body, 0 for the environment."""
         return 0 if index == self.environment else self.bodies[index].id
+
+    def support_points(self, supported: Iterable[tuple[int, int]]) -> dict[int, np.ndarray]:
+        """Return where bodies touch their supporters.
+
+        Args:
+            supported: Pairs of a body and what supports it.
+
+        Returns:
+            (M, 2) horizontal coordinates [m] by body.
+        """
+        patches = {(p.upper, p.lower): p.points[:, :2] for p in self.bearing}
+        points: dict[int, list[np.ndarray]] = {}
+        for pair in supported:
+            points.setdefault(pair[0], []).append(patches.get(pair, np.zeros((0, 2))))
+        return {body: np.concatenate(parts) for body, parts in points.items()}
+
+    def support_margin(self, body: int, points: np.ndarray) -> float:
+        """Return how far a centre of mass lies within the hull of points, negative outside [m].
+
+        Surfaces being sampled by columns, contact points lie up to a column apart.
+
+        Args:
+            body: Index of the body.
+            points: (M, 2) where it touches its supporters [m].
+        """
+        center = self.bodies[body].center_of_mass[:2]
+        return max(margin_inside(points, center), -1.0) + self.spacing
+
+    def is_steady(self, body: int, points: np.ndarray) -> bool:
+        """Return whether a centre of mass may lie over the hull of points; see `support_margin`."""
+        return bool(self.support_margin(body, points) >= -self.sigmas[body])
 
 
 def measure(bodies: Sequence[Body], environment: Environment | None) -> SceneGeometry:

@@ -27,7 +27,7 @@ from iscene_ros.geometry.scene_geometry import SceneGeometry, measure
 from iscene_ros.models.base import Progress
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.relations.camera_rules import CAMERA_RULES
-from iscene_ros.relations.contact_rules import CONTACT_RULES, stability, support_points
+from iscene_ros.relations.contact_rules import CONTACT_RULES
 from iscene_ros.relations.rule import Edge, Measurements, Rule, probability
 from iscene_ros.relations.shape_rules import SHAPE_RULES
 from iscene_ros.relations.spatial_rules import BLOCKING_RULE, SPATIAL_RULES
@@ -172,13 +172,10 @@ def named_edges(measurements: Measurements, edges: Iterable[Edge]) -> tuple[Rela
 
 def _with_stability(geometry: SceneGeometry, supported: list[Edge]) -> list[Edge]:
     """Return the supports with the evidence whether the centre of mass is over them."""
-    points = support_points(geometry, supported)
-    is_stable = {
-        edge.subject: stability(geometry, edge.subject, points)[0] >= -geometry.sigmas[edge.subject]
-        for edge in supported
-    }
+    points = geometry.support_points((edge.subject, edge.object) for edge in supported)
+    is_stable = {body: geometry.is_steady(body, found) for body, found in points.items()}
     return [
-        replace(edge, evidence=replace(edge.evidence, is_stable=bool(is_stable[edge.subject])))
+        replace(edge, evidence=replace(edge.evidence, is_stable=is_stable[edge.subject]))
         for edge in supported
     ]
 

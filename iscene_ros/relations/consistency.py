@@ -9,6 +9,7 @@ import numpy as np
 
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
+from iscene_ros.geometry.scene_geometry import SceneGeometry
 from iscene_ros.relations.rule import (
     LIKELY,
     Edge,
@@ -28,8 +29,9 @@ def supported_without_cycles(
 ) -> list[Edge]:
     """Return the likely supporters: nothing carries, however indirectly, what carries it.
 
-    What contains an object does not rest on it. What has no supporter although the space below it
-    is hidden, as on a shelf whose boards have no depth, stands on surroundings that were not seen.
+    What contains an object does not rest on it. Where the space below an object is hidden, as on
+    a shelf whose boards have no depth, and it has no supporter or would fall off those that it
+    has, it stands on surroundings that were not seen.
     """
     contained = {(edge.subject, edge.object) for edge in edges_of(Predicate.INSIDE)}
     best: dict[int, float] = {}
@@ -46,10 +48,18 @@ def supported_without_cycles(
             continue
         graph.add_edge(one, other)
         kept.append(Edge.of(candidate, p))
-    geometry = measurements.geometry
-    unsupported = set(np.flatnonzero(geometry.hidden_below)) - {edge.subject for edge in kept}
+    return _with_unseen_surroundings(kept, measurements.geometry)
+
+
+def _with_unseen_surroundings(supported: list[Edge], geometry: SceneGeometry) -> list[Edge]:
+    contacts = geometry.support_points((edge.subject, edge.object) for edge in supported)
+    held = {body for body, points in contacts.items() if geometry.is_steady(body, points)}
+    # In a container no contact may be found.
+    held |= {edge.subject for edge in supported if edge.evidence.contact_point is None}
+    standing = sorted(set(np.flatnonzero(geometry.hidden_below).tolist()) - held)
     unseen = Predicate.SUPPORTED_BY, geometry.environment, LIKELY, RelationEvidence()
-    return kept + [Edge(int(body), *unseen) for body in sorted(unsupported)]
+    kept = [edge for edge in supported if edge.subject not in standing]
+    return kept + [Edge(body, *unseen) for body in standing]
 
 
 def one_way(scored: Scored, measurements: Measurements, edges_of: EdgesOf) -> list[Edge]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
 from iscene_ros.core.predicate import Predicate
@@ -11,7 +9,6 @@ from iscene_ros.core.scene import RelationEvidence
 from iscene_ros.geometry.clearances import footprint_cells
 from iscene_ros.geometry.contacts import Patch
 from iscene_ros.geometry.scene_geometry import SceneGeometry
-from iscene_ros.geometry.stability import margin_inside
 from iscene_ros.relations.consistency import (
     supported_without_cycles,
     touching_with_support,
@@ -72,7 +69,7 @@ def leaning_candidates(measurements: Measurements) -> list[EdgeCandidate]:
     """Find sideways contacts of objects whose centre of mass is not over what supports them."""
     geometry = measurements.geometry
     supported = [c for c, p in measurements.of(Predicate.SUPPORTED_BY) if p >= LIKELY]
-    contacts = support_points(geometry, supported)
+    contacts = geometry.support_points((c.subject, c.object) for c in supported)
     sides = [
         (body, other, patch)
         for patch in geometry.sideways
@@ -85,7 +82,9 @@ def leaning_candidates(measurements: Measurements) -> list[EdgeCandidate]:
     found = []
     for body, other, patch in sides:
         center = geometry.bodies[body].center_of_mass[:2]
-        margin, middle = stability(geometry, body, contacts)
+        points = contacts.get(body, np.zeros((0, 2)))
+        margin = geometry.support_margin(body, points)
+        middle = points.mean(axis=0) if len(points) else center
         scale = patch.sigma + TIPPING_SHARE * float(np.linalg.norm(geometry.bodies[body].size))
         if margin > STEADY * scale:
             continue
@@ -131,35 +130,6 @@ def touching_candidates(measurements: Measurements) -> list[EdgeCandidate]:
         evidence = None if patch is None else _contact_evidence(patch, one)
         found.append(measurements.candidate(one, Predicate.TOUCHING, other, features, evidence))
     return found
-
-
-def support_points(
-    geometry: SceneGeometry, supported: Sequence[EdgeCandidate]
-) -> dict[int, np.ndarray]:
-    """Return where each object touches its supporters: (M, 2) horizontal coordinates [m]."""
-    patches = {(p.upper, p.lower): p for p in geometry.bearing}
-    points: dict[int, list[np.ndarray]] = {}
-    for edge in supported:
-        patch = patches.get((edge.subject, edge.object))
-        if patch is not None:
-            points.setdefault(edge.subject, []).append(patch.points[:, :2])
-    return {body: np.concatenate(parts) for body, parts in points.items()}
-
-
-def stability(
-    geometry: SceneGeometry, body: int, contacts: Mapping[int, np.ndarray]
-) -> tuple[float, np.ndarray]:
-    """Return how far the centre of mass lies within the support polygon, and its middle.
-
-    Surfaces being sampled by columns, contact points lie up to a column apart.
-
-    Returns:
-        The margin [m], negative outside, and (2,) the middle of the contact points [m].
-    """
-    points = contacts.get(body, np.zeros((0, 2)))
-    center = geometry.bodies[body].center_of_mass[:2]
-    middle = points.mean(axis=0) if len(points) else center
-    return max(margin_inside(points, center), -1.0) + geometry.spacing, middle
 
 
 def _contact_features(

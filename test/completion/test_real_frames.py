@@ -24,6 +24,7 @@ SUPPORTS = {
     "six_red_mug": {(1, 0)},
     "six_green_bowl": {(1, 0)},
     "clear080": {(1, 0), (2, 0), (3, 0), (4, 0), (11, 0)},
+    "apcshelf3": {(1, 0), (2, 0), (3, 0), (4, 0)},  # whose board has no depth
 }
 # Sizes [mm] of instances, ascending along the two horizontal axes, then the height: those of the
 # shipped weights, compared by eye with the observed points. They may not drift unseen.
@@ -58,11 +59,6 @@ def supports_of(scene: Scene) -> set[tuple[int, int]]:
 @pytest.mark.parametrize("frame", SUPPORTS)
 def test_objects_rest_on_what_carries_them(frame: str, scenes: dict[str, Scene]) -> None:
     assert supports_of(scenes[frame]) == SUPPORTS[frame]
-
-
-def test_objects_on_boards_without_depth_rest_on_something(scenes: dict[str, Scene]) -> None:
-    supported = {subject for subject, _ in supports_of(scenes["apcshelf3"])}
-    assert supported == {1, 2, 3, 4}
 
 
 @pytest.mark.parametrize(("frame", "instance"), SIZES)

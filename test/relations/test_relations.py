@@ -1,6 +1,7 @@
 """Relations of scenes made by hand."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from made_scenes import (
 
 from iscene_ros.core.predicate import INVERSE, Predicate
 from iscene_ros.geometry.bodies import Body
+from iscene_ros.geometry.environment import BoxEnvironment
 from iscene_ros.relations.build import relate_bodies
 
 
@@ -74,6 +76,36 @@ def test_contact_of_a_stack_has_evidence() -> None:
     assert edge.evidence.contact_point == pytest.approx((0, 0, 0.05), abs=2e-3)
     assert edge.evidence.normal == pytest.approx((0, 0, 1), abs=1e-3)
     assert edge.evidence.is_stable
+
+
+class UnseenBoard(BoxEnvironment):
+    """A shelf whose board has no depth: nothing is known of it, and it may be anywhere."""
+
+    def is_hidden(self, points):
+        return np.ones(len(points), bool)
+
+
+def related_on_unseen_board(*meshes):
+    seen = [replace(body, observed=body.vertices[:50]) for body in bodies(*meshes)]
+    return relate_bodies(seen, UnseenBoard(()))
+
+
+def test_objects_on_a_board_without_depth_stand_on_the_surroundings() -> None:
+    found = related_on_unseen_board(box((0.1, 0.1, 0.05)), box((0.05, 0.05, 0.05), bottom=0.05))
+    assert supports_of(found) == {(1, 0), (2, 1)}
+
+
+def test_what_would_fall_off_its_neighbour_stands_on_the_board_without_depth() -> None:
+    low = box((0.1, 0.1, 0.02))
+    book = box((0.03, 0.12, 0.16), (0.062, 0.0), bottom=0.02)  # 3 mm of it are over the low box
+    found = related_on_unseen_board(low, book)
+    assert supports_of(found) == {(1, 0), (2, 0)}
+    assert (2, "touching", 1) in edges(found)
+
+
+def test_a_container_on_a_board_without_depth_carries_what_is_in_it() -> None:
+    found = related_on_unseen_board(cup(0.04, 0.1), ball(0.015, (0.012, 0.0, 0.03)))
+    assert supports_of(found) == {(1, 0), (2, 1)}
 
 
 def test_arch_rests_on_both_pillars() -> None:
