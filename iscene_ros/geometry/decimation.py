@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import fast_simplification
 import numpy as np
@@ -23,7 +22,6 @@ RELAXED_BUDGETS = (1.0, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0, 15.0)
 # Doubled area of the smallest triangle that counts, in squared voxels.
 SMALLEST_TRIANGLE = 1e-6
 
-Repair = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 # How far a new corner moves from the edge into the body, as a share of the way across it.
 STEP_ASIDE = 0.05
 # Of an edge with more than four triangles a pair is taken apart at a time.
@@ -62,7 +60,7 @@ def decimated(mesh: Mesh, faces: int) -> Mesh:
 
 
 def decimate_closed(
-    corners: np.ndarray, triangles: np.ndarray, faces: int, repair: Repair | None = None
+    corners: np.ndarray, triangles: np.ndarray, faces: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reduce a closed surface to `faces` triangles, or to a few more where it would open.
 
@@ -70,7 +68,6 @@ def decimate_closed(
         corners: (V, 3) float64 [cells of the grid that the surface was cut from].
         triangles: (F, 3), closed.
         faces: triangle budget.
-        repair: applied to the outcome of collapses, before it is judged.
     """
     for factor in RELAXED_BUDGETS:
         budget = int(factor * faces)
@@ -80,7 +77,8 @@ def decimate_closed(
             fewer = decimate(corners, triangles, budget, aggressiveness)
             if len(fewer[1]) > RELAXED_BUDGETS[1] * budget:
                 continue
-            fewer = fewer if repair is None else repair(*fewer)
+            if not _is_sound(*fewer):
+                fewer = separated(*fewer)
             if _is_sound(*fewer):
                 return fewer
     return corners, triangles

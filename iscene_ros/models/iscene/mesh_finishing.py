@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.decimation import decimate, decimate_closed, separated
+from iscene_ros.geometry.decimation import decimate, decimate_closed
 from iscene_ros.geometry.marching_cubes import cube_points, zero_surface
 from iscene_ros.geometry.mesh_measures import is_watertight, without_floaters
 
@@ -98,5 +98,5 @@ def _simplified(
     starts, ends = corners[triangles[:, 0]], corners[triangles[:, 1]]
     cell = np.median(np.linalg.norm(starts - ends, axis=1))
     # Thin parts may touch after collapses, which costs the surface its two sides at an edge.
-    corners, triangles = decimate_closed(corners / cell, triangles, budget, repair=separated)
+    corners, triangles = decimate_closed(corners / cell, triangles, budget)
     return cell * corners, triangles
