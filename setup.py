@@ -68,13 +68,12 @@ setup(
         # The published model: its weights, and its way to resize pictures.
         "release": ["huggingface-hub>=0.23", "opencv-python-headless>=4.5"],
         # Muon came with torch 2.9; mujoco settles piles, without it objects are placed.
-        "train": ["matplotlib>=3.7", "mujoco>=3.1", "torch>=2.9"],
+        "train": ["mujoco>=3.1", "torch>=2.9"],
         "test": [
             "anyascii>=0.3",
             "coacd>=1.0.5",
             "huggingface-hub>=0.23",
             "hypothesis>=6.80",
-            "matplotlib>=3.7",
             "mujoco>=3.1",
             "open3d>=0.19",
             "opencv-python-headless>=4.5",

@@ -102,8 +102,8 @@ def is_of_ros(path: Path) -> bool:
 
 def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
     declared = set(requirements(wheel))
-    # Curves of a training are drawn where matplotlib is at hand; bags are read where rosbags is.
-    declared |= set(requirements(wheel, "train")) | set(requirements(wheel, "bag"))
+    # Bags are read where rosbags is at hand.
+    declared |= set(requirements(wheel, "bag"))
     # Relations are evaluated where a physics engine is at hand.
     declared |= set(requirements(wheel, "evaluate"))
     # Names are transliterated where anyascii is at hand.

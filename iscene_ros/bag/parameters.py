@@ -95,7 +95,7 @@ def _assigned(text: str) -> tuple[str, Any]:
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise InputError(f"--set {text}: expected NAME=VALUE, as --set steps=2")
+        raise InputError(f"--set {text}: expected NAME=VALUE, as --set faces=500")
     # A text is taken as it stands: "none" and "01" are words, not values of YAML.
     texts = {parameter_name(f.name) for f in fields(Settings) if isinstance(f.default, str)}
     if name in texts:

@@ -31,9 +31,9 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=positive_int,
         metavar="N",
-        help="steps of the sampler (default: the model's)",
+        help="steps of a released model's sampler (default: the preset's); iscene-mini ignores it",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same bytes")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of that sampler's noise")
     parser.add_argument(
         "--faces",
         type=positive_int,
@@ -90,9 +90,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="of iscene-mini's arithmetic (default: %(default)s)",
     )
     parser.add_argument(
-        "--compile", action="store_true", help="have torch compile iscene-mini first (a minute)"
-    )
-    parser.add_argument(
         "--preset",
         default="exact",
         choices=PRESETS,
@@ -114,7 +111,6 @@ def model_config(args: argparse.Namespace, relations: bool = True) -> ModelConfi
         relations=relations,
         envelope=getattr(args, "envelope", "mean"),
         precision=args.precision,
-        compile=args.compile,
         preset=args.preset,
         camera_height=getattr(args, "camera_height", None),
         support_height=getattr(args, "support_height", None),

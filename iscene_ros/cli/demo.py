@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 # Of the lab, which nothing imports: loaded by its name when it is asked for.
 VIEWS_MODULE = "iscene_ros.lab.synthetic.demo_scene"
+DRAWINGS = {
+    "views": "a simulated scene completed from one, two and three views",
+    "grasps": "the Franka Hand at its best grasp of each object of that scene, completed from "
+    "three views",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,24 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("demo_output"), help="folder (default: %(default)s)"
     )
-    parser.add_argument(
-        "--views",
-        type=Path,
-        nargs="?",
-        const=Path("demo_views.png"),
-        metavar="PNG",
-        help="instead, draw a simulated scene completed from one, two and three views "
-        "(default: %(const)s)",
-    )
-    parser.add_argument(
-        "--grasps",
-        type=Path,
-        nargs="?",
-        const=Path("demo_grasps.png"),
-        metavar="PNG",
-        help="instead, draw the Franka Hand at its best grasp of each object of that scene, "
-        "completed from three views (default: %(const)s)",
-    )
+    for name, drawn in DRAWINGS.items():
+        parser.add_argument(
+            f"--{name}",
+            type=Path,
+            nargs="?",
+            const=Path(f"demo_{name}.png"),
+            metavar="PNG",
+            help=f"instead, draw {drawn} (default: %(const)s)",
+        )
     add_completion_arguments(parser)
 
 

@@ -17,7 +17,6 @@ EXTRAS = {
     "coacd": "evaluate",
     "cv2": "release",
     "huggingface_hub": "release",
-    "matplotlib": "train",
     "mujoco": "evaluate",
     "open3d": "evaluate",
 }

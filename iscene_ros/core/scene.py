@@ -230,7 +230,7 @@ class Scene:
         gravity_camera: (3,) unit direction of gravity in the camera frame.
         relations: edges of the scene graph.
         model_name, model_checksum: of the weights (sha256, hex).
-        seed, steps: of the sampler.
+        seed, steps: of a released model's sampler; iscene-mini has one step.
         stamp: of the observation [s].
         warnings: one line each.
         is_metric: False where the scale is unknown; lengths are not metres then.

@@ -27,7 +27,6 @@ def mesh_from_distance(
     distance: np.ndarray,
     cube: Cube,
     faces: int = 5000,
-    upsample: int = 2,
     least_share: float = LEAST_SHARE,
     smoothings: tuple[float, ...] = (),
 ) -> Mesh | None:
@@ -42,8 +41,6 @@ def mesh_from_distance(
             inside: metres, or anything monotone in them.
         cube: where the samples lie.
         faces: triangle budget; exceeded only where no smaller closed mesh was found.
-        upsample: factor of the tricubic refinement before the surface is cut out; it keeps walls
-            of less than a voxel whole (1 = none).
         least_share: of the largest body's volume that another must have.
         smoothings: standard deviations [voxels] that the field may be smoothed by where its
             surface takes more than twice the budget.
@@ -51,18 +48,17 @@ def mesh_from_distance(
     Returns:
         The mesh in the gravity-aligned frame [m], or None where nothing is inside.
     """
-    closed = _closed_surface(distance, faces, upsample, least_share, smoothings)
+    closed = _closed_surface(distance, faces, least_share, smoothings)
     if closed is None:
         return None
     corners, triangles = closed
-    points_cube = cube_points(corners, len(distance), upsample)
+    points_cube = cube_points(corners, len(distance))
     return Mesh(cube.to_aligned(points_cube).astype(np.float32), triangles.astype(np.int32))
 
 
 def _closed_surface(
     distance: np.ndarray,
     faces: int,
-    upsample: int,
     least_share: float,
     smoothings: tuple[float, ...],
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -70,7 +66,7 @@ def _closed_surface(
     best = None
     for sigma in (0.0, *smoothings):
         smooth = ndimage.gaussian_filter(distance, sigma) if sigma else distance
-        surface = zero_surface(smooth, upsample)
+        surface = zero_surface(smooth)
         if surface is None:
             break
         corners, triangles, _ = without_floaters(*surface, least_share)
@@ -82,8 +78,13 @@ def _closed_surface(
     return best
 
 
-def zero_surface(distance: np.ndarray, upsample: int) -> tuple[np.ndarray, np.ndarray] | None:
+def zero_surface(distance: np.ndarray, upsample: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
     """Extract all closed surfaces at the zero of a field as of `mesh_from_distance`.
+
+    Args:
+        distance: (R, R, R) field.
+        upsample: factor of the tricubic refinement before the surface is cut out; it keeps walls
+            of less than a voxel whole (1 = none).
 
     Returns:
         (V, 3) float64 corners, for `cube_points`, and (F, 3) triangles; None where nothing is
@@ -99,7 +100,7 @@ def zero_surface(distance: np.ndarray, upsample: int) -> tuple[np.ndarray, np.nd
     return corners.astype(np.float64), triangles
 
 
-def cube_points(corners: np.ndarray, resolution: int, upsample: int) -> np.ndarray:
+def cube_points(corners: np.ndarray, resolution: int, upsample: int = 1) -> np.ndarray:
     """Return cube coordinates in [-0.5, 0.5] of (V, 3) corners of `zero_surface`."""
     # Index i of the refined grid lies (i + 0.5) / upsample voxels from the border of the padding.
     return ((corners + 0.5) / upsample - 1.0) / resolution - 0.5

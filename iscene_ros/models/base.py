@@ -64,7 +64,7 @@ class Prediction:
         observation: the observation as the model read it, without the readings that it rejected.
         shapes: the completed instances, in the order of the masks.
         skipped: (row of masks, reason) of the other instances.
-        steps: of the sampler.
+        steps: of the sampler; 1 without one.
         prepare_seconds, network_seconds: spent so far [s].
         is_metric: False where the scale is unknown.
         warnings: one line each.
@@ -107,8 +107,9 @@ class CompletionRequest:
     """What one completion is to do.
 
     Attributes:
-        steps: Euler steps of the sampler; None = the model's default.
-        seed: same seed, same device: same result, bit for bit.
+        steps: of a released model's sampler; None = the preset's. iscene-mini, a regression, has no
+            sampler and ignores steps and seed.
+        seed: of a released model's noise; same seed, same device: same result, bit for bit.
         faces: triangle budget of a mesh.
         evidence: by instance id, further views of the instances of a single observation, as of
             `preprocess.instance_views`; their poses are taken as they are.

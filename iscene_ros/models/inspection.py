@@ -16,11 +16,9 @@ from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
 from iscene_ros.models.iscene.packages.package import ReleasePackage, read_package
 from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
-from iscene_ros.models.iscene.scene_flow_config import MiniConfig
-from iscene_ros.models.mini.checkpoint import network_of as mini_network
-from iscene_ros.models.mini2.checkpoint import network_of as mini2_network
-from iscene_ros.models.mini2.config import Mini2Config
-from iscene_ros.models.registry import MINI2, RELEASE, RegisteredModel, find_model
+from iscene_ros.models.mini.config import MiniConfig
+from iscene_ros.models.mini.network import MiniNetwork
+from iscene_ros.models.registry import RELEASE, RegisteredModel, find_model
 from iscene_ros.models.weight_files import check_tensors, checksum, read_tensors
 
 
@@ -70,7 +68,7 @@ class ModelContents:
     kind: RegisteredModel
     name: str
     checksum: str
-    config: MiniConfig | Mini2Config | ReleaseConfig
+    config: MiniConfig | ReleaseConfig
     parts: tuple[PartContents, ...]
 
 
@@ -135,7 +133,7 @@ def _mini_contents(path: Path) -> ModelContents:
     with safe_open(path, framework="pt") as file:
         config = json.loads(file.metadata()["config"])
     with torch.device("meta"):
-        network = (mini2_network if kind is MINI2 else mini_network)(config)
+        network = MiniNetwork(MiniConfig.from_dict(config))
     part = _part("network", network, read_tensors(path))
     return ModelContents(kind, path.stem, checksum(path), network.config, (part,))
 

@@ -9,7 +9,7 @@ from iscene_ros.core.errors import InputError
 
 SHIPPED_MODEL = "iscene-mini"
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("float32", "bfloat16", "int8")
+PRECISIONS = ("float32", "bfloat16")
 # Trade-offs of a released model between quality and time; see `models.iscene.sampling.presets`.
 PRESETS = ("exact", "balanced", "fast", "structure-only")
 
@@ -39,7 +39,6 @@ class CompletionOptions:
         relations: whether the scene gets the edges of its graph.
         envelope: surface of iscene-mini; a released model has the mean one only.
         precision: of iscene-mini's arithmetic, one of `PRECISIONS`; a released model has its own.
-        compile: whether torch compiles iscene-mini at the first completion, which takes a minute.
         preset: of a released model, one of `PRESETS`; iscene-mini has none.
         camera_height: of the camera above the support [m], which gives a released model the scale
             of a view without depth; None = not known.
@@ -52,7 +51,6 @@ class CompletionOptions:
     relations: bool = True
     envelope: Envelope = Envelope.MEAN
     precision: str = PRECISIONS[0]
-    compile: bool = False
     preset: str = PRESETS[0]
     camera_height: float | None = None
     support_height: float | None = None

@@ -38,12 +38,11 @@ class RegisteredModel:
     is_on_hub: bool = False
 
 
-MINI = RegisteredModel("iscene-mini", "iscene_ros.models.mini.shape_model", "iscene-mini/1")
-MINI2 = RegisteredModel("iscene-mini 2", "iscene_ros.models.mini2.shape_model", "iscene-mini/2")
+MINI = RegisteredModel("iscene-mini", "iscene_ros.models.mini.shape_model", "iscene-mini/2")
 RELEASE = RegisteredModel(
     "I-Scene", "iscene_ros.models.iscene.shape_model", "iscene-release/", "iscene_config.json", True
 )
-MODELS = (MINI, MINI2, RELEASE)
+MODELS = (MINI, RELEASE)
 
 
 def load_shape_model(config: ModelConfig) -> ShapeModel:
@@ -126,5 +125,5 @@ def _of_file(path: Path) -> RegisteredModel:
     for model in MODELS:
         if found.startswith(model.file_format):
             return model
-    names = ", ".join(model.name for model in MODELS)
-    raise ModelError(f"model {path}: format {found!r}, expected a file of one of: {names}")
+    expected = " or ".join(f"{model.file_format} ({model.name})" for model in MODELS)
+    raise ModelError(f"model {path}: format {found!r}, expected {expected}")

@@ -1,4 +1,4 @@
-"""Crops of a view: one cube around the scene and one around every instance, fitted in metres.
+"""Crops of a view: one cube around every instance, fitted in metres.
 
 Further views of an instance, its evidence, contribute to its crop.
 """
@@ -78,15 +78,11 @@ class SceneCrops:
 
     Attributes:
         aligned_frame: axes of the cubes.
-        scene_cube: holds every instance crop; None where there is no instance crop.
-        scene_support_height: median of the instances' supports, in the gravity-aligned frame [m].
         instances: one crop for each instance that has depth.
         skipped: (row of masks, reason) of the others.
     """
 
     aligned_frame: GravityAlignedFrame
-    scene_cube: Cube | None
-    scene_support_height: float
     instances: tuple[InstanceCrop, ...]
     skipped: tuple[tuple[int, str], ...]
 
@@ -115,9 +111,7 @@ def fit_crops(
             skipped.append((index, crop))
         else:
             instances.append(crop)
-    cube = _enclosing_cube([crop.cube for crop in instances]) if instances else None
-    support = float(np.median([s.support_height for s in instances])) if instances else 0.0
-    return SceneCrops(aligned_frame, cube, support, tuple(instances), tuple(skipped))
+    return SceneCrops(aligned_frame, tuple(instances), tuple(skipped))
 
 
 def share_with_depth(observation: Observation, crop: InstanceCrop) -> float:
@@ -288,9 +282,3 @@ def _support_height(
     close = ring[(np.linalg.norm(ring - middle, axis=1) < 2 * reach) & (ring[:, 2] < middle[2])]
     lowest = float(np.quantile(points_aligned[:, 2], 0.02))
     return min(float(np.median(close[:, 2])), lowest) if len(close) >= 5 else lowest
-
-
-def _enclosing_cube(cubes: list[Cube]) -> Cube:
-    low = np.min([c.center_aligned - c.size / 2 for c in cubes], axis=0)
-    high = np.max([c.center_aligned + c.size / 2 for c in cubes], axis=0)
-    return Cube((low + high) / 2, float((high - low).max()))

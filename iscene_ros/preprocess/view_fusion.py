@@ -12,8 +12,13 @@ from torch import Tensor
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.preprocess.crops import InstanceCrop
-from iscene_ros.preprocess.observation_volume import OUTSIDE
-from iscene_ros.preprocess.view_readings import TRUSTED, PosedDepthView, ViewReadings, read_view
+from iscene_ros.preprocess.view_readings import (
+    OUTSIDE,
+    TRUSTED,
+    PosedDepthView,
+    ViewReadings,
+    read_view,
+)
 
 # From here on a distance is cut: free in front of a surface, or hidden behind it.
 CUT = 0.999

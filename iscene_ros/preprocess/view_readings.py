@@ -1,4 +1,4 @@
-"""Fine observation volumes: what one posed depth image measures at every voxel of a crop.
+"""Observation volumes: what one posed depth image measures at every voxel of a crop.
 
 A crop is the cube around one instance. Every voxel centre is projected into the image; what the
 pixel there shows is kept as a projective signed distance, a gap, a pixel class and a weight.
@@ -16,13 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from iscene_ros.core.observation import Observation
-from iscene_ros.preprocess.observation_volume import (
-    ENVIRONMENT,
-    OTHER,
-    OUTSIDE,
-    OWN,
-)
 
+# Classes of the pixel in front of a voxel; the last one also holds voxels behind the camera.
+OWN, OWN_HOLE, OTHER, OTHER_HOLE, ENVIRONMENT, ENVIRONMENT_HOLE, OUTSIDE = range(7)
+PIXEL_CLASSES = 7
 # Depths below this are taken as this in the estimate of a surface's slope [m].
 NEAR_M = 0.01
 # A pixel whose neighbours' depths span more than this lies at a jump [m + the same share of depth].
@@ -109,7 +106,7 @@ class ViewReadings:
         surface: (S, R, R, R) float32 projective signed distance along the optical axis in units of
             the truncation, clipped to [-1, 1], positive in front of the surface; 0 = no reading.
         gap: (S, R, R, R) float32, the same distance in units of the crop's edge, clipped likewise.
-        pixel_class: (S, R, R, R) uint8, constants of `observation_volume`.
+        pixel_class: (S, R, R, R) uint8, constants of this module.
         weight: (S, R, R, R) float32, 0 where there is no reading.
     """
 
@@ -129,15 +126,15 @@ class ViewReadings:
         parts = (self.surface, self.gap, self.pixel_class, self.weight)
         return ViewReadings(*(part[rows] for part in parts))
 
-    def quantised(self, support: Tensor) -> FineVolumes:
-        """Return the volumes that the network reads; `support` (S,) as in `FineVolumes`."""
+    def quantised(self, support: Tensor) -> ObservationVolumes:
+        """Return the volumes that the network reads; `support` (S,) as in `ObservationVolumes`."""
         gap = F.avg_pool3d(self.gap[:, None], 2)[:, 0]
         surface, gap = ((x * 127).round().to(torch.int8) for x in (self.surface, gap))
-        return FineVolumes(surface, gap, self.pixel_class, support.float())
+        return ObservationVolumes(surface, gap, self.pixel_class, support.float())
 
 
 @dataclass(frozen=True)
-class FineVolumes:
+class ObservationVolumes:
     """The readings of S crops, compact enough to be kept by the thousand.
 
     Attributes:
@@ -152,22 +149,22 @@ class FineVolumes:
     pixel_class: Tensor
     support: Tensor
 
-    def rows(self, rows: slice | Tensor) -> FineVolumes:
+    def rows(self, rows: slice | Tensor) -> ObservationVolumes:
         """Return some of the crops."""
-        return FineVolumes(
+        return ObservationVolumes(
             self.surface[rows], self.gap[rows], self.pixel_class[rows], self.support[rows]
         )
 
-    def mirrored(self) -> FineVolumes:
+    def mirrored(self) -> ObservationVolumes:
         """Return the volumes with left and right exchanged."""
-        return FineVolumes(
+        return ObservationVolumes(
             self.surface.flip(1), self.gap.flip(1), self.pixel_class.flip(1), self.support
         )
 
-    def to(self, device: torch.device | str) -> FineVolumes:
+    def to(self, device: torch.device | str) -> ObservationVolumes:
         """Return the volumes on a device."""
         tensors = (self.surface, self.gap, self.pixel_class, self.support)
-        return FineVolumes(*(t.to(device, non_blocking=True) for t in tensors))
+        return ObservationVolumes(*(t.to(device, non_blocking=True) for t in tensors))
 
 
 def read_view(

@@ -40,9 +40,6 @@ class Settings(PlanningSettings):
         choices=ENVELOPES,
     )
     precision: str = setting("float32", "of iscene-mini's arithmetic", choices=PRECISIONS)
-    compile: bool = setting(
-        False, "have torch compile iscene-mini at the first frames, which takes a minute"
-    )
     twins: bool = setting(False, "objects of the same class and shape complete one another")
     mode: str = setting(
         "continuous",
@@ -55,11 +52,9 @@ class Settings(PlanningSettings):
         0.0, "most completions a second [1/s]; 0 = as fast as the model", low=0, high=100, live=True
     )
     steps: int = setting(
-        0, "steps of the sampler; 0 = the model's default", low=0, high=100, live=True
+        0, "steps of a released model's sampler; 0 = the preset's", low=0, high=100, live=True
     )
-    seed: int = setting(
-        0, "seed of the sampler: same frame, same result", low=0, high=2**31 - 1, live=True
-    )
+    seed: int = setting(0, "seed of a released model's noise", low=0, high=2**31 - 1, live=True)
     faces: int = setting(5000, "most triangles of a mesh", low=100, high=200_000, live=True)
     min_score: float = setting(
         0.0, "instances of a lower score, or that no detection describes, are left out",
@@ -218,7 +213,6 @@ class Settings(PlanningSettings):
                 preset=self.preset,
                 envelope=Envelope(self.envelope),
                 precision=self.precision,
-                compile=self.compile,
                 twins=self.twins,
             ),
         )

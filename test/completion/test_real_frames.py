@@ -56,9 +56,16 @@ def supports_of(scene: Scene) -> set[tuple[int, int]]:
     return {(r.subject, r.object) for r in scene.relations if r.predicate == "supported_by"}
 
 
+def suspects_of(scene: Scene) -> set[int]:
+    return {o.id for o in scene.objects if o.transparent_suspect}
+
+
 @pytest.mark.parametrize("frame", SUPPORTS)
 def test_objects_rest_on_what_carries_them(frame: str, scenes: dict[str, Scene]) -> None:
-    assert supports_of(scenes[frame]) == SUPPORTS[frame]
+    found, guessed = supports_of(scenes[frame]), suspects_of(scenes[frame])
+    # A mesh of glass is a guess, which may touch its neighbours.
+    assert SUPPORTS[frame] <= found
+    assert {subject for subject, _ in found - SUPPORTS[frame]} <= guessed
 
 
 @pytest.mark.parametrize(("frame", "instance"), SIZES)
@@ -78,7 +85,6 @@ def test_every_mesh_covers_its_observed_points(scenes: dict[str, Scene]) -> None
 
 
 def test_glass_is_suspected_where_the_table_shows_through(scenes: dict[str, Scene]) -> None:
-    suspects = {o.id for o in scenes["clear080"].objects if o.transparent_suspect}
+    suspects = suspects_of(scenes["clear080"])
     assert {1, 2, 3} <= suspects and 11 not in suspects
-    others = (o for name, s in scenes.items() if name != "clear080" for o in s.objects)
-    assert not any(o.transparent_suspect for o in others)
+    assert not any(suspects_of(scene) for name, scene in scenes.items() if name != "clear080")

@@ -6,9 +6,9 @@ from iscene_ros.lab.synthetic.primitives import box, pose
 from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, pinhole
 from iscene_ros.lab.synthetic.random_scenes import Layout, RandomScene
 from iscene_ros.lab.synthetic.rendering import render
+from iscene_ros.lab.synthetic.scene_views import DrawnScene
 from iscene_ros.lab.synthetic.sensor import SensedFrame
 from iscene_ros.lab.synthetic.shapes import Solid
-from iscene_ros.lab.training.samples import DrawnScene
 
 # Optical axes (right, down, ahead) in the world: -y, -z, x.
 WORLD_FROM_CAMERA = np.array(

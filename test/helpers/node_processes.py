@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def start(*arguments: str, executable: str = "scene_node") -> subprocess.Popen:
-    """Start an executable with arguments of ROS; its output is one pipe."""
+def start(
+    *arguments: str, executable: str = "scene_node", before: str = "pass"
+) -> subprocess.Popen:
+    """Start an executable with arguments of ROS; its output is one pipe.
+
+    `before` is a statement of Python that the process executes first.
+    """
     code = f"import sys; from iscene_ros.ros.entry import {executable}; sys.exit({executable}())"
-    command = [sys.executable, "-c", code, "--ros-args", *arguments]
+    command = [sys.executable, "-c", f"{before}; {code}", "--ros-args", *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
     )

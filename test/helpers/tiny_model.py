@@ -1,41 +1,31 @@
-"""A network small enough for tests."""
+"""An iscene-mini small enough for tests."""
 
 import torch
 
-from iscene_ros.models.iscene.scene_flow_config import MiniConfig, SceneFlowConfig
-from iscene_ros.models.mini.network import VolumeSceneFlow, token_positions
-from iscene_ros.models.mini.scene_sampler import CropInputs
-from iscene_ros.preprocess.observation_volume import CHANNELS
+from iscene_ros.models.mini.config import MiniConfig
+from iscene_ros.models.mini.network import MiniNetwork
+from iscene_ros.preprocess.view_readings import ObservationVolumes
 
-TINY = MiniConfig(
-    resolution=16,
-    grid_channels=8,
-    encoder_layers=1,
-    decoder_layers=1,
-    flow=SceneFlowConfig(
-        tokens_per_side=4,
-        in_channels=16,
-        out_channels=16,
-        model_channels=24,
-        num_blocks=3,
-        num_heads=2,
-        scene_context_blocks=1,
-    ),
-)
+TINY = MiniConfig(16, 4.0, (8, 16, 16, 16), (1, 1, 1, 1), (1, 1, 1))
 
 
-def tiny_network() -> VolumeSceneFlow:
+def tiny_network() -> MiniNetwork:
     torch.manual_seed(0)
-    network = VolumeSceneFlow(TINY).eval()
+    network = MiniNetwork(TINY).eval()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     return network
 
 
-def tiny_inputs(slots: int) -> CropInputs:
-    generator = torch.Generator().manual_seed(1)
-    volume = torch.rand(slots, CHANNELS, 16, 16, 16, generator=generator)
-    centers = torch.rand(slots, 3, generator=generator)
-    sizes = torch.rand(slots, generator=generator) + 0.1
-    scene = centers[:1].expand_as(centers), sizes[:1].expand_as(sizes)
-    return CropInputs(volume, token_positions(centers, sizes, *scene, 4), tuple(range(slots)))
+def random_volumes(count: int, side: int = 16) -> ObservationVolumes:
+    generator = torch.Generator().manual_seed(0)
+
+    def integers(low: int, high: int, size: int, kind: torch.dtype) -> torch.Tensor:
+        return torch.randint(low, high, (count, size, size, size), generator=generator).to(kind)
+
+    return ObservationVolumes(
+        integers(-127, 128, side, torch.int8),
+        integers(-127, 128, side // 2, torch.int8),
+        integers(0, 7, side, torch.uint8),
+        torch.zeros(count),
+    )

@@ -42,21 +42,21 @@ def test_a_scene_has_between_1_and_20_objects():
 
 
 def test_each_number_of_objects_has_its_own_peak_of_memory():
-    large, small = measure_completions(WaitingCompleter, objects=(3, 1), steps=(2,), repeats=1)
-    assert (large.objects, large.steps, large.completed) == (3, 2, 3)
+    large, small = measure_completions(WaitingCompleter, objects=(3, 1), repeats=1)
+    assert (large.objects, large.completed) == (3, 3)
     assert large.peak_megabytes > small.peak_megabytes + 0.6 * BALLAST / 1e6
     assert small.peak_gpu_megabytes == 0
 
 
-def test_seconds_grow_with_steps():
-    one, four = measure_objects(WaitingCompleter, 2, (1, 4), repeats=2)
-    assert one.seconds.total >= 0.002
-    assert four.seconds.network > one.seconds.network
+def test_seconds_grow_with_objects():
+    one, eight = (measure_objects(WaitingCompleter, count, repeats=2) for count in (1, 8))
+    assert one.seconds.total >= 0.001
+    assert eight.seconds.network > one.seconds.network
 
 
 def test_a_killed_process_is_named():
     with pytest.raises(ModelError, match="2 objects was killed"):
-        list(measure_completions(DyingCompleter, objects=(2,), steps=(1,), repeats=1))
+        list(measure_completions(DyingCompleter, objects=(2,), repeats=1))
 
 
 def test_every_stage_is_timed_for_every_frame():

@@ -22,6 +22,7 @@ class KnownDistance:
     crop: InstanceCrop
     distance: np.ndarray
     calibration: Calibration = Calibration()
+    separated: None = None
 
     @property
     def inside(self) -> np.ndarray:
@@ -59,3 +60,4 @@ def test_the_truth_on_a_shapes_grid_is_the_true_object():
         assert inside.shape == shape.distance.shape
         overlap = (inside & completed.inside(0.05)).sum() / (inside | completed.inside(0.05)).sum()
         assert overlap > 0.05  # the prediction is no more than one; the grids are the same
+        assert (completed.inside(0.2) & ~completed.inside(0.0)).any()  # a higher level, more solid

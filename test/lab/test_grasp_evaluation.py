@@ -157,7 +157,7 @@ def test_what_stays_and_what_falls(scene):
 def test_evaluate_grasps_and_its_fit(tmp_path, capsys, monkeypatch):
     pytest.importorskip("mujoco")
     pytest.importorskip("coacd")
-    argv = ["evaluate", "grasps", "--scenes", "1", "--shapes", "2", "--seed", "3", "--steps", "1"]
+    argv = ["evaluate", "grasps", "--scenes", "1", "--shapes", "2", "--seed", "3"]
     assert main([*argv, "--out", str(tmp_path)]) == 0
     assert "Calibration error" in capsys.readouterr().out
     with (tmp_path / "grasps_franka_hand.csv").open() as file:

@@ -16,6 +16,7 @@ from waiting_completer import WaitingCompleter
 from iscene_ros.cli.main import main
 from iscene_ros.lab.benchmarks import command as benchmark_command
 from iscene_ros.lab.benchmarks import node
+from iscene_ros.lab.benchmarks.stub_completers import Ellipsoids
 from iscene_ros.lab.benchmarks.table_scene import table_scene
 from iscene_ros.lab.evaluation import relation_fit
 from iscene_ros.models.mini.checkpoint import load_model
@@ -35,8 +36,8 @@ def evaluated(tmp_path, *arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("shapes", "--steps", "1"),
-        ("shapes", "--no-baselines", "--families", "training", "--precision", "int8"),
+        ("shapes",),
+        ("shapes", "--no-baselines", "--families", "training", "--precision", "bfloat16"),
         ("oracle", "--resolution", "16"),
     ],
 )
@@ -45,7 +46,7 @@ def test_evaluate_shapes_and_oracle(tmp_path, capsys, arguments):
     assert "Objects (means over instances)" in capsys.readouterr().out
     with (tmp_path / "objects.csv").open() as file:
         methods = {row["method"] for row in csv.DictReader(file)}
-    has_baselines = arguments[:2] == ("shapes", "--steps")
+    has_baselines = arguments == ("shapes",)
     assert len(methods) == (4 if has_baselines else 1)
 
 
@@ -60,7 +61,7 @@ def test_evaluate_envelopes(tmp_path, capsys):
 
 
 def test_evaluate_views(tmp_path, capsys):
-    options = ("--views", "2", "1", "--pose-noise", "--rows", "--steps", "1")
+    options = ("--views", "2", "1", "--pose-noise", "--rows")
     assert evaluated(tmp_path, "views", *options, *SCENE) == {"views.md", "views.csv"}
     assert "| depth fusion | 2 " in capsys.readouterr().out
     with (tmp_path / "views.csv").open() as file:
@@ -88,9 +89,7 @@ def test_evaluate_relations_and_their_calibration(tmp_path, capsys, monkeypatch)
     pytest.importorskip("coacd")
     written = []
     monkeypatch.setattr(relation_fit, "write_table", lambda table: written.append(table) or "file")
-    names = evaluated(
-        tmp_path, "relations", "--scenes", "1", "--shapes", "2", "--steps", "1", "--calibrate"
-    )
+    names = evaluated(tmp_path, "relations", "--scenes", "1", "--shapes", "2", "--calibrate")
     assert {"relations.md", "relations.csv"} <= names
     assert "From true meshes, 1 scenes" in capsys.readouterr().out
     assert len(written) == 1
@@ -100,7 +99,7 @@ def test_evaluate_relations_and_their_calibration(tmp_path, capsys, monkeypatch)
 def test_evaluate_calibrate(tmp_path, capsys, keep):
     model = shutil.copy(checkpoint_path("iscene-mini"), tmp_path / "copy.safetensors")
     before = load_model(model).calibration
-    argv = ["evaluate", "calibrate", "--model", str(model), "--scenes", "3", "--steps", "1"]
+    argv = ["evaluate", "calibrate", "--model", str(model), "--scenes", "3"]
     assert main([*argv, *keep]) == 0
     assert "written into" in capsys.readouterr().out
     after = load_model(model).calibration
@@ -133,7 +132,7 @@ def test_benchmark_completion(tmp_path, capsys, monkeypatch):
     fake = partial(benchmark_command.run_completion, load=WaitingCompleter)
     describe, _, summary = benchmark_command.BENCHMARKS["completion"]
     monkeypatch.setitem(benchmark_command.BENCHMARKS, "completion", (describe, fake, summary))
-    argv = ["benchmark", "completion", "--objects", "1", "--steps", "1", "2", "--repeats", "1"]
+    argv = ["benchmark", "completion", "--objects", "1", "2", "--repeats", "1"]
     assert main([*argv, "--out", str(tmp_path / "new")]) == 0
     printed = capsys.readouterr().out
     assert "total [s]" in printed and printed.count("\n") == 5
@@ -141,13 +140,13 @@ def test_benchmark_completion(tmp_path, capsys, monkeypatch):
     assert printed.strip() in text and "torch" in text
     with (tmp_path / "new" / "benchmark.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["steps"] for row in rows] == ["1", "2"]
+    assert [row["objects"] for row in rows] == ["1", "2"]
     assert float(rows[0]["x 1 object"]) == 1.0
     assert not list((tmp_path / "new").glob(".*"))
 
 
 def test_benchmark_completion_of_the_shipped_model(capsys):
-    argv = ["benchmark", "completion", "--objects", "1", "--steps", "1", "--repeats", "1"]
+    argv = ["benchmark", "completion", "--objects", "1", "--repeats", "1"]
     assert main(argv) == 0
     assert capsys.readouterr().out.count("\n") == 4
 
@@ -164,7 +163,6 @@ def test_benchmark_layer(tmp_path, capsys):
     [
         (("completion", "--objects", "0"), "--objects"),
         (("completion", "--objects", "21"), "--objects"),
-        (("completion", "--steps", "0"), "--steps"),
         (("completion", "--repeats", "0"), "--repeats"),
         (("layer", "--frames", "0"), "--frames"),
         (("node", "--frames", "0"), "--frames"),
@@ -221,11 +219,11 @@ def test_the_benchmarked_node_completes_with_the_slow_completer(monkeypatch):
         module = ModuleType(name)
         setattr(module, attribute, fake)
         monkeypatch.setitem(sys.modules, name, module)
-    completer = node.SlowCompleter(pause=0.01)
+    completer = Ellipsoids(pause=0.01)
     with node._running_node(completer) as running:
         assert len(running.scene.objects) == 2
     assert running.transitions == ["configure", "shutdown", "destroy"]
-    assert len(completer.seconds) == 1 and completer.seconds[0] >= 0.01
+    assert len(completer.seconds) == 1 and completer.seconds[0][0] >= 0.01
 
 
 def test_the_table_of_the_node_has_a_row_a_run():

@@ -1,98 +1,93 @@
-"""Samples of wider training data: as the completion sees them, from a recipe, drawn as a sheet."""
+"""Training samples: crops of random scenes of one or several views, their files, their pool."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tiny_samples import empty_samples
 
-from iscene_ros.cli.main import main
 from iscene_ros.core.errors import InputError
+from iscene_ros.lab.synthetic.everyday_families import EVERYDAY_GROUPS
+from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
-from iscene_ros.lab.synthetic.shape_families import ShapeOptions
-from iscene_ros.lab.training import data_sheet
-from iscene_ros.lab.training import samples as samples_module
-from iscene_ros.lab.training.samples import (
-    GroundTruthObject,
-    SampleOptions,
-    _union_distance,
-    draw_scene,
-    draw_view,
-    sample_crops,
-)
-from iscene_ros.lab.training.train_config import read_train_config
-from iscene_ros.preprocess.observation_volume import crop_batch
+from iscene_ros.lab.synthetic.scene_views import DrawOptions, draw_scene
+from iscene_ros.lab.synthetic.shape_families import HELD_OUT_FAMILIES, ShapeOptions
+from iscene_ros.lab.training.fused_views import with_ramps
+from iscene_ros.lab.training.pool import SamplePool
+from iscene_ros.lab.training.samples import SampleOptions, draw_samples
+from iscene_ros.lab.training.shards import ShardSet, read_shard, write_shard
+from iscene_ros.preprocess.view_readings import OWN
 
-ROOT = Path(__file__).parents[2]
-RECIPE = ROOT / "config" / "train_mini.yaml"
-FEW = SampleOptions(scene=SceneOptions(max_objects=3, single_share=0, unsegmented_share=0))
+ALONE = DrawOptions(scene=SceneOptions(single_share=1.0, max_objects=1))
 
 
-def test_the_recipe_mixes_wide_rough_and_assembled_scenes():
-    recipe = read_train_config(RECIPE)
-    wide, rough, assembled = (data.samples for data in recipe.phases[1].sets)
-    for samples in (wide, rough, assembled):
-        assert samples.shapes.further_share > 0 and samples.scene.settled_share > 0
-        assert samples.sensor.focal is None and samples.as_at_inference
-    assert wide.sensor.stereo.island_share == 0 < rough.sensor.stereo.island_share
-    assert assembled.shapes.assembled_share > 0.5
-    seeds = [d.seed for p in recipe.phases for d in p.sets] + [recipe.held_out.seed]
-    assert len(set(seeds)) == len(seeds)
+def test_a_shard_is_the_same_each_time_it_is_made(tmp_path):
+    options = SampleOptions(base=ALONE, resolution=16, truncation=2.0, single_share=1.0)
+    first = ShardSet(tmp_path / "a", 1, 2, 5, options)
+    again = ShardSet(tmp_path / "b", 1, 2, 5, options)
+    one, other = (read_shard(write_shard(s, 0)) for s in (first, again))
+    assert len(one.target) > 0
+    assert torch.equal(one.target, other.target)
+    assert torch.equal(one.volumes.surface, other.volumes.surface)
+    assert one.volumes.gap.shape[1:] == (8, 8, 8)
+    assert (one.views == 1).all()
 
 
-def test_views_of_the_wide_recipe_can_be_drawn_and_repeat():
-    samples = read_train_config(RECIPE).phases[1].data.samples
-    samples = replace(samples, scene=replace(samples.scene, max_objects=3))
-    one, other = (draw_view(np.random.default_rng(1), samples) for _ in range(2))
-    np.testing.assert_array_equal(one.observation.depth, other.observation.depth)
-    crops = sample_crops(one, samples, 16, 4.0)
-    assert crops.target.shape[1:] == (16, 16, 16) and crops.target.device.type == "cpu"
+def test_fused_samples_have_several_views():
+    options = SampleOptions(base=ALONE, resolution=16, single_share=0.0)
+    drawn = [draw_samples(np.random.default_rng([1, k]), options) for k in range(3)]
+    counts = [int(s.views[0]) for samples in drawn for s in samples]
+    assert counts and max(counts) > 1
+
+
+def test_no_held_out_family_is_trained_on():
+    trained = {family.__name__ for group in EVERYDAY_GROUPS.values() for family in group}
+    assert not trained & set(HELD_OUT_FAMILIES)
+
+
+def test_packs_in_rows_stand_beside_each_other():
+    for seed in range(6):
+        scene = rows_of_packs(np.random.default_rng(seed))
+        placed = scene.placed()
+        assert 1 <= len(placed) <= 12 and scene.segmented.any()
+        if len(placed) > 1:
+            assert placed[0].distance(placed[1].points_world).min() > -2e-3
+
+
+def test_ramps_change_depth_at_jumps_alone():
+    depth = np.full((20, 20), 0.5, np.float32)
+    depth[:, 10:] = 1.0
+    depth[3, 3] = 0
+    ramped = with_ramps(depth, np.random.default_rng(0))
+    assert (ramped[:, :6] == depth[:, :6]).all() and (ramped[:, 14:] == depth[:, 14:]).all()
+    assert ((ramped[:, 9] > 0.5) & (ramped[:, 9] < 1.0)).all()
+
+
+def test_the_pool_replaces_its_oldest_samples():
+    pool = SamplePool(4, torch.device("cpu"))
+    pool.add(empty_samples(3, 1))
+    pool.add(empty_samples(3, 2))
+    assert pool.count == 4 and pool.total == 6
+    kept = pool.draw(64).volumes.surface[:, 0, 0, 0]
+    assert set(kept.tolist()) == {1, 2}
+    assert (kept == 2).sum() > (kept == 1).sum()
+
+
+def test_the_target_agrees_with_what_the_camera_saw():
+    """Voxels that the camera saw to be empty are outside; the visible surface is the zero level."""
+    clean = replace(ALONE, sensor=replace(ALONE.sensor, clean_share=1.0))
+    options = SampleOptions(base=clean, resolution=32, single_share=1.0, ramp_share=0.0)
+    sample = draw_samples(np.random.default_rng(5), options)[0]
+    target, volumes = sample.target.float() / 127, sample.volumes
+    free, surface = volumes.surface >= 127, volumes.surface.float() / 127
+    near = (surface.abs() < 0.2) & (volumes.pixel_class == OWN) & (surface != 0)
+    assert (target[free] > 0).float().mean() > 0.99
+    assert target[near].abs().mean() < 0.3
+    assert (target < 0).any()
 
 
 def test_held_out_shapes_stay_as_they_are():
-    options = replace(FEW, held_out=True, shapes=ShapeOptions(detail_share=0.5))
+    options = DrawOptions(held_out=True, shapes=ShapeOptions(detail_share=0.5))
     with pytest.raises(InputError, match="held_out"):
         draw_scene(np.random.default_rng(0), options)
-
-
-def test_overlapping_masks_are_resolved_as_at_inference(monkeypatch):
-    view = draw_view(np.random.default_rng(6), FEW)
-    masks = view.observation.masks.copy()
-    assert len(masks) >= 2
-    # The second mask covers the first altogether, as an amodal mask of what is behind would.
-    masks[1] |= masks[0]
-    view = replace(view, observation=replace(view.observation, masks=masks))
-    most = []
-
-    def recorded(observation, *rest):
-        most.append(observation.masks.sum(axis=0).max())
-        return crop_batch(observation, *rest)
-
-    monkeypatch.setattr(samples_module, "crop_batch", recorded)
-    for as_at_inference in (False, True):
-        sample_crops(view, replace(FEW, as_at_inference=as_at_inference), 16, 4.0)
-    assert most[0] >= 2 and most[1] == 1
-
-
-def test_the_scene_s_distance_is_right_up_to_the_truncation():
-    drawn = draw_scene(np.random.default_rng(2), FEW)
-    truths: list[GroundTruthObject] = drawn.ground_truth()
-    assert len(truths) >= 2
-    middle = torch.tensor(truths[0].camera_from_object[:3, 3]).float()
-    points = middle + 0.3 * torch.randn(3000, 3, generator=torch.Generator().manual_seed(0))
-    exact = torch.stack([t.distance(points) for t in truths]).amin(0)
-    found = _union_distance(truths, points, 0.05)
-    torch.testing.assert_close(found.clamp_max(0.05), exact.clamp_max(0.05), atol=2e-3, rtol=0)
-
-
-def test_the_data_of_a_recipe_is_drawn_as_a_sheet(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_sheet, "ROWS", 2)
-    monkeypatch.setattr(data_sheet, "COLUMNS", 1)
-    out = tmp_path / "data.png"
-    assert main(["train", "--config", str(RECIPE), "--show-data", str(out)]) == 0
-    image = np.asarray(Image.open(out))
-    width, height = data_sheet.TILE
-    assert image.shape == (2 * height, 2 * width, 3)
-    assert not list(tmp_path.glob("runs")) and image.std() > 10

@@ -1,10 +1,10 @@
-"""The least thickness of walls in the targets of iscene-mini 2."""
+"""The least thickness of walls in training targets."""
 
 import numpy as np
 import pytest
 import torch
 
-from iscene_ros.lab.training.multiview.thick_walls import crop_distance
+from iscene_ros.lab.training.thick_walls import crop_distance
 
 
 def plate(thickness: float):

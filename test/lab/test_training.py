@@ -1,203 +1,254 @@
-"""Samples on disk and the training loop: deterministic, resumable, in two phases."""
+"""Training: its objective, its recipes, and runs that are stopped, resumed and decayed."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from tiny_run import INSTANCES, SCENES, SINGLES, TWO_PHASES
+import yaml
+from tiny_model import TINY
+from tiny_samples import empty_samples
 from torch.testing import assert_close
 
-from iscene_ros.core.errors import InputError
-from iscene_ros.lab.training.batches import StepNoise, make_batch, step_noise
-from iscene_ros.lab.training.data_stream import StreamPosition, mini_batches, shard_order
-from iscene_ros.lab.training.objective import ObjectiveOptions, flow_loss
-from iscene_ros.lab.training.samples import CropSamples, SampleOptions, draw_view, sample_crops
-from iscene_ros.lab.training.shards import ShardOptions, ShardSet, read_shard, write_shard
-from iscene_ros.lab.training.train_config import (
-    DataConfig,
-    PhaseConfig,
-    read_train_config,
+from iscene_ros.cli.main import main
+from iscene_ros.core.errors import InputError, ModelError
+from iscene_ros.lab.training import sprint
+from iscene_ros.lab.training.initial_weights import new_network
+from iscene_ros.lab.training.objective import completion_loss, soft_overlap
+from iscene_ros.lab.training.run_config import read_run_config
+from iscene_ros.lab.training.shards import write_shard
+from iscene_ros.lab.training.stop_request import StopRequest
+from iscene_ros.lab.training.trainer import Trainer
+from iscene_ros.models.mini.checkpoint import load_model, save_weights
+from iscene_ros.models.mini.network import MiniNetwork
+
+RECIPES = Path(__file__).parents[2] / "config"
+
+
+def test_a_soft_overlap_tells_solids_apart_and_pulls_them_together():
+    axis = torch.linspace(-1, 1, 16)
+    radius = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).norm(dim=0)[None]
+    ball, smaller = radius - 0.8, (radius - 0.4).requires_grad_()
+    assert_close(soft_overlap(ball, ball, 0.1), torch.ones(1))
+    assert soft_overlap(ball, -ball, 0.01) < 0.1
+    overlap = soft_overlap(smaller, ball, 0.01)
+    assert overlap.item() == pytest.approx(0.5**3, abs=0.03)
+    overlap.backward()
+    assert (smaller.grad <= 0).all() and (smaller.grad < 0).any()  # more solid, more overlap
+
+
+def test_the_loss_falls_on_a_sample_that_is_shown_again_and_again():
+    torch.manual_seed(0)
+    network = new_network(TINY)
+    samples = empty_samples(2)
+    target = torch.linspace(-1, 1, 16).expand(2, 16, 16, 16)
+    observed_free = torch.zeros(2, 16, 16, 16, dtype=torch.bool)
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(12):
+        loss = completion_loss(network(samples.volumes), target, observed_free)
+        optimizer.zero_grad()
+        loss.total.backward()
+        optimizer.step()
+        losses.append(float(loss.total.detach()))
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_no_tensor_of_a_step_is_left_on_another_device():
+    with torch.device("meta"):
+        network = MiniNetwork(TINY)
+    samples = empty_samples(2, device="meta")
+    predicted = network(samples.volumes)
+    target = samples.target.float() / 127
+    loss = completion_loss(predicted, target, samples.volumes.surface >= 127)
+    loss.total.backward()
+    assert loss.total.device.type == "meta"
+    assert all(p.grad.device.type == "meta" for p in network.parameters())
+
+
+def test_a_new_network_leaves_the_finest_level_to_training():
+    network = new_network(TINY)
+    assert not network.fine_head.weight.any() and network.grid_head.weight.any()
+
+
+@pytest.mark.parametrize("name", ["train_mini", "gpu", "gpu_smoke"])
+def test_recipes_can_be_read_and_hold_families_out(name):
+    config = read_run_config(RECIPES / f"{name}.yaml")
+    assert config.held_out.samples.base.held_out
+    assert not any(data.samples.base.held_out for data in config.sets)
+    seeds = [data.seed for data in (*config.sets, config.held_out)]
+    assert len(set(seeds)) == len(seeds)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: {resolutoin: 32}", "model: unknown key resolutoin"),
+        ("model: {resolution: 30}", "resolution: 30, expected a multiple of 16"),
+        ("sprint: {distill_steps: 2}", "sprint: unknown key distill_steps"),
+        ("batch: 3", "model"),
+        ("- 1", "expected keys and values"),
+        ("{", "expected the YAML of a training run"),
+    ],
 )
-from iscene_ros.lab.training.trainer import Trainer, learning_rate
-
-ROOT = Path(__file__).parents[2]
-
-
-def noise_for(views: list[CropSamples]) -> StepNoise:
-    return step_noise(views, (0,))
+def test_a_wrong_option_is_named_with_its_place(tmp_path, text, message):
+    path = tmp_path / "train.yaml"
+    path.write_text(text + "\n")
+    with pytest.raises(InputError, match=message):
+        read_run_config(path)
 
 
-def options_of(data: DataConfig, cache: Path) -> ShardOptions:
-    return TWO_PHASES.shard_options(data, cache)
+def test_a_state_comes_back_from_its_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(sprint, "PART_BYTES", 1000)
+    state = {"network": {"w": torch.randn(50)}, "average": {"w": torch.ones(50)}, "optimizers": [1]}
+    parts = sprint.write_parts(state, tmp_path)
+    assert len(parts) > 1
+    whole = tmp_path / "state.pt"
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    back = torch.load(whole, weights_only=True)
+    assert torch.equal(back["network"]["w"], state["network"]["w"])
+    assert back["optimizers"] is None
 
 
-def test_a_shard_depends_on_its_seed_and_index_alone(cache, tmp_path):
-    first = options_of(SCENES, cache).path(0).read_bytes()
-    again = write_shard(options_of(SCENES, tmp_path), 0)
-    assert again.read_bytes() == first
-    other = write_shard(replace(options_of(SCENES, tmp_path), seed=9, directory=tmp_path / "b"), 0)
-    assert other.read_bytes() != first
+@pytest.fixture(scope="module")
+def tiny_config(tmp_path_factory):
+    """The YAML of a run of a tiny network, and the folder of its samples."""
+    samples = {
+        "resolution": 16,
+        "truncation": 4.0,
+        "single_share": 1.0,
+        "base": {"scene": {"single_share": 1, "max_objects": 1}},
+    }
+    one_set = {"shards": 1, "scenes": 3, "samples": samples}
+    model = {
+        "resolution": 16,
+        "truncation": 4.0,
+        "channels": [8, 8, 8, 8],
+        "encoder_blocks": [1, 1, 1, 1],
+        "decoder_blocks": [1, 1, 1],
+    }
+    document = {
+        "model": model,
+        "batch": 2,
+        "precision": "float32",
+        "sets": [{"name": "few", **one_set}],
+        "held_out": {"name": "held_out", **one_set},
+    }
+    folder = tmp_path_factory.mktemp("training")
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(document))
+    config = read_run_config(path)
+    for data in (*config.sets, config.held_out):
+        write_shard(config.shards(data, folder / "cache"), 0)
+    return path, folder / "cache"
 
 
-def test_worker_processes_make_the_missing_shards(tmp_path):
-    options = replace(options_of(INSTANCES, tmp_path), count=2, views=1)
-    shards = ShardSet([options], workers=1)
-    views = [shards.read(index) for index in range(2)]
-    shards.close()
-    assert [len(v) for v in views] == [1, 1]
+def test_a_run_resumes_where_it_was_stopped_and_decays_beside_its_state(
+    tiny_config, tmp_path, capsys
+):
+    path, cache = tiny_config
+    out = tmp_path / "run"
+    arguments = ["--out", str(out), "--cache", str(cache), "--workers", "0", "--device", "cpu"]
+    train = ["train", "--config", str(path), *arguments]
+    assert main([*train, "--max-steps", "2"]) == 0
+    config = read_run_config(path)
+    trainer = Trainer(config, out, cache)
+    assert trainer.steps == 2 and trainer.optimizers[1].state_dict()["state"]
+    state = (out / "state.pt").read_bytes()
+    assert main([*train, "--decay", "0.01"]) == 0
+    assert (out / "state.pt").read_bytes() == state
+    assert main([*train, "--decay", "0"]) == 2
+    nowhere = str(tmp_path / "nowhere")
+    assert main([*train, "--out", nowhere, "--decay", "1"]) == 2
+    assert "train first" in capsys.readouterr().err
+    assert load_model(out / "decayed_2.safetensors").network.config == config.model
 
 
-def test_a_missing_shard_is_made_when_there_are_no_workers(tmp_path):
-    options = replace(options_of(INSTANCES, tmp_path), views=1)
-    assert len(ShardSet([options], workers=0).read(0)) == 1
-    assert options.path(0).exists()
+def test_the_average_of_checkpoints_has_the_means_of_their_weights(tiny_config, tmp_path, capsys):
+    config = read_run_config(tiny_config[0])
+    wider = replace(config.model, channels=(16, 8, 8, 8))
+    networks = {"one": MiniNetwork(config.model), "two": MiniNetwork(config.model)}
+    for name, network in {**networks, "wider": MiniNetwork(wider)}.items():
+        save_weights(network, tmp_path / name)
+    train = ["train", "--config", str(tiny_config[0]), "--out", str(tmp_path / "run"), "--average"]
+    assert main([*train, str(tmp_path / "one"), str(tmp_path / "two")]) == 0
+    one, two = (network.state_dict() for network in networks.values())
+    mean = load_model(tmp_path / "run" / "average.safetensors").network.state_dict()
+    for name, tensor in mean.items():
+        assert_close(tensor, 0.5 * (one[name] + two[name]), rtol=2e-3, atol=1e-4)
+    assert main([*train, str(tmp_path / "one"), str(tmp_path / "wider")]) == 2
+    assert "channels=(16, 8, 8, 8)" in capsys.readouterr().err
 
 
-def test_several_sets_are_read_as_one_each_at_its_share(cache):
-    many, few = options_of(SCENES, cache), options_of(INSTANCES, cache)
-    shards = ShardSet([replace(many, count=4), replace(few, count=2)], workers=0)
-    assert len(shards) == 6
-    owners = [shards._path(i).parent.name for i in range(6)]
-    assert owners == ["scenes", "instances", "scenes", "scenes", "instances", "scenes"]
-    assert_close(shards.read(0)[0].target, read_shard(many, 0)[0].target)
+def test_samples_alone_are_those_that_are_missing(tiny_config, tmp_path, capsys):
+    path, _ = tiny_config
+    argv = ["train", "--config", str(path), "--cache", str(tmp_path), "--samples-only"]
+    assert main(argv) == 0
+    made = capsys.readouterr().out.split()
+    assert made == [str(tmp_path / name / "00000.z") for name in ("held_out", "few")]
+    assert main(argv) == 0 and capsys.readouterr().out == ""
 
 
-def test_a_phase_rejects_sets_with_and_without_scene_crops():
-    with pytest.raises(ValueError, match="more_data"):
-        PhaseConfig("scenes", SCENES, 1.0, more_data=(INSTANCES,))
-    with pytest.raises(ValueError, match="share: 0, expected more than 0"):
-        PhaseConfig("scenes", SCENES, 0)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_after_its_step(tiny_config, tmp_path, number):
+    path, cache = tiny_config
+    trainer = Trainer(read_run_config(path), tmp_path, cache)
+    step = trainer.step
+
+    def signalled(samples, rate):
+        if trainer.steps == 1:
+            os.kill(os.getpid(), number)
+        step(samples, rate)
+
+    trainer.step = signalled
+    trainer.plateau()
+    assert trainer.stop.signal == number and trainer.steps == 2
+    resumed = Trainer(read_run_config(path), tmp_path, cache)
+    assert resumed.steps == 2
+    for name, tensor in trainer.network.state_dict().items():
+        assert_close(resumed.network.state_dict()[name], tensor, rtol=0, atol=0)
 
 
-def test_a_shard_of_another_resolution_is_rejected(cache):
-    with pytest.raises(InputError, match="expected 32"):
-        read_shard(replace(options_of(SCENES, cache), resolution=32), 0)
+def test_a_second_interrupt_does_not_wait_for_the_step():
+    with StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.signal == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):  # the usual meaning is back
+        signal.raise_signal(signal.SIGINT)
 
 
-def test_the_target_agrees_with_what_the_camera_saw():
-    """Voxels that the camera saw to be empty are outside; the visible surface is the zero level."""
-    rng = np.random.default_rng(5)
-    options = SampleOptions(scene=SINGLES)
-    options = replace(options, sensor=replace(options.sensor, clean_share=1.0))
-    view = draw_view(rng, options)
-    sample = sample_crops(view, options, 32, 4.0)
-    target = sample.target[1].float() / 127
-    channels = sample.volumes.channels()[1]
-    free, near = channels[3] > 0, (channels[0].abs() < 0.2) & (channels[5] > 0) & (channels[0] != 0)
-    assert (target[free] > 0).float().mean() > 0.99
-    assert target[near].abs().mean() < 0.3
-    assert (target < 0).any()
+def test_a_run_starts_from_what_fits_of_a_checkpoint(tiny_config, tmp_path):
+    path, cache = tiny_config
+    first = Trainer(read_run_config(path), tmp_path / "a", cache)
+    first.plateau(max_steps=1)
+    first.evaluate("plateau", "first.safetensors")
+    weights = load_model(tmp_path / "a" / "first.safetensors").network.state_dict()
+    config = read_run_config(path)
+    wider = replace(config, model=replace(config.model, channels=(16, 8, 8, 8)))
+    second = Trainer(wider, tmp_path / "b", cache, initial=tmp_path / "a" / "first.safetensors")
+    own = second.network.state_dict()
+    assert_close(own["coarse_blocks.0.conv1.weight"], weights["coarse_blocks.0.conv1.weight"])
+    assert own["stem.weight"].shape != weights["stem.weight"].shape
+    with pytest.raises(ModelError, match="cannot be read"):
+        Trainer(config, tmp_path / "c", cache, initial=tmp_path / "missing.safetensors")
 
 
-def test_batches_put_scene_crops_first_and_say_whose_they_are(cache):
-    views = read_shard(options_of(SCENES, cache), 0)
-    batch = make_batch(views, 4, np.array([False] * len(views)), torch.device("cpu"))
-    counts = [len(v.target) - 1 for v in views]
-    assert len(batch.target) == sum(counts) + len(views)
-    assert batch.scene_of_crop.tolist() == [i for i, n in enumerate(counts) for _ in range(n)]
-    assert_close(batch.target[0], views[0].target[0].float() / 127)
-    assert_close(batch.target[len(views)], views[0].target[1].float() / 127)
+def test_a_damaged_state_is_rejected(tiny_config, tmp_path):
+    path, cache = tiny_config
+    (tmp_path / "state.pt").write_bytes(b"half a file")
+    with pytest.raises(InputError, match="state.pt: cannot be read"):
+        Trainer(read_run_config(path), tmp_path, cache)
 
 
-def test_a_mirrored_batch_is_the_batch_of_the_mirrored_view(cache):
-    views = read_shard(options_of(SCENES, cache), 0)[:1]
-    cpu = torch.device("cpu")
-    straight = make_batch(views, 4, np.array([False]), cpu)
-    mirrored = make_batch(views, 4, np.array([True]), cpu)
-    assert_close(mirrored.volume.flip(2), straight.volume)
-    assert_close(mirrored.target.flip(1), straight.target)
-    grid = mirrored.positions.unflatten(1, (4, 4, 4)).flip(1).flatten(1, 3)
-    grid = grid * torch.tensor([-1.0, 1, 1, 1])
-    assert_close(grid, straight.positions, atol=1e-5, rtol=0)
-
-
-def test_packing_respects_the_budget_and_loses_nothing(cache):
-    shards = ShardSet([options_of(INSTANCES, cache)], workers=0)
-    stream = mini_batches(shards, StreamPosition(), crops=2)
-    first, second = next(stream), next(stream)
-    assert sum(len(v.target) for v in first.views) <= 2
-    assert len(first.views) + len(second.views) == INSTANCES.views
-    assert (first.following, second.following) == (StreamPosition(0, 1), StreamPosition(1, 0))
-    sizes = sorted(float(v.sizes[0]) for v in first.views + second.views)
-    assert sizes == sorted(float(v.sizes[0]) for v in shards.read(0))
-
-
-def test_the_noise_of_a_mini_batch_depends_on_its_position_alone(cache):
-    shards = ShardSet([options_of(INSTANCES, cache)], workers=0)
-    stream = mini_batches(shards, StreamPosition(), crops=2, seed=7)
-    first, second = next(stream), next(stream)
-    again = next(mini_batches(shards, first.following, crops=2, seed=7))
-    assert_close(again.noise.voxels, second.noise.voxels, rtol=0, atol=0)
-    other = next(mini_batches(shards, first.following, crops=2, seed=8))
-    assert not torch.equal(other.noise.voxels, second.noise.voxels)
-
-
-def test_later_passes_over_the_shards_are_shuffled_but_complete(cache):
-    order = shard_order(20, SCENES.seed, 0)
-    first, second = ([next(order)[1] for _ in range(20)] for _ in range(2))
-    assert first == list(range(20)) and sorted(second) == first and second != first
-
-
-def test_the_loss_of_a_perfect_prediction_is_zero(cache):
-    views = read_shard(options_of(SCENES, cache), 0)
-    batch = make_batch(views, 4, np.zeros(2, bool), torch.device("cpu"))
-
-    class Oracle:
-        def __init__(self):
-            self.rows = iter((batch.target[:2], batch.target[2:]))
-
-        def __call__(self, noisy, time, volume, positions, scene=None):
-            class Memory:
-                def rows(self, index):
-                    return None
-
-            return next(self.rows), Memory()
-
-    loss = flow_loss(Oracle(), batch, ObjectiveOptions(), noise_for(views))
-    assert loss.item() == 0
-
-
-def test_a_run_goes_through_both_phases_and_keeps_its_best_weights(cache, tmp_path):
-    config = replace(TWO_PHASES, minutes=0.02)
-    trainer = Trainer(config, tmp_path, cache, workers=0)
-    trainer.run()
-    assert trainer.progress.phase == 2
-    for name in ("latest", "best_instances", "best_scenes"):
-        assert (tmp_path / f"{name}.safetensors").exists(), name
-    rows = (tmp_path / "metrics.csv").read_text().splitlines()
-    assert rows[0].startswith("phase,step,seconds") and len(rows) == 3
-    assert rows[1].startswith("instances") and rows[2].startswith("scenes")
-
-
-def test_training_lowers_the_loss(cache, tmp_path):
-    config = replace(TWO_PHASES, phases=(replace(TWO_PHASES.phases[1], warmup_steps=5),))
-    views = read_shard(options_of(SCENES, cache), 0)
-    batch = make_batch(views, 4, np.zeros(len(views), bool), torch.device("cpu"))
-
-    def loss(trainer: Trainer) -> float:
-        with torch.no_grad():
-            noise = noise_for(views)
-            return flow_loss(trainer.network, batch, ObjectiveOptions(), noise).item()
-
-    trainer = Trainer(config, tmp_path, cache, workers=0, max_steps=40)
-    before = loss(trainer)
-    trainer.run()
-    assert loss(trainer) < 0.7 * before
-
-
-def test_the_learning_rate_rises_stays_and_falls():
-    phase = PhaseConfig("x", INSTANCES, 1.0, learning_rate=2.0, warmup_steps=10, decay_share=0.5)
-    assert learning_rate(phase, 0, 0.0) == pytest.approx(0.2)
-    assert learning_rate(phase, 10, 0.4) == pytest.approx(2.0)
-    assert learning_rate(phase, 99, 0.75) == pytest.approx(1.0)
-    assert learning_rate(phase, 99, 1.1) == 0
-
-
-def test_the_shipped_recipe_is_readable_and_has_the_two_phases():
-    config = read_train_config(ROOT / "config" / "train_mini.yaml")
-    assert [p.name for p in config.phases] == ["instances", "scenes"]
-    assert not config.phases[0].data.samples.with_scene_crop
-    assert config.phases[1].data.samples.with_scene_crop
-    assert config.held_out.samples.held_out
+def test_a_state_of_another_network_is_rejected(tiny_config, tmp_path):
+    path, cache = tiny_config
+    config = read_run_config(path)
+    trainer = Trainer(config, tmp_path, cache)
+    trainer.plateau(max_steps=1)
+    wider = replace(config, model=replace(config.model, channels=(16, 8, 8, 8)))
+    with pytest.raises(InputError, match="state.pt"):
+        Trainer(wider, tmp_path, cache)

@@ -16,7 +16,7 @@ from iscene_ros.lab.evaluation.scenes import MODEL, EvaluationOptions
 from iscene_ros.lab.evaluation.view_scenes import ViewOptions, draw_views
 from iscene_ros.lab.evaluation.view_scores import FUSION, view_csv, view_report, view_scores
 from iscene_ros.lab.synthetic.rendering import render
-from iscene_ros.lab.training.samples import draw_view
+from iscene_ros.lab.synthetic.scene_views import draw_view
 from iscene_ros.models.base import DEFAULT_REQUEST
 
 # A scene in which several objects have depth.

@@ -112,9 +112,9 @@ def test_iscene_mini_is_described_too(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     assert "(iscene-mini)" in out
     assert f"{parameters:,}" in out
-    assert "resolution: 32" in out
+    assert "resolution: 64" in out
     assert main(["inspect-model", "iscene-mini", "--keys"]) == 0
-    assert "\nhead.bias\t(8,)\tfloat16\n" in capsys.readouterr().out
+    assert "\ngrid_head.bias\t(8,)\tfloat16\n" in capsys.readouterr().out
     assert main(["inspect-model", "iscene-mini", "--part", "slat_flow"]) == 2
     assert "iscene-mini has no such part" in capsys.readouterr().err
 

@@ -6,9 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iscene_ros.preprocess.observation_volume import OUTSIDE, OWN
 from iscene_ros.preprocess.view_fusion import CUT, fuse
-from iscene_ros.preprocess.view_readings import ViewReadings, reading_weights
+from iscene_ros.preprocess.view_readings import OUTSIDE, OWN, ViewReadings, reading_weights
 
 SHAPE = (1, 4, 4, 4)
 

@@ -5,16 +5,13 @@ from task_planner import plan
 
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.io.demo_frame import arc2017_observation
-from iscene_ros.models.base import CompletionRequest
 from iscene_ros.relations.build import with_relations
 
 
 @pytest.fixture(scope="module")
 def graph():
     observation = arc2017_observation()
-    scene = SceneCompleter.from_pretrained("iscene-mini", "cpu").complete(
-        observation, CompletionRequest(steps=1)
-    )
+    scene = SceneCompleter.from_pretrained("iscene-mini", "cpu").complete(observation)
     return with_relations(scene, observation, shapes=False).graph
 
 

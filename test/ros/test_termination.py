@@ -18,6 +18,11 @@ from std_srvs.srv import Trigger
 LIMIT = 3.0
 PATIENCE = 60.0
 ACTIVE = ("-p", "autostart:=true", "-p", "detections:=vision_msgs")
+# Completions of iscene-mini take a minute.
+SLOW = (
+    "import time; from iscene_ros.models.mini.shape_model import MiniShapes; "
+    "MiniShapes.predict = lambda *_: time.sleep(60)"
+)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def wait_until_active(probe) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_completion_that_takes_long_does_not_hold_up_the_end(number: int, probe) -> None:
-    scene = start(*ACTIVE, "-p", "steps:=40", "-p", "max_age:=0.0")
+    scene = start(*ACTIVE, "-p", "max_age:=0.0", before=SLOW)
     replay = start("-p", "rate:=5.0", executable="replay_node")
     with running(scene, replay):
         wait_until_active(probe)

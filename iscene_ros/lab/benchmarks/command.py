@@ -48,24 +48,20 @@ def _add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="1 to 20 (default: 1 2 5 10 20)",
     )
-    parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 4, 8], metavar="N")
     parser.add_argument("--repeats", type=int, default=3, help="runs per row (%(default)s)")
 
 
 def run_completion(args: argparse.Namespace, load: Callable[[], Completer] | None = None) -> None:
-    """Measure `SceneCompleter.complete` by the number of objects and of steps."""
+    """Measure `SceneCompleter.complete` by the number of objects."""
     from iscene_ros.lab.benchmarks import completion
 
-    _check_numbers(args, objects=MAX_OBJECTS, steps=None)
+    _check_numbers(args, objects=MAX_OBJECTS, repeats=None)
     print(f"device {args.device}, model {args.model}", file=sys.stderr)
     load = load or partial(load_completer, model_config(args, relations=False))
     measured = []
-    for one in completion.measure_completions(
-        load, sorted(args.objects), sorted(args.steps), args.repeats
-    ):
+    for one in completion.measure_completions(load, sorted(args.objects), args.repeats):
         measured.append(one)
-        line = f"{one.objects} objects, {one.steps} steps: {one.seconds.total:.2f} s"
-        print(line, file=sys.stderr)
+        print(f"{one.objects} objects: {one.seconds.total:.2f} s", file=sys.stderr)
     rows = [completion.HEADINGS, *completion.completion_rows(measured)]
     _publish(args.out, "benchmark", completion.completion_table(measured), rows)
 
@@ -207,7 +203,7 @@ BENCHMARKS = {
     "completion": (
         _add_completion_arguments,
         run_completion,
-        "time and memory of a completion by the number of objects and of steps",
+        "time and memory of a completion by the number of objects",
     ),
     "layer": (
         _add_layer_arguments,

@@ -1,4 +1,4 @@
-"""Seconds by stage and peak memory of a completion, by the number of objects and of steps."""
+"""Seconds by stage and peak memory of a completion, by the number of objects."""
 
 from __future__ import annotations
 
@@ -16,30 +16,27 @@ from iscene_ros.cli.completion_run import Completer
 from iscene_ros.core.errors import ModelError
 from iscene_ros.core.scene import Timings
 from iscene_ros.lab.benchmarks.table_scene import table_scene
-from iscene_ros.models.base import CompletionRequest
 
 MEGABYTE = 1e6
 HEADINGS = (
-    *("objects", "steps", "completed", "prepare [s]", "network [s]", "meshing [s]", "total [s]"),
+    *("objects", "completed", "prepare [s]", "network [s]", "meshing [s]", "total [s]"),
     *("x 1 object", "peak [MB]", "GPU peak [MB]"),
 )
-DECIMALS = (0, 0, 0, 2, 2, 2, 2, 1, 0, 0)
+DECIMALS = (0, 0, 2, 2, 2, 2, 1, 0, 0)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The median of several runs with one number of objects and one number of steps.
+    """The median of several runs with one number of objects.
 
     Attributes:
-        objects, steps: Numbers that were measured.
-        completed: Number of objects that were completed.
+        objects, completed: Number of objects, and of those that were completed.
         seconds: Time of each stage [s].
         peak_megabytes: Peak of the process that ran this number of objects [1e6 bytes].
         peak_gpu_megabytes: Peak allocated by torch on the GPU, 0 without one [1e6 bytes].
     """
 
     objects: int
-    steps: int
     completed: int
     seconds: Timings
     peak_megabytes: float
@@ -47,16 +44,13 @@ class Measurement:
 
 
 def measure_completions(
-    load: Callable[[], Completer],
-    objects: Sequence[int],
-    steps: Sequence[int],
-    repeats: int,
+    load: Callable[[], Completer], objects: Sequence[int], repeats: int
 ) -> Iterator[Measurement]:
     """Measure each number of objects in a fresh process, so that no peak hides another.
 
     Args:
         load: Makes the completer, in that process; picklable.
-        objects, steps: Numbers to measure.
+        objects: Numbers to measure.
         repeats: Runs per measurement, after one to warm up.
 
     Raises:
@@ -66,28 +60,21 @@ def measure_completions(
     for count in objects:
         with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
             try:
-                yield from pool.submit(measure_objects, load, count, steps, repeats).result()
+                yield pool.submit(measure_objects, load, count, repeats).result()
             except BrokenProcessPool as error:
                 message = f"benchmark completion: the process for {count} objects was killed"
                 raise ModelError(f"{message}; too little memory?") from error
 
 
-def measure_objects(
-    load: Callable[[], Completer], objects: int, steps: Sequence[int], repeats: int
-) -> list[Measurement]:
+def measure_objects(load: Callable[[], Completer], objects: int, repeats: int) -> Measurement:
     """Measure one number of objects in this process."""
     completer = load()
     observation = table_scene(objects).observation
-    completer.complete(observation, CompletionRequest(min(steps)))
-    timed = []
-    for count in steps:
-        scenes = [completer.complete(observation, CompletionRequest(count)) for _ in range(repeats)]
-        timed.append((count, len(scenes[0].objects), [scene.timings for scene in scenes]))
-    peak, peak_gpu = peak_megabytes(), peak_gpu_megabytes()
-    return [
-        Measurement(objects, count, completed, _median(timings), peak, peak_gpu)
-        for count, completed, timings in timed
-    ]
+    completer.complete(observation)
+    scenes = [completer.complete(observation) for _ in range(repeats)]
+    seconds = _median([scene.timings for scene in scenes])
+    memory = peak_megabytes(), peak_gpu_megabytes()
+    return Measurement(objects, len(scenes[0].objects), seconds, *memory)
 
 
 def peak_megabytes() -> float:
@@ -119,12 +106,12 @@ def _median(timings: Sequence[Timings]) -> Timings:
 
 def completion_rows(measured: Sequence[Measurement]) -> list[list[float]]:
     """Return the cells under `HEADINGS`; the ratio is NaN where one object was not measured."""
-    single = {m.steps: m.seconds.total for m in measured if m.objects == 1}
+    single = next((m.seconds.total for m in measured if m.objects == 1), float("nan"))
     return [
         [
-            *(m.objects, m.steps, m.completed),
+            *(m.objects, m.completed),
             *(m.seconds.prepare, m.seconds.network, m.seconds.meshing, m.seconds.total),
-            m.seconds.total / single[m.steps] if m.steps in single else float("nan"),
+            m.seconds.total / single,
             *(m.peak_megabytes, m.peak_gpu_megabytes),
         ]
         for m in measured

@@ -6,21 +6,15 @@ time is not counted, so that all that is left is the session.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.core.colors import instance_color
-from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Scene, SceneObject, Timings
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.geometry.object_frame import object_frame
+from iscene_ros.lab.benchmarks.stub_completers import TrueMeshes, clock_and_cpu
 from iscene_ros.lab.benchmarks.table_scene import TableScene, table_scene
-from iscene_ros.models.base import DEFAULT_REQUEST, CompletionRequest, Report
-from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.session.inputs import DepthImage, InstanceImage, Intrinsics, TransformSample
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
@@ -32,7 +26,6 @@ NOISE_M = 0.001
 # Azimuths of the views that fill the keyframes; the new views lie between them [degrees].
 FIRST_AZIMUTHS = tuple(range(-168, 168, 42))
 NEW_AZIMUTHS = tuple(azimuth + 20 for azimuth in FIRST_AZIMUTHS)
-UP = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -52,49 +45,6 @@ class EvidenceTimes:
     megabytes: tuple[float, float]
     views: int
     view_megabytes: float
-
-
-class TrueMeshes:
-    """A completer that returns the true meshes of the instances of a table scene.
-
-    Attributes:
-        seconds: spent by the clock and of the CPU so far [s].
-    """
-
-    def __init__(self, scene: TableScene) -> None:
-        self._placed = [object_frame(mesh, np.eye(4), UP) for mesh in scene.meshes_world]
-        self.seconds = np.zeros(2)
-
-    def complete(
-        self,
-        observation: Observation,
-        request: CompletionRequest = DEFAULT_REQUEST,
-        progress: Report | None = None,
-    ) -> Scene:
-        """Return the true objects; see `Completer.complete`."""
-        started = _now()
-        aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-        clean = clean_observation(observation, aligned_frame, request.evidence).observation
-        scene = Scene(
-            *("world", self._objects(observation), (), observation.world_from_camera),
-            *(observation.gravity_camera, "true", "0" * 64, request.seed, 1, Timings()),
-            observation=clean,
-        )
-        self.seconds += _now() - started
-        return scene
-
-    def _objects(self, observation: Observation) -> tuple[SceneObject, ...]:
-        # Labels are the names of the true objects, as ids may change.
-        made = []
-        for number, label in zip(observation.instance_ids, observation.labels, strict=True):
-            placed = self._placed[int(label.removeprefix("class_"))]
-            made.append(
-                SceneObject(
-                    *(number, label, 1.0, placed.mesh, placed.frame_from_object, placed.size),
-                    *(0.5, 0.8, 0.001, 0.0, instance_color(number)),
-                )
-            )
-        return tuple(made)
 
 
 def measure_evidence(objects: int = 10, still: int = 2000) -> Iterator[EvidenceTimes]:
@@ -161,15 +111,11 @@ class _Run:
         session.add(InstanceImage(stamp, CAMERA_FRAME, ids, self._classes), stamp)
         session.poll(stamp)
         frame = session.take(stamp)
-        started = _now() - self._completer.seconds
+        completed, started = len(self._completer.seconds), clock_and_cpu()
         if session.complete(frame, stamp) is None:
             raise RuntimeError(session.rejections.newest)
-        return _now() - self._completer.seconds - started
-
-
-def _now() -> np.ndarray:
-    """Return (2,) the time of the clock and of the CPU [s]."""
-    return np.array([time.perf_counter(), time.process_time()])
+        inside = self._completer.seconds[completed:]
+        return clock_and_cpu() - started - np.sum(inside, axis=0)
 
 
 def evidence_table(measured: Sequence[EvidenceTimes]) -> list[list[str]]:

@@ -15,16 +15,12 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import trimesh
 
-from iscene_ros.core.colors import instance_color
-from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Mesh, Scene, SceneObject, Timings
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.demo_frame import DemoFrame
+from iscene_ros.lab.benchmarks.stub_completers import Ellipsoids
 from iscene_ros.lab.benchmarks.table_scene import table_scene
-from iscene_ros.models.base import DEFAULT_REQUEST, CompletionRequest, Report
 from iscene_ros.ros.demo_messages import frame_messages
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.message_decoder import MessageDecoder
@@ -63,60 +59,6 @@ class LayerTimes:
         return np.sum([times for stage, times in self.seconds if stage != "object map"], axis=0)
 
 
-class KnownScene:
-    """A completer without a network that returns an ellipsoid for each instance of a still scene.
-
-    Args:
-        faces: Approximate number of triangles of an ellipsoid.
-    """
-
-    def __init__(self, faces: int) -> None:
-        # A sphere of n x n segments has 4 n (n - 1) triangles.
-        segments = max(4, round(0.5 * faces**0.5))
-        sphere = trimesh.creation.uv_sphere(radius=0.05, count=[segments, segments])
-        self.mesh = Mesh(sphere.vertices.astype(np.float32), sphere.faces.astype(np.int32))
-        self.observed = np.arange(len(sphere.vertices)) % 2 == 0
-        self._placed: dict[int, tuple[Mesh, np.ndarray, np.ndarray]] = {}
-
-    def complete(
-        self,
-        observation: Observation,
-        request: CompletionRequest = DEFAULT_REQUEST,
-        progress: Report | None = None,
-    ) -> Scene:
-        """Return one ellipsoid an instance, made once; see `Completer.complete`."""
-        objects = tuple(
-            self._object(observation, row) for row in range(len(observation.instance_ids))
-        )
-        return Scene(
-            *("world", objects, (), observation.world_from_camera, observation.gravity_camera),
-            *("known", "0" * 64, request.seed, 1, Timings()),
-            observation=observation,
-        )
-
-    def _object(self, observation: Observation, row: int) -> SceneObject:
-        if row not in self._placed:
-            self._placed[row] = self._ellipsoid(observation, row)
-        mesh, pose, size = self._placed[row]
-        number = observation.instance_ids[row]
-        return SceneObject(
-            *(number, observation.labels[row], 1.0, mesh, pose, size),
-            *(0.5, 0.8, 0.001, 0.0, instance_color(number), self.observed),
-        )
-
-    def _ellipsoid(self, observation: Observation, row: int) -> tuple[Mesh, np.ndarray, np.ndarray]:
-        """Return mesh, pose and size of an ellipsoid in the box around what is seen."""
-        points = Keyframe(observation, observation.instance_ids[row]).points
-        low, high = np.quantile(points, [0.02, 0.98], axis=0)
-        size, pose = np.maximum(high - low, 0.01), np.eye(4)
-        pose[:3, 3] = 0.5 * (low + high)
-        return (
-            Mesh(self.mesh.vertices * (10 * size).astype(np.float32), self.mesh.faces),
-            pose,
-            size,
-        )
-
-
 def measure_layer(
     objects: int = 10, faces: int = 5000, frames: int = 60, overlay: bool = False
 ) -> LayerTimes:
@@ -145,7 +87,7 @@ class _Layer:
         self._types, self._publish = types, publish
         # Relations and the fused surroundings have benchmarks of their own.
         settings = Settings(model="known", faces=faces, relations=False, environment=False)
-        completer = KnownScene(faces)
+        completer = Ellipsoids(faces)
         self.faces = len(completer.mesh.faces)
         self._session = SceneSession(settings, completer)
         self._decoder = MessageDecoder(settings, lambda reason, line: None)

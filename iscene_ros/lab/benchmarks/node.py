@@ -17,10 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Scene
-from iscene_ros.lab.benchmarks.message_layer import KnownScene
-from iscene_ros.models.base import DEFAULT_REQUEST, CompletionRequest, Report
+from iscene_ros.lab.benchmarks.stub_completers import Ellipsoids
 from iscene_ros.ros.demo_messages import demo_messages
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.ros.topics import OBJECTS, output_topic
@@ -29,8 +26,6 @@ from iscene_ros.session.status import resident_megabytes
 
 if TYPE_CHECKING:
     from iscene_ros.ros.node import SceneNode
-
-FACES = 5000
 
 
 @dataclass(frozen=True)
@@ -60,28 +55,6 @@ class NodeTimes:
     megabytes: np.ndarray
 
 
-class SlowCompleter(KnownScene):
-    """A completer that takes at least `pause` seconds a frame and records its times."""
-
-    def __init__(self, pause: float) -> None:
-        super().__init__(FACES)
-        self.pause = pause
-        self.seconds: list[float] = []
-
-    def complete(
-        self,
-        observation: Observation,
-        request: CompletionRequest = DEFAULT_REQUEST,
-        progress: Report | None = None,
-    ) -> Scene:
-        """See `Completer.complete`."""
-        started = time.monotonic()
-        time.sleep(self.pause)
-        scene = super().complete(observation, request, progress)
-        self.seconds.append(time.monotonic() - started)
-        return scene
-
-
 def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) -> NodeTimes:
     """Run the node on frames of 640 x 480 with the eight objects of the demo, 5000 faces each.
 
@@ -90,7 +63,7 @@ def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) ->
         rate: Rate of the camera [1/s].
         model_seconds: Time of a completion [s].
     """
-    model = SlowCompleter(model_seconds)
+    model = Ellipsoids(pause=model_seconds)
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe()
     with _running_node(model) as node:
@@ -111,7 +84,7 @@ def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) ->
         return NodeTimes(
             rate,
             frames,
-            np.array(model.seconds),
+            np.array(model.seconds)[:, 0],
             ages,
             session.completed + session.dropped + untransformed,
             untransformed,
@@ -122,7 +95,7 @@ def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) ->
 
 
 @contextmanager
-def _running_node(completer: SlowCompleter) -> Iterator[SceneNode]:
+def _running_node(completer: Ellipsoids) -> Iterator[SceneNode]:
     """Yield an active node in its own thread, and shut it down afterwards."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor

@@ -61,7 +61,6 @@ def small_release() -> ReleaseConfig:
             in_channels=8,
             out_channels=8,
             scene_context_blocks=2,
-            absolute_positions=True,
             **flow,
         ),
         structure_decoder=StructureDecoderConfig(channels=(32, 16, 8)),

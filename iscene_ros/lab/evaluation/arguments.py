@@ -36,7 +36,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the model."""
     parser.add_argument("--model", default=SHIPPED_MODEL, metavar="NAME_OR_PATH")
     parser.add_argument("--device", default="auto", choices=DEVICES)
-    parser.add_argument("--steps", type=int, metavar="N", help="(default: the model's)")
 
 
 def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,5 +99,4 @@ def evaluation_options(args: argparse.Namespace) -> EvaluationOptions:
     """Return the rendered scenes that the arguments describe."""
     from iscene_ros.lab.evaluation.scenes import EvaluationOptions
 
-    steps = getattr(args, "steps", None)
-    return EvaluationOptions(args.scenes, args.seed, args.families == "held_out", steps)
+    return EvaluationOptions(args.scenes, args.seed, args.families == "held_out")

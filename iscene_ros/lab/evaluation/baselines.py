@@ -71,7 +71,7 @@ def extruded(points_aligned: np.ndarray, support_height: float) -> Mesh | None:
     sides = (centers[:, :, 0, :2] @ footprint[:, :2].T + footprint[:, 2]).max(axis=-1)
     above = centers[..., 2] - _height_field(points, cube)[..., None]
     distance = np.maximum(np.maximum(above, low[2] - centers[..., 2]), sides[..., None])
-    return mesh_from_distance(distance, cube, FACES, upsample=1)
+    return mesh_from_distance(distance, cube, FACES)
 
 
 BASELINES: dict[str, Completion] = {

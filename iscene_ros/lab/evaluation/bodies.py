@@ -166,5 +166,5 @@ def true_body(
     chunks = np.array_split(points, max(1, len(points) // CHUNK))
     values = np.concatenate([signed_distance(chunk) for chunk in chunks])
     field = values.reshape((resolution,) * 3).astype(np.float32)
-    mesh = mesh_from_distance(field, cube, TRUTH_FACES, upsample=1)
+    mesh = mesh_from_distance(field, cube, TRUTH_FACES)
     return None if mesh is None else ScoredBody(mesh, signed_distance)

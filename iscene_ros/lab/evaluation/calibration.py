@@ -19,8 +19,8 @@ from iscene_ros.geometry.surface_distance import observed_fraction
 from iscene_ros.lab.evaluation.bodies import ScoredBody
 from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, body_iou
 from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, true_body_camera
+from iscene_ros.lab.synthetic.scene_views import DrawOptions, SceneView, draw_view
 from iscene_ros.lab.synthetic.shape_families import ShapeOptions
-from iscene_ros.lab.training.samples import SampleOptions, SceneView, draw_view
 from iscene_ros.models.base import CompletionRequest, Progress
 from iscene_ros.models.mini.checkpoint import replace_calibration
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
@@ -30,8 +30,8 @@ from iscene_ros.models.registry import checkpoint_path
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
-# Share of objects of families that came later than the shipped weights: a fit to what the network
-# was trained on alone is overconfident elsewhere.
+# Share of objects of further families: a fit to the plain ones alone is overconfident elsewhere,
+# one to all that training draws, in which thin walls abound, too modest.
 FURTHER_SHARE = 1 / 6
 # Ridge penalty beside the sum of squares over the cases, for standardised evidence.
 RIDGE = 10.0
@@ -53,7 +53,7 @@ class Case:
         evidence: Evidence that the confidence is computed from.
         iou: Intersection over union with the true object.
         surface: Evidence at P points on the surface.
-        errors: (P,) distance of these points to the true surface [voxels].
+        errors: (P,) distance of these points to the true surface [cells of the shape].
     """
 
     evidence: Evidence
@@ -96,8 +96,11 @@ class CompletedShape:
         return (self.distance_to_truth(points_aligned) < 0).reshape((side,) * 3)
 
     def inside(self, level: float) -> np.ndarray:
-        """Return (R, R, R) bool, voxels inside of the surface at this level."""
-        return replace(self.shape, calibration=Calibration(level=level)).inside
+        """Return (R, R, R) bool, voxels inside of the surface at this level.
+
+        Neighbours do not limit it, as they do not limit the truth either.
+        """
+        return replace(self.shape, calibration=Calibration(level=level), separated=None).inside
 
 
 def with_calibration(completer: SceneCompleter, calibration: Calibration) -> SceneCompleter:
@@ -151,7 +154,8 @@ def fit_confidence(evidence: list[Evidence], overlaps: np.ndarray) -> Confidence
     columns = (table - center) / spread
     square = columns.T @ columns + RIDGE * np.eye(columns.shape[1])
     slopes = np.linalg.solve(square, columns.T @ (overlaps - overlaps.mean())) / spread
-    return ConfidenceModel(float(overlaps.mean() - slopes @ center), *(float(s) for s in slopes))
+    weights = Evidence(*(float(slope) for slope in slopes))
+    return ConfidenceModel(float(overlaps.mean() - slopes @ center), weights)
 
 
 def fit_uncertainty(surfaces: list[SurfaceEvidence], errors: list[np.ndarray]) -> UncertaintyModel:
@@ -159,7 +163,7 @@ def fit_uncertainty(surfaces: list[SurfaceEvidence], errors: list[np.ndarray]) -
 
     Args:
         surfaces: Evidence at points on each of M completed surfaces.
-        errors: M arrays, the distance of these points to the true surface [voxels].
+        errors: M arrays, the distance of these points to the true surface [cells].
     """
     columns = np.concatenate([surface.columns() for surface in surfaces])
     error = np.concatenate(errors)
@@ -192,8 +196,8 @@ def calibration_cases(completer: SceneCompleter, options: EvaluationOptions) -> 
                 yield case
 
 
-def calibration_samples(options: EvaluationOptions) -> SampleOptions:
-    """Return options for scenes of training families and a few that are new to the weights."""
+def calibration_samples(options: EvaluationOptions) -> DrawOptions:
+    """Return options for scenes of plain training families and a few further ones."""
     shapes = ShapeOptions(further_share=FURTHER_SHARE)
     return replace(options.samples(), held_out=False, shapes=shapes)
 
@@ -204,7 +208,7 @@ def completed_shapes(
     """Yield the predicted shapes of the instances of a view that have enough depth readings."""
     observation = resolve_mask_overlaps(view.observation.rectified())
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-    request = CompletionRequest(options.steps)
+    request = CompletionRequest()
     prediction = completer.shapes.predict(observation, aligned_frame, request, Progress(None))
     readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     for shape in prediction.shapes:
@@ -219,7 +223,7 @@ def write_calibration(model: str, calibration: Calibration) -> Path:
     return path
 
 
-def _views(options: EvaluationOptions, samples: SampleOptions) -> Iterator[SceneView]:
+def _views(options: EvaluationOptions, samples: DrawOptions) -> Iterator[SceneView]:
     for number in range(options.scenes):
         yield draw_view(np.random.default_rng([options.seed, number, 1]), samples)
 

@@ -62,7 +62,7 @@ def _add_oracle_arguments(parser: argparse.ArgumentParser) -> None:
     add_scene_arguments(parser)
     add_family_argument(parser)
     parser.add_argument(
-        "--resolution", type=int, default=32, metavar="R", help="voxels a side (%(default)s)"
+        "--resolution", type=int, default=64, metavar="R", help="voxels a side (%(default)s)"
     )
 
 
@@ -135,7 +135,6 @@ def _run_relations(args: argparse.Namespace) -> None:
         seed=args.seed,
         held_out=args.families == "held_out",
         shapes=args.shapes,
-        steps=args.steps,
         directory=args.out,
     )
     evaluation = RelationEvaluation(load_completer(args), options)
@@ -239,7 +238,7 @@ def _run_calibration(args: argparse.Namespace) -> None:
     completer = load_completer(args)
     if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError("evaluate calibrate: for iscene-mini alone; choose another --model")
-    options = EvaluationOptions(args.scenes, CALIBRATION_SEED, held_out=False, steps=args.steps)
+    options = EvaluationOptions(args.scenes, CALIBRATION_SEED, held_out=False)
     fitted = fitted_calibration(completer, options, args.keep_level)
     print(f"written into {write_calibration(args.model, fitted)}: {fitted}")
 

@@ -26,7 +26,7 @@ from iscene_ros.lab.evaluation.scenes import (
     score_completed,
     true_body_camera,
 )
-from iscene_ros.lab.training.samples import GroundTruthObject
+from iscene_ros.lab.synthetic.scene_views import GroundTruthObject
 from iscene_ros.viz.shading import shade
 from iscene_ros.viz.side_view import ViewedMesh, Viewpoint, look_at
 

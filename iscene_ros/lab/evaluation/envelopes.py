@@ -14,7 +14,7 @@ from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
 from iscene_ros.lab.evaluation.calibration import CompletedShape, completed_shapes
 from iscene_ros.lab.evaluation.reports import markdown_table
 from iscene_ros.lab.evaluation.scenes import EvaluationOptions
-from iscene_ros.lab.training.samples import draw_view
+from iscene_ros.lab.synthetic.scene_views import draw_view
 from iscene_ros.models.model_config import Envelope
 
 RESOLUTION = 64

@@ -20,7 +20,6 @@ from iscene_ros.lab.evaluation.baselines import extruded, hull
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
 from iscene_ros.lab.synthetic.physics_shapes import joined_mesh
 from iscene_ros.lab.synthetic.physics_views import tiled_box
-from iscene_ros.models.base import CompletionRequest
 
 TRUE_MESHES, COMPLETED = "true meshes", "completed"
 UP = np.array([0.0, 0.0, 1.0])
@@ -65,12 +64,10 @@ def true_scene(scene: PhysicsScene) -> Scene:
     )  # fmt: skip
 
 
-def completed_scene(
-    completer: SceneCompleter, views: Sequence[Observation], steps: int | None
-) -> Scene:
+def completed_scene(completer: SceneCompleter, views: Sequence[Observation]) -> Scene:
     """Return the scene completed from views, of which the first is the reference."""
     seen = [*views[::-1]] if len(views) > 1 else views[0]
-    return completer.complete(seen, CompletionRequest(steps))
+    return completer.complete(seen)
 
 
 def baseline_scene(views: Sequence[Observation], shape: Shape) -> Scene:

@@ -43,7 +43,6 @@ class GraspOptions:
         scenes, seed: Number of scenes, and their seed.
         held_out: Whether shape families are those that training never sees, or those that it does.
         shapes: Number of shapes that scenes are made of.
-        steps: Steps of the sampler; None = the model's default.
         directory: Folder in which the shapes are kept, since they take minutes to make.
         gripper: That executes.
         fit: Whether completed meshes alone are grasped, several times, for a fit of the score.
@@ -54,7 +53,6 @@ class GraspOptions:
     seed: int
     held_out: bool
     shapes: int
-    steps: int | None
     directory: Path
     gripper: Gripper
     fit: bool = False
@@ -162,7 +160,7 @@ def _scenes(
     for count in VIEWS:
         if len(views) < count:
             continue
-        yield COMPLETED, count, completed_scene(completer, views[:count], options.steps)
+        yield COMPLETED, count, completed_scene(completer, views[:count])
         if not options.fit:
             for name, shape in BASELINES.items():
                 yield name, count, baseline_scene(views[:count], shape)

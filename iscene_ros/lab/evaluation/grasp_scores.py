@@ -53,7 +53,6 @@ def _options(args: argparse.Namespace, report: Callable[[str], None]) -> GraspOp
         seed=args.seed,
         held_out=args.families == "held_out",
         shapes=args.shapes,
-        steps=args.steps,
         directory=args.out,
         gripper=gripper_named(args.gripper),
         fit=args.fit,

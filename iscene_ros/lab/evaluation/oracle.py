@@ -9,9 +9,8 @@ import torch
 
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.observation import Observation
-from iscene_ros.lab.training.samples import SceneView
+from iscene_ros.lab.synthetic.scene_views import SceneView
 from iscene_ros.models.base import Progress
-from iscene_ros.models.mini.scene_sampler import SceneSamplerOptions
 from iscene_ros.models.mini.shape_model import MiniShapes, PredictedDistances
 from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops
 
@@ -32,16 +31,11 @@ class OracleShapes(MiniShapes):
     def __init__(self, completer: SceneCompleter, view: SceneView, resolution: int) -> None:
         calibration = replace(completer.shapes.model.calibration, level=0.0)
         model = replace(completer.shapes.model, calibration=calibration)
-        super().__init__(model, completer.shapes.sampler)
+        super().__init__(model)
         self.view, self.resolution = view, resolution
 
     def predict_distances(
-        self,
-        observation: Observation,
-        crops: SceneCrops,
-        options: SceneSamplerOptions,
-        seed: int = 0,
-        progress: Progress | None = None,
+        self, observation: Observation, crops: SceneCrops, progress: Progress | None = None
     ) -> PredictedDistances:
         """See `MiniShapes.predict_distances`."""
         distances = np.array([self._true_distance(crop, crops) for crop in crops.instances])

@@ -14,8 +14,8 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.decimation import decimated
 from iscene_ros.lab.evaluation.bodies import true_body
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
+from iscene_ros.lab.synthetic.scene_views import DrawOptions, GroundTruthObject, draw_view
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE, SensorOptions
-from iscene_ros.lab.training.samples import GroundTruthObject, SampleOptions, draw_view
 from iscene_ros.models.iscene.registration.result import CubeShape, Similarity
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
@@ -72,7 +72,7 @@ def draw_case(seed: int, number: int, perturbation: Perturbation) -> Registratio
     clean = perturbation in (Perturbation.NOTHING, Perturbation.NO_DEPTH)
     sensor = NOISE_FREE if clean else SensorOptions(clean_share=0.0)
     scene = SceneOptions(single_share=0.1)
-    view = draw_view(rng, SampleOptions(held_out=True, scene=scene, sensor=sensor))
+    view = draw_view(rng, DrawOptions(held_out=True, scene=scene, sensor=sensor))
     observation = resolve_mask_overlaps(view.observation)
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     seen = np.flatnonzero(observation.masks.sum(axis=(1, 2)) >= MIN_PIXELS)

@@ -20,7 +20,6 @@ from iscene_ros.lab.evaluation.relation_truth import Edge, true_bodies, true_rel
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, physics_scenes
 from iscene_ros.lab.synthetic.physics_shapes import shape_pool
 from iscene_ros.lab.synthetic.physics_views import observe_physics
-from iscene_ros.models.base import CompletionRequest
 from iscene_ros.relations.build import (
     decide,
     find_candidates,
@@ -40,7 +39,6 @@ class RelationOptions:
         seed: Seed of the scenes.
         held_out: Whether shape families are those that training never sees, or those that it does.
         shapes: Number of shapes that scenes are made of.
-        steps: Steps of the sampler; None = the model's default.
         directory: Folder in which the shapes are kept, since they take minutes to make.
     """
 
@@ -48,7 +46,6 @@ class RelationOptions:
     seed: int
     held_out: bool
     shapes: int
-    steps: int | None
     directory: Path
 
 
@@ -105,7 +102,7 @@ class RelationEvaluation:
             self._evaluate_completed(number, observation, truth | defined)
 
     def _evaluate_completed(self, number: int, observation: Observation, truth: set[Edge]) -> None:
-        completed = self.completer.complete(observation, CompletionRequest(self.options.steps))
+        completed = self.completer.complete(observation)
         bodies, environment, pose = scene_bodies(completed, observation)
         if not bodies:
             return

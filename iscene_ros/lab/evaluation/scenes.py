@@ -17,8 +17,12 @@ from iscene_ros.lab.evaluation.bodies import TRUTH_RESOLUTION, ScoredBody, true_
 from iscene_ros.lab.evaluation.metrics import Score, score_scene
 from iscene_ros.lab.evaluation.oracle import with_oracle_distances
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
-from iscene_ros.lab.training.samples import GroundTruthObject, SampleOptions, SceneView, draw_view
-from iscene_ros.models.base import CompletionRequest
+from iscene_ros.lab.synthetic.scene_views import (
+    DrawOptions,
+    GroundTruthObject,
+    SceneView,
+    draw_view,
+)
 from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
@@ -35,7 +39,6 @@ class EvaluationOptions:
         scenes: Number of rendered scenes.
         seed: Seed of the scenes; training uses others.
         held_out: Whether shape families are those that training never sees, or those that it does.
-        steps: Steps of the sampler; None = the model's default.
         baselines: Whether to score the baselines, too.
         oracle_resolution: Score true distances on grids of so many voxels a side instead of the
             model's prediction; None = score the model.
@@ -44,7 +47,6 @@ class EvaluationOptions:
     scenes: int = 40
     seed: int = 1000
     held_out: bool = True
-    steps: int | None = None
     baselines: bool = True
     oracle_resolution: int | None = None
 
@@ -54,9 +56,9 @@ class EvaluationOptions:
         side = self.oracle_resolution
         return MODEL if side is None else f"truth at {side}^3"
 
-    def samples(self) -> SampleOptions:
+    def samples(self) -> DrawOptions:
         """Return the options of the scenes: as in training, with more single objects."""
-        return SampleOptions(held_out=self.held_out, scene=SceneOptions(single_share=0.25))
+        return DrawOptions(held_out=self.held_out, scene=SceneOptions(single_share=0.25))
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def completed_scenes(
         chosen = completer
         if options.oracle_resolution is not None:
             chosen = with_oracle_distances(completer, view, options.oracle_resolution)
-        scene = chosen.complete(view.observation, CompletionRequest(options.steps))
+        scene = chosen.complete(view.observation)
         yield CompletedScene(number, view, observation, aligned_frame, crops, scene)
 
 

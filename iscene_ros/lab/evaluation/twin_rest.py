@@ -42,7 +42,7 @@ def evaluate_twins_at_rest(
         for count in VIEWS:
             if len(views) < count:
                 continue
-            completed = completed_scene(completer, views[:count], options.steps)
+            completed = completed_scene(completer, views[:count])
             kinds = {f"completed, {count} views": make_twin(completed)}
             if count == VIEWS[0]:
                 kinds[TRUE_MESHES] = _true_twin(scene, completed)

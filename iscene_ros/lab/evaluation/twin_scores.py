@@ -19,7 +19,7 @@ from iscene_ros.lab.evaluation.reports import print_report
 from iscene_ros.lab.evaluation.results import score_table
 from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, true_body_camera
 from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
-from iscene_ros.lab.training.samples import SceneView, draw_view, look_at_scene
+from iscene_ros.lab.synthetic.scene_views import SceneView, draw_view, look_at_scene
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.twins import Twin, find_twins
 

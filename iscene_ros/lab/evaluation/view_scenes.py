@@ -11,7 +11,7 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.lab.evaluation.scenes import EvaluationOptions
 from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
-from iscene_ros.lab.training.samples import SceneView, draw_scene, look_at_scene
+from iscene_ros.lab.synthetic.scene_views import SceneView, draw_scene, look_at_scene
 
 # Standard deviations of the errors of a pose, along and about each axis of the camera.
 POSE_ERROR_M, POSE_ERROR_RAD = 0.005, np.deg2rad(0.5)
@@ -24,7 +24,7 @@ class ViewOptions:
     """Choice of rendered scenes and of the numbers of views.
 
     Attributes:
-        base: Scenes and steps, as of the evaluation of one view.
+        base: Scenes, as of the evaluation of one view.
         counts: Numbers of views to complete from, ascending.
         pose_noise: Whether the poses of the further views have errors.
         rows: Whether scenes are rows of equal packs.

@@ -22,7 +22,6 @@ from iscene_ros.lab.evaluation.scenes import (
     true_body_camera,
 )
 from iscene_ros.lab.evaluation.view_scenes import SceneViews, ViewOptions, draw_views
-from iscene_ros.models.base import CompletionRequest
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
@@ -56,7 +55,7 @@ def _scene_scores(
     found = []
     for count in options.counts:
         chosen = views.first(count)
-        scene = completer.complete(chosen, CompletionRequest(options.base.steps))
+        scene = completer.complete(chosen)
         completed = CompletedScene(number, views.reference, reference, aligned_frame, crops, scene)
         bodies = [scored_body(completed.predicted_mesh_camera(crop)) for crop in crops]
         scores = [score_object(body, truth) for body, truth in zip(bodies, truths, strict=True)]

@@ -123,7 +123,7 @@ EVERYDAY_FAMILIES: Mapping[str, Family] = {
     name: _member_of(group) for name, group in EVERYDAY_GROUPS.items()
 }
 
-# What is plainly a box; see `FineSampleOptions.box_share`.
+# What is plainly a box; see `SampleOptions.box_share`.
 BOX_FAMILIES: Mapping[str, Family] = {
     "carton": packaging.carton,
     "book": household.book,

@@ -108,7 +108,7 @@ def physics_shape(family: str, solid: Solid) -> PhysicsShape | None:
     points = torch.from_numpy(cube.voxel_centers_aligned(RESOLUTION).reshape(-1, 3)).float()
     distance = torch.cat([solid.distance(chunk) for chunk in points.split(200_000)])
     field = distance.numpy().reshape((RESOLUTION,) * 3).astype(np.float32)
-    mesh = mesh_from_distance(field, cube, FACES, upsample=1)
+    mesh = mesh_from_distance(field, cube, FACES)
     if mesh is None or len(mesh.faces) > MAX_FACES:
         return None
     return PhysicsShape(family, convex_pieces(mesh))

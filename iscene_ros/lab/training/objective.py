@@ -1,85 +1,60 @@
-"""The training objective: rectified flow matching that predicts the clean signed distance."""
+"""The training objective: truncated signed distances and their expected errors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
-from iscene_ros.lab.training.batches import StepNoise, TrainingBatch
+from iscene_ros.models.mini.network import PredictedVolumes
 
-# Flow times are the sigmoid of a normal number with this mean and deviation 1 (TRELLIS,
-# arXiv 2412.01506).
-TIME_MEAN = 1.0
-# Weight of voxels that the camera observed to be empty, relative to 1.
-FREE_SPACE_WEIGHT = 0.25
-# Weight of scene crops, against 1.
-SCENE_WEIGHT = 0.5
-# Distance [truncations] over which a voxel goes from empty to solid in the soft overlap.
-OVERLAP_WIDTH = 0.125
+# Weight of voxels within some distance [truncations] of the true surface, against 1.
+SURFACE_WEIGHT, SURFACE_REACH = 10.0, 0.35
+# Weight of voxels observed to be free, against 1.
+FREE_WEIGHT = 0.25
+# Weight of one minus the soft intersection over union of the solids, and the distance
+# [truncations] over which a voxel goes from empty to solid there.
+OVERLAP_WEIGHT, OVERLAP_WIDTH = 0.9, 0.1
+# Weight of the same loss of the output at half the resolution.
+COARSE_WEIGHT = 0.4
+# Weight of the loss of the expected error.
+ERROR_WEIGHT = 0.2
 
 
 @dataclass(frozen=True)
-class ObjectiveOptions:
-    """Loss and noise.
+class Loss:
+    """The total loss and the parts of the fine distance, scalars."""
 
-    Attributes:
-        pure_noise_share: Share of the crops that are trained at t = 1, from where inference takes
-            one step; the others draw a random time.
-        surface_weight: Weight of voxels within half the truncation of the true surface, against 1;
-            thin walls hold few voxels, and a wrong sign there costs little distance.
-        overlap_weight: Weight of one minus the soft intersection over union of each crop, beside
-            the absolute error, whose median drops thin and uncertain parts; 0 = none.
-    """
-
-    pure_noise_share: float = 0.6
-    surface_weight: float = 1.0
-    overlap_weight: float = 0.0
+    total: Tensor
+    distance: Tensor
+    overlap: Tensor
 
 
-def training_times(noise: StepNoise, options: ObjectiveOptions) -> Tensor:
-    """Return the flow times (S,) in (0, 1]."""
-    time = torch.sigmoid(noise.time + TIME_MEAN)
-    return torch.where(noise.pure < options.pure_noise_share, torch.ones_like(time), time)
-
-
-def flow_loss(
-    network: nn.Module, batch: TrainingBatch, options: ObjectiveOptions, noise: StepNoise
-) -> Tensor:
-    """Return the weighted mean absolute error of the predicted x0 over all voxels, a scalar.
-
-    x_t = (1 - t) x0 + t eps as in I-Scene (arXiv 2512.13683). The absolute error makes the zero
-    level the median surface.
-    """
-    time = training_times(noise, options)
-    t = time[:, None, None, None]
-    noisy = (1 - t) * batch.target + t * noise.voxels
-    x0 = predict(network, noisy, time, batch)
-    error = (x0 - batch.target).abs()
-    if options.overlap_weight:
-        missed = 1 - soft_overlap(x0, batch.target, OVERLAP_WIDTH)
-        error = error + options.overlap_weight * missed[:, None, None, None]
-    weight = voxel_weights(batch, options)
-    return (error * weight).sum() / weight.sum()
-
-
-def predict(network: nn.Module, noisy: Tensor, time: Tensor, batch: TrainingBatch) -> Tensor:
-    """Return x0 (S, R, R, R) of all crops of a batch, scene crops first.
-
-    Args:
-        network: A `VolumeSceneFlow`.
-        noisy: (S, R, R, R) x_t.
-        time: (S,) flow times.
-        batch: The observation of the crops.
-    """
-    crops = (noisy, time, batch.volume, batch.positions)
-    if batch.scene_of_crop is None:
-        return network(*crops)[0]
-    scenes = batch.scene_count
-    x0_scenes, memory = network(*(t[:scenes] for t in crops))
-    x0, _ = network(*(t[scenes:] for t in crops), memory.rows(batch.scene_of_crop))
-    return torch.cat([x0_scenes, x0])
+def completion_loss(
+    predicted: PredictedVolumes,
+    target: Tensor,  # [S, R, R, R] in [-1, 1]
+    observed_free: Tensor,  # [S, R, R, R] bool
+) -> Loss:
+    """Return the absolute error of distances, weighted towards surfaces, plus missed overlap."""
+    weight = torch.where(observed_free, FREE_WEIGHT, 1.0)
+    near = target.abs() < SURFACE_REACH
+    weight = torch.where(near, SURFACE_WEIGHT * weight, weight)
+    total = weight.sum()
+    error = (predicted.distance - target).abs()
+    distance = (error * weight).sum() / total
+    overlap = 1 - soft_overlap(predicted.distance, target, OVERLAP_WIDTH).mean()
+    coarse_target, coarse_weight = _halved(target), _halved(weight)
+    coarse_error = (predicted.coarse - coarse_target).abs()
+    coarse = (coarse_error * coarse_weight).sum() / coarse_weight.sum()
+    width = 1.5 * OVERLAP_WIDTH
+    coarse = coarse + OVERLAP_WEIGHT * (
+        1 - soft_overlap(predicted.coarse, coarse_target, width).mean()
+    )
+    expected = ((predicted.error - error.detach()).abs() * weight).sum() / total
+    loss = distance + OVERLAP_WEIGHT * overlap + COARSE_WEIGHT * coarse
+    return Loss(loss + ERROR_WEIGHT * expected, distance.detach(), overlap.detach())
 
 
 def soft_overlap(a: Tensor, b: Tensor, width: float) -> Tensor:
@@ -93,10 +68,5 @@ def soft_overlap(a: Tensor, b: Tensor, width: float) -> Tensor:
     return torch.minimum(a, b).sum((1, 2, 3)) / union.clamp_min(1.0)
 
 
-def voxel_weights(batch: TrainingBatch, options: ObjectiveOptions) -> Tensor:
-    """Return the weight (S, R, R, R) of every voxel in the loss."""
-    known_free = batch.volume[:, 3]
-    weight = 1 - (1 - FREE_SPACE_WEIGHT) * known_free
-    weight = torch.where(batch.target.abs() < 0.5, options.surface_weight * weight, weight)
-    weight[: batch.scene_count] *= SCENE_WEIGHT
-    return weight
+def _halved(grid: Tensor) -> Tensor:
+    return F.avg_pool3d(grid[:, None], 2)[:, 0]

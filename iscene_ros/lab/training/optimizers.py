@@ -1,16 +1,19 @@
-"""Muon for the kernels of convolutions, AdamW for the rest, and an average of the weights."""
+"""Muon for the kernels of convolutions and AdamW for the rest."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-# Kernels of the first and the last layer stay with AdamW.
-OUTER_LAYERS = ("down_grid.", "head.")
+from iscene_ros.models.mini.network import MiniNetwork
+
+# First and last layers, whose kernels AdamW trains; Muon trains the other kernels.
+OUTER_LAYERS = ("stem.", "down_pooled.", "grid_head.", "fine_head.")
 ADAMW_BETAS = (0.9, 0.98)
+# Of the kernels: learning rate relative to that of AdamW, and weight decay.
+KERNEL_RATE, KERNEL_DECAY = 2.0, 0.01
 
 
 class KernelMuon(torch.optim.Muon):
@@ -20,16 +23,11 @@ class KernelMuon(torch.optim.Muon):
     must neither be moved nor change its memory format afterwards.
     """
 
-    def __init__(
-        self,
-        kernels: Sequence[nn.Parameter],  # [O, I, k, k, k]
-        relative_rate: float,
-        weight_decay: float,
-    ) -> None:
+    def __init__(self, kernels: Sequence[nn.Parameter]) -> None:  # [O, I, k, k, k]
         self.kernels = list(kernels)
         self.matrices = [nn.Parameter(_as_matrix(k.detach())) for k in kernels]
-        group = {"params": self.matrices, "relative_rate": relative_rate}
-        super().__init__([group], weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        group = {"params": self.matrices, "relative_rate": KERNEL_RATE}
+        super().__init__([group], weight_decay=KERNEL_DECAY, adjust_lr_fn="match_rms_adamw")
 
     def step(self, closure=None) -> None:
         """Update the kernels from their gradients."""
@@ -47,29 +45,15 @@ class KernelMuon(torch.optim.Muon):
             kernel.grad = None
 
 
-def make_optimizers(
-    network: nn.Module, kernel_rate: float, transformer_rate: float, weight_decay: float
-) -> list[torch.optim.Optimizer]:
-    """Return AdamW and Muon, whose groups carry `relative_rate`: their share of the learning rate.
-
-    Args:
-        network: A `VolumeSceneFlow`.
-        kernel_rate: Relative rate of the kernels, which Muon trains.
-        transformer_rate: Relative rate of the transformer's weights.
-        weight_decay: Weight decay of the kernels.
-    """
+def make_optimizers(network: MiniNetwork) -> list[torch.optim.Optimizer]:
+    """Return AdamW and Muon; `relative_rate` of a group is its share of the learning rate."""
     named = list(network.named_parameters())
     kernels = [p for n, p in named if p.ndim == 5 and not n.startswith(OUTER_LAYERS)]
     chosen = {id(p) for p in kernels}
-    rest = [(n, p) for n, p in named if id(p) not in chosen]
-    transformer = [p for n, p in rest if n.startswith("transformer.")]
-    others = [p for n, p in rest if not n.startswith("transformer.")]
-    groups = [
-        {"params": others, "relative_rate": 1.0},
-        {"params": transformer, "relative_rate": transformer_rate},
-    ]
+    others = [p for _, p in named if id(p) not in chosen]
+    groups = [{"params": others, "relative_rate": 1.0}]
     adamw = torch.optim.AdamW(groups, betas=ADAMW_BETAS, weight_decay=0.0)
-    return [adamw, KernelMuon(kernels, kernel_rate, weight_decay)]
+    return [adamw, KernelMuon(kernels)]
 
 
 def set_learning_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
@@ -77,23 +61,6 @@ def set_learning_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> N
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = rate * group["relative_rate"]
-
-
-class WeightAverage:
-    """An exponential moving average of a network's weights whose decay grows at first."""
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.decay = decay
-        self.updates = 0
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Move towards the network's weights."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        averages, weights = list(self.network.parameters()), list(network.parameters())
-        torch._foreach_lerp_(averages, weights, 1 - decay)
 
 
 def _as_matrix(kernel: Tensor) -> Tensor:

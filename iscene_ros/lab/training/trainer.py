@@ -1,42 +1,40 @@
-"""The training loop: phases with a budget of time each, resumable after any step."""
+"""The training loop: a plateau of the learning rate, and decays from it."""
 
 from __future__ import annotations
 
-import sys
+import csv
 import time
-from contextlib import closing
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
+from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import InputError
-from iscene_ros.lab.training.batches import make_batch
-from iscene_ros.lab.training.data_stream import (
-    MiniBatch,
-    Prefetcher,
-    StreamPosition,
-    mini_batches,
-)
+from iscene_ros.lab.training.batch_stream import BatchStream
 from iscene_ros.lab.training.held_out import HeldOutScore, held_out_score
-from iscene_ros.lab.training.objective import ObjectiveOptions, flow_loss
-from iscene_ros.lab.training.optimizers import WeightAverage, make_optimizers, set_learning_rate
-from iscene_ros.lab.training.run_state import RunProgress, load_state, save_state
-from iscene_ros.lab.training.shards import ShardSet
+from iscene_ros.lab.training.initial_weights import new_network
+from iscene_ros.lab.training.objective import completion_loss
+from iscene_ros.lab.training.optimizers import make_optimizers, set_learning_rate
+from iscene_ros.lab.training.run_config import RunConfig
+from iscene_ros.lab.training.samples import Samples
+from iscene_ros.lab.training.shards import existing_shards, read_shard
 from iscene_ros.lab.training.stop_request import StopRequest
-from iscene_ros.lab.training.train_config import PhaseConfig, TrainConfig
-from iscene_ros.lab.training.train_log import LogRow, TrainLog
-from iscene_ros.models.mini.checkpoint import load_model, save_weights
-from iscene_ros.models.mini.network import VolumeSceneFlow
+from iscene_ros.lab.training.weight_average import WeightAverage
+from iscene_ros.models.mini.checkpoint import save_weights
 
-WEIGHT_DECAY = 0.01
-AVERAGE_DECAY = 0.998
-MAX_GRADIENT_NORM = 1.0
+# Decay of the moving average of the loss.
+LOSS_DECAY = 0.98
+# Largest norm of the gradient.
+CLIP = 1.0
+# Processor time between evaluations, and time between saved states [min].
+EVALUATE_MINUTES, SAVE_MINUTES = 15.0, 3.0
+REPORTED_STEPS = 25
 
 
 class Trainer:
-    """Trains iscene-mini; `run` returns when the budget is spent or a signal requests a stop.
+    """Trains iscene-mini; `state.pt` in the folder of the run is the state on the plateau.
 
     A trainer of a folder that holds a `state.pt` resumes the run there.
 
@@ -45,203 +43,185 @@ class Trainer:
         directory: Folder of the run: state, weights, metrics.
         cache: Folder of the samples.
         device: Torch device name.
-        workers: Processes that make samples; 0 = made when they are read.
-        max_steps: Stop after so many steps of the run; None = at the end of its budget.
         initial: Checkpoint whose weights a new run starts from.
 
+    Attributes:
+        network: The network in training.
+        average: Moving average of its weights.
+        steps: Number of steps so far.
+        seconds: Processor time of these steps [s].
+        loss: Moving average of the loss.
+
     Raises:
-        InputError: The state or the checkpoint is of another network.
+        InputError: The state cannot be read or is of another network.
+        ModelError: The checkpoint cannot be read.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: RunConfig,
         directory: Path,
         cache: Path,
         device: str = "cpu",
-        workers: int = 1,
-        max_steps: int | None = None,
         initial: Path | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
         self.config, self.directory, self.cache = config, Path(directory), Path(cache)
-        self.device, self.workers, self.max_steps = torch.device(device), workers, max_steps
+        self.device = torch.device(device)
         self.directory.mkdir(parents=True, exist_ok=True)
-        network = VolumeSceneFlow(config.model).to(self.device)
+        network = new_network(config.model, initial).to(self.device)
         self.network = network.to(memory_format=torch.channels_last_3d)
-        if initial and not self.state_path.exists():
-            self._load_initial(initial)
-        self.average = WeightAverage(self.network, AVERAGE_DECAY)
-        self.optimizers = make_optimizers(
-            network, config.kernel_rate, config.transformer_rate, WEIGHT_DECAY
-        )
-        self.progress = RunProgress()
-        self.log = TrainLog(self.directory)
+        self.average = WeightAverage(self.network, config.ema_decay)
+        self.optimizers = make_optimizers(self.network)
+        self.steps, self.seconds, self.loss = 0, 0.0, float("nan")
+        self.uses: dict[str, int] = {}
         self.stop = StopRequest()
-        self._saved = self._evaluated = time.monotonic()
         if self.state_path.exists():
-            self._load_state()
+            self._load()
 
     @property
     def state_path(self) -> Path:
         """File that a run is resumed from."""
         return self.directory / "state.pt"
 
-    def run(self) -> bool:
-        """Train the remaining phases; return False where it was stopped before their end."""
+    def plateau(self, minutes: float | None = None, max_steps: int | None = None) -> None:
+        """Train at the full rate until a signal, for so many minutes or up to a step."""
         with self.stop:
-            while self.progress.phase < len(self.config.phases):
-                phase = self.config.phases[self.progress.phase]
-                if not self._run_phase(phase):
-                    return False
-                self._evaluate(phase)
-                self.progress = self.progress.next_phase()
-                self._save_state()
-        return True
+            self._plateau(minutes, max_steps)
 
-    def _run_phase(self, phase: PhaseConfig) -> bool:
-        """Return whether the phase came to its end."""
-        sets = [self.config.shard_options(data, self.cache) for data in phase.sets]
-        start = StreamPosition(self.progress.shard, self.progress.batch)
-        with closing(ShardSet(sets, self.workers)) as shards:
-            batches = mini_batches(shards, start, self.config.batch_crops, self.config.seed)
-            with Prefetcher(batches) as stream, self._progress_bar(phase) as bar:
-                while self._spent_share(phase) < 1:
-                    if self.stop.signal is not None or self._out_of_steps():
-                        self._save_state()
-                        return False
-                    started = time.monotonic()
-                    mini_batch = next(stream)
-                    loss = self._step(phase, mini_batch)
-                    self._count(loss.item(), mini_batch, time.monotonic() - started)
-                    self._show_progress(bar, phase)
-                    self._save_and_evaluate_in_time(phase)
-        return True
+    def _plateau(self, minutes: float | None, max_steps: int | None) -> None:
+        stream = self._stream()
+        started = saved = time.monotonic()
+        evaluated = self.seconds
+        for samples in stream:
+            rate = min(1.0, (self.steps + 1) / self.config.warmup_steps)
+            self.step(samples, rate * self.config.learning_rate)
+            now = time.monotonic()
+            is_over = minutes is not None and now - started > 60 * minutes
+            if self.seconds - evaluated > 60 * EVALUATE_MINUTES or is_over:
+                self.evaluate("plateau", f"plateau_{self.steps}.safetensors")
+                evaluated = self.seconds
+            is_over |= self.steps == max_steps or self.stop.signal is not None
+            if now - saved > 60 * SAVE_MINUTES or is_over:
+                self._save(stream)
+                saved = time.monotonic()
+            if is_over:
+                return
 
-    def _spent_share(self, phase: PhaseConfig) -> float:
-        """Return the spent share of the phase's budget of time."""
-        return self.progress.seconds / (60 * self.config.minutes * phase.share)
+    def decay(self, minutes: float) -> None:
+        """Let the rate fall to zero in so many minutes; `state.pt` stays that of the plateau.
 
-    def _out_of_steps(self) -> bool:
-        return self.max_steps is not None and self.progress.total_steps >= self.max_steps
+        Raises:
+            InputError: No time at all.
+        """
+        if not minutes > 0:
+            raise InputError(f"decay: {minutes} minutes, expected more than 0")
+        started, name = time.monotonic(), f"decayed_{self.steps}.safetensors"
+        with self.stop:
+            for samples in self._stream():
+                left = 1 - (time.monotonic() - started) / (60 * minutes)
+                if left <= 0 or self.stop.signal is not None:
+                    break
+                self.step(samples, left * self.config.learning_rate)
+            self.evaluate("decay", name)
 
-    def _step(self, phase: PhaseConfig, mini_batch: MiniBatch) -> Tensor:
-        """Take one optimisation step; return its loss, a scalar."""
-        rate = learning_rate(phase, self.progress.step, self._spent_share(phase))
+    def score(self) -> HeldOutScore:
+        """Score the averaged weights on held-out families."""
+        shards = self.config.shards(self.config.held_out, self.cache)
+        parts = (read_shard(path) for path in existing_shards([shards]))
+        return held_out_score(self.average.network, parts, self.device, self._is_mixed)
+
+    @property
+    def _is_mixed(self) -> bool:
+        return self.config.precision == "bfloat16"
+
+    def _stream(self) -> BatchStream:
+        sets = [self.config.shards(s, self.cache) for s in self.config.sets]
+        files = partial(existing_shards, sets)
+        return BatchStream(files, self.cache, self.config.batch, self.config.seed, self.uses)
+
+    def step(self, samples: Samples, rate: float) -> None:
+        """One step at a learning rate."""
+        started = time.process_time()
         set_learning_rate(self.optimizers, rate)
-        loss = self._loss(mini_batch, phase.objective)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+        volumes = samples.volumes.to(self.device)
+        target = samples.target.to(self.device).float() / 127
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._is_mixed):
+            predicted = self.network(volumes)
+        loss = completion_loss(predicted, target, volumes.surface >= 127)
+        loss.total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.average.update(self.network)
-        return loss.detach()
-
-    def _loss(self, mini_batch: MiniBatch, objective: ObjectiveOptions) -> Tensor:
-        noise = mini_batch.noise.to(self.device)
-        side = self.config.model.flow.tokens_per_side
-        batch = make_batch(mini_batch.views, side, noise.mirror, self.device)
-        mixed = self.config.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            return flow_loss(self.network, batch, objective, noise)
-
-    def _count(self, loss: float, mini_batch: MiniBatch, seconds: float) -> None:
-        progress = self.progress
-        progress.shard, progress.batch = mini_batch.following.shard, mini_batch.following.batch
-        progress.step, progress.total_steps = progress.step + 1, progress.total_steps + 1
-        progress.seconds += seconds
-        progress.total_seconds += seconds
-        self.log.add_step(loss)
-
-    def _progress_bar(self, phase: PhaseConfig) -> tqdm:
-        return tqdm(
-            total=100.0,
-            initial=min(100 * self._spent_share(phase), 100.0),
-            desc=phase.name,
-            mininterval=5,
-            file=sys.stderr,
-            bar_format="{desc}: {percentage:5.1f}%|{bar}| {elapsed}<{remaining}{postfix}",
-        )
-
-    def _show_progress(self, bar: tqdm, phase: PhaseConfig) -> None:
-        loss = f"{self.log.smooth_loss:.4f}"
-        bar.set_postfix(step=self.progress.step, loss=loss, refresh=False)
-        bar.update(min(100 * self._spent_share(phase), bar.total) - bar.n)
-
-    def _save_and_evaluate_in_time(self, phase: PhaseConfig) -> None:
-        if time.monotonic() - self._evaluated > 60 * self.config.evaluate_minutes:
-            self._evaluate(phase)
-            self._evaluated = time.monotonic()
-        if time.monotonic() - self._saved > 60 * self.config.save_minutes:
-            self._save_state()
-
-    def _evaluate(self, phase: PhaseConfig) -> None:
-        """Log the held-out score of the averaged weights and keep the best of the phase."""
-        score = self._held_out_score(phase)
-        progress = self.progress
-        self.log.add_evaluation(
-            LogRow(
-                phase=phase.name,
-                step=progress.total_steps,
-                seconds=progress.total_seconds,
-                training_loss=self.log.smooth_loss,
-                held_out_loss=score.loss,
-                held_out_iou=score.iou,
+        value = loss.total.detach()
+        self.loss = value if self.steps == 0 else LOSS_DECAY * self.loss + (1 - LOSS_DECAY) * value
+        self.steps += 1
+        self.seconds += time.process_time() - started
+        if self.steps % REPORTED_STEPS == 0:
+            print(
+                f"step {self.steps}, {self.seconds / 60:.1f} min, loss {float(self.loss):.4f} "
+                f"(now: distance {loss.distance.item():.4f}, overlap {loss.overlap.item():.4f})",
+                flush=True,
             )
-        )
-        save_weights(self.average.network, self.directory / "latest.safetensors")
-        if score.iou > progress.best:
-            progress.best = score.iou
-            save_weights(self.average.network, self.directory / f"best_{phase.name}.safetensors")
 
-    def _held_out_score(self, phase: PhaseConfig) -> HeldOutScore:
-        options = self.config.shard_options(self.config.held_out, self.cache)
-        with closing(ShardSet([options], self.workers)) as shards:
-            views = (view for index in range(len(shards)) for view in shards.read(index))
-            with_scene = phase.data.samples.with_scene_crop
-            return held_out_score(self.average.network, views, with_scene, self.device)
+    def evaluate(self, phase: str, name: str) -> None:
+        """Score the averaged weights, and write them and a row of `metrics.csv`."""
+        score = self.score()
+        save_weights(self.average.network, self.directory / name)
+        row = {
+            "phase": phase,
+            "step": self.steps,
+            "minutes": round(self.seconds / 60, 1),
+            "loss": round(float(self.loss), 4),
+            **{k: round(v, 4) for k, v in asdict(score).items()},
+        }
+        path = self.directory / "metrics.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        print(f"step {self.steps}, {self.seconds / 60:.1f} min: {score}", flush=True)
 
-    def _load_initial(self, checkpoint: Path) -> None:
-        network = load_model(checkpoint, str(self.device)).network
-        if network.config != self.config.model:
-            raise InputError(
-                f"--initial: {checkpoint} is a model of {network.config}, "
-                f"the config's is {self.config.model}"
-            )
-        self.network.load_state_dict(network.state_dict())
-
-    def _save_state(self) -> None:
-        self._saved = time.monotonic()
-        state = {
+    def state(self) -> dict:
+        """Return what a resumed run needs."""
+        return {
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
             "updates": self.average.updates,
             "optimizers": [o.state_dict() for o in self.optimizers],
-            "progress": vars(self.progress),
-            "smooth_loss": self.log.smooth_loss,
+            "numbers": [self.steps, self.seconds, float(self.loss)],
+            "uses": self.uses,
+            "model": self.config.model.to_dict(),
         }
-        save_state(self.state_path, state, self.config.model)
 
-    def _load_state(self) -> None:
-        state = load_state(self.state_path, self.config.model, self.device)
+    def _save(self, stream: BatchStream) -> None:
+        self.uses = dict(stream.uses)
+        with new_file(self.state_path) as temporary:
+            torch.save(self.state(), temporary)
+
+    def _load(self) -> None:
+        try:
+            state = torch.load(self.state_path, map_location=self.device, weights_only=True)
+            model, steps = state["model"], state["numbers"]
+        except Exception as error:  # torch.load raises whatever unpickling meets
+            raise InputError(
+                f"{self.state_path}: cannot be read ({error}); delete it, or choose another --out"
+            ) from error
+        if model != self.config.model.to_dict():
+            raise InputError(
+                f"{self.state_path}: the run there has the model {model}; "
+                "resume it with its own config, or choose another --out"
+            )
         self.network.load_state_dict(state["network"])
         self.average.network.load_state_dict(state["average"])
         self.average.updates = state["updates"]
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.progress = RunProgress(**state["progress"])
-        self.log.smooth_loss = state["smooth_loss"]
-
-
-def learning_rate(phase: PhaseConfig, step: int, spent: float) -> float:
-    """Return the rate of a step: a linear rise, a plateau, a linear fall to zero.
-
-    Args:
-        phase: The schedule.
-        step: Number of the step within the phase.
-        spent: Spent share of the phase's budget.
-    """
-    rise = min(1.0, (step + 1) / phase.warmup_steps)
-    fall = min(1.0, (1 - spent) / phase.decay_share)
-    return phase.learning_rate * rise * max(fall, 0.0)
+        # A state in parts (see `sprint`) has no optimisers: they start anew.
+        if state["optimizers"] is not None:
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
+        self.steps, self.seconds, self.loss = steps
+        self.uses = state["uses"]

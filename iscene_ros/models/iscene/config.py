@@ -138,7 +138,7 @@ class ReleaseConfig:
     """The whole published model: LuLing/IScene on microsoft/TRELLIS-image-large."""
 
     vision: VisionConfig = VisionConfig()
-    structure_flow: SceneFlowConfig = field(default_factory=SceneFlowConfig.release)
+    structure_flow: SceneFlowConfig = field(default_factory=SceneFlowConfig)
     structure_decoder: StructureDecoderConfig = StructureDecoderConfig()
     slat_flow: SlatFlowConfig = SlatFlowConfig()
     mesh_decoder: MeshDecoderConfig = MeshDecoderConfig()
@@ -162,7 +162,6 @@ class ReleaseConfig:
                 num_heads=3,
                 cond_channels=48,
                 scene_context_blocks=2,
-                absolute_positions=True,
             ),
             structure_decoder=StructureDecoderConfig(
                 channels=(32, 16, 8), num_res_blocks=1, num_res_blocks_middle=1

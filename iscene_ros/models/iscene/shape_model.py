@@ -63,10 +63,10 @@ def load_shape_model(config: ModelConfig, device: str) -> ReleaseShapes:
             f"envelope: {options.envelope.value}, but a released model does not predict how "
             "certain its surfaces are: use mean, or complete with iscene-mini"
         )
-    if options.precision != PRECISIONS[0] or options.compile:
+    if options.precision != PRECISIONS[0]:
         raise InputError(
-            "precision, compile: for iscene-mini alone; a released model has its own precision: "
-            "leave them out, or complete with iscene-mini"
+            "precision: for iscene-mini alone; a released model has its own: leave it out, or "
+            "complete with iscene-mini"
         )
     registration = RegistrationOptions(
         camera_height=options.camera_height, support_height=options.support_height

@@ -1,1 +1,1 @@
-"""iscene-mini: signed distances in one crop per instance, conditioned on depth."""
+"""iscene-mini: a multi-scale regression from observation volumes to signed distances."""

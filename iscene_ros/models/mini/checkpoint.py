@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 
 from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import ModelError
-from iscene_ros.models.iscene.scene_flow_config import MiniConfig
 from iscene_ros.models.mini.confidence import Calibration
-from iscene_ros.models.mini.network import VolumeSceneFlow
+from iscene_ros.models.mini.config import MiniConfig
+from iscene_ros.models.mini.network import MiniNetwork
 from iscene_ros.models.weight_files import check_tensors, checksum
 
-FORMAT = "iscene-mini/1"
+# The weights of format 1, of another network, are no longer read.
+FORMAT = "iscene-mini/2"
 
 
 @dataclass(frozen=True)
@@ -27,32 +26,26 @@ class LoadedModel:
     """A network ready for inference and where it came from.
 
     Attributes:
-        network: a `VolumeSceneFlow`, a `FastNetwork` or a `MultiScaleNetwork`, with weights in
-            float32, on `device`.
+        network: with weights in float32, on `device`.
         name: file name without ending.
         checksum: sha256 of the file, hex.
         calibration: fitted to the weights.
         device: torch device name.
     """
 
-    network: nn.Module
+    network: MiniNetwork
     name: str
     checksum: str
     calibration: Calibration
     device: str
 
 
-def save_weights(
-    network: nn.Module,
-    path: Path,
-    calibration: Calibration | None = None,
-    dtype: torch.dtype = torch.float16,
-    file_format: str = FORMAT,
-) -> None:
-    """Write a network's weights and configuration."""
-    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+def save_weights(network: MiniNetwork, path: Path, calibration: Calibration | None = None) -> None:
+    """Write a network's weights, in half precision, its configuration and a calibration."""
+    weights = network.state_dict()
+    tensors = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in weights.items()}
     metadata = {
-        "format": file_format,
+        "format": FORMAT,
         "config": json.dumps(network.config.to_dict()),
         "calibration": json.dumps(asdict(calibration or Calibration())),
     }
@@ -64,44 +57,43 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     """Return the model of a file written by `save_weights`.
 
     Raises:
-        ModelError: missing, truncated or of another kind; keys or shapes differ (they are listed).
+        ModelError: see `read_network`; or its calibration is of other evidence.
     """
-    return load_checkpoint(path, device, FORMAT, network_of)
+    network, metadata = _read(path)
+    network = network.to(device, memory_format=torch.channels_last_3d)
+    return LoadedModel(
+        network=network.requires_grad_(False),
+        name=path.stem.replace("_", "-"),
+        checksum=checksum(path),
+        calibration=_calibration(path, metadata),
+        device=device,
+    )
 
 
-def network_of(config: dict) -> VolumeSceneFlow:
-    """Return a network with random weights; `config` as of `MiniConfig.to_dict`."""
-    return VolumeSceneFlow(MiniConfig.from_dict(config))
-
-
-def load_checkpoint(
-    path: Path, device: str, file_format: str, network_of: Callable[[dict], nn.Module]
-) -> LoadedModel:
-    """Return the model of a file of this format; `network_of` makes the network of its config.
+def read_network(path: Path) -> MiniNetwork:
+    """Return the network of a file written by `save_weights`, whatever its calibration.
 
     Raises:
-        ModelError: as of `load_model`.
+        ModelError: missing, truncated or of another kind; keys or shapes differ (they are listed).
     """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[MiniNetwork, dict[str, str]]:
+    """Return the network of a file, in float32 on the CPU, and the metadata."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {k: file.get_tensor(k).float() for k in file.keys()}
     except (OSError, SafetensorError) as error:
         raise ModelError(f"model {path}: cannot be read ({error}); fetch it again") from error
-    if metadata.get("format") != file_format:
+    if metadata.get("format") != FORMAT:
         found = metadata.get("format")
-        raise ModelError(f"model {path}: format {found!r}, expected {file_format!r}")
-    network = network_of(json.loads(metadata["config"]))
+        raise ModelError(f"model {path}: format {found!r}, expected {FORMAT!r}")
+    network = MiniNetwork(MiniConfig.from_dict(json.loads(metadata["config"])))
     check_tensors(network.state_dict(), tensors, f"model {path}")
     network.load_state_dict(tensors)
-    network = network.to(device, memory_format=torch.channels_last_3d)
-    return LoadedModel(
-        network=network.eval().requires_grad_(False),
-        name=path.stem.replace("_", "-"),
-        checksum=checksum(path),
-        calibration=_calibration(metadata.get("calibration")),
-        device=device,
-    )
+    return network.eval(), metadata
 
 
 def replace_calibration(path: Path, calibration: Calibration) -> None:
@@ -113,7 +105,11 @@ def replace_calibration(path: Path, calibration: Calibration) -> None:
         save_file(tensors, temporary, metadata)
 
 
-def _calibration(text: str | None) -> Calibration:
-    if text is None:
-        return Calibration()
-    return Calibration.from_dict(json.loads(text))
+def _calibration(path: Path, metadata: dict[str, str]) -> Calibration:
+    try:
+        return Calibration.from_dict(json.loads(metadata["calibration"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"model {path}: its calibration is missing or of another version ({error}); rewrite it "
+            "with iscene train --average, then fit it with iscene evaluate calibrate"
+        ) from error

@@ -17,7 +17,7 @@ class Evidence:
         sharpness: how steeply the predicted distance crosses its surface, 1 = as steep as a true
             one; where the network averages over several possible surfaces it is flatter.
         observed_fraction: share of the surface that the depth image saw, in [0, 1].
-        mirror_overlap: IoU of the bodies predicted from the view and from its mirror image.
+        bounds_overlap: IoU of the bodies one expected error inside and outside of the surface.
         thickness: how deep the body's deepest place lies in it [truncations], in [0, 1].
         crumbs: share of the predicted volume outside of the largest body (floaters).
         level: how far the surface had to follow the observed points [truncations].
@@ -27,9 +27,9 @@ class Evidence:
         size: natural logarithm of the cube's edge [m].
     """
 
-    sharpness: float
-    observed_fraction: float
-    mirror_overlap: float = 0.0
+    sharpness: float = 0.0
+    observed_fraction: float = 0.0
+    bounds_overlap: float = 0.0
     thickness: float = 0.0
     crumbs: float = 0.0
     level: float = 0.0
@@ -44,25 +44,16 @@ class ConfidenceModel:
 
     Attributes:
         offset: of the sum.
-        sharpness, observed_fraction...: coefficients of `Evidence`, in its order. Older files
-            hold the first two only.
+        weights: coefficients of the evidence.
     """
 
     offset: float = 0.0
-    sharpness: float = 1.0
-    observed_fraction: float = 0.0
-    mirror_overlap: float = 0.0
-    thickness: float = 0.0
-    crumbs: float = 0.0
-    level: float = 0.0
-    residual: float = 0.0
-    readings: float = 0.0
-    size: float = 0.0
+    weights: Evidence = Evidence(sharpness=1.0)
 
     def __call__(self, evidence: Evidence) -> float:
         """Return the expected intersection over union, in [0, 1]."""
-        offset, *coefficients = astuple(self)
-        return float(np.clip(offset + np.dot(coefficients, astuple(evidence)), 0.0, 1.0))
+        expected = self.offset + np.dot(astuple(self.weights), astuple(evidence))
+        return float(np.clip(expected, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -83,10 +74,10 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: dict) -> Calibration:
-        """Return the calibration of an `asdict` of this or an earlier version."""
-        uncertainty = values.get("uncertainty")
+        """Return the calibration of an `asdict`."""
+        confidence, uncertainty = values["confidence"], values["uncertainty"]
         return cls(
-            ConfidenceModel(**values["confidence"]),
+            ConfidenceModel(confidence["offset"], Evidence(**confidence["weights"])),
             values["level"],
             uncertainty and UncertaintyModel(**uncertainty),
         )

@@ -1,4 +1,4 @@
-"""What the convolutional parts of iscene-mini are made of: residual blocks, cells as channels."""
+"""What the network of iscene-mini is made of: residual blocks, cells as channels."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def residual_blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
 
 
-def depth_to_space(x: Tensor, side: int = 2) -> Tensor:
-    """(S, n^3 C, D, D, D) -> (S, C, nD, nD, nD): channels become the voxels of n^3 cells."""
-    x = x.unflatten(1, (-1, side, side, side))
+def depth_to_space(x: Tensor) -> Tensor:
+    """(S, 8 C, D, D, D) -> (S, C, 2D, 2D, 2D): channels become the voxels of 2^3 cells."""
+    x = x.unflatten(1, (-1, 2, 2, 2))
     return x.permute(0, 1, 5, 2, 6, 3, 7, 4).flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
 

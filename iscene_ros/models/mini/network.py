@@ -1,4 +1,4 @@
-"""iscene-mini: observation volumes in, signed distances out, a scene-context flow within."""
+"""iscene-mini: observation volumes in, signed distances and their expected error out."""
 
 from __future__ import annotations
 
@@ -8,113 +8,118 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer, SceneMemory
-from iscene_ros.models.iscene.scene_flow_config import MiniConfig
+from iscene_ros.models.mini.config import MiniConfig
 from iscene_ros.models.mini.grid_blocks import depth_to_space, residual_blocks, space_to_depth
-from iscene_ros.models.mini.middle_level import MiddleLevel
-from iscene_ros.preprocess.observation_volume import CHANNELS, FINE_PLANES
+from iscene_ros.preprocess.view_readings import OWN, PIXEL_CLASSES, ObservationVolumes
+
+# Channels of the pooled and of the fine part of the input.
+POOLED_CHANNELS = 5 + PIXEL_CLASSES
+FINE_CHANNELS = 16
+
+# Pooled channels that bypass the encoder to the decoder: surface, gap, own pixels.
+SKIPPED_PLANES = (0, 1, 5)
 
 
-class VolumeSceneFlow(nn.Module):
-    """Predicts the clean signed distance x0 of every crop from its noisy one and the observation.
+@dataclass(frozen=True)
+class PredictedVolumes:
+    """The prediction for S crops, in units of the truncation.
 
-    A convolutional stem turns `config.patch`^3 voxels into a token, the scene-context flow
-    transformer completes them, a convolutional decoder with skip connections turns them back, so
-    that what was observed passes by the bottleneck. They run at half resolution, full resolution
-    enters and leaves them as channels; a level at a quarter may lie between them and the tokens.
+    Attributes:
+        distance: (S, R, R, R) signed distance, not clipped.
+        coarse: (S, R/2, R/2, R/2) signed distance at the middle of the decoder.
+        error: (S, R, R, R) expected absolute error of `distance`, not negative.
+    """
+
+    distance: Tensor
+    coarse: Tensor
+    error: Tensor
+
+
+class MiniNetwork(nn.Module):
+    """A regression with an encoder, a decoder and skip connections at every level.
+
+    Details enter and leave as channels of the level at half the resolution, which is narrow;
+    most of the work is done at a quarter, most of the weights lie below. The distance is that of
+    the level at a quarter (8 voxels a cell), interpolated, plus what the finest level adds to it.
     """
 
     def __init__(self, config: MiniConfig) -> None:
         super().__init__()
         self.config = config
-        channels, tokens = config.grid_channels, config.flow.in_channels
-        noisy_and_time, cells = 2, config.patch // 2
-        self.down_grid = nn.Conv3d(CHANNELS + noisy_and_time, channels, 4, stride=2, padding=1)
-        self.encoder = residual_blocks(channels, config.encoder_layers)
-        self.middle = MiddleLevel(config) if config.middle_channels else None
-        if self.middle is None:
-            self.down_tokens = nn.Conv3d(channels, tokens, cells, stride=cells)
-            self.up_grid = nn.Conv3d(config.flow.out_channels, cells**3 * channels, 1)
-        self.transformer = SceneFlowTransformer(config.flow)
-        passing_by = channels + 8 * len(FINE_PLANES)
-        self.merge = nn.Conv3d(channels + passing_by, channels, 1)
-        self.decoder = residual_blocks(channels, config.decoder_layers)
-        self.head = nn.Conv3d(channels, 8, 1)
+        fine, grid, middle, coarse = config.channels
+        encoder, decoder = config.encoder_blocks, config.decoder_blocks
+        self.stem = nn.Conv3d(POOLED_CHANNELS + FINE_CHANNELS, fine, 1)
+        self.fine_encoder = residual_blocks(fine, encoder[0])
+        self.down_pooled = nn.Conv3d(POOLED_CHANNELS, grid, 4, stride=2, padding=1)
+        self.down_grid = nn.Conv3d(fine, grid, 2, stride=2)
+        self.grid_encoder = residual_blocks(grid, encoder[1])
+        self.down_middle = nn.Conv3d(grid, middle, 2, stride=2)
+        self.middle_encoder = residual_blocks(middle, encoder[2])
+        self.down_coarse = nn.Conv3d(middle, coarse, 2, stride=2)
+        self.coarse_blocks = residual_blocks(coarse, encoder[3])
+        self.up_middle = nn.Conv3d(coarse, 8 * middle, 1)
+        self.merge_middle = nn.Conv3d(2 * middle, middle, 1)
+        self.middle_decoder = residual_blocks(middle, decoder[2])
+        self.up_grid = nn.Conv3d(middle, 8 * grid, 1)
+        self.merge_grid = nn.Conv3d(2 * grid + 8 * len(SKIPPED_PLANES), grid, 1)
+        self.grid_decoder = residual_blocks(grid, decoder[1])
+        self.grid_head = nn.Conv3d(grid, 8, 1)
+        self.up_fine = nn.Conv3d(grid, 8 * fine, 1)
+        self.merge_fine = nn.Conv3d(2 * fine + FINE_CHANNELS + 1, fine, 1)
+        self.fine_decoder = residual_blocks(fine, decoder[0])
+        self.fine_head = nn.Conv3d(fine, 16, 1)
 
-    def forward(
-        self,
-        noisy: Tensor,  # [S, R, R, R] x_t
-        time: Tensor,  # [S] 0 = data, 1 = noise
-        volume: Tensor,  # [S, CHANNELS, R, R, R]
-        positions: Tensor,  # [S, L, 4], see `token_positions`
-        scene: SceneMemory | None = None,  # of each crop's scene; None = no scene context
-    ) -> tuple[Tensor, SceneMemory]:
-        """Return x0 (S, R, R, R), the truncated signed distance (not clipped), and a memory."""
-        encoded = self._encoded(noisy, time, volume)
-        tokens, memory = self.transformer(encoded.tokens, time, positions, scene)
-        return self._decoded(tokens, encoded, volume), memory
+    def forward(self, volumes: ObservationVolumes) -> PredictedVolumes:
+        """Predict the signed distances of S crops."""
+        pooled, details = network_inputs(volumes)
+        pooled = pooled.contiguous(memory_format=torch.channels_last_3d)
+        details = details.contiguous(memory_format=torch.channels_last_3d)
+        fine = self.fine_encoder(self.stem(torch.cat([pooled, details], 1)))
+        grid = self.down_pooled(pooled) + self.down_grid(F.silu(fine))
+        grid = self.grid_encoder(grid)
+        known = [self._context(grid), grid, space_to_depth(pooled[:, SKIPPED_PLANES])]
+        grid = self.grid_decoder(self.merge_grid(torch.cat(known, 1)))
+        grid = F.silu(grid)
+        coarse = depth_to_space(self.grid_head(grid))
+        raised = depth_to_space(self.up_fine(grid))
+        known = [raised, fine, details, coarse]
+        fine = F.silu(self.fine_decoder(self.merge_fine(torch.cat(known, 1))))
+        change, error = self.fine_head(fine).float().chunk(2, 1)
+        coarse = coarse.float()
+        base = F.interpolate(coarse, scale_factor=2, mode="trilinear", align_corners=False)
+        return PredictedVolumes(
+            distance=base[:, 0] + depth_to_space(change)[:, 0],
+            coarse=coarse[:, 0],
+            error=F.softplus(depth_to_space(error)[:, 0] - 3.0),
+        )
 
-    def remember(
-        self, noisy: Tensor, time: Tensor, volume: Tensor, positions: Tensor
-    ) -> SceneMemory:
-        """The memory that `forward` returns for the same arguments, for less than half the work."""
-        encoded = self._encoded(noisy, time, volume)
-        return self.transformer.remember(encoded.tokens, time, positions)
-
-    def _encoded(self, noisy: Tensor, time: Tensor, volume: Tensor) -> Encoded:
-        t = time[:, None, None, None, None]
-        # Pure noise has no information: fading it out makes one step from t = 1 the expectation.
-        faded = (1 - t) * noisy[:, None]
-        x = torch.cat([volume, faded, t.expand_as(faded)], dim=1)
-        grid = self.encoder(self.down_grid(x.contiguous(memory_format=torch.channels_last_3d)))
-        if self.middle is None:
-            middle, tokens = None, self.down_tokens(F.silu(grid))
-        else:
-            middle, tokens = self.middle.encoded(grid)
-        tokens = tokens.flatten(2).transpose(1, 2)
-        if self.config.token_norm:
-            tokens = F.layer_norm(tokens, tokens.shape[-1:])
-        return Encoded(grid, middle, tokens)
-
-    def _decoded(self, tokens: Tensor, encoded: Encoded, volume: Tensor) -> Tensor:
-        """(S, R, R, R) of tokens (S, L, C_tokens), beside what was encoded and observed."""
-        side = self.config.flow.tokens_per_side
-        tokens = tokens.transpose(1, 2).unflatten(2, (side, side, side))
-        if self.middle is None:
-            completed = depth_to_space(self.up_grid(tokens), self.config.patch // 2)
-        else:
-            completed = self.middle.decoded(encoded.middle, tokens)
-        known = [completed, encoded.grid, space_to_depth(volume[:, FINE_PLANES])]
-        grid = self.decoder(self.merge(torch.cat(known, dim=1)))
-        return depth_to_space(self.head(F.silu(grid)))[:, 0]
+    def _context(self, grid: Tensor) -> Tensor:
+        """Return the features (S, C, R/4, R/4, R/4) that the coarser levels make of the grid's."""
+        middle = self.middle_encoder(self.down_middle(F.silu(grid)))
+        coarse = self.coarse_blocks(self.down_coarse(F.silu(middle)))
+        raised = depth_to_space(self.up_middle(F.silu(coarse)))
+        middle = self.middle_decoder(self.merge_middle(torch.cat([raised, middle], 1)))
+        return depth_to_space(self.up_grid(F.silu(middle)))
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """What the convolutions make of S crops on the way to the transformer.
+def network_inputs(volumes: ObservationVolumes) -> tuple[Tensor, Tensor]:
+    """Return pooled (S, POOLED_CHANNELS, r, r, r) and fine (S, FINE_CHANNELS, r, r, r), r = R/2.
 
-    Attributes:
-        grid: (S, C, R/2, R/2, R/2).
-        middle: (S, C_middle, R/4, R/4, R/4), None without a middle level.
-        tokens: (S, L, C_tokens).
+    Pooled are surface, gap, height, shares of free and of hidden voxels, and the share of each
+    pixel class; fine are surface and own pixels of each of the 2^3 voxels of a cell.
     """
+    surface = space_to_depth(volumes.surface[:, None])  # [S, 8, r, r, r] int8
+    classes = space_to_depth(volumes.pixel_class[:, None])
+    gap = volumes.gap.float() / 127
+    side = gap.shape[-1]
+    axis = (torch.arange(side, device=gap.device) + 0.5) / side - 0.5
+    height = (axis - volumes.support[:, None]).clamp(-1, 1)[:, None, None].expand_as(gap)
+    fine = surface.float() / 127
+    own = (classes == OWN).float()
+    pooled = [fine.mean(1), gap, height, _share(surface >= 127), _share(surface <= -127)]
+    pooled += [own.mean(1)] + [_share(classes == c) for c in range(1, PIXEL_CLASSES)]
+    return torch.stack(pooled, 1), torch.cat([fine, own], 1)
 
-    grid: Tensor
-    middle: Tensor | None
-    tokens: Tensor
 
-
-def token_positions(
-    centers: Tensor,  # [S, 3] cube centres [m], view space
-    sizes: Tensor,  # [S] cube edges [m]
-    scene_centers: Tensor,  # [S, 3] centre of the crop's scene cube [m]
-    scene_sizes: Tensor,  # [S] edge of the crop's scene cube [m]
-    side: int,
-) -> Tensor:
-    """(S, side^3, 4): token centres in scene coordinates, log2(scene size / crop size)."""
-    axis = (torch.arange(side, device=sizes.device, dtype=torch.float32) + 0.5) / side - 0.5
-    grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(1, -1, 3)
-    points_aligned = grid * sizes[:, None, None] + centers[:, None]
-    scene = (points_aligned - scene_centers[:, None]) / scene_sizes[:, None, None]
-    zoom = torch.log2(scene_sizes / sizes)[:, None, None].expand(-1, side**3, 1)
-    return torch.cat([scene, zoom], dim=-1).float()
+def _share(voxels: Tensor) -> Tensor:
+    return voxels.float().mean(1)

@@ -20,6 +20,12 @@ from iscene_ros.models.mini.confidence import (
     surface_sharpness,
 )
 from iscene_ros.models.mini.envelope import MAX_SHIFT, bodies_around, moved_surface
+from iscene_ros.models.mini.observed_shell import (
+    SHELL_CONFIDENCE,
+    missed_readings,
+    needs_shell,
+    with_shell,
+)
 from iscene_ros.models.mini.observed_surface import correction
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence
 from iscene_ros.models.model_config import Envelope
@@ -27,17 +33,23 @@ from iscene_ros.preprocess.crops import InstanceCrop
 
 # The surface follows observed points no further out than this share of the truncation.
 MAX_LEVEL = 0.5
+# Least overlap (IoU) of a solid with itself before and after a smoothing that may be used.
+LEAST_KEPT = 0.9
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceShape:
     """A signed distance in an instance's cube; see `PredictedShape`.
 
+    A camera resolves about two voxels of its grid, so that whatever is defined on the cells of a
+    shape (what counts as observed, the correction towards observed points) uses cells of two
+    voxels. A shape that misses most of its observed points gets a shell around them; see
+    `observed_shell`.
+
     Attributes:
         crop: the crop of the instance.
         distance: (R, R, R) float32 in units of the truncation, negative inside.
-        disagreement: (R, R, R) float32, half the difference of the prediction from the view and
-            that from its mirror image, of which `distance` is the mean.
+        error: (R, R, R) float32 expected absolute error of `distance`, in its units.
         readings: share of the mask that has depth.
         truncation: [voxels].
         calibration: fitted to the weights.
@@ -49,7 +61,7 @@ class DistanceShape:
 
     crop: InstanceCrop
     distance: np.ndarray
-    disagreement: np.ndarray
+    error: np.ndarray
     readings: float
     truncation: float
     calibration: Calibration
@@ -69,8 +81,8 @@ class DistanceShape:
 
     @property
     def cell(self) -> float:
-        """Edge of a voxel [m]."""
-        return self.crop.cube.size / len(self.distance)
+        """Edge of two voxels [m]."""
+        return 2 * self.crop.cube.size / len(self.distance)
 
     @property
     def truncation_m(self) -> float:
@@ -91,12 +103,13 @@ class DistanceShape:
         """See `PredictedShape.mesh`."""
         # `bodies_around` has already chosen the bodies of an outer surface.
         least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
+        cut = self._cut()
         mesh_aligned = mesh_from_distance(
-            self._cut(),
+            cut,
             self.crop.cube,
             self.faces,
             least_share=least_share,
-            smoothings=SMOOTHINGS,
+            smoothings=harmless_smoothings(cut),
         )
         if mesh_aligned is None:
             return None
@@ -104,7 +117,8 @@ class DistanceShape:
 
     def confidence(self, observed_fraction: float) -> float:
         """Return the expected overlap (IoU) of the mean surface with the true object."""
-        return self.calibration.confidence(self.evidence(observed_fraction))
+        expected = self.calibration.confidence(self.evidence(observed_fraction))
+        return min(expected, SHELL_CONFIDENCE) if needs_shell(self._missed) else expected
 
     def evidence(self, observed_fraction: float) -> Evidence:
         """Return the features of the confidence model."""
@@ -112,7 +126,7 @@ class DistanceShape:
         return Evidence(
             sharpness=surface_sharpness(distance, self.truncation),
             observed_fraction=observed_fraction,
-            mirror_overlap=self._mirror_overlap,
+            bounds_overlap=self._bounds_overlap,
             thickness=float(-distance.min()),
             crumbs=_crumbs(distance < 0),
             level=self._level,
@@ -125,10 +139,10 @@ class DistanceShape:
         """Return the features of the uncertainty model at points (P, 3) on the surface [m]."""
         voxels = self._voxels(points_aligned)
         return SurfaceEvidence(
-            spread=_at(np.abs(self.disagreement), voxels) * self.truncation,
+            spread=_at(self.error, voxels) * self.truncation,
             slope=_at(self._slope, voxels),
             hidden=self._observed.query(voxels)[0],
-            mirror_overlap=self._mirror_overlap,
+            bounds_overlap=self._bounds_overlap,
         )
 
     def _vertex_sigma(self, mesh_aligned: Mesh) -> np.ndarray | None:
@@ -148,22 +162,39 @@ class DistanceShape:
         # Surfaces move no further than this; other voxels need no sigma.
         near = np.abs(self.surface_distance) <= MAX_SHIFT
         evidence = SurfaceEvidence(
-            spread=np.abs(self.disagreement[near]) * self.truncation,
+            spread=self.error[near] * self.truncation,
             slope=self._slope[near],
             hidden=self._observed.query(np.argwhere(near))[0],
-            mirror_overlap=self._mirror_overlap,
+            bounds_overlap=self._bounds_overlap,
         )
-        sigma[near] = model.sigma(evidence) / self.truncation
+        sigma[near] = model.sigma(evidence) * self.cell / self.truncation_m
         moved = moved_surface(self.surface_distance, self._slope, sigma, self.envelope)
         return bodies_around(moved, self.surface_distance)
 
     @cached_property
     def _leveled(self) -> np.ndarray:
-        """Distance to the mean surface: at the calibrated level or further out, and corrected so
-        that the surface passes through the observed points.
+        """Distance to the mean surface, with a shell around observed points where it needs one."""
+        corrected = self._corrected
+        if not needs_shell(self._missed):
+            return corrected
+        return with_shell(corrected, self._seen_voxels[self._missed], self.truncation)
+
+    @cached_property
+    def _missed(self) -> np.ndarray:
+        """(M,) bool: observed points outside the corrected surface."""
+        return missed_readings(_at(self._corrected, self._seen_voxels), self.truncation)
+
+    @cached_property
+    def _corrected(self) -> np.ndarray:
+        """Distance to the surface at the calibrated level or further out, and corrected so that it
+        passes through the observed points.
+
+        The correction is smooth, so that it is computed at half the resolution.
         """
-        level, side = np.float32(self._level), len(self.distance)
-        return self.distance - level - correction(self._seen - level, self._seen_voxels, side)
+        level, half = np.float32(self._level), len(self.distance) // 2
+        coarse = correction(self._seen - level, 0.5 * self._seen_voxels - 0.25, half)
+        fine = ndimage.zoom(coarse, 2, order=1, mode="nearest", grid_mode=True)
+        return self.distance - level - fine
 
     @cached_property
     def _level(self) -> float:
@@ -194,9 +225,9 @@ class DistanceShape:
         return relative_slope(self.distance, self.truncation)
 
     @cached_property
-    def _mirror_overlap(self) -> float:
+    def _bounds_overlap(self) -> float:
         first, second = (
-            self.surface_distance + sign * self.disagreement < 0
+            self.surface_distance + sign * self.error < 0
             for sign in (np.float32(1), np.float32(-1))
         )
         return float((first & second).sum() / max(1, (first | second).sum()))
@@ -204,6 +235,20 @@ class DistanceShape:
     def _voxels(self, points_aligned: np.ndarray) -> np.ndarray:
         """Transform (P, 3) points [m] to grid coordinates [voxels]."""
         return (self.crop.cube.from_aligned(points_aligned) + 0.5) * len(self.distance) - 0.5
+
+
+def harmless_smoothings(distance: np.ndarray) -> tuple[float, ...]:
+    """Return those of `SMOOTHINGS` that nearly keep the solid of a distance (R, R, R).
+
+    A smoothing destroys thin walls: little is left of a cup with walls of two voxels.
+    """
+    inside = distance < 0
+
+    def kept(sigma: float) -> bool:
+        smooth = ndimage.gaussian_filter(distance, sigma) < 0
+        return (inside & smooth).sum() >= LEAST_KEPT * (inside | smooth).sum()
+
+    return tuple(sigma for sigma in SMOOTHINGS if kept(sigma))
 
 
 def _at(field: np.ndarray, voxels: np.ndarray) -> np.ndarray:

@@ -76,9 +76,8 @@ def _between(
     unit, other_unit = shape.truncation_m, neighbour.truncation_m
     own, others = shape.surface_distance[window] * unit, sampled(neighbour.surface_distance)
     others *= other_unit
-    own_error = np.maximum(np.abs(shape.disagreement[window]) * unit, LEAST_ERROR_M)
-    other_error = sampled(np.abs(neighbour.disagreement)) * other_unit
-    other_error = np.maximum(other_error, LEAST_ERROR_M)
+    own_error = np.maximum(shape.error[window] * unit, LEAST_ERROR_M)
+    other_error = np.maximum(sampled(neighbour.error) * other_unit, LEAST_ERROR_M)
     between = (own * other_error - others * own_error) / (own_error + other_error)
     is_close = others < 2 * neighbour.crop.cube.size / len(neighbour.distance)
     return np.where(is_close, between / unit, -1.0).astype(np.float32)

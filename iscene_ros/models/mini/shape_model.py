@@ -1,32 +1,27 @@
-"""Shapes by iscene-mini: signed distances in one zoomed cube an instance, conditioned on depth."""
+"""Shapes by iscene-mini: signed distances in one crop an instance, in a single pass."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.models.base import CompletionRequest, Prediction, Progress
 from iscene_ros.models.mini.checkpoint import LoadedModel, load_model
-from iscene_ros.models.mini.fast_network import FastNetwork
-from iscene_ros.models.mini.network import token_positions
+from iscene_ros.models.mini.config import MiniConfig
 from iscene_ros.models.mini.predicted_shape import DistanceShape
-from iscene_ros.models.mini.scene_sampler import (
-    CropInputs,
-    SceneSamplerOptions,
-    sample_scene,
-)
 from iscene_ros.models.mini.separation import separated
-from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
+from iscene_ros.models.model_config import Envelope, ModelConfig
 from iscene_ros.models.registry import checkpoint_path
-from iscene_ros.preprocess.crops import SceneCrops, share_with_depth
+from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops, share_with_depth
 from iscene_ros.preprocess.depth_cleaning import clean_observation
-from iscene_ros.preprocess.observation_volume import crop_batch
 from iscene_ros.preprocess.view_fusion import fused_readings
+from iscene_ros.preprocess.view_readings import ObservationVolumes
 
 
 @dataclass(frozen=True)
@@ -34,13 +29,13 @@ class PredictedDistances:
     """The prediction of the network for N instances, in units of the truncation.
 
     Attributes:
-        mean: (N, R, R, R) float32 signed distance at the voxel centres of the instances' cubes,
+        distance: (N, R, R, R) float32 signed distance at the voxel centres of the instances' cubes,
             negative inside.
-        disagreement: (N, R, R, R) float32; see `SampledCrops`.
+        error: (N, R, R, R) float32 expected absolute error of it.
     """
 
-    mean: np.ndarray
-    disagreement: np.ndarray
+    distance: np.ndarray
+    error: np.ndarray
 
 
 def load_shape_model(config: ModelConfig, device: str) -> MiniShapes:
@@ -48,18 +43,25 @@ def load_shape_model(config: ModelConfig, device: str) -> MiniShapes:
 
     Raises:
         InputError: an envelope other than the mean, but the weights predict no uncertainty.
-        ModelError: unknown name, unreadable file, unknown or unsupported precision.
+        ModelError: unknown name or unreadable file.
     """
     model, options = load_model(checkpoint_path(config.name), device), config.options
-    if options.precision != PRECISIONS[0] or options.compile:
-        network = FastNetwork(model.network, options.precision, options.compile)
-        model = replace(model, network=network)
-    sampler = SceneSamplerOptions(chunk=options.objects_at_once)
-    return MiniShapes(model, sampler, options.envelope)
+    is_mixed = options.precision == "bfloat16"
+    return MiniShapes(model, options.envelope, options.objects_at_once, is_mixed)
 
 
 class MiniShapes:
-    """The shape model of a checkpoint of iscene-mini; see `ShapeModel`."""
+    """The shape model of a checkpoint of iscene-mini; see `ShapeModel`.
+
+    Args:
+        model: network and calibration.
+        envelope: which surface of those that the prediction leaves open.
+        objects_at_once: crops computed together.
+        is_mixed: whether the network runs in bfloat16 (autocast).
+
+    Raises:
+        InputError: an envelope other than the mean, but the weights predict no uncertainty.
+    """
 
     needs_depth = True
     uses_evidence = True
@@ -67,8 +69,9 @@ class MiniShapes:
     def __init__(
         self,
         model: LoadedModel,
-        sampler: SceneSamplerOptions | None = None,
         envelope: Envelope = Envelope.MEAN,
+        objects_at_once: int = 8,
+        is_mixed: bool = False,
     ) -> None:
         if envelope is not Envelope.MEAN and model.calibration.uncertainty is None:
             raise InputError(
@@ -76,21 +79,16 @@ class MiniShapes:
                 "fitted: use mean, or fit it with iscene evaluate calibrate"
             )
         self.model, self.envelope = model, envelope
-        self.sampler = sampler or SceneSamplerOptions()
+        self.objects_at_once, self.is_mixed = objects_at_once, is_mixed
         self.name, self.checksum, self.device = model.name, model.checksum, model.device
-
-    @property
-    def objects_at_once(self) -> int:
-        """Instances computed together."""
-        return self.sampler.chunk
 
     def with_model(self, model: LoadedModel) -> MiniShapes:
         """Return the same settings with another network or calibration."""
-        return MiniShapes(model, self.sampler, self.envelope)
+        return MiniShapes(model, self.envelope, self.objects_at_once, self.is_mixed)
 
     def with_objects_at_once(self, count: int) -> MiniShapes:
         """See `ShapeModel.with_objects_at_once`."""
-        return MiniShapes(self.model, replace(self.sampler, chunk=count), self.envelope)
+        return MiniShapes(self.model, self.envelope, count, self.is_mixed)
 
     def predict(
         self,
@@ -99,91 +97,87 @@ class MiniShapes:
         request: CompletionRequest,
         progress: Progress,
     ) -> Prediction:
-        """See `ShapeModel.predict`."""
+        """See `ShapeModel.predict`; a regression: steps and seed of the request are ignored."""
         started = time.perf_counter()
-        sampler = self._sampler(request.steps)
         cleaned = clean_observation(observation, aligned_frame, request.evidence)
         observation, rows = cleaned.observation, request.rows(observation)
         # Neighbours limit the shapes that are asked for.
         crops = cleaned.crops.near(rows)
         prepared = time.perf_counter()
-        instances, steps = len(crops.instances), sampler.flow.steps
         meshes = sum(crop.index in rows for crop in crops.instances)
-        progress.expect(meshes + (1 + instances) * steps if instances else 0)
-        distances = self.predict_distances(observation, crops, sampler, request.seed, progress)
+        progress.expect(meshes + len(crops.instances))
+        distances = self.predict_distances(observation, crops, progress)
         return Prediction(
             observation=observation,
             shapes=self._shapes(observation, crops, distances, request.faces),
             skipped=crops.skipped,
-            steps=steps,
+            steps=1,
             prepare_seconds=prepared - started,
             network_seconds=time.perf_counter() - prepared,
         )
 
+    @torch.inference_mode()
     def predict_distances(
-        self,
-        observation: Observation,
-        crops: SceneCrops,
-        options: SceneSamplerOptions,
-        seed: int = 0,
-        progress: Progress | None = None,
+        self, observation: Observation, crops: SceneCrops, progress: Progress | None = None
     ) -> PredictedDistances:
         """Return the prediction for the cropped instances of a rectified observation.
 
         Raises:
             ModelError: the network returned what is no distance.
         """
-        if not crops.instances:
-            none = np.zeros((0, *(self.model.network.config.resolution,) * 3), np.float32)
-            return PredictedDistances(none, none)
-        inputs = self._inputs(observation, crops)
+        config = self.model.network.config
         advance = (progress or Progress(None)).network
-        sampled = sample_scene(self.model.network, inputs, options, seed, advance)
-        distances = PredictedDistances(sampled.x0.numpy(), sampled.disagreement.numpy())
-        if not np.isfinite(distances.mean).all():
+        distances = [np.zeros((0, *(config.resolution,) * 3), np.float32)]
+        errors = list(distances)
+        for first in range(0, len(crops.instances), self.objects_at_once):
+            chunk = crops.instances[first : first + self.objects_at_once]
+            volumes = observed_volumes(observation, chunk, crops.aligned_frame, config, self.device)
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.is_mixed):
+                predicted = self.model.network(volumes)
+            distances.append(predicted.distance.float().cpu().numpy())
+            errors.append(predicted.error.float().cpu().numpy())
+            advance(len(chunk))
+        predicted = PredictedDistances(np.concatenate(distances), np.concatenate(errors))
+        if not (np.isfinite(predicted.distance).all() and np.isfinite(predicted.error).all()):
             raise ModelError(
                 f"model {self.name}: its output is not finite; the weights are damaged or "
                 "the precision of the device is too low"
             )
-        return distances
-
-    def _inputs(self, observation: Observation, crops: SceneCrops) -> CropInputs:
-        """Return the inputs of the scene crop and of the cropped instances."""
-        config = self.model.network.config
-        batch = crop_batch(observation, crops, True, self.device)
-        volumes = batch.observe(config.resolution, config.truncation)
-        if any(crop.further_views for crop in crops.instances):
-            grid = config.resolution, config.truncation, self.device
-            fused = fused_readings(observation, crops.instances, crops.aligned_frame, *grid)
-            volumes = volumes.with_instances(fused.surface, fused.gap, fused.pixel_class)
-        scene = batch.centers[:1].expand_as(batch.centers), batch.sizes[:1].expand_as(batch.sizes)
-        side = config.flow.tokens_per_side
-        positions = token_positions(batch.centers, batch.sizes, *scene, side)
-        ids = (observation.instance_ids[crop.index] for crop in crops.instances)
-        return CropInputs(volumes.channels(), positions, (0, *ids))
-
-    def _sampler(self, steps: int | None) -> SceneSamplerOptions:
-        if steps is None:
-            return self.sampler
-        return replace(self.sampler, flow=replace(self.sampler.flow, steps=steps))
+        return predicted
 
     def _shapes(
         self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[DistanceShape, ...]:
-        """The planned instances with what was predicted for each."""
+        """Return the cropped instances with the prediction for each."""
         shapes = tuple(
             DistanceShape(
                 crop=crop,
-                distance=mean,
-                disagreement=disagreement,
+                distance=distance,
+                error=error,
                 readings=share_with_depth(observation, crop),
                 truncation=self.model.network.config.truncation,
                 calibration=self.model.calibration,
                 faces=faces,
                 envelope=self.envelope,
             )
-            for crop, mean, disagreement in zip(
-                crops.instances, distances.mean, distances.disagreement, strict=True
+            for crop, distance, error in zip(
+                crops.instances, distances.distance, distances.error, strict=True
             )
         )
         return separated(shapes)
+
+
+def observed_volumes(
+    observation: Observation,
+    crops: tuple[InstanceCrop, ...],
+    aligned_frame: GravityAlignedFrame,
+    config: MiniConfig,
+    device: str,
+) -> ObservationVolumes:
+    """Return what all views measure in the crops of some instances, at least one."""
+    grid = config.resolution, config.truncation
+    readings = fused_readings(observation, crops, aligned_frame, *grid, device)
+    supports = np.array(
+        [(c.support_height - c.cube.center_aligned[2]) / c.cube.size for c in crops], np.float32
+    )
+    return readings.quantised(torch.from_numpy(supports).to(device))

@@ -221,7 +221,7 @@ def test_truncated_converted_files_say_fetch_again(converted: Path, tmp_path: Pa
 
 
 def test_a_file_of_the_other_model_is_rejected_by_name() -> None:
-    with pytest.raises(ModelError, match="format 'iscene-mini/1', expected 'iscene-release/1'"):
+    with pytest.raises(ModelError, match="format 'iscene-mini/2', expected 'iscene-release/1'"):
         load_release(SHIPPED)
 
 
@@ -241,7 +241,7 @@ def test_kinds_of_models_are_distinguished(
         find_model(written.base)
     with pytest.raises(ModelError, match="no iscene_config.json"):
         find_model(tmp_path)
-    expected = "format .none., expected a file of one of: iscene-mini, iscene-mini 2, I-Scene"
+    expected = r"expected iscene-mini/2 \(iscene-mini\) or iscene-release/ \(I-Scene\)"
     with pytest.raises(ModelError, match=expected):
         find_model(written.base / f"{STEMS['slat_flow_model']}.safetensors")
 

@@ -14,9 +14,10 @@ from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.packages.loading import random_release
 from iscene_ros.models.iscene.sampling.flow_sampler import (
+    Guidance,
     ReleaseNoise,
     SamplerOptions,
-    sample,
+    integrate,
     slat_noise_of,
 )
 from iscene_ros.models.iscene.sampling.presets import PRESETS, preset
@@ -99,6 +100,17 @@ def test_exact_samples_as_the_release_does():
 
 def test_commands_know_all_presets():
     assert set(PRESETS) == set(model_config.PRESETS)
+
+
+def sample(velocity, noise, options):
+    """Integrate a velocity of (x, time, whether conditional) with guidance."""
+    guidance = Guidance(options)
+
+    def guided(x, step):
+        unconditional = velocity(x, step.time, False) if step.fresh else None
+        return guidance(step, velocity(x, step.time, True), unconditional)
+
+    return integrate(guided, noise, options)
 
 
 def curved(x, time, conditional):

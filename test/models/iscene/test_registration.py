@@ -15,7 +15,6 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.lab.evaluation.registration_scenes import Perturbation, draw_case
 from iscene_ros.lab.evaluation.registration_scores import registration_report, score_case
-from iscene_ros.models.base import CompletionRequest
 from iscene_ros.models.iscene.registration import object_motion
 from iscene_ros.models.iscene.registration import register as register_module
 from iscene_ros.models.iscene.registration.object_motion import SampledSurface, gaps
@@ -265,9 +264,7 @@ def test_the_generators_scenes_with_a_noisy_sensor():
 
 def test_the_real_frame_is_registered_to_itself():
     observation = arc2017_observation()
-    scene = SceneCompleter.from_pretrained("iscene-mini").complete(
-        observation, CompletionRequest(steps=2)
-    )
+    scene = SceneCompleter.from_pretrained("iscene-mini").complete(observation)
     aligned_frame = GravityAlignedFrame.from_gravity(scene.gravity_camera)
     meshes = [o.mesh.transformed(o.frame_from_object) for o in scene.objects]
     meshes = [Mesh(aligned_frame.from_camera(m.vertices), m.faces) for m in meshes]

@@ -211,9 +211,7 @@ def test_group_norm_runs_over_the_cells_of_an_item():
 
 
 def test_positions_are_those_of_the_structure_flow():
-    config = SceneFlowConfig(
-        tokens_per_side=3, model_channels=26, num_heads=1, num_blocks=1, absolute_positions=True
-    )
+    config = SceneFlowConfig(tokens_per_side=3, model_channels=26, num_heads=1, num_blocks=1)
     steps = torch.arange(3)
     grid = torch.cartesian_prod(steps, steps, steps)
     assert_close(absolute_positions(grid, 26), SceneFlowTransformer(config).pos_emb)

@@ -22,7 +22,7 @@ def block(center, half, error: float, size: float = 0.32) -> DistanceShape:
     return DistanceShape(
         crop=InstanceCrop(0, cube, np.zeros((0, 3)), 0.0),
         distance=np.clip(metres / unit, -1, 1).astype(np.float32),
-        disagreement=np.full((SIDE,) * 3, error / unit, np.float32),
+        error=np.full((SIDE,) * 3, error / unit, np.float32),
         readings=1.0,
         truncation=TRUNCATION,
         calibration=Calibration(),

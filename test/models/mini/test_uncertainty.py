@@ -1,12 +1,12 @@
 """How certain a completion is: its confidence, the uncertainty of its surface, its envelopes."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_model import TINY
+from tiny_model import tiny_network
 
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError
@@ -19,7 +19,6 @@ from iscene_ros.models.iscene.shape_model import load_shape_model as load_releas
 from iscene_ros.models.mini.checkpoint import save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.envelope import bodies_around, moved_surface
-from iscene_ros.models.mini.network import VolumeSceneFlow
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.shape_model import load_shape_model
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
@@ -27,7 +26,7 @@ from iscene_ros.models.model_config import CompletionOptions, Envelope, ModelCon
 from iscene_ros.preprocess.crops import InstanceCrop
 
 SIDE, TRUNCATION = 24, 4.0
-MODEL = UncertaintyModel(offset=0.2, spread=0.3, flatness=0.5, hidden=0.9, mirror_overlap=-0.5)
+MODEL = UncertaintyModel(offset=-0.5, spread=0.3, flatness=0.5, hidden=0.9, bounds_overlap=-0.5)
 
 
 def coordinates() -> np.ndarray:
@@ -45,9 +44,9 @@ def ball_shape(radius=6.0, envelope=Envelope.MEAN, flat=1.0) -> DistanceShape:
     points = radius * angles / np.linalg.norm(angles, axis=1, keepdims=True)
     points = cube.to_aligned(points[points[:, 1] < 0] / SIDE)
     crop = InstanceCrop(0, cube, points, 0.2)
-    disagreement = np.where(at[..., 1] > 0, 0.05, 0.0).astype(np.float32)
+    error = np.where(at[..., 1] > 0, 0.05, 0.0).astype(np.float32)
     calibration = Calibration(ConfidenceModel(), 0.0, MODEL)
-    return DistanceShape(crop, distance, disagreement, 0.9, TRUNCATION, calibration, 2000, envelope)
+    return DistanceShape(crop, distance, error, 0.9, TRUNCATION, calibration, 2000, envelope)
 
 
 def occupancy(shape: DistanceShape) -> np.ndarray:
@@ -108,20 +107,12 @@ def test_surfaces_are_moved_to_their_side_alone(seed, size):
 def test_confidence_is_fitted_to_true_overlaps():
     rng = np.random.default_rng(0)
     evidence = [Evidence(*row) for row in rng.random((2000, 9))]
-    overlaps = np.array([0.2 + 0.5 * e.mirror_overlap - 0.2 * e.crumbs for e in evidence])
+    overlaps = np.array([0.2 + 0.5 * e.bounds_overlap - 0.2 * e.crumbs for e in evidence])
     model = fit_confidence(evidence, overlaps)
     middle = Evidence(*[0.5] * 9)
     assert model(middle) == pytest.approx(0.35, abs=0.01)
-    assert model(replace(middle, mirror_overlap=0.9)) == pytest.approx(0.55, abs=0.01)
-    assert model(replace(middle, mirror_overlap=50.0)) == 1.0
-
-
-def test_a_calibration_from_before_there_was_more_evidence_is_read():
-    old = {"confidence": {"offset": 0.1, "sharpness": 0.6, "observed_fraction": 0.3}, "level": 0.05}
-    calibration = Calibration.from_dict(old)
-    assert calibration.confidence(Evidence(0.5, 0.5, 0.9, 0.9)) == pytest.approx(0.55)
-    assert calibration.uncertainty is None and calibration.level == 0.05
-    assert Calibration.from_dict(asdict(calibration)) == calibration
+    assert model(replace(middle, bounds_overlap=0.9)) == pytest.approx(0.55, abs=0.01)
+    assert model(replace(middle, bounds_overlap=50.0)) == 1.0
 
 
 def test_fitted_sigma_holds_as_many_errors_as_it_should():
@@ -140,7 +131,7 @@ def test_fitted_sigma_holds_as_many_errors_as_it_should():
 
 def test_a_model_that_was_never_calibrated_has_the_mean_surface_alone(tmp_path):
     path = tmp_path / "tiny.safetensors"
-    save_weights(VolumeSceneFlow(TINY), path)
+    save_weights(tiny_network(), path)
     load_shape_model(ModelConfig(str(path)), "cpu")
     outer = ModelConfig(str(path), options=CompletionOptions(envelope=Envelope.OUTER))
     with pytest.raises(InputError, match="envelope: outer.*use mean"):

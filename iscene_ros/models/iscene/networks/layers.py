@@ -32,23 +32,6 @@ class TimestepEmbedder(nn.Module):
         return self.mlp(sinusoids.to(self.mlp[0].weight.dtype))
 
 
-class ScenePositionEmbedder(nn.Module):
-    """Embedding of a token's position in the scene and of the zoom of its slot."""
-
-    FREQUENCIES = 6
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.projection = nn.Linear(4 * (1 + 2 * self.FREQUENCIES), channels)
-
-    def forward(self, positions: Tensor) -> Tensor:
-        """Embed scene coordinates (about -0.5..0.5) and log zoom (S, L, 4) as (S, L, C)."""
-        octaves = 2.0 ** torch.arange(self.FREQUENCIES, device=positions.device)
-        angles = (positions[..., None] * octaves * math.pi).flatten(-2)
-        features = torch.cat([positions, angles.sin(), angles.cos()], dim=-1)
-        return self.projection(features.to(self.projection.weight.dtype))
-
-
 def absolute_positions(
     coords: Tensor,  # [M, 3] int64
     channels: int,

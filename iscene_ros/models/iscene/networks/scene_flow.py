@@ -19,7 +19,6 @@ from iscene_ros.models.iscene.networks.layers import (
     TIME_SCALE,
     FeedForward,
     Float32LayerNorm,
-    ScenePositionEmbedder,
     TimestepEmbedder,
     at_least_float32,
     grid_positions,
@@ -73,8 +72,7 @@ class CachedContext:
 class SceneFlowTransformer(nn.Module):
     """Transformer on tokens of scene and instance slots.
 
-    With `SceneFlowConfig.release()` its state dict has the names and shapes of the published
-    denoiser.
+    Its state dict has the names and shapes of the published denoiser.
     """
 
     def __init__(self, config: SceneFlowConfig) -> None:
@@ -83,11 +81,7 @@ class SceneFlowTransformer(nn.Module):
         channels = config.model_channels
         self.t_embedder = TimestepEmbedder(channels)
         self.input_layer = nn.Linear(config.in_channels, channels)
-        if config.absolute_positions:
-            grid = grid_positions(config.tokens_per_side, channels)
-            self.register_buffer("pos_emb", grid)
-        else:
-            self.position_embedder = ScenePositionEmbedder(channels)
+        self.register_buffer("pos_emb", grid_positions(config.tokens_per_side, channels))
         self.blocks = nn.ModuleList(
             SceneFlowBlock(config, scene_context=i in config.scene_context_range)
             for i in range(config.num_blocks)
@@ -102,7 +96,6 @@ class SceneFlowTransformer(nn.Module):
         self,
         tokens: Tensor,  # [S, L, C_in]
         time: Tensor,  # [S], or [1] for all slots; 0 = data, 1 = noise
-        positions: Tensor | None = None,  # [S, L, 4] scene coordinates and log zoom
         scene: SceneMemory | SceneRows | None = None,  # of or with the scene of each of the S slots
         context: Tensor | CachedContext | None = None,  # [<= S, M, C_cond]
     ) -> tuple[Tensor, SceneMemory]:
@@ -111,24 +104,14 @@ class SceneFlowTransformer(nn.Module):
         Context belongs to the first slots. The others, or all for None, get the result of tokens
         of zeros (the unconditional pass), which takes no attention.
         """
-        x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
+        x, time_embedding = self.embed(tokens), self.embed_time(time)
         x, memory = self.run(range(len(self.blocks)), x, time_embedding, scene, context)
         return self.project(x), memory
 
-    def remember(self, tokens: Tensor, time: Tensor, positions: Tensor | None) -> SceneMemory:
-        """Return the memory of slots that have no scene, without the blocks after the last SCA."""
-        blocks = range(self.config.scene_context_range.stop)
-        x, time_embedding = self.embed(tokens, positions), self.embed_time(time)
-        return self.run(blocks, x, time_embedding, None, None)[1]
-
-    def embed(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+    def embed(self, tokens: Tensor) -> Tensor:
         """Embed tokens (S, L, C_in) as the input (S, L, C) of the first block."""
         x = self.input_layer(tokens.to(self.input_layer.weight.dtype))
-        if self.config.absolute_positions:
-            x = x + self.pos_emb
-        else:
-            x = x + self.position_embedder(positions)
-        return self._into_torso(x)
+        return self._into_torso(x + self.pos_emb)
 
     def embed_time(self, time: Tensor) -> Tensor:
         """Embed times (S,) in 0..1 as (S, C)."""
@@ -185,23 +168,11 @@ class SceneFlowBlock(nn.Module):
         self.scene_context = scene_context
         self.norm1 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
         self.norm3 = nn.LayerNorm(channels, eps=1e-6, elementwise_affine=False)
-        if config.cond_channels:
-            self.norm2 = Float32LayerNorm(channels, eps=1e-6)
+        self.norm2 = Float32LayerNorm(channels, eps=1e-6)
         self.self_attn = SceneContextAttention(channels, config.num_heads)
-        self.cross_attn = None
-        if config.cond_channels:
-            self.cross_attn = CrossAttention(channels, config.cond_channels, config.num_heads)
+        self.cross_attn = CrossAttention(channels, config.cond_channels, config.num_heads)
         self.mlp = FeedForward(channels, config.mlp_ratio)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(channels, 6 * channels))
-        self._start_unmodulated()
-
-    def _start_unmodulated(self) -> None:
-        """Initialise as a plain pre-norm block: no shift, no scale, open gates at every time."""
-        modulation = self.adaLN_modulation[1]
-        nn.init.zeros_(modulation.weight)
-        nn.init.zeros_(modulation.bias)
-        gates = modulation.bias.view(2, 3, -1)[:, 2]
-        nn.init.ones_(gates)
 
     def forward(
         self,
@@ -216,8 +187,7 @@ class SceneFlowBlock(nn.Module):
         h = self.norm1(x) * (1 + scale_attn) + shift_attn
         h, own = self.self_attn(h, scene)
         x = x + h * gate_attn
-        if self.cross_attn is not None:
-            x = x + self._read(x, context)
+        x = x + self._read(x, context)
         h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
         return x + self.mlp(h) * gate_mlp, own
 

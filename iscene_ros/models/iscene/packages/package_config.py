@@ -68,7 +68,6 @@ def read_structure_flow(config: Section) -> SceneFlowConfig:
         mlp_ratio=section.number("mlp_ratio", MLP_RATIO),
         cond_channels=section.count("cond_channels"),
         scene_context_blocks=section.count("scene_context_attn_num"),
-        absolute_positions=True,
     )
     section.finish()
     if flow.scene_context_blocks > flow.num_blocks:

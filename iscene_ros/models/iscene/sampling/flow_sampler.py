@@ -10,9 +10,6 @@ from torch import Tensor
 
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
-# (noisy x_t, time t in [0, 1], conditional?) -> velocity dx/dt
-Velocity = Callable[[Tensor, float, bool], Tensor]
-
 
 @dataclass(frozen=True)
 class Step:
@@ -43,7 +40,7 @@ class SamplerOptions:
     """Integration of dx/dt = v from t = 1 (noise) to t = 0 (data).
 
     Attributes:
-        steps: Euler steps; for an x0-predicting network one step is the conditional mean.
+        steps: number of steps.
         rescale: t' = r t / (1 + (r - 1) t); 1 = even steps. The release uses 3.
         guidance: w of classifier-free guidance, v = (1 + w) v_c - w v_u (arXiv 2207.12598);
             0 = no unconditional pass. The release uses 3.
@@ -135,18 +132,6 @@ def _extrapolated(v: Tensor, step: Step, before: tuple[Step, Tensor] | None, ord
         return v
     last, v_last = before
     return v + (v - v_last) * (step.length / (2 * last.length))
-
-
-def sample(velocity: Velocity, noise: Tensor, options: SamplerOptions) -> Tensor:
-    """Integrate a guided velocity from `noise`; return a tensor of its shape."""
-    guidance = Guidance(options)
-
-    def guided(x: Tensor, step: Step) -> Tensor:
-        conditional = velocity(x, step.time, True)
-        unconditional = velocity(x, step.time, False) if step.fresh else None
-        return guidance(step, conditional, unconditional)
-
-    return integrate(guided, noise, options)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from iscene_ros.lab.training.multiview.batch_stream import mirrored
-from iscene_ros.lab.training.multiview.samples import FineSamples
-from iscene_ros.lab.training.multiview.shards import read_shard, sample_tensors, samples_of
+from iscene_ros.lab.training.batch_stream import mirrored
+from iscene_ros.lab.training.samples import Samples
+from iscene_ros.lab.training.shards import read_shard, sample_tensors, samples_of
 
 POLL_SECONDS = 0.5
 
@@ -34,7 +34,7 @@ class SamplePool:
         self._generator = torch.Generator(device).manual_seed(seed)
         self._coin = random.Random(seed)
 
-    def add(self, samples: FineSamples) -> None:
+    def add(self, samples: Samples) -> None:
         """Keep the samples; where there is no room, they replace the oldest."""
         tensors = sample_tensors(samples)
         number = len(samples.target)
@@ -49,7 +49,7 @@ class SamplePool:
         self.total += number
         self.count = min(self.total, self.capacity)
 
-    def draw(self, batch: int) -> FineSamples:
+    def draw(self, batch: int) -> Samples:
         """Draw random samples; mirrored half of the time."""
         rows = torch.randint(self.count, (batch,), generator=self._generator, device=self.device)
         samples = samples_of({name: tensor[rows] for name, tensor in self._tensors.items()})
@@ -62,7 +62,7 @@ class PoolFiller:
     def __init__(self, made: Callable[[], list[Path]]) -> None:
         self._made = made
         self._read: set[Path] = set()
-        self._samples: queue.Queue[FineSamples] = queue.Queue(maxsize=4)
+        self._samples: queue.Queue[Samples] = queue.Queue(maxsize=4)
         threading.Thread(target=self._run, daemon=True).start()
 
     def move_into(self, pool: SamplePool) -> None:

@@ -1,15 +1,18 @@
-"""The configuration of a run of iscene-mini 2, read from YAML."""
+"""The configuration of a training run, read from YAML."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
-from iscene_ros.lab.training.multiview.objective import ObjectiveOptions
-from iscene_ros.lab.training.multiview.samples import FineSampleOptions
-from iscene_ros.lab.training.multiview.shards import ShardSet
-from iscene_ros.lab.training.train_config import build_dataclass, read_yaml
-from iscene_ros.models.mini2.config import Mini2Config
+from iscene_ros.core.errors import InputError
+from iscene_ros.io.file_errors import read_yaml
+from iscene_ros.lab.training.samples import SampleOptions
+from iscene_ros.lab.training.shards import ShardSet
+from iscene_ros.models.mini.config import MiniConfig
+
+EXPECTED = "the YAML of a training run"
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class SetConfig:
     shards: int
     scenes: int = 16
     seed: int = 0
-    samples: FineSampleOptions = field(default_factory=FineSampleOptions)
+    samples: SampleOptions = field(default_factory=SampleOptions)
 
 
 @dataclass(frozen=True)
@@ -56,34 +59,22 @@ class RunConfig:
         model: Sizes of the network.
         sets: Samples to train on.
         held_out: Samples of the shape families that training never sees.
-        objective: Weights of the loss.
         batch: Crops in one step.
         learning_rate: Learning rate of the plateau for AdamW.
-        kernel_rate: Learning rate of the kernels, which Muon trains, relative to it.
         warmup_steps: Steps of the linear rise to it.
-        weight_decay: Weight decay of the kernels.
         ema_decay: Decay of the moving average of the weights.
-        clip: Largest norm of the gradient.
-        evaluate_minutes: Processor time between evaluations.
-        save_minutes: Time between saved states.
         precision: "float32" or "bfloat16" (autocast).
         seed: Seed of the weights and of the order of samples.
         sprint: How a short run on a GPU spends its time; None = a run without an end.
     """
 
-    model: Mini2Config
+    model: MiniConfig
     sets: tuple[SetConfig, ...]
     held_out: SetConfig
-    objective: ObjectiveOptions = field(default_factory=ObjectiveOptions)
     batch: int = 8
     learning_rate: float = 6e-4
-    kernel_rate: float = 2.0
     warmup_steps: int = 50
-    weight_decay: float = 0.01
     ema_decay: float = 0.998
-    clip: float = 1.0
-    evaluate_minutes: float = 15.0
-    save_minutes: float = 3.0
     precision: str = "bfloat16"
     seed: int = 0
     sprint: SprintOptions | None = None
@@ -101,18 +92,34 @@ def read_run_config(path: Path) -> RunConfig:
     Raises:
         InputError: the file cannot be read, or a key is unknown, missing or has a wrong value.
     """
-    document = read_yaml(path)
+    document = read_yaml(path, EXPECTED)
     if isinstance(document, dict) and "base" in document:
-        base = read_yaml(Path(path).parent / document["base"])
+        base = read_yaml(path.parent / document["base"], EXPECTED)
         document = {**base, **{k: v for k, v in document.items() if k != "base"}}
     return build_dataclass(RunConfig, document, str(path))
 
 
-def is_multiview(path: Path) -> bool:
-    """Return whether a YAML describes a run of iscene-mini 2: it has `sets` or a `base`.
+def build_dataclass(kind: type, value: Any, where: str) -> Any:
+    """Build a (nested) dataclass from plain YAML values; `where` names them in errors."""
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: expected keys and values, got {value!r}")
+    hints = get_type_hints(kind)
+    unknown = set(value) - {f.name for f in fields(kind)}
+    if unknown:
+        raise InputError(f"{where}: unknown key {', '.join(sorted(unknown))}")
+    converted = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in value.items()}
+    try:
+        return kind(**converted)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {error}") from error
 
-    Raises:
-        InputError: the file cannot be read.
-    """
-    document = read_yaml(path)
-    return isinstance(document, dict) and ("sets" in document or "base" in document)
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    kind = next((k for k in (hint, *get_args(hint)) if is_dataclass(k)), None)
+    if kind is not None and isinstance(value, list):
+        return tuple(build_dataclass(kind, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if kind is not None:
+        return build_dataclass(kind, value, where)
+    if isinstance(value, list):
+        return tuple(value)
+    return value

@@ -15,22 +15,12 @@ from iscene_ros.preprocess.crops import InstanceCrop
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.preprocess.view_fusion import fuse
-from iscene_ros.preprocess.view_readings import FineVolumes, PosedDepthView, read_view
+from iscene_ros.preprocess.view_readings import ObservationVolumes, PosedDepthView, read_view
 
-
-@dataclass(frozen=True)
-class PoseNoise:
-    """Errors of the poses of further views, with a random strength; none in `exact_share`.
-
-    Attributes:
-        exact_share: Probability that all poses of a scene are exact.
-        translation: Largest standard deviation of the translation [m].
-        rotation: Largest standard deviation of the rotation [degrees].
-    """
-
-    exact_share: float = 0.3
-    translation: float = 0.005
-    rotation: float = 0.5
+# Share of the scenes whose poses are exact.
+EXACT_SHARE = 0.3
+# Largest standard deviations of the errors of further poses [m, degrees].
+TRANSLATION_ERROR, ROTATION_ERROR = 0.005, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +62,7 @@ class FusedCrops:
 
     objects: list[int]
     cubes: list[Cube]
-    volumes: FineVolumes
+    volumes: ObservationVolumes
 
 
 def fused_crops(
@@ -81,7 +71,6 @@ def fused_crops(
     rng: np.random.Generator,
     resolution: int,
     truncation: float,
-    noise: PoseNoise,
     device: str = "cpu",
 ) -> FusedCrops:
     """Return the crops of objects that have one in the first view, fused over all views.
@@ -89,7 +78,7 @@ def fused_crops(
     The poses of the further views get errors. An object may be in none of a further view's masks.
     """
     reference = views[0]
-    poses = _noisy_poses(views, rng, noise)
+    poses = _noisy_poses(views, rng)
     crops = [reference.crops[number] for number in objects]
     further = list(zip(views[1:], poses[1:], strict=True))
     cubes = [
@@ -121,22 +110,20 @@ def with_ramps(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(jump, ramp, depth).astype(np.float32)
 
 
-def _noisy_poses(
-    views: list[CleanedView], rng: np.random.Generator, noise: PoseNoise
-) -> list[np.ndarray]:
+def _noisy_poses(views: list[CleanedView], rng: np.random.Generator) -> list[np.ndarray]:
     """Return camera_from_reference (4, 4) of each view; that of the first is exact."""
     reference = views[0]
     world_from_reference = reference.observation.world_from_camera @ (
         reference.aligned_frame.camera_from_aligned()
     )
-    strength = 0.0 if rng.random() < noise.exact_share else rng.random()
+    strength = 0.0 if rng.random() < EXACT_SHARE else rng.random()
     poses = [reference.aligned_frame.camera_from_aligned()]
     for view in views[1:]:
         pose = np.linalg.inv(view.observation.world_from_camera) @ world_from_reference
-        turn = np.radians(noise.rotation) * strength * rng.normal(size=3)
+        turn = np.radians(ROTATION_ERROR) * strength * rng.normal(size=3)
         error = np.eye(4)
         error[:3, :3] = Rotation.from_rotvec(turn).as_matrix()
-        error[:3, 3] = noise.translation * strength * rng.normal(size=3)
+        error[:3, 3] = TRANSLATION_ERROR * strength * rng.normal(size=3)
         poses.append(error @ pose)
     return poses
 

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import torch
 
-from iscene_ros.lab.training.multiview.shards import ShardSet, missing_shards, write_shard
+from iscene_ros.lab.training.shards import ShardSet, missing_shards, write_shard
 
 
 class Makers:

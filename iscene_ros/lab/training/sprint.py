@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from iscene_ros.lab.training.multiview.config import SprintOptions
-from iscene_ros.lab.training.multiview.makers import Makers
-from iscene_ros.lab.training.multiview.pool import PoolFiller, SamplePool
-from iscene_ros.lab.training.multiview.shards import existing_shards
-from iscene_ros.lab.training.multiview.trainer import Trainer
-from iscene_ros.models.mini2.checkpoint import save_weights
+from iscene_ros.lab.training.makers import Makers
+from iscene_ros.lab.training.pool import PoolFiller, SamplePool
+from iscene_ros.lab.training.run_config import SprintOptions
+from iscene_ros.lab.training.shards import existing_shards
+from iscene_ros.lab.training.trainer import Trainer
+from iscene_ros.models.mini.checkpoint import save_weights
 
 PART_BYTES = 15 * 2**20
 
@@ -79,7 +79,10 @@ class Sprint:
 
 
 def write_parts(state: dict, directory: Path) -> list[Path]:
-    """Write a trainer's state without optimisers in files of at most `PART_BYTES`."""
+    """Write a trainer's state without optimisers in files of at most `PART_BYTES`.
+
+    Joined in the order of their numbers they are a `state.pt`.
+    """
     average = {k: v.half() for k, v in state["average"].items()}
     buffer = io.BytesIO()
     torch.save({**state, "average": average, "optimizers": None}, buffer)
@@ -89,10 +92,3 @@ def write_parts(state: dict, directory: Path) -> list[Path]:
         paths.append(directory / f"state.part{number}")
         paths[-1].write_bytes(data[start : start + PART_BYTES])
     return paths
-
-
-def read_parts(directory: Path) -> dict:
-    """Read the state of `write_parts`; its `optimizers` are None."""
-    names = sorted(directory.glob("state.part*"), key=lambda p: int(p.suffix[5:]))
-    data = b"".join(path.read_bytes() for path in names)
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

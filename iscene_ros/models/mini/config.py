@@ -1,4 +1,4 @@
-"""The sizes of iscene-mini 2."""
+"""The sizes of iscene-mini."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
-class Mini2Config:
+class MiniConfig:
     """A multi-scale encoder-decoder on grids of 1/2, 1/4, 1/8 and 1/16 of the resolution.
 
     Attributes:
@@ -40,7 +40,7 @@ class Mini2Config:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, numbers: dict) -> Mini2Config:
+    def from_dict(cls, numbers: dict) -> MiniConfig:
         """The inverse of `to_dict`."""
         made = {k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()}
         return cls(**made)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iscene_ros.lab.training.multiview.samples import FineSamples
-from iscene_ros.lab.training.multiview.shards import joined, read_shard
+from iscene_ros.lab.training.samples import Samples
+from iscene_ros.lab.training.shards import joined, read_shard
 
 # Number of shards that are mixed with each other.
 MIXED = 3
@@ -37,10 +37,10 @@ class BatchStream:
         self.made, self.cache, self.batch = made, cache, batch
         self.uses = dict(uses or {})
         self.rng = np.random.default_rng([seed, sum(self.uses.values())])
-        self._batches: queue.Queue[FineSamples] = queue.Queue(maxsize=4)
+        self._batches: queue.Queue[Samples] = queue.Queue(maxsize=4)
         threading.Thread(target=self._fill, daemon=True).start()
 
-    def __iter__(self) -> Iterator[FineSamples]:
+    def __iter__(self) -> Iterator[Samples]:
         while True:
             yield self._batches.get()
 
@@ -67,11 +67,11 @@ class BatchStream:
         return [paths[i] for i in order[:MIXED]]
 
 
-def chosen(samples: FineSamples, rows: torch.Tensor) -> FineSamples:
+def chosen(samples: Samples, rows: torch.Tensor) -> Samples:
     """Return some of the samples."""
-    return FineSamples(samples.volumes.rows(rows), samples.target[rows], samples.views[rows])
+    return Samples(samples.volumes.rows(rows), samples.target[rows], samples.views[rows])
 
 
-def mirrored(samples: FineSamples) -> FineSamples:
+def mirrored(samples: Samples) -> Samples:
     """Return the samples with left and right exchanged."""
-    return FineSamples(samples.volumes.mirrored(), samples.target.flip(1), samples.views)
+    return Samples(samples.volumes.mirrored(), samples.target.flip(1), samples.views)

@@ -1,0 +1,53 @@
+"""Averages of a network's weights: over the steps of a run, and over several checkpoints of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from iscene_ros.core.errors import InputError
+from iscene_ros.models.mini.checkpoint import read_network
+from iscene_ros.models.mini.network import MiniNetwork
+
+
+class WeightAverage:
+    """An exponential moving average of a network's weights whose decay grows at first."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move towards the network's weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        averages, weights = list(self.network.parameters()), list(network.parameters())
+        torch._foreach_lerp_(averages, weights, 1 - decay)
+
+
+@torch.no_grad()
+def mean_network(checkpoints: Sequence[Path]) -> MiniNetwork:
+    """Return the network whose weights are the means of those of checkpoints, at least one.
+
+    Checkpoints of one run lie in one valley of the loss, whose middle generalises better than they
+    do ("Model soups", arXiv 2203.05482).
+
+    Raises:
+        InputError: the checkpoints are of different networks.
+        ModelError: one of them cannot be read.
+    """
+    mean, *others = (read_network(path) for path in checkpoints)
+    for path, other in zip(checkpoints[1:], others, strict=True):
+        if other.config != mean.config:
+            raise InputError(f"{path}: {other.config}, but {checkpoints[0]} has {mean.config}")
+    weights = [network.state_dict() for network in (mean, *others)]
+    mean.load_state_dict(
+        {name: torch.stack([w[name] for w in weights]).mean(0) for name in weights[0]}
+    )
+    return mean

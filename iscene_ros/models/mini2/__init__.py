@@ -1,1 +1,0 @@
-"""iscene-mini 2: a multi-scale regression from fine observation volumes to signed distances."""

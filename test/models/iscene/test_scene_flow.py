@@ -1,0 +1,83 @@
+"""The published sizes of the scene-context flow, and its sampler."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
+from iscene_ros.models.iscene.sampling.flow_sampler import (
+    Guidance,
+    SamplerOptions,
+    integrate,
+    seeded_noise,
+)
+from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
+
+
+def test_the_released_configuration_has_the_published_tensors():
+    with torch.device("meta"):
+        network = SceneFlowTransformer(SceneFlowConfig())
+    shapes = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+    # Names and sizes of the published checkpoint; pos_emb is its one buffer.
+    assert len(shapes) == 489
+    assert sum(math.prod(s) for s in shapes.values()) == 555_543_560 + 4_194_304
+    assert shapes["pos_emb"] == (4096, 1024)
+    assert shapes["blocks.23.self_attn.k_rms_norm.gamma"] == (16, 64)
+    assert shapes["blocks.7.cross_attn.to_kv.weight"] == (2048, 1024)
+    assert shapes["blocks.0.adaLN_modulation.1.weight"] == (6144, 1024)
+    assert [i for i, b in enumerate(network.blocks) if b.scene_context] == [10, 11, 12, 13, 14]
+
+
+def test_a_small_release_configuration_runs_with_image_tokens():
+    config = SceneFlowConfig(
+        tokens_per_side=2,
+        in_channels=8,
+        out_channels=8,
+        model_channels=48,
+        num_blocks=3,
+        num_heads=4,
+        cond_channels=12,
+        scene_context_blocks=1,
+    )
+    network = SceneFlowTransformer(config)
+    tokens, context = torch.randn(1, 8, 8), torch.randn(3, 5, 12)
+    scene_out, memory = network(tokens, torch.ones(1), context=context[:1])
+    out, _ = network(
+        tokens.repeat(2, 1, 1),
+        torch.ones(2),
+        scene=memory.rows(torch.tensor([0, 0])),
+        context=context[1:],
+    )
+    assert scene_out.shape == (1, 8, 8) and out.shape == (2, 8, 8)
+    assert len(memory.blocks) == 1
+
+
+def test_the_release_schedule_has_19_guided_of_25_steps():
+    options = SamplerOptions.release()
+    schedule = options.schedule()
+    assert len(schedule) == 25 and sum(step.guided for step in schedule) == 19
+    times = options.times()
+    assert times[0] == 1 and times[-1] == 0
+    assert times[12] == pytest.approx(3 * 0.52 / (1 + 2 * 0.52))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8])
+def test_a_straight_flow_reaches_its_end_in_any_number_of_steps(steps):
+    end = torch.randn(5)
+    options = SamplerOptions(steps=steps)
+    result = integrate(lambda x, step: (x - end) / step.time, torch.randn(5), options)
+    assert_close(result, end, atol=1e-5, rtol=0)
+
+
+def test_guidance_extrapolates_from_the_unconditional_velocity():
+    options = SamplerOptions(steps=1, guidance=2.0)
+    guided = Guidance(options)(options.schedule()[0], torch.tensor(1.0), torch.tensor(0.5))
+    assert_close(guided, torch.tensor(3 * 1.0 - 2 * 0.5))
+
+
+def test_noise_depends_on_seed_and_number_alone():
+    assert_close(seeded_noise((4,), 3, 7), seeded_noise((4,), 3, 7))
+    assert not torch.equal(seeded_noise((4,), 3, 7), seeded_noise((4,), 3, 8))
+    assert not torch.equal(seeded_noise((4,), 3, 7), seeded_noise((4,), 4, 7))
