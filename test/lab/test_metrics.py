@@ -15,6 +15,7 @@ from iscene_ros.lab.evaluation.metrics import (
     f_score,
     score_object,
     score_scene,
+    size_error,
     summary,
 )
 
@@ -164,6 +165,16 @@ def test_the_iou_of_boxes(shift):
     shared = np.prod(np.maximum(extents - np.abs(shift), 0))
     expected = shared / (2 * np.prod(extents) - shared)
     assert box_iou(cuboid(extents), cuboid(extents, shift)) == pytest.approx(expected, abs=1e-5)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_the_size_error_is_that_of_the_true_edges_however_a_cuboid_is_turned(seed):
+    rotation = trimesh.transformations.random_rotation_matrix(np.random.default_rng(seed).random(3))
+    truth = cuboid([0.2, 0.1, 0.05], rotation=rotation)
+    thicker = cuboid([0.2, 0.1, 0.062], rotation=rotation)
+    assert size_error(thicker, truth) == pytest.approx(0.004, abs=2e-4)
+    assert size_error(truth, truth) == 0.0
 
 
 def test_a_missing_object_scores_zero_and_has_no_distance():

@@ -14,14 +14,15 @@ from iscene_ros.lab.evaluation.results import (
 )
 from iscene_ros.lab.evaluation.scenes import MODEL, ScoredObject, ScoredScene
 
-GOOD, BAD = Score(0.8, 0.9, 0.002, 0.9, 1.0), Score(0.6, 0.7, 0.004, 0.7, 0.8)
+GOOD = Score(0.8, 0.9, 0.002, 0.9, 1.0, 0.003)
+BAD = Score(0.6, 0.7, 0.004, 0.7, 0.8, 0.005)
 
 
 def scene(number: int) -> ScoredScene:
     objects = (
-        ScoredObject(number, 1, "mug", "clutter", MODEL, GOOD, 0.7, 0.5, 0.001),
+        ScoredObject(number, 1, "mug", "clutter", MODEL, GOOD, 0.7, 0.5, 0.001, 0.002),
         ScoredObject(number, 1, "mug", "clutter", "extruded", BAD),
-        ScoredObject(number, 2, "bulb", "clutter", MODEL, BAD, 0.6, 0.4, 0.003),
+        ScoredObject(number, 2, "bulb", "clutter", MODEL, BAD, 0.6, 0.4, 0.003, 0.004),
         ScoredObject(number, 2, "bulb", "clutter", "extruded", Score()),
     )
     return ScoredScene(objects, {MODEL: GOOD, "extruded": BAD})
@@ -37,9 +38,11 @@ def test_results_are_tables_and_one_line_an_object():
     for heading in ("Objects", "Scenes as a whole", "By layout", "By family"):
         assert heading in report
     assert "Observed points to the mesh: median 2.00 mm" in report
+    assert "mean error 4.00 mm, rank correlation with the confidence -1.00" in report
+    assert "with the reported uncertainty 1.00" in report
     lines = results.csv().splitlines()
     assert len(lines) == 1 + 8
-    assert lines[1] == "0,1,mug,clutter,iscene-mini,0.8,0.9,0.002,0.9,1.0,0.7,0.5,0.001"
+    assert lines[1] == "0,1,mug,clutter,iscene-mini,0.8,0.9,0.002,0.9,1.0,0.003,0.7,0.5,0.001,0.002"
 
 
 def test_a_table_has_the_means_of_each_method_in_the_order_of_their_first_score():

@@ -8,12 +8,13 @@ surface) and recall (share of points on the truth within t of the predicted surf
 Points are spread evenly by area; distances are to surfaces, not to other points, so that equal
 bodies have Chamfer distance 0 and F-score 1 whatever their size.
 Box IoU: intersection over union of the axis-aligned bounding boxes.
+Size error: mean absolute error of the extents along the principal axes of the true surface.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class Score:
         iou, box_iou: Intersection over union in [0, 1].
         chamfer: Chamfer distance [m].
         f_5mm, f_10mm: F-scores in [0, 1].
+        size_error: Size error [m]; NaN for a missing prediction, and for a scene.
     """
 
     iou: float = 0.0
@@ -40,6 +42,7 @@ class Score:
     chamfer: float = float("nan")
     f_5mm: float = 0.0
     f_10mm: float = 0.0
+    size_error: float = float("nan")
 
     @property
     def is_missing(self) -> bool:
@@ -69,7 +72,8 @@ def score_object(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
     if predicted is None:
         return Score()
     iou = body_iou([predicted], [truth], OBJECT_RESOLUTION)
-    return _score(predicted, truth, iou, box_iou(predicted, truth))
+    score = _score(predicted, truth, iou, box_iou(predicted, truth))
+    return replace(score, size_error=size_error(predicted, truth))
 
 
 def score_surface(predicted: ScoredBody | None, truth: ScoredBody) -> Score:
@@ -149,6 +153,14 @@ def box_iou(first: ScoredBody, second: ScoredBody) -> float:
     shared = np.prod(np.maximum(overlap, 0))
     joint = np.prod(first.upper - first.lower) + np.prod(second.upper - second.lower) - shared
     return float(shared / joint) if joint > 0 else 0.0
+
+
+def size_error(predicted: ScoredBody, truth: ScoredBody) -> float:
+    """Return the mean absolute error of the extents along the truth's principal axes [m]."""
+    centered = truth.samples - truth.samples.mean(axis=0)
+    axes = np.linalg.eigh(centered.T @ centered)[1]
+    extents = [np.ptp(body.mesh.vertices @ axes, axis=0) for body in (predicted, truth)]
+    return float(np.abs(extents[0] - extents[1]).mean())
 
 
 def f_score(to_truth: np.ndarray, to_predicted: np.ndarray, threshold: float) -> float:

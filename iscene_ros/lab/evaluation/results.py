@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from iscene_ros.lab.evaluation.metrics import Score, Summary, summary
 from iscene_ros.lab.evaluation.reports import csv_text, markdown_table
@@ -108,12 +109,21 @@ class Results:
         overlaps = np.array([o.score.iou for o in own])
         confidence = np.array([o.confidence for o in own])
         residual = np.median([o.depth_residual for o in own])
+        sizes = np.array([o.score.size_error for o in own])
+        uncertainty = np.array([o.uncertainty for o in own])
         return (
             f"Confidence: expected calibration error "
             f"{expected_calibration_error(confidence, overlaps):.3f}, correlation with IoU "
             f"{np.corrcoef(confidence, overlaps)[0, 1]:.2f}\n"
             f"Observed points to the mesh: median {1000 * residual:.2f} mm\n"
+            f"Extents along principal axes: mean error {1000 * sizes.mean():.2f} mm, rank "
+            f"correlation with the confidence {_rank_correlation(confidence, sizes):.2f}, with "
+            f"the reported uncertainty {_rank_correlation(uncertainty, sizes):.2f}\n"
         )
+
+
+def _rank_correlation(reported: np.ndarray, errors: np.ndarray) -> float:
+    return float(spearmanr(reported, errors, nan_policy="omit").statistic)
 
 
 def expected_calibration_error(confidence: np.ndarray, overlaps: np.ndarray) -> float:
@@ -137,10 +147,11 @@ def object_lines(objects: Iterable[ScoredObject]) -> list[list[object]]:
     """Return the heading of the table of objects, and a line for each object."""
     lines: list[list[object]] = [
         ["scene", "instance", "family", "layout", "method", "iou", "box_iou", "chamfer_m"]
-        + ["f_5mm", "f_10mm", "confidence", "observed_fraction", "depth_residual_m"]
+        + ["f_5mm", "f_10mm", "size_error_m"]
+        + ["confidence", "observed_fraction", "depth_residual_m", "uncertainty_m"]
     ]
     for o in objects:
         what = [o.scene, o.instance, o.family, o.layout, o.method]
-        reported = [o.confidence, o.observed_fraction, o.depth_residual]
+        reported = [o.confidence, o.observed_fraction, o.depth_residual, o.uncertainty]
         lines.append([*what, *astuple(o.score), *reported])
     return lines

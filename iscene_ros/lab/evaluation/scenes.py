@@ -72,7 +72,8 @@ class ScoredObject:
         layout: Layout of the scene.
         method: "iscene-mini" or a baseline.
         score: Metrics against the truth.
-        confidence, observed_fraction, depth_residual: As the model reports them, else NaN.
+        confidence, observed_fraction, depth_residual, uncertainty: As the model reports them, else
+            NaN.
     """
 
     scene: int
@@ -84,6 +85,7 @@ class ScoredObject:
     confidence: float = float("nan")
     observed_fraction: float = float("nan")
     depth_residual: float = float("nan")
+    uncertainty: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ def scored_objects(
                 confidence=found.confidence,
                 observed_fraction=found.observed_fraction,
                 depth_residual=found.depth_residual,
+                uncertainty=float("nan") if found.uncertainty is None else found.uncertainty,
             )
         scored.append(row)
     return scored
