@@ -25,14 +25,20 @@ from iscene_ros.planning.collision_bodies import (
     CollisionShape,
     collision_body,
 )
+from iscene_ros.planning.convex_cuts import ConvexPart, separated
 
 # Density of what no table names: that of household things with their hollows [kg/m^3].
 DENSITY = 500.0
 FRICTION = 0.7
 # The lightest body: engines are unstable with less [kg].
 LEAST_MASS = 1e-3
-# Thickness of the boxes behind planes [m].
-THICKNESS_M = 0.05
+# Thickness of the boxes behind planes: below level ones, and of walls, beyond which others may
+# lie [m].
+THICKNESS_M, WALL_M = 0.05, 0.01
+# An object that has a larger share of its surface in a box shows that nothing solid is there.
+INSIDE_SHARE, BOX_NOISE_M = 0.2, 0.003
+# Points of a surface that cuts are chosen by, at most.
+MAX_SURFACE = 2000
 # A level plane is extended below objects that begin within this of it [m].
 CARRIED_M = 0.03
 # What of an object that stands on a plane is within this of it touches the plane: the underside,
@@ -121,15 +127,48 @@ def make_twin(
     )
     bodies = tuple(body for body in made if body is not None)
     planes = [plane.transformed(world_from_frame) for plane in scene.planes or ()]
-    surfaces = (body.mesh.transformed(body.world_from_body).vertices for body in bodies)
-    planes = solid_planes(planes, surfaces)
-    bodies = tuple(_standing(body, planes) for body in bodies)
+    surfaces = [body.mesh.transformed(body.world_from_body).vertices for body in bodies]
+    solid = solid_planes([plane for plane in planes if plane.normal[2] > LEVEL], surfaces)
+    bodies = tuple(_standing(body, solid) for body in bodies)
+    walls = [plane for plane in planes if plane.normal[2] <= LEVEL]
+    boxes = [_box(plane, bodies) for plane in (*solid, *walls)]
+    boxes = [box for box in boxes if all(_inside(box, s).mean() < INSIDE_SHARE for s in surfaces)]
     return Twin(
-        bodies,
-        tuple(_box(plane, bodies) for plane in planes),
+        _separated(bodies, boxes),
+        tuple(boxes),
         None if scene.environment is None else scene.environment.transformed(world_from_frame),
         np.asarray(ENVIRONMENT_COLOR, np.uint8),
     )
+
+
+def _separated(bodies: Sequence[TwinBody], boxes: Sequence[TwinBox]) -> tuple[TwinBody, ...]:
+    """Return bodies whose parts overlap with no others and with no box."""
+    groups, fixed = [], [ConvexPart.of(_corners(box), np.zeros((0, 3))) for box in boxes]
+    for body in bodies:
+        moved = [part.transformed(body.world_from_body).vertices for part in body.parts]
+        surface = body.mesh.transformed(body.world_from_body).vertices.astype(np.float64)
+        surface = surface[:: 1 + len(surface) // MAX_SURFACE]
+        parts = (ConvexPart.of(points.astype(np.float64), surface) for points in moved)
+        groups.append([part for part in parts if part is not None])
+    made = []
+    for body, parts in zip(bodies, separated(groups, [f for f in fixed if f]), strict=True):
+        body_from_world = np.linalg.inv(body.world_from_body)
+        hulls = (trimesh.convex.convex_hull(part.vertices) for part in parts)
+        meshes = (Mesh(np.float32(hull.vertices), np.int32(hull.faces)) for hull in hulls)
+        own = tuple(mesh.transformed(body_from_world) for mesh in meshes)
+        made.append(replace(body, parts=own or body.parts))
+    return tuple(made)
+
+
+def _corners(box: TwinBox) -> np.ndarray:
+    signs = np.stack(np.meshgrid(*[(-1.0, 1.0)] * 3), axis=-1).reshape(-1, 3)
+    return (signs * box.half_size) @ box.world_from_box[:3, :3].T + box.world_from_box[:3, 3]
+
+
+def _inside(box: TwinBox, points: np.ndarray) -> np.ndarray:
+    """Return (P,) bool, whether points are in a box, below its surface by more than noise."""
+    local = (points - box.world_from_box[:3, 3]) @ box.world_from_box[:3, :3]
+    return np.all(np.abs(local) < box.half_size - BOX_NOISE_M, axis=1)
 
 
 def _body(
@@ -220,5 +259,6 @@ def _box(plane: Plane, bodies: tuple[TwinBody, ...]) -> TwinBox:
     axes[0] *= np.sign(np.linalg.det(axes))
     pose[:3, :3] = axes.T
     middle = 0.5 * (low + high) @ plane.axes - plane.offset * plane.normal
-    pose[:3, 3] = middle - 0.5 * THICKNESS_M * plane.normal
-    return TwinBox(pose, 0.5 * np.array([*(high - low), THICKNESS_M]))
+    thickness = THICKNESS_M if plane.normal[2] > LEVEL else WALL_M
+    pose[:3, 3] = middle - 0.5 * thickness * plane.normal
+    return TwinBox(pose, 0.5 * np.array([*(high - low), thickness]))
