@@ -9,7 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.planning.twin import FRICTION, Twin, TwinBody
+from iscene_ros.planning.twin import FRICTION
+from iscene_ros.planning.twin_bodies import Twin, TwinBody
 
 # Version of the format that SDF documents name: that of Gazebo Fortress and later.
 SDF_VERSION = "1.9"
@@ -38,7 +39,7 @@ def mjcf(twin: Twin) -> str:
     # As a shell: a mesh for the eye may be open.
     seen = {"type": "mesh", "contype": "0", "conaffinity": "0", "group": "2", "mass": "0"}
     contact = {"condim": "6", "friction": MJCF_FRICTION, **MJCF_CONTACT}
-    for box in twin.boxes:
+    for box in twin.fixed:
         pose = _mjcf_pose(box.world_from_box)
         SubElement(world, "geom", type="box", size=_text(box.half_size), **pose, **contact)
     if twin.environment is not None:
@@ -74,7 +75,7 @@ def sdf(twin: Twin) -> str:
     surroundings = SubElement(world, "model", name="surroundings")
     _tree(surroundings, "static", "true")
     link = SubElement(surroundings, "link", name="link")
-    for number, box in enumerate(twin.boxes):
+    for number, box in enumerate(twin.fixed):
         for kind in ("collision", "visual"):
             element = SubElement(link, kind, name=f"{kind}_{number}")
             _tree(element, "pose", _xyz_rpy(box.world_from_box))
@@ -109,7 +110,7 @@ def urdf(twin: Twin) -> str:
     """Return a URDF robot whose root is the world; objects float, and friction is not told."""
     root = Element("robot", name="scene")
     world = SubElement(root, "link", name="world")
-    for box in twin.boxes:
+    for box in twin.fixed:
         for kind in ("visual", "collision"):
             element = SubElement(world, kind)
             SubElement(element, "origin", **_origin(box.world_from_box))

@@ -10,7 +10,7 @@ from iscene_ros.core.atomic_files import new_folder
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh
 from iscene_ros.io.twin_documents import DOCUMENTS, ENVIRONMENT_MESH, mesh_file, part_name
-from iscene_ros.planning.twin import Twin
+from iscene_ros.planning.twin_bodies import Twin
 
 
 def write_twin(twin: Twin, directory: Path, kind: str) -> Path:

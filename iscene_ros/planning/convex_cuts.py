@@ -18,6 +18,8 @@ TOUCHING_M = 2e-4
 LEAST_VOLUME = 1e-10
 # Where a cut takes away equally much of the surfaces, the one with less overlap is preferred.
 OVERLAP_WEIGHT = 1e-3
+# Faces are parallel to a direction that changes less of their distance.
+PARALLEL = 1e-9
 # Points of a surface count for a part that they are in, or as far outside of [m].
 NEAR_M = 0.003
 
@@ -63,6 +65,25 @@ class ConvexPart:
         section = low[:, None] + share[..., None] * (high - low[:, None])
         points = np.concatenate([low, section.reshape(-1, 3)])
         return ConvexPart.of(points, self.surface) if len(points) > 3 else None
+
+    def column(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the heights (C,) between which verticals at places (C, 2) are inside.
+
+        The lower one is inf, and the upper one -inf, where they are nowhere.
+        """
+        origins = np.column_stack([places, np.zeros(len(places))])
+        return self.crossing(origins, np.broadcast_to([0.0, 0.0, 1.0], origins.shape))
+
+    def crossing(self, origins: np.ndarray, ways: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return between which multiples of ways (C, 3) lines from origins (C, 3) are inside."""
+        rest = self.offsets - origins @ self.normals.T
+        slope = ways @ self.normals.T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            multiple = rest / slope
+        enters = np.where(slope < -PARALLEL, multiple, -np.inf).max(axis=1)
+        leaves = np.where(slope > PARALLEL, multiple, np.inf).min(axis=1)
+        beside = (enters > leaves) | np.any((np.abs(slope) <= PARALLEL) & (rest < 0), axis=1)
+        return np.where(beside, np.inf, enters), np.where(beside, -np.inf, leaves)
 
 
 def separated(
@@ -122,14 +143,16 @@ def cutting_plane(
         one: will be behind the plane.
         other: will be before it; where it is fixed, it is so already.
     """
-    normals = -other.normals if is_fixed else np.concatenate([one.normals, -other.normals])
+    normals = np.concatenate([-other.normals, one.normals])
     reach = (one.vertices @ normals.T).max(axis=0)
     begin = (other.vertices @ normals.T).min(axis=0)
     overlap = reach - begin
-    apart = (one.vertices @ one.normals.T).max(axis=0) - (other.vertices @ one.normals.T).min(axis=0)
-    if min(overlap.min(), apart.min()) < TOUCHING_M:
+    if overlap.min() < TOUCHING_M:
         return None
-    shares = (0.0,) if is_fixed else (0.0, 0.5, 1.0)
+    shares = (0.0, 0.5, 1.0)
+    if is_fixed:
+        shares, own = (0.0,), slice(len(other.normals))
+        normals, begin, overlap = normals[own], begin[own], overlap[own]
     offsets = begin + np.outer(shares, overlap)  # (C, F)
     lost = _beyond(one.surface @ normals.T, offsets)
     if not is_fixed:

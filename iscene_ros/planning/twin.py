@@ -6,7 +6,7 @@ Everything is in the upright frame: that of the scene, turned so that z points a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import trimesh
@@ -26,6 +26,8 @@ from iscene_ros.planning.collision_bodies import (
     collision_body,
 )
 from iscene_ros.planning.convex_cuts import ConvexPart, separated
+from iscene_ros.planning.twin_bodies import Twin, TwinBody, TwinBox
+from iscene_ros.planning.twin_feet import Supports, supports
 
 # Density of what no table names: that of household things with their hollows [kg/m^3].
 DENSITY = 500.0
@@ -39,61 +41,12 @@ THICKNESS_M, WALL_M = 0.05, 0.01
 INSIDE_SHARE, BOX_NOISE_M = 0.2, 0.003
 # Points of a surface that cuts are chosen by, at most.
 MAX_SURFACE = 2000
+NOWHERE = np.zeros((0, 3))
 # A level plane is extended below objects that begin within this of it [m].
 CARRIED_M = 0.03
 # What of an object that stands on a plane is within this of it touches the plane: the underside,
 # which no camera saw, is uneven by a few millimetres, on which the object would tip [m].
 UNDERSIDE_M = 0.008
-
-
-@dataclass(frozen=True)
-class TwinBody:
-    """One object.
-
-    Attributes:
-        name: as in TF and MoveIt, "mug_3".
-        world_from_body: (4, 4) float64 pose.
-        mesh: for the eye, in the body's frame [m].
-        parts: convex meshes for contact, in the body's frame [m].
-        color: (3,) uint8.
-        mass: [kg].
-        center_of_mass: (3,) in the body's frame [m].
-        inertia: (3, 3) about the centre of mass, along the body's axes [kg m^2].
-    """
-
-    name: str
-    world_from_body: np.ndarray
-    mesh: Mesh
-    parts: tuple[Mesh, ...]
-    color: np.ndarray
-    mass: float
-    center_of_mass: np.ndarray
-    inertia: np.ndarray
-
-
-@dataclass(frozen=True)
-class TwinBox:
-    """A fixed box of the surroundings: (4, 4) pose of its centre, half edges (3,) [m]."""
-
-    world_from_box: np.ndarray
-    half_size: np.ndarray
-
-
-@dataclass(frozen=True)
-class Twin:
-    """A scene for a simulator; z is up.
-
-    Attributes:
-        bodies: the objects whose meshes have a volume.
-        boxes: behind the planes of the surroundings.
-        environment: the fused surroundings, for the eye alone; None where they were not fused.
-        environment_color: (3,) uint8.
-    """
-
-    bodies: tuple[TwinBody, ...]
-    boxes: tuple[TwinBox, ...]
-    environment: Mesh | None
-    environment_color: np.ndarray
 
 
 def make_twin(
@@ -132,43 +85,59 @@ def make_twin(
     bodies = tuple(_standing(body, solid) for body in bodies)
     walls = [plane for plane in planes if plane.normal[2] <= LEVEL]
     boxes = [_box(plane, bodies) for plane in (*solid, *walls)]
-    boxes = [box for box in boxes if all(_inside(box, s).mean() < INSIDE_SHARE for s in surfaces)]
+    boxes = [box for box in boxes if not any(_reaches_into(s, box) for s in surfaces)]
+    eye = None if up is None else (world_from_frame @ scene.frame_from_camera)[:3, 3]
     return Twin(
-        _separated(bodies, boxes),
+        _carried(bodies, boxes, eye),
         tuple(boxes),
         None if scene.environment is None else scene.environment.transformed(world_from_frame),
         np.asarray(ENVIRONMENT_COLOR, np.uint8),
     )
 
 
-def _separated(bodies: Sequence[TwinBody], boxes: Sequence[TwinBox]) -> tuple[TwinBody, ...]:
-    """Return bodies whose parts overlap with no others and with no box."""
-    groups, fixed = [], [ConvexPart.of(_corners(box), np.zeros((0, 3))) for box in boxes]
+def _carried(
+    bodies: Sequence[TwinBody], boxes: Sequence[TwinBox], eye: np.ndarray | None
+) -> tuple[TwinBody, ...]:
+    """Return bodies whose parts overlap with nothing, with the feet and posts that they need.
+
+    Args:
+        bodies, boxes: objects and surroundings.
+        eye: (3,) place of the camera; None where gravity is unknown, and so what carries.
+    """
+    fixed = _convex([box.corners for box in boxes])
+    groups = []
     for body in bodies:
-        moved = [part.transformed(body.world_from_body).vertices for part in body.parts]
         surface = body.mesh.transformed(body.world_from_body).vertices.astype(np.float64)
         surface = surface[:: 1 + len(surface) // MAX_SURFACE]
-        parts = (ConvexPart.of(points.astype(np.float64), surface) for points in moved)
-        groups.append([part for part in parts if part is not None])
+        moved = [part.transformed(body.world_from_body).vertices for part in body.parts]
+        groups.append(_convex(moved, surface))
+    groups = separated(groups, fixed)
     made = []
-    for body, parts in zip(bodies, separated(groups, [f for f in fixed if f]), strict=True):
-        body_from_world = np.linalg.inv(body.world_from_body)
-        hulls = (trimesh.convex.convex_hull(part.vertices) for part in parts)
+    for number, (body, parts) in enumerate(zip(bodies, groups, strict=True)):
+        if not parts:  # nothing is left of what is in others
+            made.append(body)
+            continue
+        pose = body.world_from_body
+        others = [part for group in (*groups[:number], *groups[number + 1 :]) for part in group]
+        center = pose[:3, :3] @ body.center_of_mass + pose[:3, 3]
+        added = Supports() if eye is None else supports(parts, others, fixed, center, eye)
+        groups[number] = parts + _convex(added.feet)
+        hulls = (trimesh.convex.convex_hull(part.vertices) for part in groups[number])
         meshes = (Mesh(np.float32(hull.vertices), np.int32(hull.faces)) for hull in hulls)
+        body_from_world = np.linalg.inv(pose)
         own = tuple(mesh.transformed(body_from_world) for mesh in meshes)
-        made.append(replace(body, parts=own or body.parts))
+        made.append(replace(body, parts=own, posts=tuple(map(TwinBox.around, added.posts))))
+        fixed = fixed + _convex(added.posts)
     return tuple(made)
 
 
-def _corners(box: TwinBox) -> np.ndarray:
-    signs = np.stack(np.meshgrid(*[(-1.0, 1.0)] * 3), axis=-1).reshape(-1, 3)
-    return (signs * box.half_size) @ box.world_from_box[:3, :3].T + box.world_from_box[:3, 3]
+def _reaches_into(surface: np.ndarray, box: TwinBox) -> bool:
+    return bool(box.contains(surface, BOX_NOISE_M).mean() > INSIDE_SHARE)
 
 
-def _inside(box: TwinBox, points: np.ndarray) -> np.ndarray:
-    """Return (P,) bool, whether points are in a box, below its surface by more than noise."""
-    local = (points - box.world_from_box[:3, 3]) @ box.world_from_box[:3, :3]
-    return np.all(np.abs(local) < box.half_size - BOX_NOISE_M, axis=1)
+def _convex(hulls: Sequence[np.ndarray], surface: np.ndarray = NOWHERE) -> list[ConvexPart]:
+    made = (ConvexPart.of(points.astype(np.float64), surface) for points in hulls)
+    return [part for part in made if part is not None]
 
 
 def _body(

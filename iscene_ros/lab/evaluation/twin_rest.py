@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,20 @@ from iscene_ros.lab.evaluation.grasp_scenes import (
 )
 from iscene_ros.lab.evaluation.reports import markdown_table
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
-from iscene_ros.planning.twin import Twin, make_twin
+from iscene_ros.planning.twin import make_twin
+from iscene_ros.planning.twin_bodies import Twin
 
 # Time that objects have to stay, and how far they may move [s, m].
 SECONDS, STAYED_M = 2.0, 0.01
+
+
+@dataclass(frozen=True)
+class BodyMotion:
+    """How far a body moved [m], how far where no body has posts, and whether it has some."""
+
+    distance: float
+    without_posts: float
+    on_posts: bool
 
 
 def evaluate_twins_at_rest(
@@ -36,7 +46,7 @@ def evaluate_twins_at_rest(
     Raises:
         InputError: Mujoco or coacd is not installed, or there was nothing to see.
     """
-    moved: dict[str, list[float]] = {}
+    moved: dict[str, list[BodyMotion]] = {}
     for number, scene in enumerate(settled_scenes(options)):
         views = scene_views(options, number, scene)
         for count in VIEWS:
@@ -47,7 +57,7 @@ def evaluate_twins_at_rest(
             if count == VIEWS[0]:
                 kinds[TRUE_MESHES] = _true_twin(scene, completed)
             for name, twin in kinds.items():
-                moved.setdefault(name, []).extend(moved_distances(twin))
+                moved.setdefault(name, []).extend(body_motions(twin))
         progress()
     if not moved:
         raise InputError(f"evaluate grasps: nothing to see in {options.scenes} scenes: take more")
@@ -61,8 +71,17 @@ def _true_twin(scene: PhysicsScene, completed: Scene) -> Twin:
     for body, shape, pose in zip(made.bodies, scene.shapes, scene.world_from_object, strict=True):
         body_from_shape = np.linalg.inv(body.world_from_body) @ pose
         pieces = tuple(piece.transformed(body_from_shape) for piece in shape.pieces)
-        bodies.append(replace(body, parts=pieces))
+        bodies.append(replace(body, parts=pieces, posts=()))
     return replace(made, bodies=tuple(bodies))
+
+
+def body_motions(twin: Twin) -> list[BodyMotion]:
+    """Return how far each body moves in two seconds of mujoco, with its posts and without any."""
+    bare = replace(twin, bodies=tuple(replace(body, posts=()) for body in twin.bodies))
+    distances = moved_distances(twin)
+    without = moved_distances(bare) if any(body.posts for body in twin.bodies) else distances
+    posts = (bool(body.posts) for body in twin.bodies)
+    return [BodyMotion(*row) for row in zip(distances, without, posts, strict=True)]
 
 
 def moved_distances(twin: Twin) -> list[float]:
@@ -82,11 +101,16 @@ def moved_distances(twin: Twin) -> list[float]:
     return np.linalg.norm(data.xipos - before, axis=1)[1:].tolist()
 
 
-def rest_table(moved: dict[str, Sequence[float]]) -> str:
+def rest_table(moved: Mapping[str, Sequence[BodyMotion]]) -> str:
     """Return the share of objects that stayed, by kind of meshes, as Markdown."""
     lines = [["meshes", "objects", "moved less than 1 cm [%]", "median [mm]"]]
-    for name, distances in moved.items():
-        share = 100 * np.mean(np.array(distances) < STAYED_M)
-        cells = [str(len(distances)), f"{share:.1f}", f"{1000 * np.median(distances):.1f}"]
+    lines[0] += ["on posts [%]", "without posts moved less than 1 cm [%]"]
+    for name, motions in moved.items():
+        stayed = np.mean([m.distance < STAYED_M for m in motions])
+        bare = np.mean([m.without_posts < STAYED_M for m in motions])
+        median = np.median([m.distance for m in motions])
+        posts = np.mean([m.on_posts for m in motions])
+        shares = [f"{100 * share:.1f}" for share in (stayed, posts, bare)]
+        cells = [str(len(motions)), shares[0], f"{1000 * median:.1f}", *shares[1:]]
         lines.append([name, *cells])
     return markdown_table(lines)
