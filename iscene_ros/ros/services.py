@@ -17,7 +17,9 @@ from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.scene_io import write_scene
+from iscene_ros.io.twin_files import write_twin
 from iscene_ros.io.world_files import write_world
+from iscene_ros.planning.twin import make_twin
 from iscene_ros.ros.common_messages import STRING_TYPE
 from iscene_ros.ros.messages import RclpyTypes
 from iscene_ros.session.session import SceneSession
@@ -103,8 +105,19 @@ class Services:
         if update is None:
             return _answer(response, False, "no scene yet; complete one first")
         directory = self._new_directory("scene", update)
-        job = worker.submit(lambda: write_scene(update.map_scene, directory, update.observation))
+        job = worker.submit(lambda: self._write_scene(update, directory))
         return self._written(response, await self._result(job), directory)
+
+    def _write_scene(self, update: SceneUpdate, directory: Path) -> None:
+        """Write a scene, and its twin beside it where the settings ask for one."""
+        settings = self._session.settings
+        kind, twin = settings.save_twin, None
+        if kind != "none":
+            shape = "hull" if settings.collision_shape == "hull" else "auto"
+            twin = make_twin(update.map_scene, shape=shape)
+        write_scene(update.map_scene, directory, update.observation)
+        if twin is not None:
+            write_twin(twin, directory.with_name(f"{directory.name}_{kind}"), kind)
 
     async def _save_world(self, request: Any, response: Any) -> Any:
         """Write the world to a new folder of `save_directory`; answer its path."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from iscene_ros.io.twin_documents import DOCUMENTS
 from iscene_ros.planning.collision_objects import CollisionOptions
 from iscene_ros.planning.grasp_cache import GraspOptions
 from iscene_ros.planning.grippers import FRANKA_HAND, GRIPPERS
@@ -44,6 +45,13 @@ class PlanningSettings(Parameters):
     )
     gripper: str = setting(
         FRANKA_HAND.name, "that grasps are planned for", choices=tuple(GRIPPERS), live=True
+    )
+    save_twin: str = setting(
+        "none",
+        "~/save_scene writes the scene for a simulator, too, into a folder beside; with convex "
+        "parts it takes seconds an object, which collision_shape hull saves",
+        choices=("none", *DOCUMENTS),
+        live=True,
     )
 
     def collision_options(self) -> CollisionOptions:

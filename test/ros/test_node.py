@@ -2,7 +2,9 @@
 
 import json
 import time
+from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -180,6 +182,20 @@ def test_save_scene_answers_the_path_or_the_reason_of_a_failure(tmp_path) -> Non
         assert r.scene.set_parameters([no_folder])[0].successful
         answer = r.call("~/save_scene")
         assert not answer.success and "save_directory" in answer.message
+
+
+def test_save_scene_writes_the_twin_beside_where_it_is_asked_for(tmp_path) -> None:
+    with robot(save_directory=str(tmp_path), collision_shape="hull") as r:
+        assert r.scene.set_parameters([Parameter("save_twin", value="mjcf")])[0].successful
+        change = r.scene.set_parameters([Parameter("save_twin", value="dae")])[0]
+        assert not change.successful and "urdf" in change.reason
+        r.listen("~/objects")
+        r.until("~/objects")
+        answer = r.call("~/save_scene")
+        assert answer.success, answer.message
+        document = Path(f"{answer.message}_mjcf") / "scene.xml"
+        assert len(ElementTree.parse(document).getroot().findall(".//freejoint")) == 8
+        assert r.call("~/save_scene").success, "an earlier twin is replaced"
 
 
 def test_a_saved_world_survives_a_restart_of_the_node(tmp_path) -> None:
