@@ -10,6 +10,7 @@ from iscene_ros.cli.arguments import add_completion_arguments
 from iscene_ros.cli.completion_run import LoadCompleter, complete_to, load_completer
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
+from iscene_ros.planning.grippers import FRANKA_HAND, GRIPPERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,12 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the same by the height of the support in the world [m], where the camera file has a "
         "pose",
     )
+    parser.add_argument(
+        "--grasps",
+        choices=GRIPPERS,
+        const=FRANKA_HAND.name,
+        nargs="?",
+        help="plan grasps of every object by this gripper, and draw the best in overview.png "
+        "(default: %(const)s)",
+    )
     add_completion_arguments(parser)
 
 
 def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     """Complete the frame of the given files, or the scene of the given folders."""
-    complete_to(args.out, _read(args), args, load)
+    complete_to(args.out, _read(args), args, load, args.grasps)
     return 0
 
 

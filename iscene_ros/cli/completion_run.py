@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iscene_ros.cli.arguments import completion_request, model_config
 from iscene_ros.core.errors import InputError
@@ -15,6 +16,9 @@ from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.io.result_folder import check_writable
 from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.session.out_of_memory import Completer, OutOfMemoryFallback
+
+if TYPE_CHECKING:
+    from iscene_ros.planning.grasps import Grasps
 
 LoadCompleter = Callable[[ModelConfig], Completer]
 
@@ -33,6 +37,7 @@ def complete_to(
     observation: Observation | Sequence[Observation],
     args: argparse.Namespace,
     load: LoadCompleter = load_completer,
+    gripper: str | None = None,
 ) -> None:
     """Complete an observation or several of one scene, write the result folder, print the table.
 
@@ -41,6 +46,7 @@ def complete_to(
         observation: input of the completion; of several, the last is drawn.
         args: with the arguments of `add_completion_arguments`.
         load: loads the completer of a configuration.
+        gripper: name of that whose grasps are planned, printed and drawn; None for none.
     """
     check_writable(directory)
     if args.pddl:
@@ -50,10 +56,12 @@ def complete_to(
     elif args.pddl_goal:
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
     with _Progress() as progress:
-        scene, failed = _completed_to(directory, observation, args, load, progress)
+        scene, failed, grasps = _completed_to(directory, observation, args, load, gripper, progress)
     for warning in (*scene.warnings, *failed):
         _warn(warning)
     print(format_table(scene))
+    for number, found in grasps.items():
+        print(f"{scene[number].label} {number}: {found.summary}")
     print(f"written to {directory}/: {', '.join(sorted(p.name for p in directory.iterdir()))}")
     if args.pddl:
         print(f"for task planners: {args.pddl[0]}, {args.pddl[1]}")
@@ -64,11 +72,14 @@ def _completed_to(
     observation: Observation | Sequence[Observation],
     args: argparse.Namespace,
     load: LoadCompleter,
+    gripper: str | None,
     progress: _Progress,
-) -> tuple[Scene, tuple[str, ...]]:
-    """Complete and write; return the scene, and lines about pictures that could not be drawn."""
+) -> tuple[Scene, tuple[str, ...], dict[int, Grasps]]:
+    """Complete and write; return the scene, lines about undrawn pictures, and grasps by object."""
     # These imports take longer than reading the frame: the progress bar is there before them.
     from iscene_ros.io.scene_io import write_scene
+    from iscene_ros.planning.grasps import plan_all_grasps
+    from iscene_ros.planning.grippers import gripper_named
     from iscene_ros.planning.pddl import pddl_domain, pddl_problem, write_pddl
 
     config = model_config(args)
@@ -76,14 +87,20 @@ def _completed_to(
         lambda device: load(replace(config, device=device)), args.device, _warn
     )
     scene = completer.complete(observation, completion_request(args), progress)
+    grasps = {}
+    if gripper is not None:
+        progress.say("grasps")
+        views = [observation] if isinstance(observation, Observation) else observation
+        grasps = plan_all_grasps(scene, gripper_named(gripper), observations=views)
     progress.say("write")
     problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
     drawn = observation if isinstance(observation, Observation) else observation[-1]
-    failed = write_scene(scene, directory, drawn, pictures=not args.no_pictures)
+    shown = list(grasps.values())
+    failed = write_scene(scene, directory, drawn, not args.no_pictures, shown)
     if args.pddl:
         write_pddl(args.pddl, pddl_domain(scene.graph), problem)
     progress.finish()
-    return scene, failed
+    return scene, failed, grasps
 
 
 def _warn(line: str) -> None:

@@ -76,8 +76,7 @@ def _draw_grasps(args: argparse.Namespace, load: LoadCompleter) -> None:
     scene = completer.complete(views, completion_request(args))
     grasps = plan_all_grasps(scene, observations=views)
     for number, found in grasps.items():
-        best = found.reason or f"{len(found)} grasps, the best one {found.scores[0]:.2f}"
-        print(f"{scene[number].label} {number}: {best}")
+        print(f"{scene[number].label} {number}: {found.summary}")
     _save(draw_grasps(scene, grasps.values()), args.grasps)
 
 

@@ -5,7 +5,7 @@ A folder appears complete or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from iscene_ros.io.graph_files import write_graph
 from iscene_ros.io.mesh_files import read_ply, write_glb, write_ply
 from iscene_ros.io.result_folder import MESH_DIRECTORY, SCENE_FILE, new_result
 from iscene_ros.io.scene_json import dumps, from_document, mesh_path, to_document, validate
+from iscene_ros.planning.grasps import Grasps
 from iscene_ros.viz.overview import draw_overview
 
 ENVIRONMENT_MESH = f"{MESH_DIRECTORY}/environment.ply"
@@ -29,6 +30,7 @@ def write_scene(
     directory: Path,
     observation: Observation | None = None,
     pictures: bool = True,
+    grasps: Sequence[Grasps] = (),
 ) -> tuple[str, ...]:
     """Write a scene completely or not at all; an earlier result in `directory` is replaced.
 
@@ -41,6 +43,7 @@ def write_scene(
         directory: new, empty, or an earlier result.
         observation: input of the completion, for overview.png.
         pictures: whether to draw overview.png and graph.png.
+        grasps: of its objects, for overview.png.
 
     Returns:
         A line for each picture that could not be drawn; everything else is written.
@@ -60,16 +63,18 @@ def write_scene(
         if scene.environment is not None:
             write_ply(scene.environment, ENVIRONMENT_COLOR, temporary / ENVIRONMENT_MESH)
         write_glb(scene, temporary / "scene.glb")
-        failed = _draw(scene, temporary, observation) if pictures else ()
+        failed = _draw(scene, temporary, observation, grasps) if pictures else ()
         (temporary / SCENE_FILE).write_text(dumps(document), "utf-8")
     return failed
 
 
-def _draw(scene: Scene, directory: Path, observation: Observation | None) -> tuple[str, ...]:
+def _draw(
+    scene: Scene, directory: Path, observation: Observation | None, grasps: Sequence[Grasps]
+) -> tuple[str, ...]:
     """Draw the pictures; return a line for each that fails, for which nothing else is given up."""
     drawings: dict[str, Callable[[Path], object]] = {}
     if observation is not None:
-        drawings["overview.png"] = lambda path: draw_overview(scene, observation).save(path)
+        drawings["overview.png"] = lambda path: draw_overview(scene, observation, grasps).save(path)
     if scene.objects and scene.relations:
         drawings["graph.png"] = lambda path: write_graph(scene.graph, path)
     failed = []

@@ -67,6 +67,11 @@ class Grasps:
     def __len__(self) -> int:
         return len(self.scores)
 
+    @property
+    def summary(self) -> str:
+        """Their number and the best score, or why there is none."""
+        return self.reason or f"{len(self)} grasps, the best one {self.scores[0]:.2f}"
+
 
 def plan_grasps(
     scene: Scene,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import trimesh
@@ -12,6 +13,7 @@ from iscene_ros.core.scene import Mesh, Scene
 from iscene_ros.geometry.bodies import up_in_frame
 from iscene_ros.geometry.object_frame import upright_axes
 from iscene_ros.planning.grasps import Grasps
+from iscene_ros.planning.grippers import Gripper
 from iscene_ros.viz.side_view import ViewedMesh, draw_side_view
 
 WIDTH, HEIGHT = 1200, 800
@@ -19,6 +21,11 @@ SUPERSAMPLING = 2
 FINGER_COLOR, PALM_COLOR = np.array([40, 44, 52], np.uint8), np.array([150, 156, 166], np.uint8)
 # Of the palm so much is drawn, that it hides little of the scene [m].
 PALM_HEIGHT_M = 0.012
+# Thickness of the bars of a fork [m].
+BAR_M = 0.004
+
+
+_NO_POINTS = np.zeros((0, 3))
 
 
 def draw_grasps(scene: Scene, grasps: Iterable[Grasps], yaw_deg: float = 25.0) -> Image.Image:
@@ -38,7 +45,8 @@ def draw_grasps(scene: Scene, grasps: Iterable[Grasps], yaw_deg: float = 25.0) -
     ]
     for found in grasps:
         if len(found):
-            parts += _gripper(found, upright @ found.frame_from_grasp[0])
+            pose = upright @ found.frame_from_grasp[0]
+            parts += _drawn(found.gripper, float(found.openings[0]), pose)
     size = SUPERSAMPLING * WIDTH, SUPERSAMPLING * HEIGHT
     if not parts:
         return Image.new("RGB", (WIDTH, HEIGHT), "white")
@@ -46,13 +54,31 @@ def draw_grasps(scene: Scene, grasps: Iterable[Grasps], yaw_deg: float = 25.0) -
     return Image.fromarray(image).reduce(SUPERSAMPLING)
 
 
-_NO_POINTS = np.zeros((0, 3))
+def best_forks(grasps: Iterable[Grasps], view_from_frame: np.ndarray) -> list[ViewedMesh]:
+    """Return the best grasp of each object that has one, as a fork that hides little.
+
+    Args:
+        grasps: of the objects of a scene.
+        view_from_frame: (4, 4), from the scene's frame to that of the view.
+    """
+    forks = []
+    for found in grasps:
+        if len(found):
+            opening = float(found.openings[0])
+            fork = replace(
+                found.gripper,
+                finger_thickness=BAR_M,
+                finger_width=BAR_M,
+                palm_size=(opening + 2 * BAR_M, BAR_M, BAR_M),
+            )
+            forks += _drawn(fork, opening, view_from_frame @ found.frame_from_grasp[0])
+    return forks
 
 
-def _gripper(found: Grasps, pose: np.ndarray) -> list[ViewedMesh]:
-    boxes = found.gripper.boxes(float(found.openings[0]))
+def _drawn(gripper: Gripper, opening: float, pose: np.ndarray) -> list[ViewedMesh]:
+    boxes = gripper.boxes(opening)
     low, high = boxes.low.copy(), boxes.high.copy()
-    low[2, 2] = high[2, 2] - PALM_HEIGHT_M
+    low[2, 2] = max(low[2, 2], high[2, 2] - PALM_HEIGHT_M)
     colors = FINGER_COLOR, FINGER_COLOR, PALM_COLOR
     parts = []
     for bounds, color in zip(zip(low, high, strict=True), colors, strict=True):

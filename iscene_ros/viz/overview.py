@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -9,6 +11,7 @@ from iscene_ros.core.colors import instance_color
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
+from iscene_ros.planning.grasps import Grasps
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.viz.camera_images import (
     SKIPPED_COLOR,
@@ -16,6 +19,7 @@ from iscene_ros.viz.camera_images import (
     draw_masks,
     mask_anchor,
 )
+from iscene_ros.viz.grasp_image import best_forks
 from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, grid_spacing
 
 WIDTH = 1600
@@ -30,17 +34,20 @@ LEGEND_COLUMNS = 5
 TEXT, FAINT_TEXT = (32, 35, 41), (120, 124, 132)
 
 
-def draw_overview(scene: Scene, observation: Observation) -> Image.Image:
+def draw_overview(
+    scene: Scene, observation: Observation, grasps: Sequence[Grasps] = ()
+) -> Image.Image:
     """Draw the overview of a scene, 1600 pixels wide.
 
     Args:
         scene: the completed scene.
         observation: the input of the completion.
+        grasps: of its objects; the best of each is drawn from the sides, as a fork.
     """
     observation = observation.rectified()
     camera = observation.camera
     panel_height = round(PANEL_WIDTH * np.clip(camera.height / camera.width, *ASPECT))
-    panels = _panels(scene, observation, panel_height)
+    panels = _panels(scene, observation, grasps, panel_height)
     rows = -(-len(_labels(scene, observation)) // LEGEND_COLUMNS)
     height = 2 * (TITLE_HEIGHT + panel_height) + rows * LEGEND_HEIGHT + 2 * MARGIN
     page = Image.new("RGB", (WIDTH, height), "white")
@@ -55,7 +62,7 @@ def draw_overview(scene: Scene, observation: Observation) -> Image.Image:
 
 
 def _panels(
-    scene: Scene, observation: Observation, panel_height: int
+    scene: Scene, observation: Observation, grasps: Sequence[Grasps], panel_height: int
 ) -> list[tuple[str, str, Image.Image]]:
     """Return title, remark and image of each panel."""
     camera = observation.camera
@@ -71,10 +78,10 @@ def _panels(
         ("Completed, from the camera", count, _framed(completed, panel_height)),
     ]
     # A point in an overlap of masks is drawn for the instance that it was assigned to.
-    parts = _parts(scene, resolve_mask_overlaps(observation))
+    parts = _parts(scene, resolve_mask_overlaps(observation), grasps)
     for yaw, side in zip(SIDE_YAW_DEG, ("right", "left"), strict=True):
         image = _side_image(parts, yaw, panel_height)
-        remark = "dots: observed points"
+        remark = "dots: observed points" + (", best grasps" if any(map(len, grasps)) else "")
         if parts:
             remark += f", grid: {100 * grid_spacing(parts):.0f} cm"
         panels.append((f"Completed, from the {side}", remark, image))
@@ -88,18 +95,19 @@ def _side_image(parts: list[ViewedMesh], yaw_deg: float, panel_height: int) -> I
     return _reduced(draw_side_view(parts, np.deg2rad(yaw_deg), *size))
 
 
-def _parts(scene: Scene, observation: Observation) -> list[ViewedMesh]:
+def _parts(scene: Scene, observation: Observation, grasps: Sequence[Grasps]) -> list[ViewedMesh]:
     aligned_frame = GravityAlignedFrame.from_gravity(scene.gravity_camera)
     camera_from_frame = np.linalg.inv(scene.frame_from_camera)
-    aligned_from_camera = np.linalg.inv(aligned_frame.camera_from_aligned())
-    return [
+    aligned_from_frame = np.linalg.inv(aligned_frame.camera_from_aligned()) @ camera_from_frame
+    objects = [
         ViewedMesh(
-            o.mesh.transformed(aligned_from_camera @ camera_from_frame @ o.frame_from_object),
+            o.mesh.transformed(aligned_from_frame @ o.frame_from_object),
             aligned_frame.from_camera(observed_points(observation, o.id)),
             o.color,
         )
         for o in scene.objects
     ]
+    return objects + best_forks(grasps, aligned_from_frame)
 
 
 def observed_points(observation: Observation, instance_id: int) -> np.ndarray:

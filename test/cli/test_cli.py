@@ -88,6 +88,19 @@ def test_pictures_may_be_left_out(
     assert "meshes, scene.glb, scene.json" in capsys.readouterr().out
 
 
+def test_grasps_are_planned_where_they_are_asked_for(
+    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    argv = arguments(files, tmp_path / "out")
+    assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
+    assert "mug 1:" not in capsys.readouterr().out
+    argv += ["--grasps", "robotiq_2f_85"]
+    assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("mug 1: ")] != []
+    assert (tmp_path / "out/overview.png").exists()
+
+
 def test_a_picture_that_cannot_be_drawn_costs_nothing_else(
     files: FrameFiles,
     tmp_path: Path,

@@ -155,3 +155,26 @@ def _run_in_mujoco(path, folder):
     )
     command = [sys.executable, "-c", program, str(path)]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+
+
+@pytest.mark.parametrize("kind", ["sdf", "urdf"])
+def test_the_parsers_of_drake_take_the_twin(scene, tmp_path, kind) -> None:
+    """That of SDF is libsdformat, which refuses what its schema does not know; so it is tried."""
+    multibody = pytest.importorskip("pydrake.multibody.parsing", reason="needs pip install drake")
+    from pydrake.multibody.plant import MultibodyPlant
+
+    twin = make_twin(scene, shape="hull")
+    path = write_twin(twin, tmp_path / "out", kind)
+    plant = MultibodyPlant(time_step=0.0)
+    models = multibody.Parser(plant).AddModels(str(path))
+    plant.Finalize()
+    for body in twin.bodies:
+        found = plant.GetModelInstanceByName(body.name if kind == "sdf" else "scene")
+        link = plant.GetBodyByName("link" if kind == "sdf" else body.name, found)
+        assert link.default_mass() == pytest.approx(body.mass)
+    assert len(models) == (4 if kind == "sdf" else 1)
+    if kind == "sdf":
+        path.write_text(path.read_text().replace("<mass>", "<weight>1</weight><mass>", 1))
+        other = MultibodyPlant(time_step=0.0)
+        with pytest.raises(RuntimeError, match=r"weight.*not defined in SDF"):
+            multibody.Parser(other).AddModels(str(path))

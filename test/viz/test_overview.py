@@ -10,6 +10,8 @@ from iscene_ros.core.colors import instance_color, linear_from_srgb, srgb_from_l
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import SkippedObject
 from iscene_ros.geometry.rasteriser import render
+from iscene_ros.planning.grasps import Grasps
+from iscene_ros.planning.grippers import FRANKA_HAND
 from iscene_ros.viz.camera_images import draw_completed, draw_masks, mask_anchor
 from iscene_ros.viz.overview import draw_overview
 from iscene_ros.viz.side_view import ViewedMesh, draw_side_view, look_at
@@ -54,6 +56,19 @@ def test_overview_size_and_determinism(observation: Observation) -> None:
     image = np.asarray(draw_overview(scene, observation))
     assert image.shape[1:] == (1600, 3) and image.dtype == np.uint8
     np.testing.assert_array_equal(image, np.asarray(draw_overview(scene, observation)))
+
+
+def test_the_best_grasps_are_drawn_from_the_sides_alone(observation: Observation) -> None:
+    scene = FakeCompleter().complete(observation)
+    pose = np.eye(4)[None].copy()
+    pose[0, :3, 3] = scene.objects[0].frame_from_object[:3, 3]
+    grasps = [
+        Grasps(1, FRANKA_HAND, pose, np.ones(1), openings=np.full(1, 0.08)),
+        Grasps(7, FRANKA_HAND, reason="no clear way in"),
+    ]
+    bare, drawn = (np.asarray(draw_overview(scene, observation, g)) for g in ((), grasps))
+    differs = np.flatnonzero((bare != drawn).any(axis=(1, 2)))
+    assert len(differs) and differs.min() > len(bare) / 2 - 60
 
 
 @pytest.mark.parametrize("size", [(20, 200), (200, 20)])
