@@ -20,6 +20,8 @@ LEAST_VOLUME = 1e-10
 OVERLAP_WEIGHT = 1e-3
 # Faces are parallel to a direction that changes less of their distance.
 PARALLEL = 1e-9
+# Of the faces of two parts so many are tried, those with the least overlap.
+MOST_FACES = 200
 # Points of a surface count for a part that they are in, or as far outside of [m].
 NEAR_M = 0.003
 
@@ -151,16 +153,17 @@ def cutting_plane(
         return None
     shares = (0.0, 0.5, 1.0)
     if is_fixed:
-        shares, own = (0.0,), slice(len(other.normals))
-        normals, begin, overlap = normals[own], begin[own], overlap[own]
+        shares, overlap = (0.0,), overlap[: len(other.normals)]
+    shallow = np.argsort(overlap)[:MOST_FACES]
+    normals, begin, overlap = normals[shallow], begin[shallow], overlap[shallow]
     offsets = begin + np.outer(shares, overlap)  # (C, F)
     lost = _beyond(one.surface @ normals.T, offsets)
     if not is_fixed:
         lost += _beyond(-other.surface @ normals.T, -offsets)
-    choice, face = np.unravel_index(np.argmin(lost + OVERLAP_WEIGHT * overlap), lost.shape)
+    choice, face = np.unravel_index(np.argmin(lost + OVERLAP_WEIGHT * overlap**2), lost.shape)
     return normals[face], float(offsets[choice, face])
 
 
 def _beyond(heights: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Return by how much points reach beyond planes in all; (S, F), (C, F) -> (C, F) [m]."""
-    return np.maximum(heights[None] - offsets[:, None], 0).sum(axis=1)
+    """Return the squares by which points reach beyond planes; (S, F), (C, F) -> (C, F) [m^2]."""
+    return np.square(np.maximum(heights[None] - offsets[:, None], 0)).sum(axis=1)
