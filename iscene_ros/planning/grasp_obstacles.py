@@ -26,6 +26,9 @@ from iscene_ros.planning.surface_samples import (
 APPROACH_M = 0.12
 # Free space around fingers and palm [m]; a plane, which is known well, may be nearer.
 CLEARANCE_M, PLANE_CLEARANCE_M = 0.004, 0.002
+# Free space between the object itself and the fingers, and before the face of the palm: what there
+# should be, what is enough, and what will do [m].
+OWN_CLEARANCES_M = ((0.003, 0.008), (0.0, 0.004), (0.0, 0.0))
 # Distance of neighbouring points on steep planes, whose rims come between a palm's corners [m].
 RIM_SPACING_M = 0.006
 # Readings so near to a level plane are its own, and so near to an object the object's [m].
@@ -85,7 +88,7 @@ class Obstacles:
         """Return which grasps come in without meeting anything, and what is in the way of others.
 
         Args:
-            target: id of the object to grasp, beside which the open fingers need no clearance.
+            target: id of the object to grasp, beside which less clearance will do.
             found: the grasps, the best first.
             gripper: in its opening on the way in.
             enough: number of free grasps after which no more are looked for.
@@ -95,6 +98,24 @@ class Obstacles:
             (K,) numbers of free grasps, ascending, and ids of obstacles, 0 = the surroundings.
         """
         near = self._near(found, gripper) if len(found) else {}
+        near = {number: points for number, points in near.items() if number not in ignored}
+        for clearances in OWN_CLEARANCES_M:
+            kept, blocks = self._kept(target, found, gripper, enough, near, clearances)
+            if kept:
+                break
+        del blocks[target]
+        return np.array(kept, np.int64), tuple(number for number, _ in blocks.most_common(3))
+
+    def _kept(
+        self,
+        target: int,
+        found: Candidates,
+        gripper: Gripper,
+        enough: int,
+        near: Mapping[int, np.ndarray],
+        own: tuple[float, float],
+    ) -> tuple[list[int], Counter[int]]:
+        """Return numbers of free grasps, and how many others each obstacle is in the way of."""
         blocks: Counter[int] = Counter()
         kept: list[int] = []
         for start in range(0, len(found), CHUNK):
@@ -102,17 +123,14 @@ class Obstacles:
             part = found.chosen(rows)
             hits = {ENVIRONMENT: self.behind_planes(part.frame_from_grasp, part.opening, gripper)}
             for number, points in near.items():
-                if number in ignored:
-                    continue
-                clearance = 0.0 if number == target else CLEARANCE_M
-                hit = _swept_hits(part, points, gripper, clearance)
+                clearances = own if number == target else (CLEARANCE_M, max(CLEARANCE_M, own[1]))
+                hit = _swept_hits(part, points, gripper, *clearances)
                 hits[number] = hits.get(number, False) | hit
             blocks.update({number: int(hit.sum()) for number, hit in hits.items() if hit.any()})
             kept += [*rows[~np.any(list(hits.values()), axis=0)]]
             if len(kept) >= enough:
                 break
-        del blocks[target]
-        return np.array(kept, np.int64), tuple(number for number, _ in blocks.most_common(3))
+        return kept, blocks
 
     def _near(self, found: Candidates, gripper: Gripper) -> dict[int, np.ndarray]:
         """Return the points (3, Q) of each obstacle that a grasp may come near to."""
@@ -162,16 +180,19 @@ def _points_on(plane: Plane) -> np.ndarray:
 
 
 def _swept_hits(
-    found: Candidates, points: np.ndarray, gripper: Gripper, clearance: float
+    found: Candidates, points: np.ndarray, gripper: Gripper, clearance: float, palm: float
 ) -> np.ndarray:
-    """Return (N,) bool: whether a point (3, Q) lies within a clearance of the gripper's way [m]."""
+    """Return (N,) bool: whether a point (3, Q) lies within a clearance of the gripper's way [m].
+
+    The clearance before the palm is its own.
+    """
     x, y, z = in_grasp_frames(found.frame_from_grasp, points)
     x, y = np.abs(x), np.abs(y)
     half_width = 0.5 * gripper.finger_width + clearance
     palm_half = 0.5 * np.array(gripper.palm_size) + clearance
     back = gripper.palm_depth
     hit = (x < palm_half[0]) & (y < palm_half[1])
-    hit &= (z < clearance - back) & (z > -back - gripper.palm_size[2] - APPROACH_M)
+    hit &= (z < palm - back) & (z > -back - gripper.palm_size[2] - APPROACH_M)
     inner = 0.5 * found.opening[:, None].astype(np.float32) - clearance
     finger = (y < half_width) & (z < gripper.tip + clearance) & (z > -APPROACH_M)
     finger &= (x > inner) & (x < inner + gripper.finger_thickness + 2 * clearance)
