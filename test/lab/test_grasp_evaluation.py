@@ -8,8 +8,9 @@ import pytest
 import trimesh
 
 from iscene_ros.cli.main import main
-from iscene_ros.core.scene import Mesh, Plane
+from iscene_ros.core.scene import Mesh, Plane, Relation
 from iscene_ros.lab.evaluation import grasp_scores
+from iscene_ros.lab.evaluation.clearing import clear, clearing_table, graph_order
 from iscene_ros.lab.evaluation.grasp_methods import (
     BASELINES,
     TRUE_MESHES,
@@ -110,6 +111,25 @@ def test_free_objects_carry_nothing(scene):
     assert free_objects(stacked) == [2]
 
 
+def test_a_stack_is_cleared_from_above_and_not_from_below(scene):
+    shapes = block((0.05, 0.06, 0.06)), block((0.03, 0.03, 0.12))
+    poses = scene.world_from_object.copy()
+    poses[:, :3, 3] = [[0, 0, 0.031], [0, 0, 0.122]]
+    settled, contacts = settle(shapes, poses, [TABLE])
+    stack = replace(scene, shapes=shapes, world_from_object=settled, contacts=contacts)
+    known = replace(true_scene(stack), planes=(TABLE_PLANE,), environment=None)
+    known = replace(known, relations=(Relation(2, "supported_by", 1, 1.0),))
+    assert graph_order(known) == [2, 1]
+    cleared = clear(stack, known, [], [2, 1], FRANKA_HAND)
+    assert [o.success for o in cleared.outcomes] == [True, True]
+    toppled = clear(stack, known, [], [1, 2], FRANKA_HAND)
+    assert sum(o.success for o in toppled.outcomes) < 2
+    table = clearing_table({("a", 1): [cleared], ("b", 1): [toppled]})
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    assert rows[2] == ["a", "1", "2", "100.0", "0.0", "0.0", "100.0"]
+    assert rows[3][:4] == ["b", "1", "2", "50.0"] and rows[3][-1] == "0.0"
+
+
 def test_baselines_are_made_of_what_is_seen(scene):
     view = observe_physics(np.random.default_rng(0), scene)
     seen = [Seen(view, view.masks[0])]
@@ -166,6 +186,8 @@ def test_evaluate_grasps_and_its_fit(tmp_path, capsys, monkeypatch):
     assert main([*argv, "--twin", "--out", str(tmp_path)]) == 0
     table = (tmp_path / "twin.md").read_text()
     assert "| true meshes " in table and "| completed, 3 views" in table
+    assert main([*argv, "--clear", "--out", str(tmp_path)]) == 0
+    assert "| order of the graph |" in (tmp_path / "clearing_franka_hand.md").read_text()
     written = tmp_path / "coefficients.py"
     monkeypatch.setattr(grasp_scores.grasp_coefficients, "__file__", str(written))
     assert main([*argv, "--fit", "--out", str(tmp_path)]) == 0

@@ -84,6 +84,11 @@ def add_grasp_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="instead, export the scenes and count the objects that stay in mujoco",
     )
+    parser.add_argument(
+        "--clear",
+        action="store_true",
+        help="instead, pick all objects of each scene, in the order of the graph and at random",
+    )
 
 
 def load_completer(args: argparse.Namespace) -> SceneCompleter:

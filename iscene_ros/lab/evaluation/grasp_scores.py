@@ -13,6 +13,7 @@ from tqdm import tqdm
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.atomic_files import write_text
 from iscene_ros.core.errors import InputError
+from iscene_ros.lab.evaluation.clearing import evaluate_clearing
 from iscene_ros.lab.evaluation.grasp_methods import COMPLETED, TRUE_MESHES
 from iscene_ros.lab.evaluation.grasp_scenes import GraspOptions, Trial, grasp_trials
 from iscene_ros.lab.evaluation.relation_fit import fit_logistic
@@ -33,6 +34,10 @@ def evaluate_grasps(completer: SceneCompleter, args: argparse.Namespace) -> None
         if args.twin:
             table = evaluate_twins_at_rest(completer, options, bar.update)
             print_report(args.out / "twin.md", table)
+            return
+        if args.clear:
+            table = evaluate_clearing(completer, options, bar.update)
+            print_report(args.out / f"clearing_{args.gripper}.md", table)
             return
         trials: list[Trial] = []
         for found in grasp_trials(completer, options):

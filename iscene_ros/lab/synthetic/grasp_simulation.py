@@ -65,6 +65,11 @@ class GraspSimulation:
             scene.shapes, scene.world_from_object, scene.boxes, _machine(gripper)
         )
 
+    @property
+    def poses(self) -> np.ndarray:
+        """world_from_object of all objects, (N, 4, 4), after the last grasp."""
+        return self._simulation.poses
+
     def execute(
         self, target: int, world_from_grasp: np.ndarray, opening: float, approach: float
     ) -> Outcome:
