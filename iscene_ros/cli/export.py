@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iscene_ros.core.errors import InputError
 
-FORMATS = ("mjcf", "sdf", "urdf")
+FORMATS = ("mjcf", "sdf", "urdf", "usd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -135,14 +135,6 @@ def urdf(twin: Twin) -> str:
         SubElement(joint, "parent", link="world")
         SubElement(joint, "child", link=body.name)
     return _document(root)
-
-
-# Format -> name of the document, and what makes it.
-DOCUMENTS: dict[str, tuple[str, Callable[[Twin], str]]] = {
-    "mjcf": ("scene.xml", mjcf),
-    "sdf": ("scene.sdf", sdf),
-    "urdf": ("scene.urdf", urdf),
-}
 
 
 def _mjcf_mesh(asset: Element, name: str, **attributes: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,24 @@ import numpy as np
 from iscene_ros.core.atomic_files import new_folder
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh
-from iscene_ros.io.twin_documents import DOCUMENTS, ENVIRONMENT_MESH, mesh_file, part_name
+from iscene_ros.io.twin_documents import (
+    ENVIRONMENT_MESH,
+    mesh_file,
+    mjcf,
+    part_name,
+    sdf,
+    urdf,
+)
+from iscene_ros.io.twin_usd import usd
 from iscene_ros.planning.twin_bodies import Twin
+
+# Format -> name of the document, and what makes it.
+DOCUMENTS: dict[str, tuple[str, Callable[[Twin], str]]] = {
+    "mjcf": ("scene.xml", mjcf),
+    "sdf": ("scene.sdf", sdf),
+    "urdf": ("scene.urdf", urdf),
+    "usd": ("scene.usda", usd),
+}
 
 
 def write_twin(twin: Twin, directory: Path, kind: str) -> Path:
@@ -22,19 +39,22 @@ def write_twin(twin: Twin, directory: Path, kind: str) -> Path:
         kind: one of `DOCUMENTS`.
 
     Raises:
-        InputError: an unknown kind, or a folder that holds something else or cannot be written.
+        InputError: an unknown kind, usd without usd-core, or a folder that holds something else or
+            cannot be written.
     """
     if kind not in DOCUMENTS:
         raise InputError(f"export: format {kind!r}, expected one of {', '.join(DOCUMENTS)}")
     name, make = DOCUMENTS[kind]
     target = Path(directory).resolve()
     _check(target, name)
+    document = make(twin)
     try:
         with new_folder(target) as temporary:
-            (temporary / "meshes").mkdir()
             for mesh_name, mesh in _meshes(twin).items():
-                (temporary / mesh_file(mesh_name)).write_text(_obj(mesh), "utf-8")
-            (temporary / name).write_text(make(twin), "utf-8")
+                if mesh_file(mesh_name) in document:
+                    (temporary / "meshes").mkdir(exist_ok=True)
+                    (temporary / mesh_file(mesh_name)).write_text(_obj(mesh), "utf-8")
+            (temporary / name).write_text(document, "utf-8")
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror})") from error
     return target / name

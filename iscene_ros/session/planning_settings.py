@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iscene_ros.io.twin_documents import DOCUMENTS
+from iscene_ros.io.twin_files import DOCUMENTS
 from iscene_ros.planning.collision_objects import CollisionOptions
 from iscene_ros.planning.grasp_cache import GraspOptions
 from iscene_ros.planning.grippers import FRANKA_HAND, GRIPPERS

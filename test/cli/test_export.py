@@ -1,6 +1,7 @@
 """`iscene export`: a saved scene as the files of a simulator."""
 
 import json
+import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -9,10 +10,9 @@ import pytest
 from made_objects import scene_object, scene_of
 from made_scenes import box
 
-from iscene_ros.cli.export import FORMATS
 from iscene_ros.cli.main import main
 from iscene_ros.io.scene_io import write_scene
-from iscene_ros.io.twin_documents import DOCUMENTS
+from iscene_ros.io.twin_files import DOCUMENTS
 
 
 @pytest.fixture
@@ -26,13 +26,15 @@ def folder(tmp_path):
     return tmp_path / "scene"
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", DOCUMENTS)
 def test_the_twin_lies_beside_the_scene(folder, capsys, kind):
+    if kind == "usd":
+        pytest.importorskip("pxr", reason="needs pip install usd-core")
     assert main(["export", str(folder), "--format", kind, "--shape", "hull"]) == 0
     name, _ = DOCUMENTS[kind]
     path = folder.with_name(f"scene_{kind}") / name
     assert path.is_file() and str(path) in capsys.readouterr().out
-    assert (path.parent / "meshes/mug_1.obj").is_file()
+    assert (path.parent / "meshes/mug_1.obj").is_file() or kind == "usd"
 
 
 def test_densities_are_by_label(folder, tmp_path, capsys):
@@ -53,6 +55,13 @@ def test_wrong_densities_are_named(folder, tmp_path, capsys, text):
     assert main(["export", str(folder), "--densities", str(table)]) == 2
     error = capsys.readouterr().err
     assert "densit" in error and not folder.with_name("scene_mjcf").exists()
+
+
+def test_usd_without_usd_core_is_an_error(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pxr", None)
+    assert main(["export", str(folder), "--format", "usd", "--shape", "hull"]) == 2
+    assert "pip install usd-core" in capsys.readouterr().err
+    assert not folder.with_name("scene_usd").exists()
 
 
 def test_a_folder_that_is_no_scene(tmp_path, capsys):

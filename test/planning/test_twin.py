@@ -10,10 +10,10 @@ import pytest
 import trimesh
 from made_objects import scene_object, scene_of
 from made_scenes import ball, box, cup, noisy
+from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh, Plane
-from iscene_ros.io.twin_documents import DOCUMENTS
 from iscene_ros.io.twin_files import write_twin
 from iscene_ros.planning.twin import make_twin
 
@@ -63,7 +63,7 @@ def test_what_cannot_be_is_an_error(scene, tmp_path) -> None:
         make_twin(scene, {"mug": -1.0})
     with pytest.raises(InputError, match="scale"):
         make_twin(replace(scene, is_metric=False))
-    with pytest.raises(InputError, match="expected one of mjcf, sdf, urdf"):
+    with pytest.raises(InputError, match="expected one of mjcf, sdf, urdf, usd"):
         write_twin(make_twin(scene, shape="hull"), tmp_path / "out", "dae")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/cat.jpg").touch()
@@ -111,7 +111,7 @@ def test_a_scene_in_the_camera_frame_is_turned_upright() -> None:
     assert body.world_from_body[2, :3] == pytest.approx([0, 0, 1])
 
 
-@pytest.mark.parametrize("kind", DOCUMENTS)
+@pytest.mark.parametrize("kind", ["mjcf", "sdf", "urdf"])
 @pytest.mark.parametrize("surroundings", [False, True])
 def test_mujoco_loads_the_twin_without_a_warning_and_it_rests(
     scene, tmp_path, kind, surroundings
@@ -178,3 +178,37 @@ def test_the_parsers_of_drake_take_the_twin(scene, tmp_path, kind) -> None:
         other = MultibodyPlant(time_step=0.0)
         with pytest.raises(RuntimeError, match=r"weight.*not defined in SDF"):
             multibody.Parser(other).AddModels(str(path))
+
+
+def test_usd_holds_the_bodies_and_their_parts(scene, tmp_path) -> None:
+    pytest.importorskip("pxr", reason="needs pip install usd-core")
+    from pxr import Usd, UsdGeom, UsdPhysics, UsdValidation
+
+    twin = make_twin(scene, shape="hull")
+    path = write_twin(twin, tmp_path / "out", "usd")
+    assert [p.name for p in path.parent.iterdir()] == ["scene.usda"]
+    stage = Usd.Stage.Open(str(path))
+    validators = UsdValidation.ValidationRegistry().GetOrLoadAllValidators()
+    context = UsdValidation.ValidationContext(validators)
+    assert context.Validate(stage) == []
+    (tmp_path / "bad.usda").write_text(path.read_text().replace('upAxis = "Z"', ""))
+    assert context.Validate(Usd.Stage.Open(str(tmp_path / "bad.usda"))) != []
+    bodies = [p for p in stage.Traverse() if p.HasAPI(UsdPhysics.RigidBodyAPI)]
+    assert [p.GetName() for p in bodies] == [body.name for body in twin.bodies]
+    for prim, body in zip(bodies, twin.bodies, strict=True):
+        assert UsdPhysics.MassAPI(prim).GetMassAttr().Get() == pytest.approx(body.mass)
+        pose = np.array(UsdGeom.Xformable(prim).ComputeLocalToWorldTransform(0)).T
+        np.testing.assert_allclose(pose, body.world_from_body, atol=1e-9)
+        axes = UsdPhysics.MassAPI(prim).GetPrincipalAxesAttr().Get()
+        turn = Rotation.from_quat([*axes.imaginary, axes.real]).as_matrix()
+        moments = np.diag(UsdPhysics.MassAPI(prim).GetDiagonalInertiaAttr().Get())
+        np.testing.assert_allclose(turn @ moments @ turn.T, body.inertia, atol=1e-8)
+    colliding = [p for p in stage.Traverse() if p.HasAPI(UsdPhysics.CollisionAPI)]
+    assert len(colliding) == len(twin.fixed) + sum(len(body.parts) for body in twin.bodies)
+    (slab,) = twin.fixed
+    bounds = UsdGeom.BBoxCache(0, ["default"]).ComputeWorldBound(colliding[0]).ComputeAlignedRange()
+    np.testing.assert_allclose(
+        [bounds.GetMin(), bounds.GetMax()],
+        [slab.corners.min(axis=0), slab.corners.max(axis=0)],
+        atol=1e-6,
+    )
