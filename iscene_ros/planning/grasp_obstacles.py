@@ -29,6 +29,8 @@ CLEARANCE_M, PLANE_CLEARANCE_M = 0.004, 0.002
 # Free space between the object itself and the fingers, and before the face of the palm: what there
 # should be, what is enough, and what will do [m].
 OWN_CLEARANCES_M = ((0.003, 0.008), (0.0, 0.004), (0.0, 0.0))
+# There is less where the best score rises by more than this.
+CLEARANCE_WORTH = 0.1
 # Distance of neighbouring points on steep planes, whose rims come between a palm's corners [m].
 RIM_SPACING_M = 0.006
 # Readings so near to a level plane are its own, and so near to an object the object's [m].
@@ -81,6 +83,7 @@ class Obstacles:
         self,
         target: int,
         found: Candidates,
+        scores: np.ndarray,
         gripper: Gripper,
         enough: int,
         ignored: Collection[int] = (),
@@ -90,6 +93,7 @@ class Obstacles:
         Args:
             target: id of the object to grasp, beside which less clearance will do.
             found: the grasps, the best first.
+            scores: (N,) of them.
             gripper: in its opening on the way in.
             enough: number of free grasps after which no more are looked for.
             ignored: ids of objects that will be gone.
@@ -99,9 +103,13 @@ class Obstacles:
         """
         near = self._near(found, gripper) if len(found) else {}
         near = {number: points for number, points in near.items() if number not in ignored}
+        best = -1.0
         for clearances in OWN_CLEARANCES_M:
-            kept, blocks = self._kept(target, found, gripper, enough, near, clearances)
-            if kept:
+            tried, in_the_way = self._kept(target, found, gripper, enough, near, clearances)
+            score = float(scores[tried[0]]) if tried else 0.0
+            if score > best + CLEARANCE_WORTH:
+                best, kept, blocks = score, tried, in_the_way
+            if best > 1.0 - CLEARANCE_WORTH:
                 break
         del blocks[target]
         return np.array(kept, np.int64), tuple(number for number, _ in blocks.most_common(3))

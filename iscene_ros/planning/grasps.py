@@ -120,7 +120,7 @@ def plan_grasps(
         scores = success_probability(features)
         order = np.argsort(-scores, kind="stable")
         found, features, scores = found.chosen(order), features[order], scores[order]
-        free, in_the_way = obstacles.free(object_id, found, gripper, ENOUGH, remove_first)
+        free, in_the_way = obstacles.free(object_id, found, scores, gripper, ENOUGH, remove_first)
         if len(free) >= FEW:
             break
     if not len(free) and not in_the_way:
