@@ -30,7 +30,7 @@ CLEARANCE_M, PLANE_CLEARANCE_M = 0.004, 0.002
 # should be, what is enough, and what will do [m].
 OWN_CLEARANCES_M = ((0.003, 0.008), (0.0, 0.004), (0.0, 0.0))
 # There is less where the best score rises by more than this.
-CLEARANCE_WORTH = 0.1
+WORTH = 0.1
 # Distance of neighbouring points on steep planes, whose rims come between a palm's corners [m].
 RIM_SPACING_M = 0.006
 # Readings so near to a level plane are its own, and so near to an object the object's [m].
@@ -102,43 +102,25 @@ class Obstacles:
             (K,) numbers of free grasps, ascending, and ids of obstacles, 0 = the surroundings.
         """
         near = self._near(found, gripper) if len(found) else {}
+        own = near.pop(target, np.zeros((3, 0), np.float32))
         near = {number: points for number, points in near.items() if number not in ignored}
-        best = -1.0
-        for clearances in OWN_CLEARANCES_M:
-            tried, in_the_way = self._kept(target, found, gripper, enough, near, clearances)
-            score = float(scores[tried[0]]) if tried else 0.0
-            if score > best + CLEARANCE_WORTH:
-                best, kept, blocks = score, tried, in_the_way
-            if best > 1.0 - CLEARANCE_WORTH:
-                break
-        del blocks[target]
-        return np.array(kept, np.int64), tuple(number for number, _ in blocks.most_common(3))
-
-    def _kept(
-        self,
-        target: int,
-        found: Candidates,
-        gripper: Gripper,
-        enough: int,
-        near: Mapping[int, np.ndarray],
-        own: tuple[float, float],
-    ) -> tuple[list[int], Counter[int]]:
-        """Return numbers of free grasps, and how many others each obstacle is in the way of."""
         blocks: Counter[int] = Counter()
-        kept: list[int] = []
+        kept: list[list[int]] = [[] for _ in OWN_CLEARANCES_M]
         for start in range(0, len(found), CHUNK):
             rows = np.arange(start, min(start + CHUNK, len(found)))
             part = found.chosen(rows)
             hits = {ENVIRONMENT: self.behind_planes(part.frame_from_grasp, part.opening, gripper)}
             for number, points in near.items():
-                clearances = own if number == target else (CLEARANCE_M, max(CLEARANCE_M, own[1]))
-                hit = _swept_hits(part, points, gripper, *clearances)
+                hit = _swept_hits(part, points, gripper, CLEARANCE_M, CLEARANCE_M)
                 hits[number] = hits.get(number, False) | hit
             blocks.update({number: int(hit.sum()) for number, hit in hits.items() if hit.any()})
-            kept += [*rows[~np.any(list(hits.values()), axis=0)]]
-            if len(kept) >= enough:
+            rows = rows[~np.any(list(hits.values()), axis=0)]
+            for clearances, free in zip(OWN_CLEARANCES_M, kept, strict=True):
+                free += [*rows[~_swept_hits(found.chosen(rows), own, gripper, *clearances)]]
+            if len(kept[0]) >= enough or len(kept[-1]) >= 2 * enough:
                 break
-        return kept, blocks
+        in_the_way = tuple(number for number, _ in blocks.most_common(3))
+        return np.array(_worth(kept, scores), np.int64), in_the_way
 
     def _near(self, found: Candidates, gripper: Gripper) -> dict[int, np.ndarray]:
         """Return the points (3, Q) of each obstacle that a grasp may come near to."""
@@ -150,6 +132,12 @@ class Obstacles:
             for number, points in self._outer.items()
         }
         return {number: points for number, points in near.items() if points.size}
+
+
+def _worth(kept: Sequence[list[int]], scores: np.ndarray) -> list[int]:
+    """Return those grasps with the most clearance whose best score is hardly below any."""
+    best = [float(scores[free[0]]) if free else 0.0 for free in kept]
+    return next(free for free, top in zip(kept, best, strict=True) if top >= max(best) - WORTH)
 
 
 def _behind(plane: Plane, points: np.ndarray) -> np.ndarray:
@@ -192,7 +180,7 @@ def _swept_hits(
 ) -> np.ndarray:
     """Return (N,) bool: whether a point (3, Q) lies within a clearance of the gripper's way [m].
 
-    The clearance before the palm is its own.
+    The clearance before the palm is its own; no point, no hit.
     """
     x, y, z = in_grasp_frames(found.frame_from_grasp, points)
     x, y = np.abs(x), np.abs(y)
