@@ -53,7 +53,7 @@ def evaluate_clearing(
         for count in VIEWS:
             if len(views) < count:
                 continue
-            made = completed_scene(completer, views[:count], options.steps)
+            made = completed_scene(completer, views[:count])
             made = with_relations(made, views[0], shapes=False)
             rng = np.random.default_rng([options.seed, number, 2])
             orders = {
