@@ -144,9 +144,14 @@ class Observation:
         """Whether any pixel has a reading."""
         return bool(self.depth.any())
 
-    def with_depth(self, depth: np.ndarray) -> Observation:
-        """Return this view with other depth [m], in which there may be no reading left."""
-        return replace(self, depth=depth, _may_lack_depth=True)
+    def with_depth(self, depth: np.ndarray, **changes: object) -> Observation:
+        """Return this view with other depth [m], in which there may be no reading left.
+
+        Args:
+            depth: (H, W) float32 [m].
+            changes: further attributes to replace, by name.
+        """
+        return replace(self, depth=depth, _may_lack_depth=True, **changes)
 
     def rectified(self) -> Observation:
         """Return this view without lens distortion: nearest pixels, no readings outside."""

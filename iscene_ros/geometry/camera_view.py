@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -54,26 +55,7 @@ class CameraView:
 
     def sight(self, points: np.ndarray, margin: float = MARGIN_M) -> np.ndarray:
         """Return (M,) `Sight` of points (M, 3) [m]; the readings around a pixel have to agree."""
-        pixels, depth, inside = self._project(points)
-        height, width = self.observation.depth.shape
-        codes = np.zeros(len(points), np.int8)
-        if min(height, width) < 3:
-            return codes
-        # The pixel and its eight neighbours, by their place in the flat image.
-        u, v = np.clip(pixels[:, 0], 1, width - 2), np.clip(pixels[:, 1], 1, height - 2)
-        around = (v * width + u) + (NEIGHBOURS[:, 1] * width + NEIGHBOURS[:, 0])[:, None]
-        readings = self.observation.depth.ravel()[around]
-        unknown = readings <= 0
-        limit = margin + MARGIN_GROWTH * depth**2
-        gap = readings - depth
-        gap[unknown] = np.inf
-        codes[gap.min(axis=0) > limit] = Sight.THROUGH
-        fits = (np.abs(gap) <= limit).any(axis=0)
-        gap[unknown] = -np.inf
-        codes[gap.max(axis=0) < -limit] = Sight.HIDDEN
-        codes[fits] = Sight.FITS
-        codes[~inside | unknown.all(axis=0)] = Sight.UNKNOWN
-        return codes
+        return sights([self], [points], margin)
 
     def is_missing(
         self, surface: ObjectSurface, pose: np.ndarray, size: np.ndarray, own: np.ndarray | None
@@ -100,7 +82,7 @@ class CameraView:
             return None
         margin = margin_of(size)
         codes = self.sight(near, margin)[inside]
-        u, v = pixels[inside].T
+        u, v = pixels[:, inside]
         if np.mean(self.observation.depth[v, u] > 0) < LEAST_READINGS:
             return None
         masks = self.observation.masks[:, v, u].any(axis=0)
@@ -132,7 +114,7 @@ class CameraView:
         """
         near = self.near_side(surface, pose)
         projected, _, inside = self._project(near)
-        u, v = projected[inside].T
+        u, v = projected[:, inside]
         covered = pixels[v, u]
         hidden = (self.sight(near[inside], margin) == Sight.HIDDEN) & ~covered
         shown = len(near) - np.count_nonzero(hidden)
@@ -146,13 +128,65 @@ class CameraView:
         return points[facing]
 
     def _project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return pixels (M, 2) int64 (u, v), depths (M,) [m], and whether they are in the image."""
+        """Return pixels (2, M) int64 (u, v), depths (M,) [m], and whether they are in the image."""
+        return _projected([self], [points], np.array(self._size)[:, None])
+
+    def _homogeneous(self, points: np.ndarray) -> np.ndarray:
+        """Return (3, M) pixels (u, v, 1) of points (M, 3) [m], times their depth [m]."""
         rotation, position = self.frame_from_camera[:3, :3], self.frame_from_camera[:3, 3]
-        points_camera = (points - position) @ rotation
-        depth = points_camera[:, 2]
-        in_front = depth > NEAR_M
-        points_camera[~in_front] = 0, 0, 1
-        camera = self.observation.camera
-        pixels = np.rint(np.clip(camera.project(points_camera), -1, 1 << 30)).astype(np.int64)
-        inside = np.all((pixels >= 0) & (pixels < (camera.width, camera.height)), axis=1)
-        return pixels, depth, inside & in_front
+        return self.observation.camera.k @ rotation.T @ (points - position).T
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.observation.camera.width, self.observation.camera.height
+
+
+def sights(
+    views: Sequence[CameraView], points: Sequence[np.ndarray], margin: float = MARGIN_M
+) -> np.ndarray:
+    """Return the `Sight` of points (M, 3) [m] in each of some images, one image after the other.
+
+    Images of single objects are small: one call for all of them costs little more than for one.
+    """
+    counts = [len(own) for own in points]
+    size = np.repeat(np.transpose([view._size for view in views]), counts, axis=1)
+    pixels, depth, inside = _projected(views, points, size)
+    # The pixel and its eight neighbours, by their place in the flat image.
+    u, v = np.clip(pixels, 1, size - 2)
+    around = v * size[0] + u + NEIGHBOURS[:, 1, None] * size[0] + NEIGHBOURS[:, :1]
+    parts = zip(views, np.split(around, np.cumsum(counts)[:-1], axis=1), strict=True)
+    # In an image without a pixel amid eight others they lie outside.
+    readings = [view.observation.depth.take(own, mode="clip") for view, own in parts]
+    readings = np.concatenate(readings, axis=1)
+    unknown = readings <= 0
+    depth = depth.astype(np.float32)
+    limit = np.float32(margin) + np.float32(MARGIN_GROWTH) * depth**2
+    gap = readings - depth
+    codes = np.zeros(len(depth), np.int8)
+    np.copyto(gap, np.inf, where=unknown)
+    codes[gap.min(axis=0) > limit] = Sight.THROUGH
+    fits = (np.abs(gap) <= limit).any(axis=0)
+    np.copyto(gap, -np.inf, where=unknown)
+    codes[gap.max(axis=0) < -limit] = Sight.HIDDEN
+    codes[fits] = Sight.FITS
+    codes[~inside | unknown.all(axis=0) | (size < 3).any(axis=0)] = Sight.UNKNOWN
+    return codes
+
+
+def _projected(
+    views: Sequence[CameraView], points: Sequence[np.ndarray], size: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return pixels (2, M) int64 (u, v), depths (M,) [m], and whether they are in the image.
+
+    Args:
+        views: images.
+        points: (M_i, 3) of each of them [m].
+        size: (2, M) or (2, 1) width and height of the points' images [pixels].
+    """
+    parts = [view._homogeneous(own) for view, own in zip(views, points, strict=True)]
+    *pixels, depth = np.concatenate(parts, axis=1)
+    in_front = depth > NEAR_M
+    pixels = np.array(pixels) / np.where(in_front, depth, np.inf)
+    pixels = np.rint(np.clip(pixels, -1, 1 << 30)).astype(np.int64)
+    inside = ((pixels >= 0) & (pixels < size)).all(axis=0)
+    return pixels, depth, inside & in_front

@@ -60,30 +60,33 @@ def register_points(
     if min(len(points), len(reference)) < MIN_POINTS:
         return None
     limits = limits or MotionLimits()
-    motion, center = None, reference.mean(axis=0)
-    target = _surface(reference - center)
+    center = reference.mean(axis=0)
+    source, target = _surface(points - center), _surface(reference - center)
+    motion = None
     for correspondence in CORRESPONDENCE_M:
-        moved = points if motion is None else points @ motion[:3, :3].T + motion[:3, 3]
-        found = _register_once(moved, center, target, correspondence, limits)
-        if found is not None:
-            motion = found if motion is None else found @ motion
+        found = _register_once(source[0], target, correspondence, limits, motion)
+        motion = motion if found is None else found
+    if motion is not None:
+        motion[:3, 3] += center - motion[:3, :3] @ center
     return motion
 
 
 def _register_once(
-    points: np.ndarray,
-    center: np.ndarray,
+    source: small_gicp.PointCloud,
     target: tuple[small_gicp.PointCloud, small_gicp.KdTree],
     correspondence: float,
     limits: MotionLimits,
+    start: np.ndarray | None,
 ) -> np.ndarray | None:
+    """Return a start (4, 4) followed by the motion from there on; None where that is refused."""
     import small_gicp
 
-    source, _ = _surface(points - center)
+    start = np.eye(4) if start is None else start
     result = small_gicp.align(
         target[0],
         source,
         target[1],
+        start,
         registration_type="GICP",
         max_correspondence_distance=correspondence,
         rotation_epsilon=1e-4,
@@ -91,14 +94,15 @@ def _register_once(
         max_iterations=MOST_ITERATIONS,
     )
     if not result.converged or result.num_inliers < MIN_OVERLAP * min(
-        len(points), target[0].size()
+        source.size(), target[0].size()
     ):
         return None
-    motion = np.asarray(result.T_target_source, np.float64)
-    turn, shift = _determined(motion, points - center, source.normals()[:, :3])
+    motion = np.asarray(result.T_target_source, np.float64) @ np.linalg.inv(start)
+    points, normals = (source.points() @ start.T)[:, :3], (source.normals() @ start.T)[:, :3]
+    turn, shift = _determined(motion, points, normals)
     if np.linalg.norm(shift) > limits.translation or np.linalg.norm(turn) > limits.rotation:
         return None
-    return _about(points.mean(axis=0), turn, shift)
+    return _about(points.mean(axis=0), turn, shift) @ start
 
 
 def _surface(sample: np.ndarray) -> tuple[small_gicp.PointCloud, small_gicp.KdTree]:

@@ -63,17 +63,16 @@ def cropped_view(
     depth = observation.depth[window].copy()
     other_id = 1 if instance_id != 1 else 2
     count = len(masks)
-    view = Observation(
-        depth=None,
+    return observation.with_depth(
+        depth,
         masks=masks.copy(),
         camera=_cropped_camera(observation.camera, (top, left), step, depth.shape),
+        rgb=None,
         labels=(observation.labels[row], "other objects")[:count],
         scores=(observation.scores[row], 1.0)[:count],
         instance_ids=(instance_id, other_id)[:count],
-        world_from_camera=observation.world_from_camera,
-        stamp=observation.stamp,
+        warnings=(),
     )
-    return view.with_depth(depth)
 
 
 def _cropped_camera(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from iscene_ros.geometry.camera_view import CameraView, margin_of
+from iscene_ros.geometry.camera_view import CameraView
 from iscene_ros.session.evidence import AGREEING, contradiction
 from iscene_ros.session.measurements import (
     MapObject,
@@ -168,8 +168,7 @@ class _Pairs:
         if new is None or not old:
             return True
         nearest = min(old, key=lambda k: float(np.linalg.norm(k.position - new.position)))
-        margin = margin_of(self.known[column].tracked.item.size)
-        share = contradiction(self.view, new, nearest, margin)
+        share = contradiction(self.view, new, nearest, self.known[column].margin)
         return share is not None and share < AGREEING
 
     def _add_moved(self, rows: np.ndarray, columns: np.ndarray, overlaps: np.ndarray) -> None:

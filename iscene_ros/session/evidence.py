@@ -20,7 +20,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.keyframe import Keyframe
-from iscene_ros.geometry.camera_view import CameraView, Sight, margin_of
+from iscene_ros.geometry.camera_view import CameraView, Sight, sights
 from iscene_ros.geometry.point_registration import MotionLimits
 from iscene_ros.session.measurements import MapObject, Measurement
 from iscene_ros.session.rigid_motion import refined_motion, rigid_motion
@@ -91,14 +91,11 @@ def contradictions(
     view: CameraView, new: Keyframe, old: Sequence[Keyframe], margin: float
 ) -> list[float | None]:
     """Return the `contradiction` of a new view with each of several old ones."""
-    codes = view.sight(np.concatenate([k.probes for k in old]), margin)
-    ends = np.cumsum([len(k.probes) for k in old])
-    shares = []
-    for keyframe, own in zip(old, np.split(codes, ends[:-1]), strict=True):
-        back = CameraView(keyframe.view, keyframe.map_from_camera).sight(new.few, margin)
-        both = [share for share in (_free_share(own), _free_share(back)) if share is not None]
-        shares.append(max(both, default=None))
-    return shares
+    images = [view] * len(old) + [CameraView(k.view, k.map_from_camera) for k in old]
+    points = [k.probes for k in old] + [new.few] * len(old)
+    shares = _free_shares(sights(images, points, margin), np.array([len(p) for p in points]))
+    larger = np.fmax(*shares.reshape(2, len(old)))
+    return [None if np.isnan(share) else float(share) for share in larger]
 
 
 def carried(
@@ -117,7 +114,7 @@ def carried(
         motion: (4, 4) rigid motion that the association found, or None.
         settings: which views are about the same.
     """
-    keyframes, margin = known.tracked.keyframes, margin_of(known.tracked.item.size)
+    keyframes, margin = known.tracked.keyframes, known.margin
     if motion is None:
         right, wrong = _judged(view, measured.keyframe, keyframes, margin)
         if not wrong:
@@ -187,14 +184,21 @@ def _judged(
     return right, wrong
 
 
-def _free_share(codes: np.ndarray) -> float | None:
-    """Return the share of surface points that are seen through; None where too few are judged.
+def _free_shares(codes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return (S,) shares of surface points that are seen through; NaN where too few are judged.
 
     Hidden points count: from another side only the rim of a surface is seen, not hidden.
+
+    Args:
+        codes: `Sight` of the points of S samples, one sample after the other.
+        counts: (S,) points of each.
     """
-    free, hidden = (np.count_nonzero(codes == sight) for sight in (Sight.THROUGH, Sight.HIDDEN))
-    judged = free + np.count_nonzero(codes == Sight.FITS)
-    return free / (judged + hidden) if judged >= max(1, LEAST_JUDGED * len(codes)) else None
+    rows = np.repeat(np.arange(len(counts)), counts)
+    tally = np.bincount(len(Sight) * rows + codes, minlength=len(Sight) * len(counts))
+    _, hidden, fits, free = tally.reshape(-1, len(Sight)).T
+    judged = free + fits
+    enough = judged >= np.maximum(1, LEAST_JUDGED * counts)
+    return np.where(enough, free / np.maximum(judged + hidden, 1), np.nan)
 
 
 def _is_motion(motion: np.ndarray, center: np.ndarray) -> bool:

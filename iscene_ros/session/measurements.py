@@ -48,6 +48,11 @@ class MapObject:
         return float(np.linalg.norm(self.tracked.item.size))
 
     @cached_property
+    def margin(self) -> float:
+        """Distance within which its points fit a reading [m]."""
+        return margin_of(self.tracked.item.size)
+
+    @cached_property
     def points(self) -> np.ndarray:
         """(P, 3) points of its surface in the frame of the map [m]."""
         return self.surface.points @ self.pose[:3, :3].T + self.pose[:3, 3]
@@ -85,9 +90,8 @@ def overlap(
         motion: (4, 4) rigid motion of the object before it is compared.
     """
     pose = known.pose if motion is None else motion @ known.pose
-    margin = margin_of(known.tracked.item.size)
     if measured.keyframe is None:
-        return view.covered_share(known.surface, pose, measured.mask, margin)
+        return view.covered_share(known.surface, pose, measured.mask, known.margin)
     reach = (0.5 + BOUNDS_MARGIN) * known.diagonal + measured.keyframe.radius
     if np.linalg.norm(measured.keyframe.center - pose[:3, 3]) > reach:
         return 0.0
@@ -95,7 +99,7 @@ def overlap(
     on = known.surface.share_on(points)
     if on == 0:
         return 0.0
-    covered = view.covered_share(known.surface, pose, measured.mask, margin)
+    covered = view.covered_share(known.surface, pose, measured.mask, known.margin)
     return 2 * on * covered / max(on + covered, 1e-9)
 
 
