@@ -168,6 +168,12 @@ class Observation:
         )
 
 
+def window_of(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns around the pixels of a mask (H, W) that has some."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 def _checked_rgb(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rgb = np.asarray(rgb)
     if rgb.shape != (*size, 3):

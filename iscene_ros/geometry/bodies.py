@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from iscene_ros.core.observation import Observation
+from iscene_ros.core.observation import Observation, window_of
 from iscene_ros.core.scene import Scene, SceneObject
-from iscene_ros.geometry.mesh_measures import used_vertices, volume_and_center
+from iscene_ros.geometry.mesh_measures import bounds, used_vertices, volume_and_center
 
 # Standard deviation of a surface that is known exactly, such as a CAD model's [m].
 EXACT_SIGMA_M = 2e-4
@@ -95,12 +95,12 @@ class Body:
         """Make a body from a mesh in the upright frame; None without a single finite triangle."""
         vertices = np.asarray(vertices, np.float64).reshape(-1, 3)
         faces = np.asarray(faces, np.int64).reshape(-1, 3)
-        faces = faces[np.all(np.isfinite(vertices[faces]).all(axis=2), axis=1)]
+        finite = np.isfinite(vertices).all(axis=1)
+        faces = faces if finite.all() else faces[finite[faces].all(axis=1)]
         if not len(faces):
             return None
-        used = used_vertices(vertices, faces)
         volume, center = volume_and_center(vertices, faces)
-        low, high = used.min(axis=0), used.max(axis=0)
+        low, high = bounds(used_vertices(vertices, faces))
         return cls(body_id, vertices, faces, float(sigma), is_exact, volume, center, low, high)
 
 
@@ -149,7 +149,7 @@ def observed_points(
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
         if not mask.any():
             continue
-        window = ndimage.find_objects(mask.astype(np.int8))[0]
+        window = window_of(mask)
         inner = ndimage.distance_transform_edt(np.pad(mask[window], 1))[1:-1, 1:-1] > border
         rows, columns = np.nonzero(inner & (observation.depth[window] > 0))
         rows, columns = rows + window[0].start, columns + window[1].start

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from scipy import ndimage
@@ -73,8 +72,7 @@ def near_gaps(geometry: SceneGeometry) -> list[Gap]:
             touching[pair] = patch
     found = []
     trees: dict[int, cKDTree] = {}
-    for one, other in near_boxes(geometry):
-        limit = near_limit(geometry, one, other)
+    for one, other, limit in _near_boxes(geometry):
         patch = touching.get((one, other))
         if patch is not None:
             found.append(Gap(one, other, max(patch.gap, 0.0), limit, patch.point))
@@ -98,7 +96,6 @@ def overhangs(geometry: SceneGeometry) -> list[Overhang]:
     above = -f.gap <= np.maximum(DEEPEST * sigma, 0.5 * f.room)
     above &= f.lower != geometry.environment
     f, sigma = f.selected(above), sigma[above]
-    footprint = footprint_cells(geometry)
     found = []
     for rows, lower, upper in _groups(f.lower, f.upper, len(geometry.sigmas)):
         cells = np.unique(f.cell[rows])
@@ -107,7 +104,7 @@ def overhangs(geometry: SceneGeometry) -> list[Overhang]:
                 lower,
                 upper,
                 len(cells) * geometry.spacing**2,
-                len(cells) / max(int(footprint[lower]), 1),
+                len(cells) / max(int(geometry.footprints[lower]), 1),
                 geometry.spacing * _half_width(cells),
                 float(f.gap[rows].min()),
                 float(sigma[rows[0]]),
@@ -116,31 +113,22 @@ def overhangs(geometry: SceneGeometry) -> list[Overhang]:
     return found
 
 
-def footprint_cells(geometry: SceneGeometry) -> np.ndarray:
-    """Return the number (B + 1,) of vertical columns through each body."""
-    intervals = geometry.intervals[2]
-    pairs = np.unique((intervals.body << (2 * BITS)) | intervals.cell)
-    return np.bincount(pairs >> (2 * BITS), minlength=len(geometry.sigmas))
+def _near_boxes(geometry: SceneGeometry) -> list[tuple[int, int, float]]:
+    """Return the pairs of objects whose boxes are closer than a limit, ordered by x, and that [m].
 
-
-def near_boxes(geometry: SceneGeometry) -> list[tuple[int, int]]:
-    """Return the pairs of objects whose boxes are closer than their limit, ordered by x."""
-    bodies = geometry.bodies
-    order = np.argsort([body.low[0] for body in bodies], kind="stable")
-    pairs = []
-    for one, other in combinations(order, 2):
-        limit = near_limit(geometry, one, other)
-        apart = np.maximum(bodies[one].low, bodies[other].low)
-        apart = apart - np.minimum(bodies[one].high, bodies[other].high)
-        if np.linalg.norm(np.maximum(apart, 0.0)) <= limit:
-            pairs.append((int(min(one, other)), int(max(one, other))))
-    return pairs
-
-
-def near_limit(geometry: SceneGeometry, one: int, other: int) -> float:
-    """Return half of the diagonal of the smaller box [m]."""
-    sizes = (float(np.linalg.norm(geometry.bodies[b].size)) for b in (one, other))
-    return 0.5 * min(sizes)
+    It is half of the diagonal of the smaller box.
+    """
+    low, high = (
+        np.array([getattr(body, end) for body in geometry.bodies]).reshape(-1, 3)
+        for end in ("low", "high")
+    )
+    order = np.argsort(low[:, 0], kind="stable")
+    one, other = np.sort([order[rows] for rows in np.triu_indices(len(order), 1)], axis=0)
+    apart = np.maximum(low[one], low[other]) - np.minimum(high[one], high[other])
+    diagonal = np.linalg.norm(high - low, axis=1)
+    limit = 0.5 * np.minimum(diagonal[one], diagonal[other])
+    near = np.linalg.norm(np.maximum(apart, 0.0), axis=1) <= limit
+    return list(zip(*(part[near].tolist() for part in (one, other, limit)), strict=True))
 
 
 def _surface_points(geometry: SceneGeometry, body: int) -> np.ndarray:

@@ -24,8 +24,13 @@ def triangle_areas(mesh: Mesh) -> np.ndarray:
 
 def signed_volume(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Return (F,) volumes between triangles and the origin, whose sum is that of the body."""
-    a, b, c = np.moveaxis(vertices[triangles], 1, 0)
-    return np.einsum("ij,ij->i", a, np.cross(b, c)) / 6.0
+    # One plain array a coordinate: gathers are several times faster than of (V, 3) rows.
+    corners = np.ascontiguousarray(triangles.T)
+    (ax, bx, cx), (ay, by, cy), (az, bz, cz) = (
+        along[corners] for along in np.ascontiguousarray(vertices.T)
+    )
+    volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
+    return volume / 6.0
 
 
 def used_vertices(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -33,6 +38,12 @@ def used_vertices(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     is_used = np.zeros(len(vertices), bool)
     is_used[faces] = True
     return vertices[is_used]
+
+
+def bounds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the corners (3,) of the axis-aligned box of points (P, 3), P > 0 [m]."""
+    along = np.ascontiguousarray(points.T)
+    return along.min(axis=1), along.max(axis=1)
 
 
 def volume_and_center(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, np.ndarray]:
@@ -45,14 +56,16 @@ def volume_and_center(vertices: np.ndarray, faces: np.ndarray) -> tuple[float, n
         faces: (F, 3) with at least one triangle, counter-clockwise from outside.
     """
     used = used_vertices(vertices, faces)
-    low, high = used.min(axis=0), used.max(axis=0)
+    low, high = bounds(used)
     middle = 0.5 * (low + high)
     parts = signed_volume(vertices - middle, faces)
     volume = float(parts.sum())
     if volume <= 1e-6 * float(np.prod(np.maximum(high - low, 1e-9))):
         return float(np.prod(high - low)), used.mean(axis=0)
-    centers = (vertices - middle)[faces].sum(axis=1) / 4.0
-    return volume, np.clip(middle + parts @ centers / volume, low, high)
+    # The mean of a tetrahedron's corners, of which one is the origin.
+    weights = np.bincount(faces.ravel(), np.repeat(parts, 3), len(vertices)) / 4.0
+    weighted = weights @ np.where(weights[:, None] != 0, vertices - middle, 0.0)
+    return volume, np.clip(middle + weighted / volume, low, high)
 
 
 def is_watertight(triangles: np.ndarray, vertex_count: int) -> bool:

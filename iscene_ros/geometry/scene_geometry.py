@@ -17,7 +17,7 @@ from iscene_ros.geometry.contacts import (
     sideways_patches,
 )
 from iscene_ros.geometry.environment import Environment
-from iscene_ros.geometry.ray_columns import ColumnGrid, Intervals, Triangles
+from iscene_ros.geometry.ray_columns import BITS, ColumnGrid, Intervals, Triangles
 from iscene_ros.geometry.stability import margin_inside
 
 # Columns of all bodies along all axes together; they lie closer in small scenes.
@@ -59,6 +59,12 @@ class SceneGeometry:
         """Which bodies face each other along x, y, z."""
         grids = (ColumnGrid(axis, self.spacing) for axis in range(3))
         return tuple(facings(g, i) for g, i in zip(grids, self.intervals, strict=True))
+
+    @cached_property
+    def footprints(self) -> np.ndarray:
+        """(B + 1,) number of vertical columns through each body."""
+        pairs = np.unique((self.intervals[2].body << (2 * BITS)) | self.intervals[2].cell)
+        return np.bincount(pairs >> (2 * BITS), minlength=len(self.sigmas))
 
     @cached_property
     def bearing(self) -> list[Patch]:

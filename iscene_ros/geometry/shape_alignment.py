@@ -160,7 +160,8 @@ def shape_matches(samples: Sequence[ShapeSample]) -> list[ShapeMatch]:
 
 def align(one: ShapeSample, other: ShapeSample, mirrored: bool) -> Alignment:
     """Find the rotation, or reflection, about the centres that aligns two shapes best."""
-    starts = np.stack([s for s in _starts(one, other) if (np.linalg.det(s) < 0) == mirrored])
+    starts = np.stack(_starts(one, other))
+    starts = starts[(np.linalg.det(starts) < 0) == mirrored]
     errors, _ = _laid_over(one, other, starts, START_PROBES)
     refined, errors = _refined(one, other, starts[np.argsort(errors, kind="stable")[:BEST_STARTS]])
     back, _ = _laid_over(other, one, refined.transpose(0, 2, 1), PROBES)

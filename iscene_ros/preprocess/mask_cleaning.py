@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
-from iscene_ros.core.observation import Observation
+from iscene_ros.core.observation import Observation, window_of
 from iscene_ros.geometry.depth_range import range_around
 
 REFERENCE_WIDTH = 640
@@ -52,7 +52,7 @@ def resolve_mask_overlaps(observation: Observation) -> Observation:
     Without depth it goes to the smallest mask: a small thing hidden by a large one has no mask.
     """
     masks = observation.masks
-    count = masks.sum(axis=0, dtype=np.int32)
+    count = masks.sum(axis=0, dtype=np.uint16)
     rows, columns = np.nonzero(count > 1)
     if len(rows) == 0:
         return observation
@@ -101,7 +101,7 @@ def _mask_path_costs(mask: np.ndarray, alone: np.ndarray, cost: np.ndarray) -> n
     pixels = np.count_nonzero(alone)
     if pixels < max(MIN_OWN_PIXELS, MIN_OWN_SHARE * np.count_nonzero(mask)):
         return np.where(mask, -1.0, np.inf)
-    window = ndimage.find_objects(mask.astype(np.int8))[0]
+    window = window_of(mask)
     inside = np.where(mask[window], cost[window], -1.0)  # negative: no passage
     # Paths begin at the outermost of the own pixels.
     rim = alone[window] & ~ndimage.binary_erosion(alone[window])
@@ -135,7 +135,7 @@ def trim_bleeding_masks(observation: Observation) -> Observation:
 def _trimmed(observation: Observation, mask: np.ndarray) -> np.ndarray:
     if not mask.any():
         return mask
-    window = ndimage.find_objects(mask.astype(np.int8))[0]
+    window = window_of(mask)
     inside, depth = mask[window], observation.depth[window]
     known = inside & (depth > 0)
     core = _core(inside, known, RIM_WIDTH * observation.camera.width / REFERENCE_WIDTH)

@@ -11,6 +11,7 @@ from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
 from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.contacts import facings
+from iscene_ros.geometry.mesh_measures import bounds
 from iscene_ros.geometry.ray_columns import BITS, ColumnGrid, Triangles
 from iscene_ros.relations.rule import MAX_SIGMAS, EdgeCandidate, Measurements, Rule, in_sigmas
 
@@ -99,13 +100,13 @@ def _projected(body: Body, camera_from_upright: np.ndarray) -> Body | None:
     """Return the body with columns as lines of sight: x / z, y / z and -1 / z."""
     points = body.vertices @ camera_from_upright[:3, :3].T + camera_from_upright[:3, 3]
     ahead = points[:, 2] > NEAREST_M
-    faces = body.faces[ahead[body.faces].all(axis=1)]
+    faces = body.faces if ahead.all() else body.faces[ahead[body.faces].all(axis=1)]
     if not len(faces):
         return None
     depth = np.where(ahead, points[:, 2], 1.0)
     rays = np.column_stack([points[:, 0] / depth, points[:, 1] / depth, -1.0 / depth])
-    used = rays[ahead]
-    return replace(body, vertices=rays, faces=faces, low=used.min(axis=0), high=used.max(axis=0))
+    low, high = bounds(rays[ahead])
+    return replace(body, vertices=rays, faces=faces, low=low, high=high)
 
 
 def _beside(predicate: Predicate, axis: int) -> Rule:

@@ -6,7 +6,6 @@ import numpy as np
 
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
-from iscene_ros.geometry.clearances import footprint_cells
 from iscene_ros.geometry.contacts import Patch
 from iscene_ros.geometry.scene_geometry import SceneGeometry
 from iscene_ros.relations.consistency import (
@@ -187,13 +186,12 @@ def _last_resorts(
 
 def _facing_shares(geometry: SceneGeometry) -> dict[tuple[int, int], float]:
     """Return the share of an object's outline next below which the other one lies."""
-    footprints = footprint_cells(geometry)
     f = geometry.facings[2]
     code = f.upper[f.is_next] * len(geometry.sigmas) + f.lower[f.is_next]
     pairs, counts = np.unique(code, return_counts=True)
     uppers, lowers = divmod(pairs, len(geometry.sigmas))
     return {
-        (int(u), int(w)): min(count / max(int(footprints[u]), 1), 1.0)
+        (int(u), int(w)): min(count / max(int(geometry.footprints[u]), 1), 1.0)
         for u, w, count in zip(uppers, lowers, counts, strict=True)
     }
 
