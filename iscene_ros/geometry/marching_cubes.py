@@ -108,9 +108,9 @@ def cube_points(corners: np.ndarray, resolution: int, upsample: int = 1) -> np.n
 
 def _outside_at_border(distance: np.ndarray) -> np.ndarray:
     """Mirror the outermost layer to positive values: bodies end half a voxel inside."""
-    interior = np.zeros(distance.shape, bool)
-    interior[1:-1, 1:-1, 1:-1] = True
-    return np.where(interior, distance, np.abs(distance))
+    mirrored = np.abs(distance)
+    mirrored[1:-1, 1:-1, 1:-1] = distance[1:-1, 1:-1, 1:-1]
+    return mirrored
 
 
 def _refined(distance: np.ndarray, factor: int) -> np.ndarray:
@@ -140,9 +140,10 @@ def _off_surface(distance: np.ndarray) -> np.ndarray:
 
 def _step_at_surface(distance: np.ndarray) -> float:
     """Return the typical change of the field over one voxel across the surface."""
-    steps = []
-    for axis in range(3):
-        ahead = np.moveaxis(distance, axis, 0)
-        crosses = (ahead[1:] < 0) != (ahead[:-1] < 0)
-        steps.append(np.abs(ahead[1:][crosses] - ahead[:-1][crosses]))
+    inside, steps = distance < 0, []
+    for stride in np.cumprod((1, *distance.shape[:0:-1])):
+        # Neighbours along an axis, by their places in the flat grid. Between the last of a row and
+        # the first of the next one, both at the border, nothing crosses: they are outside.
+        crosses = np.flatnonzero(inside.ravel()[stride:] != inside.ravel()[:-stride])
+        steps.append(np.abs(distance.ravel()[crosses + stride] - distance.ravel()[crosses]))
     return float(np.median(np.concatenate(steps)))
