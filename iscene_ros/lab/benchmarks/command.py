@@ -97,6 +97,21 @@ def _run_evidence(args: argparse.Namespace) -> None:
     _publish(args.out, "evidence", evidence_table(measured), text_columns=1)
 
 
+def _add_busy_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 5, 10, 20], metavar="N")
+    parser.add_argument("--repeats", type=int, default=3, help="runs per row (%(default)s)")
+
+
+def _run_busy(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.benchmarks.busy import busy_table, measure_busy
+
+    _check_numbers(args, objects=MAX_OBJECTS)
+    load = partial(load_completer, model_config(args, relations=False))
+    measured = list(measure_busy(load, sorted(args.objects), args.repeats))
+    _publish(args.out, "busy", busy_table(measured))
+
+
 def _add_node_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames", type=int, default=2000, metavar="N", help="of the camera (%(default)s)"
@@ -214,6 +229,11 @@ BENCHMARKS = {
         _add_evidence_arguments,
         _run_evidence,
         "time and memory of what the session knows of its objects, without the model",
+    ),
+    "busy": (
+        _add_busy_arguments,
+        _run_busy,
+        "time of completion, relations, messages and drawing, idle and beside busy processes",
     ),
     "node": (
         _add_node_arguments,
