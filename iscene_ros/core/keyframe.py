@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import ndimage
 
 from iscene_ros.core.observation import Observation
 
@@ -112,7 +111,7 @@ class Keyframe:
     def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the object's readings, without its rim and without outliers."""
         known = self.mask & (self.view.depth > 0)
-        inner = ndimage.binary_erosion(self.mask) & known
+        inner = _without_rim(self.mask) & known
         if 2 * np.count_nonzero(inner) >= np.count_nonzero(known):
             known = inner
         rows, columns = np.nonzero(known)
@@ -122,3 +121,14 @@ class Keyframe:
         offset = np.abs(depth - np.median(depth))
         kept = offset <= OUTLIER_SPREAD * np.median(offset) + OUTLIER_MARGIN_M
         return rows[kept], columns[kept]
+
+
+def _without_rim(mask: np.ndarray) -> np.ndarray:
+    """Return the pixels of a mask (H, W) whose four neighbours are in it, too.
+
+    It is what `scipy.ndimage.binary_erosion` returns, several times faster.
+    """
+    inner = np.zeros_like(mask)
+    inner[1:-1, 1:-1] = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1]
+    inner[1:-1, 1:-1] &= mask[1:-1, :-2] & mask[1:-1, 2:]
+    return inner

@@ -84,15 +84,15 @@ def contradiction(view: CameraView, new: Keyframe, old: Keyframe, margin: float)
     Returns:
         None where neither view can see what the other one sees.
     """
-    return contradictions(view, new, [old], margin)[0]
+    return contradictions(view, new.few, [old], margin)[0]
 
 
 def contradictions(
-    view: CameraView, new: Keyframe, old: Sequence[Keyframe], margin: float
+    view: CameraView, seen: np.ndarray, old: Sequence[Keyframe], margin: float
 ) -> list[float | None]:
-    """Return the `contradiction` of a new view with each of several old ones."""
+    """Return the `contradiction` of the `few` points that a new view sees with each of some."""
     images = [view] * len(old) + [CameraView(k.view, k.map_from_camera) for k in old]
-    points = [k.probes for k in old] + [new.few] * len(old)
+    points = [k.probes for k in old] + [seen] * len(old)
     shares = _free_shares(sights(images, points, margin), np.array([len(p) for p in points]))
     larger = np.fmax(*shares.reshape(2, len(old)))
     return [None if np.isnan(share) else float(share) for share in larger]
@@ -175,7 +175,7 @@ def _judged(
 ) -> tuple[list[Keyframe], list[Keyframe]]:
     """Return the keyframes that agree with a new view, and those that contradict it."""
     right, wrong = [], []
-    shares = contradictions(view, new, old, margin)
+    shares = contradictions(view, new.few, old, margin)
     for keyframe, share in zip(old, shares, strict=True):
         if share is not None and share > CONTRADICTED:
             wrong.append(keyframe)

@@ -46,15 +46,25 @@ def registered(
     if motion is None:
         return None
     moved = CameraView(view.observation, motion @ view.frame_from_camera)
-    after = _disagreement(moved, [(new.moved(motion), views) for new, views in shown])
-    return motion if after < _disagreement(view, shown) else None
+    after = _disagreement(moved, motion, shown)
+    return motion if after < _disagreement(view, np.eye(4), shown) else None
 
 
 def _disagreement(
-    view: CameraView, shown: Sequence[tuple[Keyframe, tuple[Keyframe, ...]]]
+    view: CameraView,
+    motion: np.ndarray,
+    shown: Sequence[tuple[Keyframe, tuple[Keyframe, ...]]],
 ) -> float:
-    """Return the mean contradiction of a frame's views with the kept ones, in [0, 1]."""
-    shares = [s for new, views in shown for s in contradictions(view, new, views, MARGIN_M)]
+    """Return the mean contradiction of a moved frame's views with the kept ones, in [0, 1].
+
+    Args:
+        view: the frame after the motion.
+        motion: (4, 4) rigid.
+        shown: the frame's views before the motion, and the kept ones.
+    """
+    rotation, shift = motion[:3, :3], motion[:3, 3]
+    seen = [(new.few @ rotation.T + shift, views) for new, views in shown]
+    shares = [s for few, views in seen for s in contradictions(view, few, views, MARGIN_M)]
     judged = [share for share in shares if share is not None]
     return float(np.mean(judged)) if judged else 0.0
 
