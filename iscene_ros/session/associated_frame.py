@@ -94,15 +94,17 @@ def associated_frame(
         settings: which views are kept.
         anew: whether to complete every instance, even where nothing changed.
     """
-    observation = replace(observed.observation, instance_ids=tuple(f.id for f in found))
-    fuses = settings.fusion and observation.world_from_camera is not None
+    pose = observed.observation.world_from_camera
+    fuses = settings.fusion and pose is not None
     found = [replace(f, chosen=_chosen(f, settings) if fuses else ()) for f in found]
     if any(f.chosen is not f.keyframes for f in found):
-        observation = _registered(observation, found)
+        pose = _registered(observed.observation, found)
+    ids = tuple(f.id for f in found)
+    observation = replace(observed.observation, instance_ids=ids, world_from_camera=pose)
     unchanged = [f.id for f in found if fuses and not anew and f.chosen is f.completed_from]
-    pose = observation.world_from_camera
+    pose = np.eye(4) if pose is None else observation.world_from_camera
     return AssociatedFrame(
-        view=CameraView(observation, np.eye(4) if pose is None else pose),
+        view=CameraView(observation, pose),
         tracker_ids=observed.tracker_ids,
         left_out=observed.left_out,
         found=tuple(found),
@@ -123,11 +125,10 @@ def _chosen(found: AssociatedInstance, settings: Settings) -> tuple[Keyframe, ..
     return chosen(found.keyframes, found.measurement.keyframe, settings)
 
 
-def _registered(observation: Observation, found: Sequence[AssociatedInstance]) -> Observation:
-    """Return a frame whose pose is corrected by the keyframes of the objects that it shows."""
+def _registered(observation: Observation, found: Sequence[AssociatedInstance]) -> np.ndarray:
+    """Return a frame's pose (4, 4), corrected by the keyframes of the objects that it shows."""
     pairs = [(f.measurement.keyframe, f.keyframes) for f in found]
     shown = [(new, kept) for new, kept in pairs if kept and new is not None]
-    motion = registered(CameraView(observation, observation.world_from_camera), shown)
-    if motion is None:
-        return observation
-    return replace(observation, world_from_camera=motion @ observation.world_from_camera)
+    pose = observation.world_from_camera
+    motion = registered(CameraView(observation, pose), shown)
+    return pose if motion is None else motion @ pose
