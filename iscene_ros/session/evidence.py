@@ -91,9 +91,10 @@ def contradictions(
     view: CameraView, seen: np.ndarray, old: Sequence[Keyframe], margin: float
 ) -> list[float | None]:
     """Return the `contradiction` of the `few` points that a new view sees with each of some."""
-    images = [view] * len(old) + [CameraView(k.view, k.map_from_camera) for k in old]
-    points = [k.probes for k in old] + [seen] * len(old)
-    shares = _free_shares(sights(images, points, margin), np.array([len(p) for p in points]))
+    images = [view, *(CameraView(k.view, k.map_from_camera) for k in old)]
+    probes, back = [k.probes for k in old], [seen] * len(old)
+    codes = sights(images, [np.concatenate(probes), *back], margin)
+    shares = _free_shares(codes, np.array([len(sample) for sample in probes + back]))
     larger = np.fmax(*shares.reshape(2, len(old)))
     return [None if np.isnan(share) else float(share) for share in larger]
 
