@@ -195,7 +195,7 @@ def _matrix(k: np.ndarray) -> np.ndarray:
             "camera.k: singular or without positive focal lengths [pixels]; calibrate the camera "
             "or check camera_info"
         )
-    if not np.allclose(k[2], [0, 0, 1]):
+    if np.abs(k[2] - [0, 0, 1]).max() > 1e-5:
         raise InputError("camera.k: the last row is not 0 0 1; pass K, row major, in pixels")
     return k
 
