@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from iscene_ros.geometry.ray_columns import BITS, HALF, OFFSET, Intervals
@@ -51,8 +53,12 @@ class Spans:
 
     def __init__(self, geometry: SceneGeometry) -> None:
         self._geometry = geometry
-        self._spans = [_spans(i, len(geometry.sigmas)) for i in geometry.intervals]
         self._points: dict[int, np.ndarray] = {}
+
+    @cached_property
+    def _spans(self) -> list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+        """Cells, lowest and highest coordinates of each body, along each axis."""
+        return [_spans(i, len(self._geometry.sigmas)) for i in self._geometry.intervals]
 
     def enclosed_share(self, contained: int, container: int) -> float:
         """Return the share of a body's volume that another one encloses along two axes at least."""

@@ -80,19 +80,17 @@ class Triangles:
     @classmethod
     def of(cls, bodies: Sequence[Body]) -> Triangles:
         """Return the triangles of all bodies, one body after the other."""
-        parts = [_corners(body) for body in bodies]
-        index = np.repeat(np.arange(len(parts)), [part.shape[2] for part in parts])
-        corners = np.concatenate([*parts, np.zeros((3, 3, 0))], axis=2)
+        counts = [len(body.vertices) for body in bodies]
+        starts = np.cumsum([0, *counts[:-1]])
+        parts = [body.faces + start for body, start in zip(bodies, starts, strict=False)]
+        faces = np.concatenate([*parts, np.zeros((0, 3), np.int64)])
+        vertices = np.concatenate([*(body.vertices for body in bodies), np.zeros((0, 3))])
+        index = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        corners = np.ascontiguousarray(vertices.T)[:, np.ascontiguousarray(faces.T)]
         ((ax, ay, az), (bx, by, bz)) = (corners[:, i] - corners[:, 0] for i in (1, 2))
         normal = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
         length = np.sqrt(np.einsum("it,it->t", normal, normal))
         return cls(corners, index, (normal / np.maximum(length, 1e-30)).astype(np.float32))
-
-
-def _corners(body: Body) -> np.ndarray:
-    """Return (3, 3, F) coordinates of the corners of a body's triangles [m]."""
-    corners = np.ascontiguousarray(body.faces.T)
-    return np.stack([along[corners] for along in np.ascontiguousarray(body.vertices.T)])
 
 
 @dataclass(frozen=True)
