@@ -18,11 +18,9 @@ import numpy as np
 from iscene_ros.cli.completion_run import Completer
 from iscene_ros.lab.benchmarks.message_layer import measure_layer
 from iscene_ros.lab.benchmarks.table_scene import table_scene
-from iscene_ros.models.base import CompletionRequest
 from iscene_ros.relations.build import relate
 from iscene_ros.viz.overview import draw_overview
 
-STEPS = 1
 LAYER_FRAMES = 3
 BUSY_PROCESSES = 2
 WORK = ("meshing", "completion", "relations", "layer", "drawing")
@@ -67,7 +65,7 @@ def _seconds(completer: Completer, objects: int) -> tuple[float, ...]:
     grey = np.full((*observation.depth.shape, 3), 128, np.uint8)
     observation = replace(observation, rgb=grey)
     times = [time.perf_counter()]
-    scene = completer.complete(observation, CompletionRequest(STEPS))
+    scene = completer.complete(observation)
     times.append(time.perf_counter())
     relations = relate(scene, observation, shapes=False)
     times.append(time.perf_counter())
