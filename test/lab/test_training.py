@@ -157,6 +157,9 @@ def test_a_run_resumes_where_it_was_stopped_and_decays_beside_its_state(
     trainer = Trainer(config, out, cache)
     assert trainer.steps == 2 and trainer.optimizers[1].state_dict()["state"]
     state = (out / "state.pt").read_bytes()
+    for steps in ("1", "2"):  # the run has them
+        assert main([*train, "--max-steps", steps]) == 0
+        assert (out / "state.pt").read_bytes() == state
     assert main([*train, "--decay", "0.01"]) == 0
     assert (out / "state.pt").read_bytes() == state
     assert main([*train, "--decay", "0"]) == 2
@@ -189,6 +192,16 @@ def test_samples_alone_are_those_that_are_missing(tiny_config, tmp_path, capsys)
     made = capsys.readouterr().out.split()
     assert made == [str(tmp_path / name / "00000.z") for name in ("held_out", "few")]
     assert main(argv) == 0 and capsys.readouterr().out == ""
+
+
+def test_a_damaged_shard_ends_a_run_with_its_name(tiny_config, tmp_path, capsys):
+    path, cache = tiny_config
+    broken = tmp_path / "cache" / "few" / "00000.z"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes((cache / "few" / "00000.z").read_bytes()[:-9])
+    argv = ["train", "--config", str(path), "--cache", str(tmp_path / "cache"), "--workers", "0"]
+    assert main([*argv, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 2
+    assert f"{broken}: no samples of this version" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -37,12 +37,26 @@ class BatchStream:
         self.made, self.cache, self.batch = made, cache, batch
         self.uses = dict(uses or {})
         self.rng = np.random.default_rng([seed, sum(self.uses.values())])
-        self._batches: queue.Queue[Samples] = queue.Queue(maxsize=4)
-        threading.Thread(target=self._fill, daemon=True).start()
+        self._batches: queue.Queue[Samples | Exception] = queue.Queue(maxsize=4)
+        threading.Thread(target=self._run, daemon=True).start()
 
     def __iter__(self) -> Iterator[Samples]:
+        """Yield batches without end.
+
+        Raises:
+            InputError: a shard cannot be read.
+        """
         while True:
-            yield self._batches.get()
+            batch = self._batches.get()
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+
+    def _run(self) -> None:
+        try:
+            self._fill()
+        except Exception as error:  # raised where the batches are read
+            self._batches.put(error)
 
     def _fill(self) -> None:
         while True:

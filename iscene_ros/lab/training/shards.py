@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from iscene_ros.core.atomic_files import new_file
+from iscene_ros.core.errors import InputError
 from iscene_ros.lab.training.samples import SampleOptions, Samples, draw_samples
 from iscene_ros.preprocess.view_readings import ObservationVolumes
 
@@ -57,8 +59,15 @@ def write_shard(shards: ShardSet, index: int, device: str = "cpu") -> Path:
 
 
 def read_shard(path: Path) -> Samples:
-    """Return the samples of a file of `write_shard`."""
-    return samples_of(load(zlib.decompress(path.read_bytes())))
+    """Return the samples of a file of `write_shard`.
+
+    Raises:
+        InputError: it is damaged, or of an earlier version.
+    """
+    try:
+        return samples_of(load(zlib.decompress(path.read_bytes())))
+    except (OSError, KeyError, zlib.error, SafetensorError) as error:
+        raise InputError(f"{path}: no samples of this version ({error}); delete it") from error
 
 
 def joined(parts: Sequence[Samples]) -> Samples:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from dataclasses import asdict
 from functools import partial
@@ -86,10 +87,13 @@ class Trainer:
 
     def plateau(self, minutes: float | None = None, max_steps: int | None = None) -> None:
         """Train at the full rate until a signal, for so many minutes or up to a step."""
+        most = math.inf if max_steps is None else max_steps
+        if self.steps >= most:
+            return
         with self.stop:
-            self._plateau(minutes, max_steps)
+            self._plateau(minutes, most)
 
-    def _plateau(self, minutes: float | None, max_steps: int | None) -> None:
+    def _plateau(self, minutes: float | None, max_steps: float) -> None:
         stream = self._stream()
         started = saved = time.monotonic()
         evaluated = self.seconds
@@ -101,7 +105,7 @@ class Trainer:
             if self.seconds - evaluated > 60 * EVALUATE_MINUTES or is_over:
                 self.evaluate("plateau", f"plateau_{self.steps}.safetensors")
                 evaluated = self.seconds
-            is_over |= self.steps == max_steps or self.stop.signal is not None
+            is_over |= self.steps >= max_steps or self.stop.signal is not None
             if now - saved > 60 * SAVE_MINUTES or is_over:
                 self._save(stream)
                 saved = time.monotonic()
