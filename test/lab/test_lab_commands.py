@@ -114,6 +114,10 @@ def test_evaluate_calibrate(tmp_path, capsys, keep):
         (("gallery", "--scenes", "0"), "take more"),
         (("envelopes", "--scenes", "0"), "take more"),
         (("views", "--scenes", "0"), "take more"),
+        (("shapes", "--scenes", "0"), "take more"),
+        (("twins", "--scenes", "0"), "take more"),
+        (("calibrate", "--scenes", "0"), "take more"),
+        (("calibrate", "--scenes", "0", "--keep-level"), "take more"),
     ],
 )
 def test_evaluations_of_nothing_are_rejected(capsys, arguments, message):

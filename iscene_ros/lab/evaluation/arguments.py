@@ -74,17 +74,18 @@ def add_grasp_arguments(parser: argparse.ArgumentParser) -> None:
         "--shapes", type=int, default=36, metavar="N", help="to draw from (%(default)s)"
     )
     parser.add_argument("--gripper", choices=GRIPPERS, default=FRANKA_HAND.name)
-    parser.add_argument(
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--fit",
         action="store_true",
         help="fit the score to several grasps an object and write it into the package",
     )
-    parser.add_argument(
+    kinds.add_argument(
         "--twin",
         action="store_true",
         help="instead, export the scenes and count the objects that stay in mujoco",
     )
-    parser.add_argument(
+    kinds.add_argument(
         "--clear",
         action="store_true",
         help="instead, pick all objects of each scene, in the order of the graph and at random",

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from iscene_ros.completion.object_assembly import OBSERVED_CELLS
 from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.surface_distance import observed_fraction
@@ -120,23 +121,35 @@ def fitted_calibration(
         completer: Completer with the network.
         options: Scenes to fit to; a sixth of them for the level.
         keep_level: Whether to keep the level, and with it all meshes.
+
+    Raises:
+        InputError: Nothing was completed in these scenes.
     """
     level = completer.shapes.model.calibration.level
     if not keep_level:
         fewer = replace(options, scenes=-(-options.scenes // 6))
         level = fit_level(with_calibration(completer, Calibration()), fewer)
     completer = with_calibration(completer, Calibration(level=level))
-    return fit_calibration(list(tqdm(calibration_cases(completer, options), unit="object")), level)
+    cases = list(tqdm(calibration_cases(completer, options), unit="object"))
+    if not cases:
+        raise _nothing(options)
+    return fit_calibration(cases, level)
 
 
 def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
-    """Return the level of the predicted distance with the largest mean voxel IoU."""
+    """Return the level of the predicted distance with the largest mean voxel IoU.
+
+    Raises:
+        InputError: Nothing was completed in these scenes.
+    """
     overlaps: list[list[float]] = []
     for view in _views(options, calibration_samples(options)):
         for completed in completed_shapes(completer, view, options):
             truth = completed.true_inside()
             if truth.any():
                 overlaps.append([_overlap(completed.inside(level), truth) for level in LEVELS])
+    if not overlaps:
+        raise _nothing(options)
     return float(LEVELS[int(np.argmax(np.mean(overlaps, axis=0)))])
 
 
@@ -241,6 +254,10 @@ def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
         surface=shape.surface_evidence(points),
         errors=np.abs(completed.distance_to_truth(points)) / shape.cell,
     )
+
+
+def _nothing(options: EvaluationOptions) -> InputError:
+    return InputError(f"evaluate calibrate: no object in {options.scenes} scenes: take more")
 
 
 def _overlap(predicted: np.ndarray, truth: np.ndarray) -> float:

@@ -121,16 +121,18 @@ def clear(
 
 def clearing_table(found: dict[tuple[str, int], list[Clearing]]) -> str:
     """Return the shares of objects that were cleared by order and number of views, as Markdown."""
-    lines = [["order", "views", "objects", "cleared [%]", "collided [%]", "knocked over [%]"]]
-    lines[0] += ["scenes without a failure [%]"]
+    heading = ["order", "views", "objects", "cleared [%]", "collided [%]", "knocked over [%]"]
+    lines = [[*heading, "scenes without a failure [%]"]]
     for (name, views), cleared in found.items():
         objects = sum(c.objects for c in cleared)
         outcomes = [o for c in cleared for o in c.outcomes]
         shares = [sum(o.lifted for o in outcomes) / max(objects, 1)]
-        shares += [
-            np.mean([getattr(o, name) for o in outcomes]) for name in ("collided", "knocked")
-        ]
-        shares.append(np.mean([c.objects == sum(o.success for o in c.outcomes) for c in cleared]))
+        for flag in ("collided", "knocked"):
+            failed = [getattr(o, flag) for o in outcomes]
+            shares.append(np.mean(failed) if failed else np.nan)
+        shares.append(
+            np.mean([0 < c.objects == sum(o.success for o in c.outcomes) for c in cleared])
+        )
         cells = [f"{100 * share:.1f}" for share in shares]
         lines.append([name, str(views), str(objects), *cells])
     return markdown_table(lines)

@@ -87,6 +87,8 @@ def _score_shapes(completer: SceneCompleter, options: EvaluationOptions, out: Pa
 
     scenes = tqdm(evaluate_scenes(completer, options), total=options.scenes, unit="scene")
     results = Results.collect(scenes)
+    if not results.objects:
+        raise InputError(f"evaluate: no object in {options.scenes} scenes: take more")
     write_text(out / "objects.csv", results.csv())
     print_report(out / "report.md", results.report())
 

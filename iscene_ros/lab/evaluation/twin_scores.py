@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.lab.evaluation.bodies import ScoredBody
@@ -60,7 +61,10 @@ class TwinScene:
 def evaluate_twins(completer: SceneCompleter, options: EvaluationOptions, out: Path) -> None:
     """Score the scenes, print the report, and write it into a folder."""
     scenes = tqdm(twin_scenes(completer, options), total=2 * options.scenes, unit="scene")
-    print_report(out / "twins.md", twin_report(list(scenes)))
+    scored = list(scenes)
+    if not scored:
+        raise InputError(f"evaluate twins: nothing in {options.scenes} scenes: take more")
+    print_report(out / "twins.md", twin_report(scored))
 
 
 def twin_scenes(completer: SceneCompleter, options: EvaluationOptions) -> Iterator[TwinScene]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.io.file_errors import read_yaml
@@ -13,6 +13,13 @@ from iscene_ros.lab.training.shards import ShardSet
 from iscene_ros.models.mini.config import MiniConfig
 
 EXPECTED = "the YAML of a training run"
+# YAML reads 6e-4, without a point, as a text.
+SCALARS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number such as 6.0e-4",
+    str: "a text",
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,9 @@ def read_run_config(path: Path) -> RunConfig:
     """
     document = read_yaml(path, EXPECTED)
     if isinstance(document, dict) and "base" in document:
-        base = read_yaml(path.parent / document["base"], EXPECTED)
+        base = read_yaml(path.parent / str(document["base"]), EXPECTED)
+        if not isinstance(base, dict):
+            raise InputError(f"{path}: base: {document['base']} does not hold keys and values")
         document = {**base, **{k: v for k, v in document.items() if k != "base"}}
     return build_dataclass(RunConfig, document, str(path))
 
@@ -122,4 +131,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return build_dataclass(kind, value, where)
     if isinstance(value, list):
         return tuple(value)
+    if get_origin(hint) is tuple:
+        raise InputError(f"{where}: {value!r}, expected a list")
+    kinds = (hint, *get_args(hint))
+    scalars = [k for k in kinds if k in SCALARS]
+    fits = type(value) in kinds or (type(value) is int and float in kinds)
+    if scalars and not fits:
+        raise InputError(f"{where}: {value!r}, expected {' or '.join(SCALARS[k] for k in scalars)}")
     return value
