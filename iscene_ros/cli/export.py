@@ -12,6 +12,11 @@ FORMATS = ("mjcf", "sdf", "urdf", "usd")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of `iscene export`."""
+    parser.epilog = (
+        "Parts for contact are cut apart where they overlap. Where an object would tip on its "
+        "underside, its parts get short feet; where nothing that was seen carries it, the "
+        "surroundings get fixed posts below it."
+    )
     parser.add_argument("scene", type=Path, help="folder that `iscene complete` wrote")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="(%(default)s)")
     parser.add_argument(
@@ -47,6 +52,9 @@ def run(args: argparse.Namespace) -> int:
     print(f"written to {write_twin(twin, out, args.format)}")
     if not twin.boxes:
         print("without surroundings: the scene has no planes, so nothing carries its objects")
+    on_posts = [body.name for body in twin.bodies if body.posts]
+    if on_posts:
+        print(f"on fixed posts, since nothing that was seen carries them: {', '.join(on_posts)}")
     return 0
 
 

@@ -36,6 +36,7 @@ def usd(twin: Twin) -> str:
     friction = UsdPhysics.MaterialAPI.Apply(material.GetPrim())
     friction.CreateStaticFrictionAttr(FRICTION)
     friction.CreateDynamicFrictionAttr(FRICTION)
+    UsdGeom.Xform.Define(stage, f"{ROOT}/surroundings")
     colliding = [_box(stage, number, box) for number, box in enumerate(twin.fixed)]
     if twin.environment is not None:
         _mesh(stage, f"{ROOT}/environment", twin.environment, twin.environment_color)
@@ -51,7 +52,8 @@ def usd(twin: Twin) -> str:
 def _box(stage: Any, number: int, box: TwinBox) -> Any:
     from pxr import UsdGeom
 
-    cube = UsdGeom.Cube.Define(stage, f"{ROOT}/surroundings_{number}")
+    # No object is called "surroundings": their names end in a number.
+    cube = UsdGeom.Cube.Define(stage, f"{ROOT}/surroundings/box_{number}")
     cube.CreateSizeAttr(2.0)
     _place(cube, box.world_from_box @ np.diag([*box.half_size, 1.0]))
     return cube

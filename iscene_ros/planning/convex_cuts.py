@@ -76,10 +76,15 @@ class ConvexPart:
         origins = np.column_stack([places, np.zeros(len(places))])
         return self.crossing(origins, np.broadcast_to([0.0, 0.0, 1.0], origins.shape))
 
-    def crossing(self, origins: np.ndarray, ways: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return between which multiples of ways (C, 3) lines from origins (C, 3) are inside."""
+    def crossing(
+        self, origins: np.ndarray, directions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return between which multiples of directions (C, 3) lines from origins are inside.
+
+        Where a line misses the part they are inf and -inf.
+        """
         rest = self.offsets - origins @ self.normals.T
-        slope = ways @ self.normals.T
+        slope = directions @ self.normals.T
         with np.errstate(divide="ignore", invalid="ignore"):
             multiple = rest / slope
         enters = np.where(slope < -PARALLEL, multiple, -np.inf).max(axis=1)

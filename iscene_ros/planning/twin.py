@@ -86,9 +86,9 @@ def make_twin(
     walls = [plane for plane in planes if plane.normal[2] <= LEVEL]
     boxes = [_box(plane, bodies) for plane in (*solid, *walls)]
     boxes = [box for box in boxes if not any(_reaches_into(s, box) for s in surfaces)]
-    eye = None if up is None else (world_from_frame @ scene.frame_from_camera)[:3, 3]
+    camera = None if up is None else (world_from_frame @ scene.frame_from_camera)[:3, 3]
     return Twin(
-        _carried(bodies, boxes, eye),
+        _carried(bodies, boxes, camera),
         tuple(boxes),
         None if scene.environment is None else scene.environment.transformed(world_from_frame),
         np.asarray(ENVIRONMENT_COLOR, np.uint8),
@@ -96,13 +96,13 @@ def make_twin(
 
 
 def _carried(
-    bodies: Sequence[TwinBody], boxes: Sequence[TwinBox], eye: np.ndarray | None
+    bodies: Sequence[TwinBody], boxes: Sequence[TwinBox], camera: np.ndarray | None
 ) -> tuple[TwinBody, ...]:
     """Return bodies whose parts overlap with nothing, with the feet and posts that they need.
 
     Args:
         bodies, boxes: objects and surroundings.
-        eye: (3,) place of the camera; None where gravity is unknown, and so what carries.
+        camera: (3,) its position; None where gravity is unknown, and so what carries.
     """
     fixed = _convex([box.corners for box in boxes])
     groups = []
@@ -120,7 +120,7 @@ def _carried(
         pose = body.world_from_body
         others = [part for group in (*groups[:number], *groups[number + 1 :]) for part in group]
         center = pose[:3, :3] @ body.center_of_mass + pose[:3, 3]
-        added = Supports() if eye is None else supports(parts, others, fixed, center, eye)
+        added = Supports() if camera is None else supports(parts, others, fixed, center, camera)
         groups[number] = parts + _convex(added.feet)
         hulls = (trimesh.convex.convex_hull(part.vertices) for part in groups[number])
         meshes = (Mesh(np.float32(hull.vertices), np.int32(hull.faces)) for hull in hulls)

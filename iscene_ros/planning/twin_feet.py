@@ -3,7 +3,7 @@
 The underside of an object was not seen, and is off by millimetres: on another object it may touch
 at a single place, on which it would tip; or what carries it was not seen at all. Where the centre
 of mass is not over the places at which a body touches what is below, feet fill the gap at a few
-more, and fixed posts where the gap is large and in the shade of the camera.
+more, and fixed posts where the gap is large and the camera could not see into it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def supports(
     others: Sequence[ConvexPart],
     fixed: Sequence[ConvexPart],
     center: np.ndarray,
-    eye: np.ndarray,
+    camera: np.ndarray,
 ) -> Supports:
     """Return the feet and posts that a body needs; none where it stands, or cannot stand.
 
@@ -57,7 +57,7 @@ def supports(
         others: parts of all other bodies; none overlaps with the body's.
         fixed: parts of the surroundings.
         center: (3,) centre of mass [m].
-        eye: (3,) place of the camera: posts are where it could not see.
+        camera: (3,) its position: posts are where it could not see.
     """
     flat, cell = _columns(parts)
     underside = _underside(parts, flat)
@@ -73,7 +73,7 @@ def supports(
         return Supports()
     free = ground <= _ground(fixed, flat, underside)
     middle = np.column_stack([flat, np.where(np.isfinite(gap), underside - 0.5 * gap, 0.0)])
-    free &= _hidden(middle, eye, (*parts, *others))
+    free &= _hidden(middle, camera, (*parts, *others))
     for longest in (*FEET_M, *POSTS_M):
         usable = (gap < longest) & (free | (gap < FEET_M[-1]))
         chosen = _around(flat[usable], center[:2], margin)
@@ -91,11 +91,11 @@ def _underside(parts: Sequence[ConvexPart], flat: np.ndarray) -> np.ndarray:
     return np.min([part.column(flat)[0] for part in parts], axis=0)
 
 
-def _hidden(points: np.ndarray, eye: np.ndarray, parts: Sequence[ConvexPart]) -> np.ndarray:
+def _hidden(points: np.ndarray, camera: np.ndarray, parts: Sequence[ConvexPart]) -> np.ndarray:
     """Return (C,) bool, whether any part is between a camera and points (C, 3)."""
     hidden = np.zeros(len(points), bool)
     for part in parts:
-        near, far = part.crossing(np.broadcast_to(eye, points.shape), points - eye)
+        near, far = part.crossing(np.broadcast_to(camera, points.shape), points - camera)
         hidden |= (near < far) & (far > 0) & (near < 1)
     return hidden
 

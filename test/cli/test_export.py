@@ -11,6 +11,7 @@ from made_objects import scene_object, scene_of
 from made_scenes import box
 
 from iscene_ros.cli.main import main
+from iscene_ros.core.scene import Plane
 from iscene_ros.io.scene_io import write_scene
 from iscene_ros.io.twin_files import DOCUMENTS
 
@@ -35,6 +36,19 @@ def test_the_twin_lies_beside_the_scene(folder, capsys, kind):
     path = folder.with_name(f"scene_{kind}") / name
     assert path.is_file() and str(path) in capsys.readouterr().out
     assert (path.parent / "meshes/mug_1.obj").is_file() or kind == "usd"
+
+
+def test_objects_on_posts_are_named(tmp_path, capsys):
+    floating = scene_object(2, box((0.08, 0.08, 0.05), bottom=0.2), label="bowl")
+    standing = scene_object(1, box((0.1, 0.1, 0.1), at=(0.3, 0)), label="mug")
+    level = np.array([0.0, 0.0, 1.0])
+    corners = np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]], float)
+    table = Plane(level, 0.0, 0.001, np.eye(3)[:2], corners, corners, margin=0.1, share=0.9)
+    write_scene(
+        replace(scene_of(standing, floating), planes=(table,)), tmp_path / "scene", pictures=False
+    )
+    assert main(["export", str(tmp_path / "scene"), "--shape", "hull"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("carries them: bowl_2")
 
 
 def test_densities_are_by_label(folder, tmp_path, capsys):

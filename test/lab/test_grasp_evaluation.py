@@ -10,7 +10,7 @@ import trimesh
 from iscene_ros.cli.main import main
 from iscene_ros.core.scene import Mesh, Plane, Relation
 from iscene_ros.lab.evaluation import grasp_scores
-from iscene_ros.lab.evaluation.clearing import clear, clearing_table, graph_order
+from iscene_ros.lab.evaluation.clearing import Clearing, clear, clearing_table, graph_order
 from iscene_ros.lab.evaluation.grasp_methods import (
     BASELINES,
     TRUE_MESHES,
@@ -128,6 +128,12 @@ def test_a_stack_is_cleared_from_above_and_not_from_below(scene):
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     assert rows[2] == ["a", "1", "2", "100.0", "0.0", "0.0", "100.0"]
     assert rows[3][:4] == ["b", "1", "2", "50.0"] and rows[3][-1] == "0.0"
+
+
+def test_a_scene_without_objects_is_not_cleared(recwarn):
+    row = clearing_table({("a", 1): [Clearing(0, ())]}).splitlines()[2]
+    cells = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert cells == ["a", "1", "0", "0.0", "nan", "nan", "0.0"] and not recwarn.list
 
 
 def test_baselines_are_made_of_what_is_seen(scene):

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh, Plane
 from iscene_ros.io.twin_files import write_twin
+from iscene_ros.io.twin_usd import usd
 from iscene_ros.planning.twin import make_twin
 
 TABLE = Plane(
@@ -212,3 +213,15 @@ def test_usd_holds_the_bodies_and_their_parts(scene, tmp_path) -> None:
         [slab.corners.min(axis=0), slab.corners.max(axis=0)],
         atol=1e-6,
     )
+
+
+def test_an_object_that_is_called_surroundings_is_not_one_of_them_in_usd(scene) -> None:
+    pytest.importorskip("pxr", reason="needs pip install usd-core")
+    from pxr import Sdf
+
+    objects = (replace(scene.objects[0], label="surroundings"), *scene.objects[1:])
+    twin = make_twin(replace(scene, objects=objects), shape="hull")
+    layer = Sdf.Layer.CreateAnonymous(".usda")
+    assert layer.ImportFromString(usd(replace(twin, boxes=twin.boxes * 2)))
+    assert layer.GetPrimAtPath("/scene/surroundings_1").typeName == "Xform"
+    assert len(layer.GetPrimAtPath("/scene/surroundings").nameChildren) == 2
