@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from scipy import ndimage
@@ -28,7 +30,7 @@ def mesh_from_distance(
     cube: Cube,
     faces: int = 5000,
     least_share: float = LEAST_SHARE,
-    smoothings: tuple[float, ...] = (),
+    smoothings: Iterable[float] = (),
 ) -> Mesh | None:
     """Extract the large bodies of a signed distance field as a closed mesh.
 
@@ -43,7 +45,7 @@ def mesh_from_distance(
         faces: triangle budget; exceeded only where no smaller closed mesh was found.
         least_share: of the largest body's volume that another must have.
         smoothings: standard deviations [voxels] that the field may be smoothed by where its
-            surface takes more than twice the budget.
+            surface takes more than twice the budget; read only where it does.
 
     Returns:
         The mesh in the gravity-aligned frame [m], or None where nothing is inside.
@@ -60,11 +62,11 @@ def _closed_surface(
     distance: np.ndarray,
     faces: int,
     least_share: float,
-    smoothings: tuple[float, ...],
+    smoothings: Iterable[float],
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Extract the surface of the least smoothed field that is within, or nearest, the budget."""
     best = None
-    for sigma in (0.0, *smoothings):
+    for sigma in chain([0.0], smoothings):
         smooth = ndimage.gaussian_filter(distance, sigma) if sigma else distance
         surface = zero_surface(smooth)
         if surface is None:

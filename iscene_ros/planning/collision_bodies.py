@@ -12,7 +12,7 @@ import trimesh
 from scipy.spatial import QhullError
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.scene import Mesh, Plane, Scene, SceneObject
+from iscene_ros.core.scene import Mesh, Plane, SceneObject
 from iscene_ros.geometry.decimation import decimated
 from iscene_ros.geometry.mesh_measures import signed_volume
 from iscene_ros.geometry.object_frame import object_frame
@@ -95,16 +95,6 @@ class SupportBox:
 
     frame_from_box: np.ndarray
     size: np.ndarray
-
-
-def collision_bodies(
-    scene: Scene,
-    shape: CollisionShape | str = CollisionShape.AUTO,
-    padding: float = 0.0,
-) -> tuple[CollisionBody, ...]:
-    """Return every object of a scene as a body; arguments and errors as of `collision_body`."""
-    found = (collision_body(item, shape, padding) for item in scene.objects)
-    return tuple(body for body in found if body is not None)
 
 
 def collision_body(

@@ -92,6 +92,7 @@ def test_recipes_can_be_read_and_hold_families_out(name):
         ("batch: many", "batch: 'many', expected a whole number"),
         ("learning_rate: 6e-4", "learning_rate: '6e-4', expected a number such as 6.0e-4"),
         ("seed: null", "seed: None, expected a whole number"),
+        ("model: {channels: [8, 8, 8]}", "model: channels: 3 levels, expected 4"),
         ("model: {channels: 8}", "channels: 8, expected a list"),
         ("sprint: {minutes: true}", "sprint: minutes: True, expected a number"),
         ("- 1", "expected keys and values"),

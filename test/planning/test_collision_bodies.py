@@ -7,14 +7,14 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_objects import scene_object, scene_of
+from made_objects import scene_object
 from made_scenes import box, cup
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh, Plane
 from iscene_ros.planning.collision_bodies import (
     MAX_FACES,
-    collision_bodies,
+    collision_body,
     subframes,
     support_boxes,
 )
@@ -27,27 +27,27 @@ def body(mesh):
 @given(padding=st.floats(0.0, 0.02))
 @settings(max_examples=10, deadline=None)
 def test_hull_holds_the_object_and_its_padding(padding) -> None:
-    scene = scene_of(scene_object(1, cup(0.04, 0.1)))
-    (made,) = collision_bodies(scene, "hull", padding)
+    item = scene_object(1, cup(0.04, 0.1))
+    made = collision_body(item, "hull", padding)
     (hull,) = made.pieces
     assert body(hull).is_convex and body(hull).is_watertight
-    grown = np.ptp(hull.vertices, axis=0) - np.ptp(scene.objects[0].mesh.vertices, axis=0)
+    grown = np.ptp(hull.vertices, axis=0) - np.ptp(item.mesh.vertices, axis=0)
     assert np.all(grown >= 2 * padding - 1e-5)
 
 
 @pytest.mark.parametrize("shape", ["hull", "mesh", "parts"])
 def test_a_padded_cube_is_larger_on_every_side(shape) -> None:
     pytest.importorskip("coacd")
-    (made,) = collision_bodies(scene_of(scene_object(1, box((0.1, 0.1, 0.1)))), shape, 0.02)
+    made = collision_body(scene_object(1, box((0.1, 0.1, 0.1))), shape, 0.02)
     (piece,) = made.pieces
     assert np.ptp(piece.vertices, axis=0) == pytest.approx([0.14] * 3, abs=1e-5)
 
 
 def test_padded_parts_hold_the_whole_object_and_its_padding() -> None:
     pytest.importorskip("coacd")
-    scene = scene_of(scene_object(1, cup(0.04, 0.1)))
-    (made,) = collision_bodies(scene, "parts", 0.01)
-    points = scene.objects[0].mesh.vertices.astype(np.float64)
+    item = scene_object(1, cup(0.04, 0.1))
+    made = collision_body(item, "parts", 0.01)
+    points = item.mesh.vertices.astype(np.float64)
     depth = np.full(len(points), -np.inf)
     for piece in map(body, made.pieces):
         outside = np.einsum(
@@ -62,10 +62,10 @@ def test_convex_parts_leave_the_hollow_free() -> None:
     outline = np.array([[0, 0], [0.1, 0], [0.1, 0.02], [0.02, 0.02], [0.02, 0.1], [0, 0.1]])
     faces = [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]]
     angle = trimesh.creation.extrude_triangulation(outline, faces, 0.03)
-    scene = scene_of(scene_object(1, angle))
-    (parts,) = collision_bodies(scene, "parts")
+    item = scene_object(1, angle)
+    parts = collision_body(item, "parts")
     assert len(parts.pieces) >= 2 and all(body(p).is_convex for p in parts.pieces)
-    (hull,) = collision_bodies(scene, "hull")
+    hull = collision_body(item, "hull")
     volume = sum(body(p).volume for p in parts.pieces)
     assert volume == pytest.approx(angle.volume, rel=0.1)
     assert volume < 0.7 * body(hull.pieces[0]).volume
@@ -73,7 +73,7 @@ def test_convex_parts_leave_the_hollow_free() -> None:
 
 def test_mesh_keeps_to_its_budget() -> None:
     ball = trimesh.creation.icosphere(5, 0.05)
-    (made,) = collision_bodies(scene_of(scene_object(1, ball)), "mesh")
+    made = collision_body(scene_object(1, ball), "mesh")
     assert len(ball.faces) > MAX_FACES >= len(made.pieces[0].faces)
     assert body(made.pieces[0]).volume == pytest.approx(ball.volume, rel=0.01)
 
@@ -82,15 +82,15 @@ def test_degenerate_mesh_is_left_out() -> None:
     flat = scene_object(1, box((0.1, 0.1, 0.1)))
     flat = replace(flat, mesh=Mesh(flat.mesh.vertices * np.float32([1, 1, 0]), flat.mesh.faces))
     nothing = replace(flat, id=2, mesh=Mesh(np.zeros((0, 3), np.float32), flat.mesh.faces[:0]))
-    assert collision_bodies(scene_of(flat, nothing), "hull") == ()
+    assert collision_body(flat, "hull") is None and collision_body(nothing, "hull") is None
 
 
 def test_wrong_requests_are_rejected() -> None:
-    scene = scene_of(scene_object(1, box((0.1, 0.1, 0.1))))
+    item = scene_object(1, box((0.1, 0.1, 0.1)))
     with pytest.raises(InputError, match="padding"):
-        collision_bodies(scene, padding=-0.01)
+        collision_body(item, padding=-0.01)
     with pytest.raises(InputError, match="sphere"):
-        collision_bodies(scene, "sphere")
+        collision_body(item, "sphere")
 
 
 def test_subframes_lie_on_the_box() -> None:

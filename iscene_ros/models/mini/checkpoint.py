@@ -90,7 +90,10 @@ def _read(path: Path) -> tuple[MiniNetwork, dict[str, str]]:
     if metadata.get("format") != FORMAT:
         found = metadata.get("format")
         raise ModelError(f"model {path}: format {found!r}, expected {FORMAT!r}")
-    network = MiniNetwork(MiniConfig.from_dict(json.loads(metadata["config"])))
+    try:
+        network = MiniNetwork(MiniConfig.from_dict(json.loads(metadata["config"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"model {path}: no configuration of iscene-mini ({error})") from error
     check_tensors(network.state_dict(), tensors, f"model {path}")
     network.load_state_dict(tensors)
     return network.eval(), metadata

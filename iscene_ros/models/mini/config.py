@@ -25,15 +25,12 @@ class MiniConfig:
     decoder_blocks: tuple[int, ...] = (1, 3, 2)
 
     def __post_init__(self) -> None:
-        levels = len(self.channels)
-        if len(self.encoder_blocks) != levels or len(self.decoder_blocks) != levels - 1:
-            raise ValueError(
-                f"channels: {levels} levels, expected as many encoder_blocks "
-                f"({len(self.encoder_blocks)}) and one less of decoder_blocks "
-                f"({len(self.decoder_blocks)})"
-            )
-        if self.resolution % 2**levels:
-            raise ValueError(f"resolution: {self.resolution}, expected a multiple of {2**levels}")
+        for name, count in (("channels", 4), ("encoder_blocks", 4), ("decoder_blocks", 3)):
+            found = getattr(self, name)
+            if len(found) != count:
+                raise ValueError(f"{name}: {len(found)} levels, expected {count}")
+        if self.resolution % 16:
+            raise ValueError(f"resolution: {self.resolution}, expected a multiple of 16")
 
     def to_dict(self) -> dict:
         """Plain numbers, for the checkpoint's metadata."""

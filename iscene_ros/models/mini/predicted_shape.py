@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -237,8 +238,8 @@ class DistanceShape:
         return (self.crop.cube.from_aligned(points_aligned) + 0.5) * len(self.distance) - 0.5
 
 
-def harmless_smoothings(distance: np.ndarray) -> tuple[float, ...]:
-    """Return those of `SMOOTHINGS` that nearly keep the solid of a distance (R, R, R).
+def harmless_smoothings(distance: np.ndarray) -> Iterator[float]:
+    """Yield those of `SMOOTHINGS` that nearly keep the solid of a distance (R, R, R).
 
     A smoothing destroys thin walls: little is left of a cup with walls of two voxels.
     """
@@ -248,7 +249,7 @@ def harmless_smoothings(distance: np.ndarray) -> tuple[float, ...]:
         smooth = ndimage.gaussian_filter(distance, sigma) < 0
         return (inside & smooth).sum() >= LEAST_KEPT * (inside | smooth).sum()
 
-    return tuple(sigma for sigma in SMOOTHINGS if kept(sigma))
+    return filter(kept, SMOOTHINGS)
 
 
 def _at(field: np.ndarray, voxels: np.ndarray) -> np.ndarray:

@@ -79,6 +79,14 @@ def test_missing_truncated_and_foreign_checkpoints_are_refused(tmp_path):
         load_model(path)
 
 
+@pytest.mark.parametrize("config", [None, "{", '{"width": 3}', '{"channels": [8]}'])
+def test_a_checkpoint_without_its_configuration_is_refused(tmp_path, config):
+    metadata = {"format": "iscene-mini/2"} | ({} if config is None else {"config": config})
+    save_file({"w": torch.zeros(1)}, tmp_path / "bare.safetensors", metadata)
+    with pytest.raises(ModelError, match="no configuration of iscene-mini"):
+        load_model(tmp_path / "bare.safetensors")
+
+
 def test_a_checkpoint_with_other_tensors_lists_the_differences(tmp_path):
     path = tmp_path / "model.safetensors"
     save_weights(tiny_network(), path)
