@@ -136,7 +136,7 @@ class Obstacles:
 
 def _worth(kept: Sequence[list[int]], scores: np.ndarray) -> list[int]:
     """Return those grasps with the most clearance whose best score is hardly below any."""
-    best = [float(scores[free[0]]) if free else 0.0 for free in kept]
+    best = [float(scores[free[0]]) if free else -np.inf for free in kept]
     return next(free for free, top in zip(kept, best, strict=True) if top >= max(best) - WORTH)
 
 

@@ -1,6 +1,7 @@
 """What an evaluation reports."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,6 +44,13 @@ def test_results_are_tables_and_one_line_an_object():
     lines = results.csv().splitlines()
     assert len(lines) == 1 + 8
     assert lines[1] == "0,1,mug,clutter,iscene-mini,0.8,0.9,0.002,0.9,1.0,0.003,0.7,0.5,0.001,0.002"
+
+
+def test_uncertainties_that_few_objects_have_are_not_ranked(recwarn):
+    one = scene(0)
+    objects = tuple(replace(o, uncertainty=float("nan")) for o in one.objects[:1])
+    report = Results.collect([replace(one, objects=objects + one.objects[1:])]).report()
+    assert "with the reported uncertainty nan" in report and not recwarn.list
 
 
 def test_a_table_has_the_means_of_each_method_in_the_order_of_their_first_score():

@@ -16,6 +16,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import Mesh, Plane, Relation
 from iscene_ros.geometry.rasteriser import render
+from iscene_ros.planning.grasp_obstacles import _worth
 from iscene_ros.planning.grasps import plan_all_grasps, plan_grasps
 from iscene_ros.planning.grippers import FRANKA_HAND, GRIPPERS, ROBOTIQ_2F_85, gripper_named
 
@@ -182,6 +183,14 @@ def test_what_lies_on_it_is_removed_first_and_not_in_the_way_then() -> None:
     edges = (Relation(2, Predicate.SUPPORTED_BY.value, 1, 0.9),)
     grasps = plan_grasps(replace(scene, relations=edges), 1)
     assert grasps.remove_first == (2,) and len(grasps)
+
+
+def test_less_clearance_is_taken_for_a_better_score_or_where_there_is_no_other_grasp() -> None:
+    scores = np.array([0.5, 0.45, 0.2])
+    assert _worth([[1], [0, 1], [0, 1]], scores) == [1]
+    assert _worth([[2], [0, 2], [0, 2]], scores) == [0, 2]
+    assert _worth([[], [], [2]], 0.1 * scores) == [2]
+    assert _worth([[], [], []], scores) == []
 
 
 def test_the_same_scene_gives_the_same_grasps() -> None:

@@ -123,7 +123,12 @@ class Results:
 
 
 def _rank_correlation(reported: np.ndarray, errors: np.ndarray) -> float:
-    return float(spearmanr(reported, errors, nan_policy="omit").statistic)
+    """Return Spearman's; NaN where fewer than three are known, or all are equal."""
+    known = np.isfinite(reported) & np.isfinite(errors)
+    reported, errors = reported[known], errors[known]
+    if len(errors) < 3 or np.ptp(reported) == 0 or np.ptp(errors) == 0:
+        return float("nan")
+    return float(spearmanr(reported, errors).statistic)
 
 
 def expected_calibration_error(confidence: np.ndarray, overlaps: np.ndarray) -> float:
