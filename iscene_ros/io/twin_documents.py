@@ -36,7 +36,7 @@ def mjcf(twin: Twin) -> str:
     SubElement(root, "option", timestep="0.002", cone="elliptic", impratio="5")
     asset, world = SubElement(root, "asset"), SubElement(root, "worldbody")
     SubElement(world, "light", pos="0 0 2", dir="0 0 -1", directional="true")
-    # As a shell: a mesh for the eye may be open.
+    # As a shell: a visual mesh may be open.
     seen = {"type": "mesh", "contype": "0", "conaffinity": "0", "group": "2", "mass": "0"}
     contact = {"condim": "6", "friction": MJCF_FRICTION, **MJCF_CONTACT}
     for box in twin.fixed:

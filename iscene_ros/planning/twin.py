@@ -1,4 +1,4 @@
-"""A scene as rigid bodies for a simulator: meshes for the eye, convex parts for contact, masses.
+"""A scene as rigid bodies for a simulator: visual meshes, convex parts for contact, masses.
 
 Everything is in the upright frame: that of the scene, turned so that z points against gravity.
 """

@@ -44,7 +44,7 @@ class TwinBody:
     Attributes:
         name: as in TF and MoveIt, "mug_3".
         world_from_body: (4, 4) float64 pose.
-        mesh: for the eye, in the body's frame [m].
+        mesh: visual, in the body's frame [m].
         parts: convex meshes for contact, in the body's frame [m].
         color: (3,) uint8.
         mass: [kg].
@@ -71,7 +71,7 @@ class Twin:
     Attributes:
         bodies: the objects whose meshes have a volume.
         boxes: behind the planes of the surroundings.
-        environment: the fused surroundings, for the eye alone; None where they were not fused.
+        environment: the fused surroundings, visual only; None where they were not fused.
         environment_color: (3,) uint8.
     """
 

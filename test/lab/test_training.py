@@ -89,6 +89,11 @@ def test_recipes_can_be_read_and_hold_families_out(name):
         ("model: {resolution: 30}", "resolution: 30, expected a multiple of 16"),
         ("sprint: {distill_steps: 2}", "sprint: unknown key distill_steps"),
         ("batch: 3", "model"),
+        (
+            "{model: {resolution: 32}, sets: [{name: few, shards: 1}], "
+            "held_out: {name: none, shards: 1}}",
+            "few: samples of resolution 64 and truncation 8.0, expected those of the model, 32",
+        ),
         ("batch: many", "batch: 'many', expected a whole number"),
         ("learning_rate: 6e-4", "learning_rate: '6e-4', expected a number such as 6.0e-4"),
         ("seed: null", "seed: None, expected a whole number"),

@@ -86,6 +86,16 @@ class RunConfig:
     seed: int = 0
     sprint: SprintOptions | None = None
 
+    def __post_init__(self) -> None:
+        own = self.model.resolution, self.model.truncation
+        for one in (*self.sets, self.held_out):
+            grid = one.samples.resolution, one.samples.truncation
+            if grid != own:
+                raise ValueError(
+                    f"{one.name}: samples of resolution {grid[0]} and truncation {grid[1]}, "
+                    f"expected those of the model, {own[0]} and {own[1]}"
+                )
+
     def shards(self, config: SetConfig, cache: Path) -> ShardSet:
         """Return where a set of samples lies and what is in it."""
         return ShardSet(
