@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
 from iscene_ros.models.iscene.packages.package import ReleasePackage, read_package
 from iscene_ros.models.iscene.packages.parts import PARTS, build_part, tensor_dtypes
+from iscene_ros.models.mini.checkpoint import config_of
 from iscene_ros.models.mini.config import MiniConfig
 from iscene_ros.models.mini.network import MiniNetwork
 from iscene_ros.models.registry import RELEASE, RegisteredModel, find_model
@@ -131,9 +131,9 @@ def _release_contents(package: ReleasePackage | ConvertedFile) -> ModelContents:
 def _mini_contents(path: Path) -> ModelContents:
     kind = find_model(path)
     with safe_open(path, framework="pt") as file:
-        config = json.loads(file.metadata()["config"])
+        config = config_of(path, file.metadata())
     with torch.device("meta"):
-        network = MiniNetwork(MiniConfig.from_dict(config))
+        network = MiniNetwork(config)
     part = _part("network", network, read_tensors(path))
     return ModelContents(kind, path.stem, checksum(path), network.config, (part,))
 

@@ -90,13 +90,22 @@ def _read(path: Path) -> tuple[MiniNetwork, dict[str, str]]:
     if metadata.get("format") != FORMAT:
         found = metadata.get("format")
         raise ModelError(f"model {path}: format {found!r}, expected {FORMAT!r}")
-    try:
-        network = MiniNetwork(MiniConfig.from_dict(json.loads(metadata["config"])))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"model {path}: no configuration of iscene-mini ({error})") from error
+    network = MiniNetwork(config_of(path, metadata))
     check_tensors(network.state_dict(), tensors, f"model {path}")
     network.load_state_dict(tensors)
     return network.eval(), metadata
+
+
+def config_of(path: Path, metadata: dict[str, str]) -> MiniConfig:
+    """Return the configuration in the metadata of a file.
+
+    Raises:
+        ModelError: it has none of iscene-mini.
+    """
+    try:
+        return MiniConfig.from_dict(json.loads(metadata["config"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"model {path}: no configuration of iscene-mini ({error})") from error
 
 
 def replace_calibration(path: Path, calibration: Calibration) -> None:

@@ -8,6 +8,7 @@ from tiny_model import TINY, random_volumes, tiny_network
 from torch.testing import assert_close
 
 from iscene_ros.core.errors import ModelError
+from iscene_ros.models.inspection import inspect_model
 from iscene_ros.models.mini.checkpoint import load_model, read_network, save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.config import MiniConfig
@@ -85,6 +86,8 @@ def test_a_checkpoint_without_its_configuration_is_refused(tmp_path, config):
     save_file({"w": torch.zeros(1)}, tmp_path / "bare.safetensors", metadata)
     with pytest.raises(ModelError, match="no configuration of iscene-mini"):
         load_model(tmp_path / "bare.safetensors")
+    with pytest.raises(ModelError, match="no configuration of iscene-mini"):
+        inspect_model(tmp_path / "bare.safetensors")
 
 
 def test_a_checkpoint_with_other_tensors_lists_the_differences(tmp_path):
