@@ -69,6 +69,8 @@ setup(
         "release": ["huggingface-hub>=0.23", "opencv-python-headless>=4.5"],
         # Muon came with torch 2.9; mujoco settles piles, without it objects are placed.
         "train": ["mujoco>=3.1", "torch>=2.9"],
+        # Simulation twins as USD stages.
+        "usd": ["usd-core>=24.11"],
         "test": [
             "anyascii>=0.3",
             "coacd>=1.0.5",
@@ -81,6 +83,7 @@ setup(
             "pytest>=7.4",
             "pytest-xdist>=3.3",
             "rosbags>=0.11",
+            "usd-core>=24.11",
             "ruff>=0.6",
             "setuptools>=70.1",
             "unified-planning>=1.1",

@@ -23,7 +23,7 @@ def usd(twin: Twin) -> str:
     try:
         from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
     except ModuleNotFoundError as error:
-        raise InputError("usd-core is not installed; run: pip install usd-core") from error
+        raise InputError("usd-core is not installed; run: pip install 'iscene_ros[usd]'") from error
     stage = Usd.Stage.CreateInMemory()
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)
