@@ -74,7 +74,7 @@ def test_wrong_densities_are_named(folder, tmp_path, capsys, text):
 def test_usd_without_usd_core_is_an_error(folder, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pxr", None)
     assert main(["export", str(folder), "--format", "usd", "--shape", "hull"]) == 2
-    assert "pip install usd-core" in capsys.readouterr().err
+    assert "iscene_ros[usd]" in capsys.readouterr().err
     assert not folder.with_name("scene_usd").exists()
 
 
