@@ -92,12 +92,14 @@ def content(topic: OutputTopic, message: Any) -> str:
         return message.status[0].message
     if hasattr(message, "world"):
         return f"{len(message.world.collision_objects)} collision objects"
-    for name in ("detections", "markers", "transforms", "predicates"):
+    for name in ("detections", "markers", "transforms", "predicates", "poses"):
         if hasattr(message, name):
             return f"{len(getattr(message, name))} {name}"
     if hasattr(message, "data") and isinstance(message.data, str):
         return f"{len(message.data)} characters"
-    return f"{message.width} x {message.height}"
+    if hasattr(message, "width"):
+        return f"{message.width} x {message.height}"
+    return type(message).__name__  # of an output that came after this table
 
 
 def table(received: dict[OutputTopic, Received]) -> str:
