@@ -31,8 +31,9 @@ MORE = 1.25
 # Two views contradict each other where this share of what is surface in one is free in the other,
 # of which at least this share of its points is judged; they agree where it is hardly any.
 CONTRADICTED, AGREEING, LEAST_JUDGED = 0.3, 0.1, 0.2
-# Views from about the same place show a small motion already by this share, at a finer margin [m].
-SHIFTED, FINE_MARGIN_M = 0.12, 0.005
+# Views from about the same place show a small motion already by the first share, at a finer margin
+# [m]; above the second the motion is none that is small.
+SHIFTED, CHANGED, FINE_MARGIN_M = 0.12, 0.5, 0.005
 # What was measured corrects a motion by no more than this: registration does not tell the two sides
 # of a body apart.
 SMALL = MotionLimits(translation=0.015, rotation=np.deg2rad(10.0))
@@ -115,17 +116,19 @@ def carried(
         motion: (4, 4) rigid motion that the association found, or None.
         settings: which views are about the same.
     """
-    keyframes, margin = known.tracked.keyframes, known.margin
+    keyframes, new, margin = known.tracked.keyframes, measured.keyframe, known.margin
     if motion is None:
-        right, wrong = _judged(view, measured.keyframe, keyframes, margin)
-        if not wrong:
+        right, wrong = _judged(view, new, keyframes, margin)
+        share = _shifted_share(view, new, keyframes, settings)
+        changed = share is not None and share > CHANGED
+        if not wrong and not changed:
             return _after_shift(view, known, measured, settings)
-        if len(right) > len(wrong):
+        if len(right) > len(wrong) and not changed:
             return Carried(None, tuple(k for k in keyframes if not any(k is w for w in wrong)))
         motion, _ = rigid_motion(view, known, measured)
     motion = _corrected(keyframes, measured, motion)
     moved = tuple(k.moved(motion) for k in keyframes)
-    _, wrong = _judged(view, measured.keyframe, moved, margin)
+    _, wrong = _judged(view, new, moved, margin)
     return Carried(None, ()) if wrong else Carried(motion, moved)
 
 

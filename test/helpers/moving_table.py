@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,8 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
 from iscene_ros.geometry.rasteriser import render
 from iscene_ros.geometry.surface_distance import Surface, sample_surface
+from iscene_ros.lab.synthetic.dropping import SETTINGS
+from iscene_ros.lab.synthetic.simulation import FixedBox, RigidBody, Simulation
 from iscene_ros.session.inputs import Detection, Detections
 
 CAMERA = Camera(240, 180, np.array([[210.0, 0, 119.5], [0, 210, 89.5], [0, 0, 1]]))
@@ -32,6 +34,7 @@ class Body:
         mesh: in its own frame [m]; its lowest point stands on the table.
         x, y, z: where it stands [m].
         yaw: [degrees].
+        turn: of its mesh before it is put down, a quaternion x, y, z, w.
         label: class name.
         tracker_id: "" where the tracker gives none.
         detected: it has a mask.
@@ -42,6 +45,7 @@ class Body:
     y: float = 0.0
     z: float = 0.0
     yaw: float = 0.0
+    turn: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0)
     label: str = "thing"
     tracker_id: str = ""
     detected: bool = True
@@ -50,14 +54,26 @@ class Body:
         """The body elsewhere."""
         return replace(self, x=x, y=y, z=z, yaw=yaw)
 
+    def placed_at(self, world_from_mesh: np.ndarray) -> Body:
+        """The body at a pose (4, 4) of its mesh."""
+        turn = Rotation.from_matrix(world_from_mesh[:3, :3])
+        lowest = float((turn.apply(self.mesh.vertices)[:, 2] + world_from_mesh[2, 3]).min())
+        x, y = world_from_mesh[:2, 3]
+        return replace(self, x=x, y=y, z=lowest, yaw=0.0, turn=tuple(turn.as_quat()))
+
+    @property
+    def world_from_mesh(self) -> np.ndarray:
+        """Its pose (4, 4)."""
+        pose = np.eye(4)
+        turn = Rotation.from_euler("z", self.yaw, degrees=True) * Rotation.from_quat(self.turn)
+        pose[:3, :3] = turn.as_matrix()
+        pose[:3, 3] = self.x, self.y, self.z - turn.apply(self.mesh.vertices)[:, 2].min()
+        return pose
+
     @property
     def placed(self) -> trimesh.Trimesh:
         """Its mesh in the world."""
-        mesh = self.mesh.copy()
-        turn = trimesh.transformations.rotation_matrix(np.deg2rad(self.yaw), [0, 0, 1])
-        mesh.apply_transform(turn)
-        mesh.apply_translation((self.x, self.y, self.z - mesh.bounds[0, 2]))
-        return mesh
+        return self.mesh.copy().apply_transform(self.world_from_mesh)
 
 
 def subdivided(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
@@ -78,6 +94,16 @@ def bracket() -> trimesh.Trimesh:
     foot = trimesh.creation.box((0.1, 0.1, 0.03)).apply_translation((0, 0, 0.015))
     wall = trimesh.creation.box((0.1, 0.03, 0.09)).apply_translation((0, 0.035, 0.075))
     return trimesh.util.concatenate([foot, wall])
+
+
+def simulated(bodies: Sequence[Body], seconds: float, step: float) -> Iterator[list[Body]]:
+    """Bodies (convex ones) let go where they are, and where mujoco has them after each step [s]."""
+    rigid = [RigidBody([b.mesh.vertices], b.world_from_mesh) for b in bodies]
+    ground = FixedBox.from_corners(np.array([-0.8, -0.8, -0.02]), np.array([0.8, 0.8, 0.0]))
+    world = Simulation(rigid, [ground], SETTINGS)
+    for _ in range(round(seconds / step)):
+        world.advance(round(step / SETTINGS.step_s))
+        yield [b.placed_at(pose) for b, pose in zip(bodies, world.poses, strict=True)]
 
 
 def looking(azimuth: float = -90.0, elevation: float = 40.0, distance: float = 0.65) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Things on a table move, and are known again: simulated sequences through session and model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from moving_table import (
@@ -12,7 +14,9 @@ from moving_table import (
     looking,
     shifted,
     shown_at,
+    simulated,
 )
+from scipy.spatial.transform import Rotation
 
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.models.model_config import CompletionOptions
@@ -39,6 +43,12 @@ def look_around(table: TableSession, *bodies: Body) -> None:
     """See the bodies from three sides."""
     for azimuth in (-130, -50, -90):
         table.see(*bodies, pose=looking(azimuth))
+
+
+def tipped(body: Body, axis: str, angle: float) -> Body:
+    """The body on another side, turned about an axis by an angle [degrees]."""
+    turn = Rotation.from_euler(axis, angle, degrees=True).as_quat()
+    return replace(body, turn=tuple(turn))
 
 
 def named(update) -> dict[str, object]:
@@ -111,6 +121,39 @@ def test_a_rotated_object_takes_its_evidence_along(table):
     update = table.see(turned, CAN)
     assert len(update.objects) == 2 and len(named(update)["bracket_1"].keyframes) >= 3
     assert_there(update, "bracket_1", turned)
+
+
+@pytest.mark.parametrize(
+    ("body", "axis", "angle"),
+    [(CARTON, "x", 90), (BRACKET, "y", 90), (BRACKET, "y", -90), (CAN, "x", 90)],
+)
+def test_an_object_that_fell_over_takes_its_evidence_along(table, body, axis, angle):
+    other = CAN if body is CARTON else CARTON
+    look_around(table, body, other)
+    fallen = tipped(body, axis, angle)
+    update = table.see(fallen, other)
+    assert len(update.objects) == 2
+    assert len(named(update)[f"{body.label}_1"].keyframes) >= 3
+    assert_there(update, f"{body.label}_1", fallen)
+
+
+def test_an_object_that_fell_over_into_a_like_shape_leaves_no_ghost(table):
+    look_around(table, BRACKET, CAN)
+    fallen = tipped(BRACKET, "x", -90)  # an L again, with its wall on the other side
+    update = table.see(fallen, CAN)
+    assert len(update.objects) == 2
+    assert error_of(named(update)["bracket_1"], fallen) < 2 * CLOSE_M
+
+
+def test_what_falls_in_physics_keeps_its_name_and_leaves_no_ghost(table):
+    pytest.importorskip("mujoco")
+    look_around(table, CARTON, CAN)
+    let_go = replace(CARTON.at(0.02, 0.0, z=0.05), turn=tipped(CARTON, "y", -60).turn)
+    for carton_now, can_now in simulated([let_go, CAN], seconds=1.2, step=0.1):
+        update = table.see(carton_now, can_now, after=0.1)
+        assert set(named(update)) == {"carton_1", "can_2"}
+    assert_there(update, "carton_1", carton_now)
+    assert_there(update, "can_2", can_now)
 
 
 def test_an_object_that_is_lifted_and_put_down_elsewhere_is_the_same(table):
