@@ -39,7 +39,8 @@ class OracleShapes(MiniShapes):
     ) -> PredictedDistances:
         """See `MiniShapes.predict_distances`."""
         distances = np.array([self._true_distance(crop, crops) for crop in crops.instances])
-        return PredictedDistances(distances, np.zeros_like(distances))
+        empty = np.zeros(distances.shape, np.int8)
+        return PredictedDistances(distances, np.zeros_like(distances), empty)
 
     def _true_distance(self, crop: InstanceCrop, crops: SceneCrops) -> np.ndarray:
         """Return (R, R, R) float32 signed distances in units of the truncation."""

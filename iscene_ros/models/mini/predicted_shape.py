@@ -178,12 +178,12 @@ class DistanceShape:
         corrected = self._corrected
         if not needs_shell(self._missed):
             return corrected
-        return with_shell(corrected, self._seen_voxels[self._missed], self.truncation)
+        return with_shell(corrected, self.seen_voxels[self._missed], self.truncation)
 
     @cached_property
     def _missed(self) -> np.ndarray:
         """(M,) bool: observed points outside the corrected surface."""
-        return missed_readings(_at(self._corrected, self._seen_voxels), self.truncation)
+        return missed_readings(_at(self._corrected, self.seen_voxels), self.truncation)
 
     @cached_property
     def _corrected(self) -> np.ndarray:
@@ -193,7 +193,7 @@ class DistanceShape:
         The correction is smooth, so that it is computed at half the resolution.
         """
         level, half = np.float32(self._level), len(self.distance) // 2
-        coarse = correction(self._seen - level, 0.5 * self._seen_voxels - 0.25, half)
+        coarse = correction(self._seen - level, 0.5 * self.seen_voxels - 0.25, half)
         fine = ndimage.zoom(coarse, 2, order=1, mode="nearest", grid_mode=True)
         return self.distance - level - fine
 
@@ -209,17 +209,17 @@ class DistanceShape:
     @cached_property
     def _seen(self) -> np.ndarray:
         """Distance at the observed points, (M,)."""
-        return _at(self.distance, self._seen_voxels)
+        return _at(self.distance, self.seen_voxels)
 
     @cached_property
-    def _seen_voxels(self) -> np.ndarray:
+    def seen_voxels(self) -> np.ndarray:
         """Observed points, (M, 3) [voxels]."""
         return self._voxels(self.points_aligned)
 
     @cached_property
     def _observed(self) -> cKDTree:
         """Search tree of the observed points [voxels]."""
-        return cKDTree(self._seen_voxels)
+        return cKDTree(self.seen_voxels)
 
     @cached_property
     def _slope(self) -> np.ndarray:

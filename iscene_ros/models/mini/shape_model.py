@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.models.base import CompletionRequest, Prediction, Progress
 from iscene_ros.models.mini.checkpoint import LoadedModel, load_model
 from iscene_ros.models.mini.config import MiniConfig
+from iscene_ros.models.mini.cuboid import fitted_cuboid
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.separation import separated
 from iscene_ros.models.model_config import Envelope, ModelConfig
@@ -22,6 +23,9 @@ from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops, share_with_dep
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.view_fusion import fused_readings
 from iscene_ros.preprocess.view_readings import ObservationVolumes
+
+# Expected error of a box, whose hidden faces are known from the rims of the seen ones.
+CUBOID_ERROR_VOXELS = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,12 @@ class PredictedDistances:
         distance: (N, R, R, R) float32 signed distance at the voxel centres of the instances' cubes,
             negative inside.
         error: (N, R, R, R) float32 expected absolute error of it.
+        observed: (N, R, R, R) int8 what it was predicted from, `ObservationVolumes.surface`.
     """
 
     distance: np.ndarray
     error: np.ndarray
+    observed: np.ndarray
 
 
 def load_shape_model(config: ModelConfig, device: str) -> MiniShapes:
@@ -129,6 +135,7 @@ class MiniShapes:
         advance = (progress or Progress(None)).network
         distances = [np.zeros((0, *(config.resolution,) * 3), np.float32)]
         errors = list(distances)
+        observed = [np.zeros((0, *(config.resolution,) * 3), np.int8)]
         for first in range(0, len(crops.instances), self.objects_at_once):
             chunk = crops.instances[first : first + self.objects_at_once]
             volumes = observed_volumes(observation, chunk, crops.aligned_frame, config, self.device)
@@ -136,8 +143,9 @@ class MiniShapes:
                 predicted = self.model.network(volumes)
             distances.append(predicted.distance.float().cpu().numpy())
             errors.append(predicted.error.float().cpu().numpy())
+            observed.append(volumes.surface.cpu().numpy())
             advance(len(chunk))
-        predicted = PredictedDistances(np.concatenate(distances), np.concatenate(errors))
+        predicted = PredictedDistances(*map(np.concatenate, (distances, errors, observed)))
         if not (np.isfinite(predicted.distance).all() and np.isfinite(predicted.error).all()):
             raise ModelError(
                 f"model {self.name}: its output is not finite; the weights are damaged or "
@@ -149,7 +157,7 @@ class MiniShapes:
         self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
     ) -> tuple[DistanceShape, ...]:
         """Return the cropped instances with the prediction for each."""
-        shapes = tuple(
+        shapes = (
             DistanceShape(
                 crop=crop,
                 distance=distance,
@@ -164,7 +172,19 @@ class MiniShapes:
                 crops.instances, distances.distance, distances.error, strict=True
             )
         )
-        return separated(shapes)
+        return separated(
+            [_as_cuboid(*pair) for pair in zip(shapes, distances.observed, strict=True)]
+        )
+
+
+def _as_cuboid(shape: DistanceShape, observed: np.ndarray) -> DistanceShape:
+    """Return the shape as a box with flat faces and sharp edges where what is seen tells one."""
+    cuboid = fitted_cuboid(shape.seen_voxels, observed.astype(np.float32) / 127, shape.inside)
+    if cuboid is None:
+        return shape
+    distance = np.clip(cuboid.distance(len(observed)) / shape.truncation, -1, 1)
+    error = np.minimum(shape.error, np.float32(CUBOID_ERROR_VOXELS / shape.truncation))
+    return replace(shape, distance=distance + np.float32(shape.calibration.level), error=error)
 
 
 def observed_volumes(
