@@ -18,7 +18,7 @@ MIN_POINTS = 150
 # edge no free space is. The second pair is for noisy depth.
 TOLERANCES, STRAY = ((2.0, 1.0), (3.0, 1.5)), 0.2
 # Points that tell the yaw, and what a longer footprint costs.
-YAW_POINTS, LENGTH_COST = 600, 0.02
+YAW_POINTS, LENGTH_COST = 300, 0.02
 # Cells of a seen face, of which this share holds points.
 CELL, COVERED = 3.0, 0.65
 # Free space begins within this distance of a rim. The face lies before it, by this share of the
@@ -127,15 +127,18 @@ def _is_consistent(
 def _yaw(points: np.ndarray, tolerance: float) -> float:
     """Return the yaw [rad] of the box to whose faces points (M, 3) lie nearest."""
     some = points[:: max(1, len(points) // YAW_POINTS)]
+    coarse = _least_misfit(some, np.deg2rad(np.arange(-44.0, 46.0, 2.0)), tolerance)
+    return _least_misfit(some, coarse + np.deg2rad(np.arange(-1.0, 1.1, 0.25)), tolerance)
 
-    def misfit(yaw: float) -> float:
-        turned = some @ _turn(yaw)
-        low, high = np.quantile(turned, [0.01, 0.99], axis=0)
-        gaps = np.minimum(np.abs(turned - low), np.abs(turned - high)).min(axis=1)
-        return np.minimum(gaps, 2 * tolerance).mean() + LENGTH_COST * (high - low)[:2].sum()
 
-    coarse = min(np.deg2rad(np.arange(-44.0, 46.0, 2.0)), key=misfit)
-    return float(min(coarse + np.deg2rad(np.arange(-1.0, 1.1, 0.25)), key=misfit))
+def _least_misfit(points: np.ndarray, yaws: np.ndarray, tolerance: float) -> float:
+    """Return that of the yaws (Y,) [rad] at which points (M, 3) lie nearest to faces."""
+    turned = points @ np.stack([_turn(yaw) for yaw in yaws])
+    low, high = np.quantile(turned, [0.01, 0.99], axis=1)[:, :, None]
+    gaps = np.minimum(np.abs(turned - low), np.abs(turned - high)).min(axis=2)
+    length = (high - low)[:, 0, :2].sum(axis=1)
+    misfit = np.minimum(gaps, 2 * tolerance).mean(axis=1) + LENGTH_COST * length
+    return float(yaws[np.argmin(misfit)])
 
 
 def _seen_faces(turned: np.ndarray, bounds: np.ndarray, tolerance: float) -> list[tuple[int, int]]:
