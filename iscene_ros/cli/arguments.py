@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from iscene_ros.core.errors import InputError
 from iscene_ros.models.base import CompletionRequest
 from iscene_ros.models.model_config import (
     DEVICES,
@@ -31,9 +32,9 @@ def add_completion_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=positive_int,
         metavar="N",
-        help="steps of a released model's sampler (default: the preset's); iscene-mini ignores it",
+        help="steps of a released model's sampler (default: the preset's)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of that sampler's noise")
+    parser.add_argument("--seed", type=int, metavar="S", help="of its noise (default: 0)")
     parser.add_argument(
         "--faces",
         type=positive_int,
@@ -101,8 +102,23 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def completion_request(args: argparse.Namespace) -> CompletionRequest:
-    """Return the request of the arguments that `add_completion_arguments` added."""
-    return CompletionRequest(args.steps, args.seed, args.faces)
+    """Return the request of the arguments that `add_completion_arguments` added.
+
+    Raises:
+        InputError: steps or a seed for iscene-mini, which has no sampler.
+        ModelError: there is no such model.
+    """
+    given = [name for name in ("steps", "seed") if getattr(args, name) is not None]
+    if given:
+        from iscene_ros.models.registry import MINI, checkpoint_path, find_model
+
+        if find_model(args.model) is MINI:
+            checkpoint_path(args.model)  # fails where there is no such model
+            raise InputError(
+                f"--{given[0]}: iscene-mini has no sampler; only a released I-Scene takes it, such "
+                "as --model LuLing/IScene"
+            )
+    return CompletionRequest(args.steps, args.seed or 0, args.faces)
 
 
 def model_config(args: argparse.Namespace, relations: bool = True) -> ModelConfig:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iscene_ros.cli.arguments import positive_int
 from iscene_ros.cli.completion_run import LoadCompleter, load_completer
+from iscene_ros.core.errors import InputError
 
 if TYPE_CHECKING:
     from iscene_ros.bag.driver import BagCounts, BagDriver
@@ -73,30 +75,20 @@ def add_storage_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_rosbags() -> None:
-    """Check that bags can be read and written.
-
-    Raises:
-        InputError: rosbags is not installed.
-    """
-    from importlib.util import find_spec
-
-    from iscene_ros.core.errors import InputError
-
-    if find_spec("rosbags") is None:
-        raise InputError("rosbags is not installed; run: pip install 'iscene_ros[bag]'")
-
-
 def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     """Complete the frames of a bag."""
-    check_rosbags()
+    import_module("rosbags")  # where the extra is missing, nothing has been read yet
     from iscene_ros.bag.driver import BagDriver
-    from iscene_ros.bag.parameters import static_transform
+    from iscene_ros.bag.parameters import read_settings, static_transform
     from iscene_ros.bag.reading import BagReader
     from iscene_ros.bag.writing import new_bag, storage_of
     from iscene_ros.io.world_files import check_new, write_world
 
-    settings = _settings(args)
+    named = {"model": args.model, "device": args.device, "load_world": args.load_world}
+    values: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if args.inline:
+        values["inline_meshes"] = True
+    settings = read_settings(args.config, args.set).changed(values)
     if args.save_world is not None:
         check_new(args.save_world)
     storage = storage_of(args.out, args.storage)
@@ -114,20 +106,6 @@ def run(args: argparse.Namespace, load: LoadCompleter = load_completer) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace) -> Settings:
-    from iscene_ros.bag.parameters import read_settings
-
-    named: dict[str, Any] = {
-        "model": args.model,
-        "device": args.device,
-        "load_world": args.load_world,
-    }
-    values = {name: value for name, value in named.items() if value is not None}
-    if args.inline:
-        values["inline_meshes"] = True
-    return read_settings(args.config, args.set).changed(values)
-
-
 def _run(
     driver: BagDriver, settings: Settings, writer: BagWriter, load: LoadCompleter
 ) -> SceneSession:
@@ -135,10 +113,9 @@ def _run(
 
     from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
-    def load_on(device: str) -> Any:
-        return load(settings.model_config(device))
-
-    completer = OutOfMemoryFallback(load_on, settings.device, _say)
+    completer = OutOfMemoryFallback(
+        lambda device: load(settings.model_config(device)), settings.device, _say
+    )
     with tqdm(total=driver.message_count, unit=" messages", desc="0 frames") as bar:
 
         def progress(completed: int) -> None:
@@ -149,7 +126,6 @@ def _run(
 
 
 def _check_completed(bag: Path, counts: BagCounts, session: SceneSession) -> None:
-    from iscene_ros.core.errors import InputError
     from iscene_ros.session.rejection import RejectReason
 
     if counts.completed:
@@ -164,8 +140,6 @@ def _check_completed(bag: Path, counts: BagCounts, session: SceneSession) -> Non
 
 def _check_ended(counts: BagCounts) -> None:
     """Fail where the bag was not gone through to its end."""
-    from iscene_ros.core.errors import InputError
-
     if counts.interrupted:
         raise KeyboardInterrupt
     if counts.damage:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from iscene_ros.cli.arguments import completion_request, model_config
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Scene, SceneObject
+from iscene_ros.core.scene import Scene
 from iscene_ros.io.result_folder import check_writable
 from iscene_ros.models.model_config import ModelConfig
 from iscene_ros.session.out_of_memory import Completer, OutOfMemoryFallback
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from iscene_ros.planning.grasps import Grasps
 
 LoadCompleter = Callable[[ModelConfig], Completer]
-
-_LEFT_ALIGNED_COLUMNS = {1}
 
 
 def load_completer(config: ModelConfig) -> Completer:
@@ -36,7 +34,7 @@ def complete_to(
     directory: Path,
     observation: Observation | Sequence[Observation],
     args: argparse.Namespace,
-    load: LoadCompleter = load_completer,
+    load: LoadCompleter,
     gripper: str | None = None,
 ) -> None:
     """Complete an observation or several of one scene, write the result folder, print the table.
@@ -55,8 +53,30 @@ def complete_to(
         check_pddl_files(args.pddl, directory)
     elif args.pddl_goal:
         raise InputError("--pddl-goal: name the files to write, too: --pddl DOMAIN PROBLEM")
+    request, config = completion_request(args), model_config(args)
+    views = [observation] if isinstance(observation, Observation) else observation
+    grasps: dict[int, Grasps] = {}
     with _Progress() as progress:
-        scene, failed, grasps = _completed_to(directory, observation, args, load, gripper, progress)
+        # These imports take longer than reading the frame: the progress bar is there before them.
+        from iscene_ros.io.scene_io import write_scene
+        from iscene_ros.planning.grasps import plan_all_grasps
+        from iscene_ros.planning.grippers import gripper_named
+        from iscene_ros.planning.pddl import pddl_domain, pddl_problem, write_pddl
+
+        completer = OutOfMemoryFallback(
+            lambda device: load(replace(config, device=device)), args.device, _warn
+        )
+        scene = completer.complete(observation, request, progress)
+        if gripper is not None:
+            progress.say("grasps")
+            grasps = plan_all_grasps(scene, gripper_named(gripper), views)
+        progress.say("write")
+        problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
+        drawn = list(grasps.values())
+        failed = write_scene(scene, directory, views[-1], not args.no_pictures, drawn)
+        if args.pddl:
+            write_pddl(args.pddl, pddl_domain(scene.graph), problem)
+        progress.finish()
     for warning in (*scene.warnings, *failed):
         _warn(warning)
     print(format_table(scene))
@@ -65,42 +85,6 @@ def complete_to(
     print(f"written to {directory}/: {', '.join(sorted(p.name for p in directory.iterdir()))}")
     if args.pddl:
         print(f"for task planners: {args.pddl[0]}, {args.pddl[1]}")
-
-
-def _completed_to(
-    directory: Path,
-    observation: Observation | Sequence[Observation],
-    args: argparse.Namespace,
-    load: LoadCompleter,
-    gripper: str | None,
-    progress: _Progress,
-) -> tuple[Scene, tuple[str, ...], dict[int, Grasps]]:
-    """Complete and write; return the scene, lines about undrawn pictures, and grasps by object."""
-    # These imports take longer than reading the frame: the progress bar is there before them.
-    from iscene_ros.io.scene_io import write_scene
-    from iscene_ros.planning.grasps import plan_all_grasps
-    from iscene_ros.planning.grippers import gripper_named
-    from iscene_ros.planning.pddl import pddl_domain, pddl_problem, write_pddl
-
-    config = model_config(args)
-    completer = OutOfMemoryFallback(
-        lambda device: load(replace(config, device=device)), args.device, _warn
-    )
-    scene = completer.complete(observation, completion_request(args), progress)
-    grasps = {}
-    if gripper is not None:
-        progress.say("grasps")
-        views = [observation] if isinstance(observation, Observation) else observation
-        grasps = plan_all_grasps(scene, gripper_named(gripper), observations=views)
-    progress.say("write")
-    problem = pddl_problem(scene.graph, args.pddl_goal) if args.pddl else ""
-    drawn = observation if isinstance(observation, Observation) else observation[-1]
-    shown = list(grasps.values())
-    failed = write_scene(scene, directory, drawn, not args.no_pictures, shown)
-    if args.pddl:
-        write_pddl(args.pddl, pddl_domain(scene.graph), problem)
-    progress.finish()
-    return scene, failed, grasps
 
 
 def _warn(line: str) -> None:
@@ -137,29 +121,18 @@ class _Progress:
 def format_table(scene: Scene) -> str:
     """Return a table: a line for each object and each skipped instance, and the sum."""
     unit = "[cm]" if scene.is_metric else "[unknown unit / 100]"
-    titles = ("id", "label", f"size {unit}", "observed", "confidence", "seconds")
-    rows = [titles, *map(_cells, scene.objects)]
+    rows = [("id", "label", f"size {unit}", "observed", "confidence", "seconds")]
+    for item in scene.objects:
+        size = " x ".join(f"{100 * edge:.1f}" for edge in item.size)
+        observed = f"{100 * item.observed_fraction:.0f} %"
+        numbers = f"{item.confidence:.2f}", f"{item.seconds:.2f}"
+        rows.append((str(item.id), item.label, size, observed, *numbers))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [_aligned(row, widths) for row in rows]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[1] = row[1].ljust(widths[1])
+        lines.append("  ".join(cells))
     lines += [f"skipped {s.id} {s.label}: {s.reason}" for s in scene.skipped]
     lines.append(f"{len(scene.objects)} objects in {scene.timings.total:.2f} s")
     return "\n".join(lines)
-
-
-def _cells(scene_object: SceneObject) -> tuple[str, ...]:
-    return (
-        str(scene_object.id),
-        scene_object.label,
-        " x ".join(f"{100 * edge:.1f}" for edge in scene_object.size),
-        f"{100 * scene_object.observed_fraction:.0f} %",
-        f"{scene_object.confidence:.2f}",
-        f"{scene_object.seconds:.2f}",
-    )
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = (
-        cell.ljust(width) if index in _LEFT_ALIGNED_COLUMNS else cell.rjust(width)
-        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    return "  ".join(cells)

@@ -52,18 +52,12 @@ def exit_code(command: Callable[[], int]) -> int:
     except ModuleNotFoundError as error:
         if error.name.startswith("iscene_ros"):
             raise
-        return _fail(
-            f"{error.name} is not installed; run: pip install '{_requirement(error.name)}'"
-        )
+        extra = EXTRAS.get(error.name.partition(".")[0])
+        requirement = "iscene_ros" if extra is None else f"iscene_ros[{extra}]"
+        return _fail(f"{error.name} is not installed; run: pip install '{requirement}'")
     except KeyboardInterrupt:
         print("iscene: interrupted", file=sys.stderr)
         return INTERRUPTED
-
-
-def _requirement(module: str) -> str:
-    """Return what to install for a missing module."""
-    extra = EXTRAS.get(module.partition(".")[0])
-    return "iscene_ros" if extra is None else f"iscene_ros[{extra}]"
 
 
 def _run(argv: list[str]) -> int:

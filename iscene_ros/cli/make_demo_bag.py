@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iscene_ros.cli.arguments import positive_int
-from iscene_ros.cli.bag import add_storage_argument, check_rosbags
+from iscene_ros.cli.bag import add_storage_argument
 
 if TYPE_CHECKING:
     from iscene_ros.bag.writing import BagWriter
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the demo bag."""
-    check_rosbags()
+    import_module("rosbags")  # where the extra is missing, nothing has been written yet
     from iscene_ros.bag.writing import new_bag, storage_of
 
     with new_bag(args.out, storage_of(args.out, args.storage)) as writer:

@@ -46,12 +46,12 @@ def test_complete_writes_a_scene_and_prints_a_table(
         called.append(choice)
         return FakeCompleter()
 
-    options = ["--steps", "4", "--seed", "9", "--model", "mine", "--device", "cpu"]
+    options = ["--steps", "4", "--seed", "9", "--model", "me/mine", "--device", "cpu"]
     options += ["--preset", "fast", "--twins"]
     argv = arguments(files, tmp_path / "out") + options
     assert run_with(complete_command, argv, load) == 0
     chosen = CompletionOptions(preset="fast", twins=True)
-    assert called == [ModelConfig("mine", "cpu", options=chosen)]
+    assert called == [ModelConfig("me/mine", "cpu", options=chosen)]
     scene = read_scene(tmp_path / "out")
     assert (scene.seed, scene.steps, scene.frame_id) == (9, 4, "camera")
     assert [o.label for o in scene.objects] == ["mug", "bowl"]
@@ -171,6 +171,9 @@ def test_the_graph_and_a_planning_problem_are_written(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
+        (["--steps", "4"], "--steps: iscene-mini has no sampler; only a released I-Scene takes it"),
+        (["--seed", "0"], "--seed: iscene-mini has no sampler"),
+        (["--seed", "0", "--model", "mine"], "model mine: no such file"),
         (["--pddl", "p.pddl", "p.pddl"], "twice"),
         (["--pddl", "d.pddl", "out/p.pddl"], "lies in --out"),
         (["--pddl", "d.pddl", "nowhere/p.pddl"], "no such folder"),
@@ -178,7 +181,7 @@ def test_the_graph_and_a_planning_problem_are_written(
         (["--pddl-goal", "7"], "--pddl DOMAIN PROBLEM"),
     ],
 )
-def test_bad_pddl_files_are_rejected_before_the_work(
+def test_options_that_cannot_be_are_rejected_before_the_work(
     files: FrameFiles,
     tmp_path: Path,
     options: list[str],
