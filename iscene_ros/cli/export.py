@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"written to {write_twin(twin, out, args.format)}")
     if not twin.boxes:
         print("without surroundings: the scene has no planes, so nothing carries its objects")
+    if twin.left_out:
+        print(f"left out, since no volume is left of them: {', '.join(twin.left_out)}")
     on_posts = [body.name for body in twin.bodies if body.posts]
     if on_posts:
         print(f"on fixed posts, since nothing that was seen carries them: {', '.join(on_posts)}")

@@ -1,9 +1,10 @@
-"""The folder of a scene: what may lie in it, and when a new result may take its place."""
+"""Folders of results: what may lie in one, and when a new result may take its place."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from iscene_ros.core.atomic_files import new_folder, temporary_sibling
@@ -11,28 +12,52 @@ from iscene_ros.core.errors import InputError
 
 SCENE_FILE = "scene.json"
 MESH_DIRECTORY = "meshes"
-_FILES = {SCENE_FILE, "scene.glb", "overview.png", "graph.png"}
 
 
-def check_writable(directory: Path) -> None:
+@dataclass(frozen=True)
+class ResultKind:
+    """A kind of folder.
+
+    Attributes:
+        files: names of files that it may hold; the first one is in every result.
+        mesh_suffix: of the files in its `MESH_DIRECTORY`.
+        name: for messages.
+    """
+
+    files: tuple[str, ...]
+    mesh_suffix: str
+    name: str
+
+    def owns(self, entry: Path) -> bool:
+        """Return whether a file or folder, relative to a result, is part of it."""
+        if entry.parts[0] == MESH_DIRECTORY:
+            is_mesh = len(entry.parts) == 2 and entry.suffix == self.mesh_suffix
+            return len(entry.parts) == 1 or is_mesh
+        return str(entry) in self.files
+
+
+SCENE_RESULT = ResultKind((SCENE_FILE, "scene.glb", "overview.png", "graph.png"), ".ply", "result")
+
+
+def check_writable(directory: Path, kind: ResultKind = SCENE_RESULT) -> None:
     """Check, before any work is done, that a result can be written to `directory`.
 
     Raises:
         InputError: it holds something else, or its parent cannot be written.
     """
     with _writing(directory):
-        with temporary_sibling(_checked_target(directory)):
+        with temporary_sibling(_checked_target(directory, kind)):
             pass
 
 
 @contextmanager
-def new_result(directory: Path) -> Iterator[Path]:
+def new_result(directory: Path, kind: ResultKind = SCENE_RESULT) -> Iterator[Path]:
     """Yield a temporary folder to fill, which becomes `directory` when the block ends well.
 
     Raises:
         InputError: the directory holds something else or cannot be written.
     """
-    with _writing(directory), new_folder(_checked_target(directory)) as temporary:
+    with _writing(directory), new_folder(_checked_target(directory, kind)) as temporary:
         yield temporary
 
 
@@ -47,7 +72,7 @@ def _writing(directory: Path) -> Iterator[None]:
         ) from error
 
 
-def _checked_target(directory: Path) -> Path:
+def _checked_target(directory: Path, kind: ResultKind) -> Path:
     """Return the absolute path of a folder that is new, empty or an earlier result."""
     target = directory.resolve()
     if not target.exists():
@@ -55,16 +80,10 @@ def _checked_target(directory: Path) -> Path:
     if not target.is_dir():
         raise InputError(f"{target}: is a file; choose another --out")
     present = sorted(entry.relative_to(target) for entry in target.rglob("*"))
-    others = [entry for entry in present if not _is_scene_file(entry)]
-    if others or (present and not (target / SCENE_FILE).is_file()):
+    others = [entry for entry in present if not kind.owns(entry)]
+    if others or (present and not (target / kind.files[0]).is_file()):
         raise InputError(
-            f"{target}: holds {(others or present)[0]}, which is no earlier result; "
+            f"{target}: holds {(others or present)[0]}, which is no earlier {kind.name}; "
             "choose an empty or new --out"
         )
     return target
-
-
-def _is_scene_file(entry: Path) -> bool:
-    if entry.parts[0] == MESH_DIRECTORY:
-        return len(entry.parts) == 1 or (len(entry.parts) == 2 and entry.suffix == ".ply")
-    return str(entry) in _FILES

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from iscene_ros.core.atomic_files import new_folder
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh
+from iscene_ros.io.result_folder import MESH_DIRECTORY, ResultKind, new_result
 from iscene_ros.io.twin_documents import (
     ENVIRONMENT_MESH,
     mesh_file,
@@ -45,50 +45,19 @@ def write_twin(twin: Twin, directory: Path, kind: str) -> Path:
     if kind not in DOCUMENTS:
         raise InputError(f"export: format {kind!r}, expected one of {', '.join(DOCUMENTS)}")
     name, make = DOCUMENTS[kind]
-    target = Path(directory).resolve()
-    _check(target, name)
     document = make(twin)
-    try:
-        with new_folder(target) as temporary:
-            for mesh_name, mesh in _meshes(twin).items():
-                if mesh_file(mesh_name) in document:
-                    (temporary / "meshes").mkdir(exist_ok=True)
-                    (temporary / mesh_file(mesh_name)).write_text(_obj(mesh), "utf-8")
-            (temporary / name).write_text(document, "utf-8")
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror})") from error
-    return target / name
-
-
-def _meshes(twin: Twin) -> dict[str, Mesh]:
     meshes = {body.name: body.mesh for body in twin.bodies}
-    meshes |= {
-        part_name(body, number): part
-        for body in twin.bodies
-        for number, part in enumerate(body.parts)
-    }
+    for body in twin.bodies:
+        meshes |= {part_name(body, number): part for number, part in enumerate(body.parts)}
     if twin.environment is not None:
         meshes[ENVIRONMENT_MESH] = twin.environment
-    return meshes
-
-
-def _check(target: Path, document: str) -> None:
-    """Check that a folder is new, empty, or an earlier twin, which may be replaced."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError(f"{target}: is a file; choose another --out")
-    present = {entry.relative_to(target).as_posix() for entry in target.rglob("*")}
-    others = {
-        name
-        for name in present - {"meshes", document}
-        if not (name.startswith("meshes/") and name.endswith(".obj"))
-    }
-    if others or (present and document not in present):
-        other = sorted(others or present)[0]
-        raise InputError(
-            f"{target}: holds {other}, which is no earlier export; choose another --out"
-        )
+    with new_result(directory, ResultKind((name,), ".obj", "export")) as temporary:
+        for mesh_name, mesh in meshes.items():
+            if mesh_file(mesh_name) in document:
+                (temporary / MESH_DIRECTORY).mkdir(exist_ok=True)
+                (temporary / mesh_file(mesh_name)).write_text(_obj(mesh), "utf-8")
+        (temporary / name).write_text(document, "utf-8")
+    return Path(directory).resolve() / name
 
 
 def _obj(mesh: Mesh) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,14 @@ def usd(twin: Twin) -> str:
     friction = UsdPhysics.MaterialAPI.Apply(material.GetPrim())
     friction.CreateStaticFrictionAttr(FRICTION)
     friction.CreateDynamicFrictionAttr(FRICTION)
-    UsdGeom.Xform.Define(stage, f"{ROOT}/surroundings")
-    colliding = [_box(stage, number, box) for number, box in enumerate(twin.fixed)]
+    # No object is called "surroundings": their names end in a number.
+    colliding = _boxes(stage, "surroundings", twin.boxes)
     if twin.environment is not None:
         _mesh(stage, f"{ROOT}/environment", twin.environment, twin.environment_color)
     for body in twin.bodies:
         colliding += _body(stage, body)
+        if body.posts:
+            colliding += _boxes(stage, body.posts_name, body.posts)
     for shape in colliding:
         UsdPhysics.CollisionAPI.Apply(shape.GetPrim())
         binding = UsdShade.MaterialBindingAPI.Apply(shape.GetPrim())
@@ -49,14 +52,19 @@ def usd(twin: Twin) -> str:
     return stage.GetRootLayer().ExportToString()
 
 
-def _box(stage: Any, number: int, box: TwinBox) -> Any:
-    from pxr import UsdGeom
+def _boxes(stage: Any, name: str, boxes: Sequence[TwinBox]) -> list[Any]:
+    """Add fixed boxes under a name."""
+    from pxr import Tf, UsdGeom
 
-    # No object is called "surroundings": their names end in a number.
-    cube = UsdGeom.Cube.Define(stage, f"{ROOT}/surroundings/box_{number}")
-    cube.CreateSizeAttr(2.0)
-    _place(cube, box.world_from_box @ np.diag([*box.half_size, 1.0]))
-    return cube
+    path = f"{ROOT}/{Tf.MakeValidIdentifier(name)}"
+    UsdGeom.Xform.Define(stage, path)
+    cubes = []
+    for number, box in enumerate(boxes):
+        cube = UsdGeom.Cube.Define(stage, f"{path}/box_{number}")
+        cube.CreateSizeAttr(2.0)
+        _place(cube, box.world_from_box @ np.diag([*box.half_size, 1.0]))
+        cubes.append(cube)
+    return cubes
 
 
 def _body(stage: Any, body: TwinBody) -> list[Any]:

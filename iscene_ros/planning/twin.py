@@ -85,10 +85,17 @@ def make_twin(
     bodies = tuple(_standing(body, solid) for body in bodies)
     walls = [plane for plane in planes if plane.normal[2] <= LEVEL]
     boxes = [_box(plane, bodies) for plane in (*solid, *walls)]
-    boxes = [box for box in boxes if not any(_reaches_into(s, box) for s in surfaces)]
+    boxes = [
+        box
+        for box in boxes
+        if not any(box.contains(s, BOX_NOISE_M).mean() > INSIDE_SHARE for s in surfaces)
+    ]
     camera = None if up is None else (world_from_frame @ scene.frame_from_camera)[:3, 3]
+    bodies = _carried(bodies, boxes, camera)
+    names = [object_name(item.label, item.id) for item in scene.objects]
     return Twin(
-        _carried(bodies, boxes, camera),
+        bodies,
+        tuple(name for name in names if name not in {body.name for body in bodies}),
         tuple(boxes),
         None if scene.environment is None else scene.environment.transformed(world_from_frame),
         np.asarray(ENVIRONMENT_COLOR, np.uint8),
@@ -99,6 +106,8 @@ def _carried(
     bodies: Sequence[TwinBody], boxes: Sequence[TwinBox], camera: np.ndarray | None
 ) -> tuple[TwinBody, ...]:
     """Return bodies whose parts overlap with nothing, with the feet and posts that they need.
+
+    Bodies of which all is cut away, since it lies in others, are left out.
 
     Args:
         bodies, boxes: objects and surroundings.
@@ -114,8 +123,7 @@ def _carried(
     groups = separated(groups, fixed)
     made = []
     for number, (body, parts) in enumerate(zip(bodies, groups, strict=True)):
-        if not parts:  # nothing is left of what is in others
-            made.append(body)
+        if not parts:
             continue
         pose = body.world_from_body
         others = [part for group in (*groups[:number], *groups[number + 1 :]) for part in group]
@@ -129,10 +137,6 @@ def _carried(
         made.append(replace(body, parts=own, posts=tuple(map(TwinBox.around, added.posts))))
         fixed = fixed + _convex(added.posts)
     return tuple(made)
-
-
-def _reaches_into(surface: np.ndarray, box: TwinBox) -> bool:
-    return bool(box.contains(surface, BOX_NOISE_M).mean() > INSIDE_SHARE)
 
 
 def _convex(hulls: Sequence[np.ndarray], surface: np.ndarray = NOWHERE) -> list[ConvexPart]:

@@ -50,7 +50,8 @@ class TwinBody:
         mass: [kg].
         center_of_mass: (3,) in the body's frame [m].
         inertia: (3, 3) about the centre of mass, along the body's axes [kg m^2].
-        posts: fixed boxes below it, where nothing that was seen carries it.
+        posts: fixed boxes below it, where nothing that was seen carries it; to be taken away with
+            it.
     """
 
     name: str
@@ -63,24 +64,26 @@ class TwinBody:
     inertia: np.ndarray
     posts: tuple[TwinBox, ...] = ()
 
+    @property
+    def posts_name(self) -> str:
+        """Name of the fixed body that its posts are."""
+        return f"{self.name}_posts"
+
 
 @dataclass(frozen=True)
 class Twin:
     """A scene for a simulator; z is up.
 
     Attributes:
-        bodies: the objects whose meshes have a volume.
+        bodies: the objects of whose meshes a volume is left beside the others.
+        left_out: names of the other objects.
         boxes: behind the planes of the surroundings.
         environment: the fused surroundings, visual only; None where they were not fused.
         environment_color: (3,) uint8.
     """
 
     bodies: tuple[TwinBody, ...]
+    left_out: tuple[str, ...]
     boxes: tuple[TwinBox, ...]
     environment: Mesh | None
     environment_color: np.ndarray
-
-    @property
-    def fixed(self) -> tuple[TwinBox, ...]:
-        """All fixed boxes: the surroundings, and the posts of bodies."""
-        return (*self.boxes, *(post for body in self.bodies for post in body.posts))

@@ -110,14 +110,16 @@ class Services:
 
     def _write_scene(self, update: SceneUpdate, directory: Path) -> None:
         """Write a scene, and its twin beside it where the settings ask for one."""
-        settings = self._session.settings
-        kind, twin = settings.save_twin, None
-        if kind != "none":
+        settings, kind = self._session.settings, self._session.settings.save_twin
+        write_scene(update.map_scene, directory, update.observation)
+        if kind == "none":
+            return
+        try:
             shape = "hull" if settings.collision_shape == "hull" else "auto"
             twin = make_twin(update.map_scene, shape=shape)
-        write_scene(update.map_scene, directory, update.observation)
-        if twin is not None:
             write_twin(twin, directory.with_name(f"{directory.name}_{kind}"), kind)
+        except InputError as error:
+            raise InputError(f"{directory} is written, but not its twin: {error}") from error
 
     async def _save_world(self, request: Any, response: Any) -> Any:
         """Write the world to a new folder of `save_directory`; answer its path."""

@@ -38,17 +38,22 @@ def test_the_twin_lies_beside_the_scene(folder, capsys, kind):
     assert (path.parent / "meshes/mug_1.obj").is_file() or kind == "usd"
 
 
-def test_objects_on_posts_are_named(tmp_path, capsys):
+def test_objects_on_posts_and_those_that_are_left_out_are_named(tmp_path, capsys):
+    flat = scene_object(3, box((0.1, 0.1, 0.0), at=(0.0, 0.3)), label="card")
     floating = scene_object(2, box((0.08, 0.08, 0.05), bottom=0.2), label="bowl")
     standing = scene_object(1, box((0.1, 0.1, 0.1), at=(0.3, 0)), label="mug")
     level = np.array([0.0, 0.0, 1.0])
     corners = np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]], float)
     table = Plane(level, 0.0, 0.001, np.eye(3)[:2], corners, corners, margin=0.1, share=0.9)
     write_scene(
-        replace(scene_of(standing, floating), planes=(table,)), tmp_path / "scene", pictures=False
+        replace(scene_of(standing, floating, flat), planes=(table,)),
+        tmp_path / "scene",
+        pictures=False,
     )
     assert main(["export", str(tmp_path / "scene"), "--shape", "hull"]) == 0
-    assert capsys.readouterr().out.rstrip().endswith("carries them: bowl_2")
+    printed = capsys.readouterr().out.rstrip()
+    assert "no volume is left of them: card_3\n" in printed
+    assert printed.endswith("carries them: bowl_2")
 
 
 def test_densities_are_by_label(folder, tmp_path, capsys):

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh, Plane
-from iscene_ros.io.twin_files import write_twin
+from iscene_ros.io.twin_files import DOCUMENTS, write_twin
 from iscene_ros.io.twin_usd import usd
 from iscene_ros.planning.twin import make_twin
 
@@ -52,7 +52,9 @@ def test_open_flat_and_tiny_meshes(scene) -> None:
     flat = trimesh.Trimesh([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]], [[0, 1, 2]])
     dust = box((0.002, 0.002, 0.002))
     objects = [scene_object(n, m) for n, m in enumerate((half, flat, dust), start=1)]
-    opened, tiny = make_twin(scene_of(*objects), shape="hull").bodies
+    twin = make_twin(scene_of(*objects), shape="hull")
+    (opened, tiny), (left_out,) = twin.bodies, twin.left_out
+    assert left_out == "thing_2"
     assert opened.mass == pytest.approx(500 * 0.06 * 0.05 * 0.04, rel=1e-3)
     assert tiny.mass == pytest.approx(1e-3)
     assert np.linalg.eigvalsh(tiny.inertia).min() > 0
@@ -135,7 +137,8 @@ def test_mujoco_loads_the_twin_without_a_warning_and_it_rests(
     named = [e.text if e.tag == "uri" else e.get("file") or e.get("filename") for e in root.iter()]
     assert files == {name for name in named if name and name.endswith(".obj")}
     if kind == "sdf":
-        assert [m.get("name") for m in root.iter("model")][1:] == [b.name for b in twin.bodies]
+        names = [model.get("name") for model in root.iter("model")]
+        assert names == ["surroundings", *(body.name for body in twin.bodies)]
         return
     loaded = _run_in_mujoco(path, tmp_path)
     assert loaded.stderr == "" and not (tmp_path / "MUJOCO_LOG.TXT").exists(), loaded.stderr
@@ -156,6 +159,24 @@ def _run_in_mujoco(path, folder):
     )
     command = [sys.executable, "-c", program, str(path)]
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+
+
+@pytest.mark.parametrize("kind", ["mjcf", "sdf", "urdf", "usd"])
+def test_posts_have_a_name_by_which_they_are_taken_away_with_their_object(scene, kind) -> None:
+    if kind == "usd":
+        pytest.importorskip("pxr", reason="needs pip install usd-core")
+    floating = scene_object(4, box((0.08, 0.08, 0.05), at=(-0.2, 0), bottom=0.2), label="bowl")
+    twin = make_twin(replace(scene, objects=(*scene.objects, floating)), shape="hull")
+    assert [body.name for body in twin.bodies if body.posts] == ["bowl_4"]
+    _, make = DOCUMENTS[kind]
+    without = replace(twin, bodies=twin.bodies[:-1])
+    assert '"bowl_4_posts"' in make(twin) and "posts" not in make(without)
+
+
+def test_an_object_of_which_nothing_is_left_beside_another_is_left_out(scene) -> None:
+    inner = scene_object(4, box((0.002, 0.002, 0.002), at=(0, 0.2), bottom=0.03), label="pea")
+    twin = make_twin(replace(scene, objects=(*scene.objects, inner)), shape="hull")
+    assert twin.left_out == ("pea_4",) and len(twin.bodies) == 3
 
 
 @pytest.mark.parametrize("kind", ["sdf", "urdf"])
@@ -205,8 +226,8 @@ def test_usd_holds_the_bodies_and_their_parts(scene, tmp_path) -> None:
         moments = np.diag(UsdPhysics.MassAPI(prim).GetDiagonalInertiaAttr().Get())
         np.testing.assert_allclose(turn @ moments @ turn.T, body.inertia, atol=1e-8)
     colliding = [p for p in stage.Traverse() if p.HasAPI(UsdPhysics.CollisionAPI)]
-    assert len(colliding) == len(twin.fixed) + sum(len(body.parts) for body in twin.bodies)
-    (slab,) = twin.fixed
+    assert len(colliding) == 1 + sum(len(body.parts) for body in twin.bodies)
+    (slab,) = twin.boxes
     bounds = UsdGeom.BBoxCache(0, ["default"]).ComputeWorldBound(colliding[0]).ComputeAlignedRange()
     np.testing.assert_allclose(
         [bounds.GetMin(), bounds.GetMax()],

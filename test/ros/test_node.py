@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -196,6 +197,24 @@ def test_save_scene_writes_the_twin_beside_where_it_is_asked_for(tmp_path) -> No
         document = Path(f"{answer.message}_mjcf") / "scene.xml"
         assert len(ElementTree.parse(document).getroot().findall(".//freejoint")) == 8
         assert r.call("~/save_scene").success, "an earlier twin is replaced"
+
+
+class UnknownScaleCompleter(FakeCompleter):
+    """As a released model without depth."""
+
+    def complete(self, *args, **kwargs):
+        return replace(super().complete(*args, **kwargs), is_metric=False)
+
+
+def test_save_scene_says_why_there_is_no_twin(tmp_path) -> None:
+    with robot(lambda _: UnknownScaleCompleter(), save_directory=str(tmp_path)) as r:
+        assert r.scene.set_parameters([Parameter("save_twin", value="mjcf")])[0].successful
+        r.listen("~/objects")
+        r.until("~/objects")
+        answer = r.call("~/save_scene")
+        assert not answer.success and "not its twin: export: the scale" in answer.message
+        (saved,) = tmp_path.iterdir()
+        assert str(saved) in answer.message and (saved / "scene.json").is_file()
 
 
 def test_a_saved_world_survives_a_restart_of_the_node(tmp_path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Scene
+from iscene_ros.core.slugs import object_name
 from iscene_ros.io.twin_files import write_twin
 from iscene_ros.lab.evaluation.grasp_methods import TRUE_MESHES, completed_scene, true_scene
 from iscene_ros.lab.evaluation.grasp_scenes import (
@@ -66,9 +67,15 @@ def evaluate_twins_at_rest(
 
 def _true_twin(scene: PhysicsScene, completed: Scene) -> Twin:
     """Return the true objects and their own pieces, among the surroundings that were seen."""
-    made = make_twin(replace(true_scene(scene), planes=completed.planes), shape="hull")
+    true = replace(true_scene(scene), planes=completed.planes)
+    made = make_twin(true, shape="hull")
+    named = {body.name: body for body in made.bodies}
     bodies = []
-    for body, shape, pose in zip(made.bodies, scene.shapes, scene.world_from_object, strict=True):
+    truth = zip(true.objects, scene.shapes, scene.world_from_object, strict=True)
+    for item, shape, pose in truth:
+        body = named.get(object_name(item.label, item.id))
+        if body is None:
+            continue
         body_from_shape = np.linalg.inv(body.world_from_body) @ pose
         pieces = tuple(piece.transformed(body_from_shape) for piece in shape.pieces)
         bodies.append(replace(body, parts=pieces, posts=()))
@@ -98,7 +105,8 @@ def moved_distances(twin: Twin) -> list[float]:
     mujoco.mj_forward(model, data)
     before = data.xipos.copy()
     mujoco.mj_step(model, data, round(SECONDS / model.opt.timestep))
-    return np.linalg.norm(data.xipos - before, axis=1)[1:].tolist()
+    is_free = model.body_jntnum > 0  # neither the world nor posts
+    return np.linalg.norm(data.xipos - before, axis=1)[is_free].tolist()
 
 
 def rest_table(moved: Mapping[str, Sequence[BodyMotion]]) -> str:
