@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from iscene_ros.core.observation import Observation
+from iscene_ros.core.observation import Observation, window_of
 from iscene_ros.core.scene import Plane, Scene
 
 # An object of this length [m] does not fit into so small a share of the image, unless far away.
@@ -132,7 +132,7 @@ def _of_masks(observation: Observation) -> Iterator[str]:
 
 def _is_far_apart(mask: np.ndarray, depth: np.ndarray) -> bool:
     """Return whether large parts of a mask lie far apart with nothing nearer between them."""
-    window = _window(mask)
+    window = window_of(mask)
     mask, depth = mask[window], depth[window]
     parts, count = ndimage.label(mask, np.ones((3, 3)))
     if count < 2:
@@ -143,23 +143,10 @@ def _is_far_apart(mask: np.ndarray, depth: np.ndarray) -> bool:
     for other in large[1:]:
         one, two = boxes[large[0] - 1], boxes[other - 1]
         width = np.sqrt(sizes[large[0] - 1])
-        if _gap(one, two) > width and not _is_hidden_between(mask, depth, one, two):
+        apart = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, two, strict=True)]
+        if np.hypot(*apart) > width and not _is_hidden_between(mask, depth, one, two):
             return True
     return False
-
-
-def _window(mask: np.ndarray) -> tuple[slice, slice]:
-    """Return the box of a (H, W) mask; an empty one where it is empty."""
-    used = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
-    if not len(used[0]):
-        return slice(0, 0), slice(0, 0)
-    return tuple(slice(u[0], u[-1] + 1) for u in used)
-
-
-def _gap(one: tuple[slice, slice], two: tuple[slice, slice]) -> float:
-    """Return the distance of two boxes [pixels]."""
-    apart = [max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, two, strict=True)]
-    return float(np.hypot(*apart))
 
 
 def _is_hidden_between(

@@ -168,10 +168,12 @@ class Observation:
         )
 
 
-def window_of(mask: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns around the pixels of a mask (H, W) that has some."""
+def window_of(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """Return the rows and columns around the pixels of a mask (H, W); no pixel, nothing."""
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return tuple(slice(max(0, u[0] - margin), u[-1] + 1 + margin) for u in (rows, columns))
 
 
 def _checked_rgb(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -191,28 +193,23 @@ def _checked_depth(depth: np.ndarray, masks: np.ndarray, allow_no_reading: bool)
         cleaned = depth.astype(np.float32)
         cleaned = np.where(np.isfinite(cleaned) & (cleaned > 0), cleaned, np.float32(0))
     if cleaned.any():
-        _check_unit(_judged_depth(cleaned, masks))
+        _check_unit(cleaned, masks)
         cleaned = np.where(cleaned <= PLAUSIBLE_DEPTH_M[1], cleaned, np.float32(0))
     if not allow_no_reading and not cleaned.any():
-        raise InputError(f"depth: {_why_no_reading(depth)}; expected metres along the optical axis")
+        reason = "not one reading in the image (all zero or not finite)"
+        if np.any(depth < 0):
+            reason = "not one positive reading, but negative ones: the sign of the axis is wrong"
+        raise InputError(f"depth: {reason}; expected metres along the optical axis")
     return cleaned
 
 
-def _judged_depth(depth: np.ndarray, masks: np.ndarray) -> float:
-    """Return the median reading inside the masks [m]; without one, the nearest of the image."""
+def _check_unit(depth: np.ndarray, masks: np.ndarray) -> None:
+    """Judge the unit by the median reading inside the masks; without one, by the nearest ones."""
     readings = depth[masks.any(axis=0) & (depth > 0)]
     if readings.size:
-        return float(np.median(readings))
-    return float(np.quantile(depth[depth > 0], NEAREST_SHARE))
-
-
-def _why_no_reading(depth: np.ndarray) -> str:
-    if np.any(depth < 0):
-        return "not one positive reading, but negative ones: the sign of the axis is wrong"
-    return "not one reading in the image (all zero or not finite)"
-
-
-def _check_unit(median: float) -> None:
+        median = float(np.median(readings))
+    else:
+        median = float(np.quantile(depth[depth > 0], NEAREST_SHARE))
     nearest, farthest = PLAUSIBLE_DEPTH_M
     if median > farthest:
         raise InputError(

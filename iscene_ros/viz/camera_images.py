@@ -7,7 +7,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from iscene_ros.core.colors import instance_color
-from iscene_ros.core.observation import Observation
+from iscene_ros.core.observation import Observation, window_of
 from iscene_ros.core.scene import Scene
 from iscene_ros.geometry.rasteriser import render, scaled_camera
 from iscene_ros.viz.shading import shade
@@ -22,17 +22,13 @@ def input_image(observation: Observation, width: int, height: int) -> np.ndarray
     """Return the colour image, or the depth where there is none, as (height, width, 3) uint8."""
     image = observation.rgb
     if image is None:
-        image = _depth_image(observation.depth)
+        # Lighter for nearer readings, and almost black without one.
+        depth, known = observation.depth, observation.depth > 0
+        near, far = np.percentile(depth[known], [2, 98]) if known.any() else (0.0, 1.0)
+        grey = 235 - 190 * np.clip((depth - near) / max(far - near, 1e-6), 0, 1)
+        image = np.where(known, grey, 20).astype(np.uint8)[..., None].repeat(3, -1)
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(resized)
-
-
-def _depth_image(depth: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) uint8, lighter for nearer readings and almost black without one."""
-    known = depth > 0
-    near, far = np.percentile(depth[known], [2, 98]) if known.any() else (0.0, 1.0)
-    grey = 235 - 190 * np.clip((depth - near) / max(far - near, 1e-6), 0, 1)
-    return np.where(known, grey, 20).astype(np.uint8)[..., None].repeat(3, -1)
 
 
 def draw_masks(observation: Observation, skipped: set[int], width: int, height: int) -> np.ndarray:
@@ -40,21 +36,14 @@ def draw_masks(observation: Observation, skipped: set[int], width: int, height: 
     image = input_image(observation, width, height).astype(np.float32)
     for instance_id, mask in zip(observation.instance_ids, observation.masks, strict=True):
         color = SKIPPED_COLOR if instance_id in skipped else instance_color(instance_id)
-        whole = _resized_mask(mask, width, height)
-        window = _window(whole)
+        whole = Image.fromarray(mask.astype(np.uint8) * 255)
+        whole = np.asarray(whole.resize((width, height), Image.Resampling.BICUBIC)) >= 128
+        window = window_of(whole, margin=1)
         inside, part = whole[window], image[window]
         contour = inside & ~binary_erosion(inside, iterations=CONTOUR_PIXELS)
         part[inside] += np.float32(MASK_OPACITY) * (color - part[inside])
         part[contour] = color
     return image.astype(np.uint8)
-
-
-def _window(mask: np.ndarray) -> tuple[slice, slice]:
-    """Return the box of a (H, W) mask with a pixel around it; an empty one where it is empty."""
-    used = [np.flatnonzero(mask.any(axis)) for axis in (1, 0)]
-    if not len(used[0]):
-        return slice(0, 0), slice(0, 0)
-    return tuple(slice(max(0, u[0] - 1), u[-1] + 2) for u in used)
 
 
 def draw_completed(scene: Scene, observation: Observation, width: int, height: int) -> np.ndarray:
@@ -80,8 +69,3 @@ def mask_anchor(mask: np.ndarray) -> tuple[float, float]:
         coarse, step = mask, 1
     row, column = np.unravel_index(np.argmax(distance_transform_edt(coarse)), coarse.shape)
     return (column + 0.5) * step / mask.shape[1], (row + 0.5) * step / mask.shape[0]
-
-
-def _resized_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
-    image = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC)) >= 128

@@ -140,14 +140,9 @@ def _box(draw: ImageDraw.ImageDraw, place: np.ndarray, node: int, graph: SceneGr
     shown = label if len(label) <= 18 else f"{label[:17]}…"
     font, small = ImageFont.load_default(26), ImageFont.load_default(21)
     draw.text(tuple(2 * (place - (0, 9))), shown, TEXT, font, anchor="mm")
-    draw.text(tuple(2 * (place + (0, 14))), _remark(graph, node), FAINT, small, anchor="mm")
-
-
-def _remark(graph: SceneGraph, node: int) -> str:
-    if node == ENVIRONMENT:
-        return "0"
-    near = len(graph.objects_of(node, Predicate.NEAR))
-    return f"{node}, {near} near" if near else str(node)
+    near = 0 if node == ENVIRONMENT else len(graph.objects_of(node, Predicate.NEAR))
+    remark = f"{node}, {near} near" if near else str(node)
+    draw.text(tuple(2 * (place + (0, 14))), remark, FAINT, small, anchor="mm")
 
 
 def _legend(draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:

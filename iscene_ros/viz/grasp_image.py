@@ -21,20 +21,18 @@ SUPERSAMPLING = 2
 FINGER_COLOR, PALM_COLOR = np.array([40, 44, 52], np.uint8), np.array([150, 156, 166], np.uint8)
 # Of the palm so much is drawn, that it hides little of the scene [m].
 PALM_HEIGHT_M = 0.012
+YAW_RAD = np.deg2rad(25.0)
 # Thickness of the bars of a fork [m].
 BAR_M = 0.004
-
-
 _NO_POINTS = np.zeros((0, 3))
 
 
-def draw_grasps(scene: Scene, grasps: Iterable[Grasps], yaw_deg: float = 25.0) -> Image.Image:
+def draw_grasps(scene: Scene, grasps: Iterable[Grasps]) -> Image.Image:
     """Draw the objects of a scene and the best grasp of each, 1200 pixels wide.
 
     Args:
         scene: completed.
         grasps: of its objects; those without any are drawn without a gripper.
-        yaw_deg: turn of the view about the vertical.
     """
     up = up_in_frame(scene)
     upright = np.eye(4)
@@ -50,7 +48,7 @@ def draw_grasps(scene: Scene, grasps: Iterable[Grasps], yaw_deg: float = 25.0) -
     size = SUPERSAMPLING * WIDTH, SUPERSAMPLING * HEIGHT
     if not parts:
         return Image.new("RGB", (WIDTH, HEIGHT), "white")
-    image = draw_side_view(parts, np.deg2rad(yaw_deg), *size)
+    image = draw_side_view(parts, YAW_RAD, *size)
     return Image.fromarray(image).reduce(SUPERSAMPLING)
 
 

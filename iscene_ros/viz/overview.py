@@ -80,19 +80,14 @@ def _panels(
     # A point in an overlap of masks is drawn for the instance that it was assigned to.
     parts = _parts(scene, resolve_mask_overlaps(observation), grasps)
     for yaw, side in zip(SIDE_YAW_DEG, ("right", "left"), strict=True):
-        image = _side_image(parts, yaw, panel_height)
+        image = Image.new("RGB", (PANEL_WIDTH, panel_height), "white")
         remark = "dots: observed points" + (", best grasps" if any(map(len, grasps)) else "")
         if parts:
+            size = SUPERSAMPLING * PANEL_WIDTH, SUPERSAMPLING * panel_height
+            image = _reduced(draw_side_view(parts, np.deg2rad(yaw), *size))
             remark += f", grid: {100 * grid_spacing(parts):.0f} cm"
         panels.append((f"Completed, from the {side}", remark, image))
     return panels
-
-
-def _side_image(parts: list[ViewedMesh], yaw_deg: float, panel_height: int) -> Image.Image:
-    if not parts:
-        return Image.new("RGB", (PANEL_WIDTH, panel_height), "white")
-    size = SUPERSAMPLING * PANEL_WIDTH, SUPERSAMPLING * panel_height
-    return _reduced(draw_side_view(parts, np.deg2rad(yaw_deg), *size))
 
 
 def _parts(scene: Scene, observation: Observation, grasps: Sequence[Grasps]) -> list[ViewedMesh]:

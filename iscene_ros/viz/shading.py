@@ -31,7 +31,12 @@ def shade(
     """
     covered = rendering.ids != BACKGROUND
     image = background.copy()
-    light = _light(rendering.normals[covered], up_camera) * _creases(rendering, covered)[covered]
+    # A pixel that lies behind those around it is in a crease.
+    radius = max(covered.shape) / 60
+    depth = np.where(covered, rendering.depth, np.float32(0))
+    mean = soft_blur(depth, radius) / np.maximum(soft_blur(covered, radius), 1e-6)
+    creases = 1 - CREASE_DARKENING * np.clip((depth - mean) / CREASE_M, 0, 1)
+    light = _light(rendering.normals[covered], up_camera) * creases[covered]
     light = np.where(_outlines(rendering.ids)[covered], OUTLINE * light, light)
     shaded = colors[rendering.ids[covered]] * light[:, None].astype(np.float32)
     image[covered] = np.clip(shaded, 0, 255).astype(np.uint8)
@@ -51,15 +56,6 @@ def _light(normals: np.ndarray, up_camera: np.ndarray) -> np.ndarray:
     from_above = 0.5 + 0.5 * normals @ up_camera
     from_camera = np.clip(-normals[:, 2], 0, 1)
     return AMBIENT + FROM_ABOVE * from_above + FROM_CAMERA * from_camera
-
-
-def _creases(rendering: Rendering, covered: np.ndarray) -> np.ndarray:
-    """Return factors in [1 - CREASE_DARKENING, 1], less where a pixel lies behind others."""
-    radius = max(covered.shape) / 60
-    depth = np.where(covered, rendering.depth, np.float32(0))
-    mean = soft_blur(depth, radius) / np.maximum(soft_blur(covered, radius), 1e-6)
-    behind = np.clip((depth - mean) / CREASE_M, 0, 1)
-    return 1 - CREASE_DARKENING * behind
 
 
 def _outlines(ids: np.ndarray) -> np.ndarray:

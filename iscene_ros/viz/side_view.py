@@ -105,14 +105,11 @@ def look_at(parts: Sequence[ViewedMesh], yaw_rad: float, width: int, height: int
     camera_from_aligned[:3, 3] = -camera_from_aligned[:3, :3] @ (center - distance * forward)
     viewpoint = Viewpoint(Camera(width, height, np.eye(3)), camera_from_aligned)
     rays = viewpoint.camera.project(viewpoint.to_camera(vertices))
-    return Viewpoint(_fitted_camera(rays, width, height), camera_from_aligned)
-
-
-def _fitted_camera(rays: np.ndarray, width: int, height: int) -> Camera:
     low, high = rays.min(0), rays.max(0)
     focal = FILL * np.min([width, height] / np.maximum(high - low, 1e-6))
     cx, cy = np.array([width - 1, height - 1]) / 2 - focal * (low + high) / 2
-    return Camera(width, height, np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]]))
+    k = np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1]])
+    return Viewpoint(Camera(width, height, k), camera_from_aligned)
 
 
 def _vertices(parts: Sequence[ViewedMesh]) -> np.ndarray:
@@ -126,19 +123,17 @@ def _floor(parts: Sequence[ViewedMesh], viewpoint: Viewpoint) -> np.ndarray:
     vertices = _vertices(parts)
     floor = float(vertices[:, 2].min())
     _draw_grid(ImageDraw.Draw(image), vertices, floor, grid_spacing(parts), viewpoint)
-    flat = [_flattened(part.mesh_aligned, floor) for part in parts]
-    flat = [mesh.transformed(viewpoint.camera_from_aligned) for mesh in flat]
+    flat = []
+    for part in parts:
+        below = part.mesh_aligned.vertices.copy()
+        below[:, 2] = floor
+        mesh = Mesh(below, part.mesh_aligned.faces)
+        flat.append(mesh.transformed(viewpoint.camera_from_aligned))
     coarse = scaled_camera(camera, camera.width // SHADOW_STEP, camera.height // SHADOW_STEP)
     covered = Image.fromarray(render(flat, coarse).ids != BACKGROUND).resize(image.size)
     shadow = soft_blur(np.asarray(covered), camera.width / 120)
     lit = (1 - SHADOW * shadow).astype(np.float32)
     return (np.asarray(image) * lit[..., None]).astype(np.uint8)
-
-
-def _flattened(mesh: Mesh, height: float) -> Mesh:
-    vertices = mesh.vertices.copy()
-    vertices[:, 2] = height
-    return Mesh(vertices, mesh.faces)
 
 
 def _draw_grid(

@@ -62,12 +62,12 @@ def _parts(scene: Scene, views: Sequence[Observation]) -> list[ViewedMesh]:
     parts = []
     for item in scene.objects:
         mesh = item.mesh.transformed(aligned_from_world @ item.frame_from_object)
-        points = np.concatenate([_points_world(view, item.id) for view in views])
-        points = points @ aligned_from_world[:3, :3].T + aligned_from_world[:3, 3]
-        parts.append(ViewedMesh(mesh, points, item.color))
+        points = []
+        for view in views:
+            aligned_from_camera = aligned_from_world @ view.world_from_camera
+            points_camera = observed_points(view, item.id)
+            points.append(
+                points_camera @ aligned_from_camera[:3, :3].T + aligned_from_camera[:3, 3]
+            )
+        parts.append(ViewedMesh(mesh, np.concatenate(points), item.color))
     return parts
-
-
-def _points_world(view: Observation, instance_id: int) -> np.ndarray:
-    pose = view.world_from_camera
-    return observed_points(view, instance_id) @ pose[:3, :3].T + pose[:3, 3]

@@ -19,8 +19,7 @@ from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import OVERLAY
 from iscene_ros.session.settings import Settings
 from iscene_ros.viz.camera_images import input_image
-from iscene_ros.viz.labels import Label, draw_labels
-from iscene_ros.viz.overlay import draw_overlay
+from iscene_ros.viz.overlay import Label, draw_labels, draw_overlay
 
 CAMERA = Camera(64, 48, np.array([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]]))
 
