@@ -32,7 +32,9 @@ class GravityAlignedFrame:
     def from_gravity(cls, gravity_camera: np.ndarray) -> GravityAlignedFrame:
         """Return the frame of a camera; `gravity_camera` is (3,), of any length."""
         up = -np.asarray(gravity_camera, np.float64) / np.linalg.norm(gravity_camera)
-        heading = _heading_camera(up)
+        heading = np.array([0.0, 0.0, 1.0])
+        if np.hypot(*up[:2]) <= np.sin(VERTICAL_CONE_RAD):
+            heading = np.array([0.0, -1.0, 0.0]) if up[2] < 0 else np.array([0.0, 1.0, 0.0])
         y = heading - up * (heading @ up)
         y /= np.linalg.norm(y)
         return cls(np.stack([np.cross(y, up), y, up]))
@@ -117,11 +119,3 @@ def check_rigid(transform: np.ndarray, name: str) -> np.ndarray:
     rigid_transform[:3, :3] = u @ vt
     rigid_transform[:3, 3] = transform[:3, 3]
     return rigid_transform
-
-
-def _heading_camera(up_camera: np.ndarray) -> np.ndarray:
-    forward, image_down = np.array([0.0, 0.0, 1.0]), np.array([0.0, 1.0, 0.0])
-    if np.hypot(*up_camera[:2]) > np.sin(VERTICAL_CONE_RAD):
-        return forward
-    looks_down = up_camera[2] < 0
-    return -image_down if looks_down else image_down

@@ -110,8 +110,13 @@ class Keyframe:
     @cached_property
     def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns of the object's readings, without its rim and without outliers."""
-        known = self.mask & (self.view.depth > 0)
-        inner = _without_rim(self.mask) & known
+        mask = self.mask
+        known = mask & (self.view.depth > 0)
+        # As `scipy.ndimage.binary_erosion`, several times faster.
+        inner = np.zeros_like(mask)
+        inner[1:-1, 1:-1] = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1]
+        inner[1:-1, 1:-1] &= mask[1:-1, :-2] & mask[1:-1, 2:]
+        inner &= known
         if 2 * np.count_nonzero(inner) >= np.count_nonzero(known):
             known = inner
         rows, columns = np.nonzero(known)
@@ -121,14 +126,3 @@ class Keyframe:
         offset = np.abs(depth - np.median(depth))
         kept = offset <= OUTLIER_SPREAD * np.median(offset) + OUTLIER_MARGIN_M
         return rows[kept], columns[kept]
-
-
-def _without_rim(mask: np.ndarray) -> np.ndarray:
-    """Return the pixels of a mask (H, W) whose four neighbours are in it, too.
-
-    It is what `scipy.ndimage.binary_erosion` returns, several times faster.
-    """
-    inner = np.zeros_like(mask)
-    inner[1:-1, 1:-1] = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1]
-    inner[1:-1, 1:-1] &= mask[1:-1, :-2] & mask[1:-1, 2:]
-    return inner

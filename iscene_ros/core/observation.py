@@ -66,8 +66,7 @@ class Observation:
         if self.depth is None:
             self._set("_may_lack_depth", True)
             self._set("depth", np.zeros(size, np.float32))
-        depth = _checked_depth(self.depth, self.masks, self._may_lack_depth)
-        self._set("depth", depth)
+        self._set("depth", _checked_depth(self.depth, self.masks, self._may_lack_depth))
         self._set_instances()
         if self.rgb is not None:
             self._set("rgb", _checked_rgb(self.rgb, size))
@@ -75,7 +74,7 @@ class Observation:
             self._set("world_from_camera", check_rigid(self.world_from_camera, "world_from_camera"))
             self._set("gravity_camera", gravity_from_pose(self.world_from_camera))
         elif self.gravity_camera is not None:
-            self._set("gravity_camera", _checked_direction(self.gravity_camera, "gravity_camera"))
+            self._set("gravity_camera", _checked_gravity(self.gravity_camera))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -233,9 +232,11 @@ def _checked_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return masks
 
 
-def _checked_direction(vector: np.ndarray, name: str) -> np.ndarray:
+def _checked_gravity(vector: np.ndarray) -> np.ndarray:
     vector = np.asarray(vector, np.float64).ravel()
     norm = np.linalg.norm(vector)
     if vector.shape != (3,) or not np.isfinite(norm) or norm < 1e-9:
-        raise InputError(f"{name}: expected 3 finite numbers that are not all zero, got {vector}")
+        raise InputError(
+            f"gravity_camera: expected 3 finite numbers that are not all zero, got {vector}"
+        )
     return vector / norm

@@ -130,7 +130,9 @@ class SceneGraph:
         for below in self.nx:
             for above, confidence in self._blocking(below).items():
                 order.add_edge(above, below, weight=confidence)
-        _without_cycles(order)
+        while not nx.is_directed_acyclic_graph(order):
+            cycle = nx.find_cycle(order)
+            order.remove_edge(*min(cycle, key=lambda edge: order.edges[edge]["weight"]))
         return order
 
     def removal_order(self, object_id: int) -> tuple[int, ...]:
@@ -178,12 +180,3 @@ class SceneGraph:
             known = ", ".join(str(node) for node in self.nx)
             raise KeyError(f"object {object_id}: not in the graph; its nodes are {known}")
         return object_id
-
-
-def _without_cycles(order: nx.DiGraph) -> None:
-    while True:
-        try:
-            cycle = nx.find_cycle(order)
-        except nx.NetworkXNoCycle:
-            return
-        order.remove_edge(*min(cycle, key=lambda edge: order.edges[edge]["weight"]))

@@ -56,17 +56,12 @@ def read_camera(path: Path) -> CameraFile:
     if not isinstance(document, dict):
         raise InputError(f"{path}: not an object; expected {EXPECTED}")
     try:
-        return _parse(_in_own_words(document))
+        for marks, translate in _OTHERS:
+            if marks <= set(document):
+                return _parse(translate(document))
+        return _parse(document)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def _in_own_words(document: dict) -> dict:
-    """Return the document of another program with the fields of this one."""
-    for marks, translate in _OTHERS:
-        if marks <= set(document):
-            return translate(document)
-    return document
 
 
 def _with_focal_lengths(document: dict) -> dict:
@@ -120,6 +115,7 @@ def _of_ros_1(document: dict) -> dict:
     return {k.lower() if k in ("D", "K", "R", "P") else k: v for k, v in document.items()}
 
 
+# Fields by which a document of another program is known, and what gives it the fields of this one.
 _OTHERS: tuple[tuple[set[str], Callable[[dict], dict]], ...] = (
     ({"fx", "fy"}, _with_focal_lengths),
     ({"intrinsic", "extrinsic"}, _of_open3d_parameters),

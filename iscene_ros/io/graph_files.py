@@ -42,8 +42,8 @@ def to_dot(graph: SceneGraph) -> str:
     """Return the graph in the DOT language of Graphviz, without the inverse of each edge."""
     lines = ["digraph scene {", "  rankdir=BT;", '  node [shape=box, style="rounded"];']
     for node, data in graph.nx.nodes(data=True):
-        title = _quoted(f"{node} {data['label']}")
-        lines.append(f"  {node} [label={title}];")
+        title = f"{node} {data['label']}".replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'  {node} [label="{title}"];')
     for subject, key, obj in graph.drawn_edges():
         confidence = graph.confidence(subject, key, obj)
         lines.append(f'  {subject} -> {obj} [label="{key} {confidence:.2f}"];')
@@ -76,8 +76,3 @@ def _flat(data: Mapping[str, object]) -> dict[str, object]:
     for name, value in _plain(data).items():
         flat[name] = " ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value
     return flat
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

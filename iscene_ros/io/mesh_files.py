@@ -10,7 +10,7 @@ from trimesh.exchange.gltf import export_glb
 
 from iscene_ros.core.colors import ENVIRONMENT_COLOR, linear_from_srgb
 from iscene_ros.core.frames import GravityAlignedFrame
-from iscene_ros.core.scene import Mesh, Scene, SceneObject
+from iscene_ros.core.scene import Mesh, Scene
 from iscene_ros.core.slugs import object_name
 from iscene_ros.geometry.rasteriser import vertex_normals
 from iscene_ros.io.file_errors import reading
@@ -58,44 +58,33 @@ def write_glb(scene: Scene, path: Path) -> None:
     the node "environment" where the surroundings were fused.
     """
     asset = trimesh.Scene(base_frame="gltf")
-    asset.graph.update(frame_from="gltf", frame_to="scene", matrix=_gltf_from_frame(scene))
+    gltf_from_frame = np.eye(4)
+    gltf_from_frame[:3, :3] = GLTF_FROM_ALIGNED
+    if scene.frame_id == "camera":
+        aligned_frame = GravityAlignedFrame.from_gravity(scene.gravity_camera)
+        gltf_from_frame[:3, :3] = GLTF_FROM_ALIGNED @ aligned_frame.aligned_from_camera
+    asset.graph.update(frame_from="gltf", frame_to="scene", matrix=gltf_from_frame)
     for scene_object in scene.objects:
         name = object_name(scene_object.label, scene_object.id)
+        visual = _material(name, scene_object.color)
+        if scene_object.vertex_colors is not None:
+            visual = trimesh.visual.ColorVisuals(vertex_colors=_linear(scene_object.vertex_colors))
         asset.add_geometry(
-            _colored(scene_object, name),
+            _surface(scene_object.mesh, visual),
             node_name=name,
             geom_name=name,
             parent_node_name="scene",
             transform=scene_object.frame_from_object,
         )
     if scene.environment is not None:
-        surface = scene.environment
         asset.add_geometry(
-            _surface(surface, _material("environment", ENVIRONMENT_COLOR)),
+            _surface(scene.environment, _material("environment", ENVIRONMENT_COLOR)),
             node_name="environment",
             geom_name="environment",
             parent_node_name="scene",
         )
     # Unlike Scene.export, this also writes a scene in which every instance was skipped.
     path.write_bytes(export_glb(asset, include_normals=True))
-
-
-def _gltf_from_frame(scene: Scene) -> np.ndarray:
-    rotation = GLTF_FROM_ALIGNED
-    if scene.frame_id == "camera":
-        rotation = (
-            rotation @ GravityAlignedFrame.from_gravity(scene.gravity_camera).aligned_from_camera
-        )
-    transform = np.eye(4)
-    transform[:3, :3] = rotation
-    return transform
-
-
-def _colored(scene_object: SceneObject, name: str) -> trimesh.Trimesh:
-    visual = _material(name, scene_object.color)
-    if scene_object.vertex_colors is not None:
-        visual = trimesh.visual.ColorVisuals(vertex_colors=_linear(scene_object.vertex_colors))
-    return _surface(scene_object.mesh, visual)
 
 
 def _surface(mesh: Mesh, visual: trimesh.visual.base.Visuals) -> trimesh.Trimesh:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def to_document(scene: Scene) -> dict:
     }
     if scene.planes is not None:
         document["planes"] = [
-            {name: plain(value) for name, value in _plane_values(plane)} for plane in scene.planes
+            {name: _rows(value) for name, value in vars(plane).items()} for plane in scene.planes
         ]
     return document
 
@@ -77,7 +77,7 @@ def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
     """
     frame_from_camera = np.array(document["frame_from_camera"], np.float64).reshape(4, 4)
     timings = dict(document["timings"])
-    seconds = timings.pop("objects")
+    seconds, planes = timings.pop("objects"), document.get("planes")
     return Scene(
         frame_id=document["frame_id"],
         objects=tuple(
@@ -96,7 +96,7 @@ def from_document(document: dict, meshes: Mapping[str, Mesh]) -> Scene:
         relations=tuple(_relation(entry) for entry in document["relations"]),
         warnings=tuple(document["warnings"]),
         is_metric=document.get("is_metric", True),
-        planes=_planes(document.get("planes")),
+        planes=None if planes is None else tuple(map(_plane, planes)),
     )
 
 
@@ -157,21 +157,14 @@ def plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _plane_values(plane: Plane) -> Iterator[tuple[str, object]]:
-    """Yield the fields of a plane; what is a list of vectors, as one."""
-    for name, value in vars(plane).items():
-        yield name, [_floats(row) for row in value] if np.ndim(value) == 2 else value
+def _rows(value: object) -> object:
+    """Return a value as JSON has it, a matrix as a list of rows."""
+    return [_floats(row) for row in value] if np.ndim(value) == 2 else plain(value)
 
 
-def _planes(entries: list[dict] | None) -> tuple[Plane, ...] | None:
-    if entries is None:
-        return None
-    return tuple(
-        Plane(
-            **{n: np.array(v, np.float64) if isinstance(v, list) else v for n, v in entry.items()}
-        )
-        for entry in entries
-    )
+def _plane(entry: dict) -> Plane:
+    arrays = {n: np.array(v, np.float64) for n, v in entry.items() if isinstance(v, list)}
+    return Plane(**(entry | arrays))
 
 
 def _relation(entry: dict) -> Relation:
@@ -200,20 +193,16 @@ def object_entry(scene_object: SceneObject) -> dict:
     }
     if scene_object.uncertainty is not None:
         entry["uncertainty_m"] = float(scene_object.uncertainty)
-    if scene_object.properties is not None:
-        entry["properties"] = _properties_entry(scene_object.properties)
+    properties = scene_object.properties
+    if properties is not None:
+        entry["properties"] = {
+            "volume_m3": float(properties.volume),
+            "center_of_mass": _floats(properties.center_of_mass),
+        }
+        if properties.upright_axis is not None:
+            entry["properties"]["upright_axis"] = _floats(properties.upright_axis)
     if scene_object.transparent_suspect:
         entry["transparent_suspect"] = True
-    return entry
-
-
-def _properties_entry(properties: ObjectProperties) -> dict:
-    entry = {
-        "volume_m3": float(properties.volume),
-        "center_of_mass": _floats(properties.center_of_mass),
-    }
-    if properties.upright_axis is not None:
-        entry["upright_axis"] = _floats(properties.upright_axis)
     return entry
 
 

@@ -170,17 +170,13 @@ def _pieces(mesh: Mesh, shape: CollisionShape) -> tuple[Mesh, ...]:
     hull = _hull(mesh.vertices)
     if hull is None:
         return ()
-    if shape is CollisionShape.HULL or _is_nearly_convex(mesh, hull):
+    volume, around = (
+        float(signed_volume(m.vertices.astype(np.float64), m.faces).sum()) for m in (mesh, hull)
+    )
+    if shape is CollisionShape.HULL or volume > (1 - CONCAVITY) * around:
         return (decimated(hull, MAX_FACES),)
     # Where all convex parts are flat, the hull takes their place.
     return tuple(decimated(part, MAX_FACES) for part in _convex_parts(mesh) or [hull])
-
-
-def _is_nearly_convex(mesh: Mesh, hull: Mesh) -> bool:
-    whole, around = (
-        float(signed_volume(m.vertices.astype(np.float64), m.faces).sum()) for m in (mesh, hull)
-    )
-    return bool(whole > (1 - CONCAVITY) * around)
 
 
 def _convex_parts(mesh: Mesh) -> list[Mesh]:

@@ -52,7 +52,6 @@ class _Cached:
     """Grasps, and all that they depend on."""
 
     around: Mapping[int, SceneObject]
-    remove_first: tuple[int, ...]
     gripper: Gripper
     had_surroundings: bool
     grasps: Grasps
@@ -73,25 +72,30 @@ class GraspCache:
         if options.mode == "none":
             self._cached = {}
             return PlannedGrasps()
-        named = _named(update, options.target)
+        named = {t.id for t in update.objects if options.target in (t.name, str(t.id))}
         wanted = {t.id for t in update.objects} if options.mode == "all" else named
         scene, gripper = update.map_scene, gripper_named(options.gripper)
         kept = {i: self._valid(scene, i, gripper) for i in wanted}
         if None in kept.values():
             obstacles = Obstacles(scene, (update.observation,))
             for number in [i for i, cached in kept.items() if cached is None]:
-                kept[number] = _planned(scene, number, gripper, obstacles)
+                grasps = plan_grasps(scene, number, gripper, obstacles)
+                around, surrounded = _around(scene, number, gripper), _surrounded(scene)
+                kept[number] = _Cached(around, gripper, surrounded, grasps)
         self._cached = kept
         grasps = {number: kept[number].grasps for number in sorted(kept)}
-        target = next(iter(named), None) if options.target else _likeliest(grasps)
-        return PlannedGrasps(grasps, target)
+        if options.target:
+            return PlannedGrasps(grasps, next(iter(named), None))
+        free = [i for i, found in grasps.items() if len(found) and not found.remove_first]
+        likeliest = max(free, key=lambda i: grasps[i].scores[0], default=None)
+        return PlannedGrasps(grasps, likeliest)
 
     def _valid(self, scene: Scene, number: int, gripper: Gripper) -> _Cached | None:
         """Return what was planned for an object; None where anything it depends on has changed."""
         cached = self._cached.get(number)
         if cached is None or cached.gripper != gripper:
             return None
-        if cached.remove_first != scene.graph.removal_order(number)[:-1]:
+        if cached.grasps.remove_first != scene.graph.removal_order(number)[:-1]:
             return None
         around = _around(scene, number, gripper)
         if around.keys() != cached.around.keys() or cached.had_surroundings != _surrounded(scene):
@@ -100,23 +104,8 @@ class GraspCache:
         return cached if all(unchanged) else None
 
 
-def _planned(scene: Scene, number: int, gripper: Gripper, obstacles: Obstacles) -> _Cached:
-    grasps = plan_grasps(scene, number, gripper, obstacles)
-    around = _around(scene, number, gripper)
-    return _Cached(around, grasps.remove_first, gripper, _surrounded(scene), grasps)
-
-
 def _surrounded(scene: Scene) -> bool:
     return scene.environment is not None or bool(scene.planes)
-
-
-def _named(update: SceneUpdate, target: str) -> set[int]:
-    return {t.id for t in update.objects if target in (t.name, str(t.id))}
-
-
-def _likeliest(grasps: Mapping[int, Grasps]) -> int | None:
-    free = {i: g for i, g in grasps.items() if len(g) and not g.remove_first}
-    return max(free, key=lambda i: free[i].scores[0], default=None)
 
 
 def _around(scene: Scene, number: int, gripper: Gripper) -> dict[int, SceneObject]:

@@ -63,12 +63,6 @@ class Candidates:
         """Return the candidates of a mask (N,) or of numbers (K,)."""
         return Candidates(**{name: values[which] for name, values in vars(self).items()})
 
-    def in_two_openings(self, max_width: float) -> Candidates:
-        """Return the candidates as they are, and opened wider, which forgives more errors."""
-        both = self.chosen(np.tile(np.arange(len(self)), 2))
-        both.opening[len(self) :] = np.minimum(self.opening + 2 * WIDER_M, max_width)
-        return both
-
 
 def antipodal_poses(
     samples: SurfaceSamples, gripper: Gripper, up: np.ndarray | None
@@ -172,7 +166,10 @@ def closed_on(
     moved = poses[rows[free]]
     moved[:, :3, 3] += middle[free, None] * moved[:, :3, 0]
     found = _contacts(moved, opening[free], x[free], between[free], some, gripper)
-    return found.in_two_openings(gripper.max_width), least
+    # As they are, and opened wider, which forgives more errors.
+    both = found.chosen(np.tile(np.arange(len(found)), 2))
+    both.opening[len(found) :] = np.minimum(found.opening + 2 * WIDER_M, gripper.max_width)
+    return both, least
 
 
 def in_grasp_frames(poses: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -76,7 +76,10 @@ class Obstacles:
         points = corners + poses[:, None, :3, 3]
         behind = np.zeros(len(poses), bool)
         for plane in self._planes:
-            behind |= _behind(plane, points)
+            deep = points @ plane.normal + plane.offset < PLANE_CLEARANCE_M
+            rows, columns = np.nonzero(deep)
+            deep[rows, columns] = plane.reaches(points[rows, columns])
+            behind |= deep.any(axis=1)
         return behind
 
     def free(
@@ -140,15 +143,6 @@ def _worth(kept: Sequence[list[int]], scores: np.ndarray) -> list[int]:
     return next(free for free, top in zip(kept, best, strict=True) if top >= max(best) - WORTH)
 
 
-def _behind(plane: Plane, points: np.ndarray) -> np.ndarray:
-    """Return (N,) bool: whether one of N times C points (N, C, 3) lies behind a plane."""
-    signed = points @ plane.normal + plane.offset
-    deep = signed < PLANE_CLEARANCE_M
-    rows, columns = np.nonzero(deep)
-    deep[rows, columns] = plane.reaches(points[rows, columns])
-    return deep.any(axis=1)
-
-
 def _away_from(
     points: np.ndarray, planes: Sequence[Plane], bodies: Sequence[np.ndarray]
 ) -> np.ndarray:
@@ -193,9 +187,3 @@ def _swept_hits(
     finger = (y < half_width) & (z < gripper.tip + clearance) & (z > -APPROACH_M)
     finger &= (x > inner) & (x < inner + gripper.finger_thickness + 2 * clearance)
     return (hit | finger).any(axis=1)
-
-
-def names_of(scene: Scene, numbers: Sequence[int]) -> str:
-    """Return obstacles in words: "mug 3, the surroundings"."""
-    words = (f"{scene[n].label} {n}" if n != ENVIRONMENT else "the surroundings" for n in numbers)
-    return ", ".join(words)

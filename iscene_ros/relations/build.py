@@ -28,7 +28,7 @@ from iscene_ros.models.base import Progress
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 from iscene_ros.relations.camera_rules import CAMERA_RULES
 from iscene_ros.relations.contact_rules import CONTACT_RULES
-from iscene_ros.relations.rule import Edge, Measurements, Rule, probability
+from iscene_ros.relations.rule import Edge, Measurements, Rule
 from iscene_ros.relations.shape_rules import SHAPE_RULES
 from iscene_ros.relations.spatial_rules import BLOCKING_RULE, SPATIAL_RULES
 
@@ -72,8 +72,9 @@ def relate(
     bodies, environment, upright_from_camera = scene_bodies(scene, observation)
     edges = relate_bodies(bodies, environment, upright_from_camera, shapes, progress)
     if up_in_frame(scene) is None:
-        names = {p for rule in RULES if not rule.needs_gravity for p in _both_names(rule)}
-        edges = tuple(edge for edge in edges if edge.predicate in names)
+        rules = [rule for rule in RULES if not rule.needs_gravity]
+        names = {predicate for rule in rules for predicate in (rule.predicate, rule.inverse)}
+        edges = tuple(edge for edge in edges if Predicate(edge.predicate) in names)
     upright_from_frame = upright_from_camera[:3, :3] @ scene.frame_from_camera[:3, :3].T
     return tuple(_in_frame(edge, upright_from_frame.T) for edge in edges)
 
@@ -127,13 +128,12 @@ def find_candidates(
     shapes: bool = False,
     progress: Progress | None = None,
 ) -> Measurements:
-    """Find all edges that may hold, with their probabilities in `scored`."""
+    """Find all edges that may hold, in `candidates`."""
     measurements = Measurements(geometry, upright_from_camera, shapes)
     progress = progress or Progress(None)
     for rule in RULES:
         progress.advance(0, "relate")
-        found = rule.candidates(measurements)
-        measurements.scored[rule.predicate] = [(c, probability(c)) for c in found]
+        measurements.candidates[rule.predicate] = rule.candidates(measurements)
     return measurements
 
 
@@ -144,15 +144,20 @@ def decide(measurements: Measurements) -> tuple[Edge, ...]:
 
     def edges_of(predicate: Predicate) -> list[Edge]:
         if predicate not in decided:
-            scored = measurements.of(predicate)
-            decided[predicate] = rules[predicate].decide(scored, measurements, edges_of)
+            candidates = measurements.of(predicate)
+            decided[predicate] = rules[predicate].decide(candidates, measurements, edges_of)
         return decided[predicate]
 
-    found = {predicate: edges_of(predicate) for predicate in rules}
-    supported = found[Predicate.SUPPORTED_BY]
-    found[Predicate.SUPPORTED_BY] = _with_stability(measurements.geometry, supported)
-    edges = (edge for part in found.values() for edge in part)
-    return tuple(_both_ways(edges, rules))
+    edges = []
+    for predicate, rule in rules.items():
+        found = edges_of(predicate)
+        if predicate is Predicate.SUPPORTED_BY:
+            found = _with_stability(measurements.geometry, found)
+        for edge in found:
+            edges.append(edge)
+            if rule.inverse is not None:
+                edges.append(_inverse(edge, rule.inverse))
+    return tuple(edges)
 
 
 def named_edges(measurements: Measurements, edges: Iterable[Edge]) -> tuple[Relation, ...]:
@@ -180,19 +185,11 @@ def _with_stability(geometry: SceneGeometry, supported: list[Edge]) -> list[Edge
     ]
 
 
-def _both_ways(edges: Iterable[Edge], rules: dict[Predicate, Rule]) -> Iterable[Edge]:
-    for edge in edges:
-        yield edge
-        inverse = rules[edge.predicate].inverse
-        if inverse is not None:
-            evidence = edge.evidence
-            if evidence.normal is not None:
-                evidence = replace(evidence, normal=tuple(-v for v in evidence.normal))
-            yield Edge(edge.object, inverse, edge.subject, edge.probability, evidence)
-
-
-def _both_names(rule: Rule) -> set[str]:
-    return {predicate.value for predicate in (rule.predicate, rule.inverse) if predicate}
+def _inverse(edge: Edge, predicate: Predicate) -> Edge:
+    evidence = edge.evidence
+    if evidence.normal is not None:
+        evidence = replace(evidence, normal=tuple(-v for v in evidence.normal))
+    return Edge(edge.object, predicate, edge.subject, edge.probability, evidence)
 
 
 def _in_frame(relation: Relation, frame_from_upright: np.ndarray) -> Relation:

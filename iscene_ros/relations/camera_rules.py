@@ -13,7 +13,7 @@ from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.contacts import facings
 from iscene_ros.geometry.mesh_measures import bounds
 from iscene_ros.geometry.ray_columns import BITS, ColumnGrid, Triangles
-from iscene_ros.relations.rule import MAX_SIGMAS, EdgeCandidate, Measurements, Rule, in_sigmas
+from iscene_ros.relations.rule import MAX_SIGMAS, Edge, Measurements, Rule, in_sigmas
 
 # Beside each other: the centres are further apart than this share of the smaller one's width.
 BESIDE_SHARE = 0.5
@@ -25,9 +25,7 @@ RAYS = 12_000
 NEAREST_M = 0.02
 
 
-def beside_candidates(
-    measurements: Measurements, predicate: Predicate, axis: int
-) -> list[EdgeCandidate]:
+def beside_candidates(measurements: Measurements, predicate: Predicate, axis: int) -> list[Edge]:
     """Find near pairs beside each other along a horizontal axis of the camera.
 
     Args:
@@ -68,7 +66,7 @@ def view_directions(upright_from_camera: np.ndarray) -> np.ndarray:
     return np.stack([right, np.cross([0.0, 0.0, 1.0], right)])
 
 
-def occlusion_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def occlusion_candidates(measurements: Measurements) -> list[Edge]:
     """Find pairs of objects with a common line of sight; the nearer one hides the other."""
     if measurements.upright_from_camera is None:
         return []

@@ -9,14 +9,13 @@ import numpy as np
 
 from iscene_ros.core.predicate import Predicate
 from iscene_ros.core.scene import RelationEvidence
-from iscene_ros.geometry.scene_geometry import SceneGeometry
 from iscene_ros.relations.rule import (
     LIKELY,
     Edge,
     EdgesOf,
     Measurements,
-    Scored,
     likely,
+    strongest_by_pair,
 )
 
 # Everything at rest is supported: without a likely supporter the most probable one counts from
@@ -25,7 +24,7 @@ MIN_SUPPORT = 0.2
 
 
 def supported_without_cycles(
-    scored: Scored, measurements: Measurements, edges_of: EdgesOf
+    found: list[Edge], measurements: Measurements, edges_of: EdgesOf
 ) -> list[Edge]:
     """Return the likely supporters: nothing carries, however indirectly, what carries it.
 
@@ -35,36 +34,33 @@ def supported_without_cycles(
     """
     contained = {(edge.subject, edge.object) for edge in edges_of(Predicate.INSIDE)}
     best: dict[int, float] = {}
-    for candidate, p in scored:
-        best[candidate.subject] = max(best.get(candidate.subject, 0.0), p)
+    for edge in found:
+        best[edge.subject] = max(best.get(edge.subject, 0.0), edge.probability)
     kept: list[Edge] = []
     graph = nx.DiGraph()
-    for candidate, p in sorted(scored, key=lambda pair: -pair[1]):
-        is_needed = p == best[candidate.subject] and p >= MIN_SUPPORT
-        one, other = candidate.subject, candidate.object
+    for edge in sorted(found, key=lambda edge: -edge.probability):
+        one, other, p = edge.subject, edge.object, edge.probability
+        is_needed = p == best[one] and p >= MIN_SUPPORT
         if (p < LIKELY and not is_needed) or (other, one) in contained:
             continue
         if graph.has_node(one) and graph.has_node(other) and nx.has_path(graph, other, one):
             continue
         graph.add_edge(one, other)
-        kept.append(Edge.of(candidate, p))
-    return _with_unseen_surroundings(kept, measurements.geometry)
-
-
-def _with_unseen_surroundings(supported: list[Edge], geometry: SceneGeometry) -> list[Edge]:
-    contacts = geometry.support_points((edge.subject, edge.object) for edge in supported)
+        kept.append(edge)
+    geometry = measurements.geometry
+    contacts = geometry.support_points((edge.subject, edge.object) for edge in kept)
     held = {body for body, points in contacts.items() if geometry.is_steady(body, points)}
     # In a container no contact may be found.
-    held |= {edge.subject for edge in supported if edge.evidence.contact_point is None}
+    held |= {edge.subject for edge in kept if edge.evidence.contact_point is None}
     standing = sorted(set(np.flatnonzero(geometry.hidden_below).tolist()) - held)
     unseen = Predicate.SUPPORTED_BY, geometry.environment, LIKELY, RelationEvidence()
-    kept = [edge for edge in supported if edge.subject not in standing]
+    kept = [edge for edge in kept if edge.subject not in standing]
     return kept + [Edge(body, *unseen) for body in standing]
 
 
-def one_way(scored: Scored, measurements: Measurements, edges_of: EdgesOf) -> list[Edge]:
+def one_way(found: list[Edge], measurements: Measurements, edges_of: EdgesOf) -> list[Edge]:
     """Return the likely edges without those whose opposite is more probable."""
-    edges = likely(scored, measurements, edges_of)
+    edges = likely(found, measurements, edges_of)
     strength = {(e.subject, e.object): e.probability for e in edges}
 
     def is_stronger(edge: Edge) -> bool:
@@ -76,23 +72,22 @@ def one_way(scored: Scored, measurements: Measurements, edges_of: EdgesOf) -> li
 
 
 def touching_with_support(
-    scored: Scored, measurements: Measurements, edges_of: EdgesOf
+    found: list[Edge], measurements: Measurements, edges_of: EdgesOf
 ) -> list[Edge]:
     """Return the contacts, no less certain than the support and leaning that need them."""
-    least: dict[frozenset[int], float] = {}
-    for edge in (*edges_of(Predicate.SUPPORTED_BY), *edges_of(Predicate.LEANING_ON)):
-        least[edge.pair] = max(least.get(edge.pair, 0.0), edge.probability)
+    held = (*edges_of(Predicate.SUPPORTED_BY), *edges_of(Predicate.LEANING_ON))
+    least = strongest_by_pair(held)
     edges = [
         replace(edge, probability=max(edge.probability, least.get(edge.pair, 0.0)))
-        for edge in (Edge.of(candidate, p) for candidate, p in scored)
+        for edge in found
     ]
     return [edge for edge in edges if edge.probability >= LIKELY or edge.pair in least]
 
 
 def above_without_contact(
-    scored: Scored, measurements: Measurements, edges_of: EdgesOf
+    found: list[Edge], measurements: Measurements, edges_of: EdgesOf
 ) -> list[Edge]:
     """Return the likely edges, in one direction, between bodies that do not touch."""
     touching = {edge.pair for edge in edges_of(Predicate.TOUCHING)}
-    edges = one_way(scored, measurements, edges_of)
+    edges = one_way(found, measurements, edges_of)
     return [edge for edge in edges if edge.pair not in touching]

@@ -15,7 +15,7 @@ from iscene_ros.relations.consistency import (
 from iscene_ros.relations.rule import (
     LIKELY,
     MAX_SIGMAS,
-    EdgeCandidate,
+    Edge,
     Measurements,
     Rule,
     in_sigmas,
@@ -38,7 +38,7 @@ LAST_RESORT_SIGMAS = 30.0
 MIN_CONTAINED = 0.1
 
 
-def supported_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def supported_candidates(measurements: Measurements) -> list[Edge]:
     """Find possible supporters: bodies below an object, or around one whose bottom is hidden."""
     geometry = measurements.geometry
     patches = {(p.upper, p.lower): p for p in geometry.bearing if p.upper < len(geometry.bodies)}
@@ -64,11 +64,11 @@ def supported_candidates(measurements: Measurements) -> list[EdgeCandidate]:
     return found
 
 
-def leaning_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def leaning_candidates(measurements: Measurements) -> list[Edge]:
     """Find sideways contacts of objects whose centre of mass is not over what supports them."""
     geometry = measurements.geometry
-    supported = [c for c, p in measurements.of(Predicate.SUPPORTED_BY) if p >= LIKELY]
-    contacts = geometry.support_points((c.subject, c.object) for c in supported)
+    supported = [e for e in measurements.of(Predicate.SUPPORTED_BY) if e.probability >= LIKELY]
+    contacts = geometry.support_points((edge.subject, edge.object) for edge in supported)
     sides = [
         (body, other, patch)
         for patch in geometry.sideways
@@ -105,7 +105,7 @@ def leaning_candidates(measurements: Measurements) -> list[EdgeCandidate]:
     return found
 
 
-def touching_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def touching_candidates(measurements: Measurements) -> list[Edge]:
     """Find contacts of any direction; each pair once, the environment second."""
     geometry = measurements.geometry
     supported = strongest_by_pair(measurements.of(Predicate.SUPPORTED_BY))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,53 +28,30 @@ EXACT, COMPLETED = "exact", "completed"
 
 
 @dataclass(frozen=True)
-class EdgeCandidate:
+class Edge:
     """An edge between two bodies that may hold.
 
     Attributes:
         subject, object: indices of bodies; the environment's is the last one.
         predicate: what may hold.
-        features: what its probability is computed from, as named by the rule.
+        probability: that it holds.
         evidence: in the upright frame.
+        features: what the probability was computed from, as named by the rule.
         is_exact: whether both surfaces are exact, not completed.
     """
 
     subject: int
     predicate: Predicate
     object: int
-    features: tuple[float, ...]
-    evidence: RelationEvidence = field(default_factory=RelationEvidence)
+    probability: float
+    evidence: RelationEvidence
+    features: tuple[float, ...] = ()
     is_exact: bool = False
 
     @property
     def pair(self) -> frozenset[int]:
         """The two bodies, whichever is the subject."""
         return frozenset((self.subject, self.object))
-
-
-@dataclass(frozen=True)
-class Edge:
-    """An edge between bodies by index, with its probability."""
-
-    subject: int
-    predicate: Predicate
-    object: int
-    probability: float
-    evidence: RelationEvidence
-
-    @classmethod
-    def of(cls, candidate: EdgeCandidate, probability: float) -> Edge:
-        """Return the candidate as an edge."""
-        ends = candidate.subject, candidate.predicate, candidate.object
-        return cls(*ends, probability, candidate.evidence)
-
-    @property
-    def pair(self) -> frozenset[int]:
-        """The two bodies, whichever is the subject."""
-        return frozenset((self.subject, self.object))
-
-
-Scored = list[tuple[EdgeCandidate, float]]
 
 
 @dataclass(frozen=True)
@@ -85,13 +62,13 @@ class Measurements:
         geometry: of the scene.
         upright_from_camera: (4, 4) rigid transform; None where the camera is unknown.
         compare_shapes: whether shapes are compared.
-        scored: candidates of the rules before, with their probabilities.
+        candidates: of the rules before.
     """
 
     geometry: SceneGeometry
     upright_from_camera: np.ndarray | None = None
     compare_shapes: bool = False
-    scored: dict[Predicate, Scored] = field(default_factory=dict)
+    candidates: dict[Predicate, list[Edge]] = field(default_factory=dict)
 
     @cached_property
     def containment(self) -> dict[tuple[int, int], float]:
@@ -113,9 +90,9 @@ class Measurements:
         """(N, N) probability that the first object rests on the second one, directly or not."""
         count = len(self.geometry.bodies)
         chain = np.zeros((count, count))
-        for candidate, p in self.of(Predicate.SUPPORTED_BY):
-            if candidate.object < count:
-                chain[candidate.subject, candidate.object] = p
+        for edge in self.of(Predicate.SUPPORTED_BY):
+            if edge.object < count:
+                chain[edge.subject, edge.object] = edge.probability
         for middle in range(count):
             chain = np.maximum(chain, np.outer(chain[:, middle], chain[middle]))
         np.fill_diagonal(chain, 0.0)
@@ -127,9 +104,9 @@ class Measurements:
         bodies = self.geometry.bodies if self.compare_shapes else ()
         return shape_matches([ShapeSample.of(body) for body in bodies])
 
-    def of(self, predicate: Predicate) -> Scored:
-        """Return the candidates of a rule before and their probabilities."""
-        return self.scored.get(predicate, [])
+    def of(self, predicate: Predicate) -> list[Edge]:
+        """Return the candidates of a rule before."""
+        return self.candidates.get(predicate, [])
 
     def candidate(
         self,
@@ -138,20 +115,26 @@ class Measurements:
         obj: int,
         features: tuple[float, ...],
         evidence: RelationEvidence | None = None,
-    ) -> EdgeCandidate:
-        """Return a candidate between two bodies."""
-        ends = subject, predicate, obj
+    ) -> Edge:
+        """Return an edge between two bodies, its probability by logistic regression.
+
+        The coefficients are fitted to scenes of the training families that a physics engine put to
+        rest, once for true meshes and once for completed ones.
+        """
         is_exact = self.geometry.is_exact(subject) and self.geometry.is_exact(obj)
-        return EdgeCandidate(*ends, features, evidence or RelationEvidence(), is_exact)
+        coefficients = COEFFICIENTS[EXACT if is_exact else COMPLETED][predicate.value]
+        p = logistic(coefficients, features)
+        evidence = evidence or RelationEvidence()
+        return Edge(subject, predicate, obj, p, evidence, features, is_exact)
 
 
 # The edges that were decided for another predicate.
 EdgesOf = Callable[[Predicate], list[Edge]]
 
 
-def likely(scored: Scored, measurements: Measurements, edges_of: EdgesOf) -> list[Edge]:
+def likely(found: list[Edge], measurements: Measurements, edges_of: EdgesOf) -> list[Edge]:
     """Return the edges that are more probable than not: how most rules decide."""
-    return [Edge.of(candidate, p) for candidate, p in scored if p >= LIKELY]
+    return [edge for edge in found if edge.probability >= LIKELY]
 
 
 @dataclass(frozen=True)
@@ -170,24 +153,14 @@ class Rule:
 
     predicate: Predicate
     features: tuple[str, ...]
-    candidates: Callable[[Measurements], list[EdgeCandidate]]
-    decide: Callable[[Scored, Measurements, EdgesOf], list[Edge]] = likely
+    candidates: Callable[[Measurements], list[Edge]]
+    decide: Callable[[list[Edge], Measurements, EdgesOf], list[Edge]] = likely
     needs_gravity: bool = True
 
     @property
     def inverse(self) -> Predicate | None:
         """The predicate of the opposite edge, if that is given, too."""
         return INVERSE.get(self.predicate)
-
-
-def probability(candidate: EdgeCandidate) -> float:
-    """Return the probability in (0, 1) that a candidate holds, by logistic regression.
-
-    The coefficients are fitted to scenes of the training families that a physics engine put to
-    rest, once for true meshes and once for completed ones.
-    """
-    kind = EXACT if candidate.is_exact else COMPLETED
-    return logistic(COEFFICIENTS[kind][candidate.predicate.value], candidate.features)
 
 
 def logistic(coefficients: tuple[float, ...], features: tuple[float, ...]) -> float:
@@ -202,9 +175,9 @@ def in_sigmas(length: float, sigma: float) -> float:
     return float(np.clip(length / sigma, -MAX_SIGMAS, MAX_SIGMAS))
 
 
-def strongest_by_pair(scored: Scored) -> Mapping[frozenset[int], float]:
-    """Return the largest probability of the candidates of each pair of bodies."""
+def strongest_by_pair(edges: Iterable[Edge]) -> dict[frozenset[int], float]:
+    """Return the largest probability of the edges of each pair of bodies."""
     strongest: dict[frozenset[int], float] = {}
-    for candidate, p in scored:
-        strongest[candidate.pair] = max(strongest.get(candidate.pair, 0.0), p)
+    for edge in edges:
+        strongest[edge.pair] = max(strongest.get(edge.pair, 0.0), edge.probability)
     return strongest

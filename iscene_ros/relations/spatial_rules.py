@@ -10,7 +10,7 @@ from iscene_ros.geometry.clearances import Overhang
 from iscene_ros.relations.consistency import above_without_contact, one_way
 from iscene_ros.relations.contact_rules import MIN_CONTAINED
 from iscene_ros.relations.rule import (
-    EdgeCandidate,
+    Edge,
     Measurements,
     Rule,
     in_sigmas,
@@ -21,7 +21,7 @@ from iscene_ros.relations.rule import (
 MIN_RESTING = 0.2
 
 
-def inside_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def inside_candidates(measurements: Measurements) -> list[Edge]:
     """Find objects of which a part lies in another one's cavity."""
     geometry, resting = measurements.geometry, measurements.resting
     found = []
@@ -40,7 +40,7 @@ def inside_candidates(measurements: Measurements) -> list[EdgeCandidate]:
     return found
 
 
-def near_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def near_candidates(measurements: Measurements) -> list[Edge]:
     """Find objects with a small gap between them; each pair once."""
     geometry = measurements.geometry
     found = []
@@ -53,7 +53,7 @@ def near_candidates(measurements: Measurements) -> list[EdgeCandidate]:
     return found
 
 
-def above_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def above_candidates(measurements: Measurements) -> list[Edge]:
     """Find objects that lie over another one, perhaps without touching it."""
     geometry = measurements.geometry
     touching = strongest_by_pair(measurements.of(Predicate.TOUCHING))
@@ -74,7 +74,7 @@ def above_candidates(measurements: Measurements) -> list[EdgeCandidate]:
     return found
 
 
-def blocking_candidates(measurements: Measurements) -> list[EdgeCandidate]:
+def blocking_candidates(measurements: Measurements) -> list[Edge]:
     """Find what is in the way when an object is lifted straight up: over it, in it, or on it."""
     geometry, contained = measurements.geometry, _contained(measurements)
     overhangs = {(hang.upper, hang.lower): hang for hang in measurements.overhangs}

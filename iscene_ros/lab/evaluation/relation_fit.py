@@ -37,13 +37,13 @@ class Examples:
         """Add the candidates of one scene with its true edges by object id."""
         edges = {(subject, predicate.value, obj) for subject, predicate, obj in truth}
         name = candidates.geometry.object_id
-        for predicate, scored in candidates.scored.items():
-            kinds = {EXACT if c.is_exact else COMPLETED for c, _ in scored}
+        for predicate, found in candidates.candidates.items():
+            kinds = {EXACT if c.is_exact else COMPLETED for c in found}
             if predicate in DEFINED and EXACT in kinds:
                 continue  # the truth of completed meshes comes from these
             if predicate in UNFITTED:
                 continue
-            for candidate, _ in scored:
+            for candidate in found:
                 pair = name(candidate.subject), name(candidate.object)
                 holds = (pair[0], predicate.value, pair[1]) in edges
                 if predicate in SYMMETRIC:
