@@ -7,11 +7,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from made_objects import scene_object, scene_of
+from made_objects import scene_object, scene_of, table_plane
 from made_scenes import box
 
 from iscene_ros.cli.main import main
-from iscene_ros.core.scene import Plane
 from iscene_ros.io.scene_io import write_scene
 from iscene_ros.io.twin_files import DOCUMENTS
 
@@ -42,11 +41,8 @@ def test_objects_on_posts_and_those_that_are_left_out_are_named(tmp_path, capsys
     flat = scene_object(3, box((0.1, 0.1, 0.0), at=(0.0, 0.3)), label="card")
     floating = scene_object(2, box((0.08, 0.08, 0.05), bottom=0.2), label="bowl")
     standing = scene_object(1, box((0.1, 0.1, 0.1), at=(0.3, 0)), label="mug")
-    level = np.array([0.0, 0.0, 1.0])
-    corners = np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]], float)
-    table = Plane(level, 0.0, 0.001, np.eye(3)[:2], corners, corners, margin=0.1, share=0.9)
     write_scene(
-        replace(scene_of(standing, floating, flat), planes=(table,)),
+        replace(scene_of(standing, floating, flat), planes=(table_plane(1.0),)),
         tmp_path / "scene",
         pictures=False,
     )

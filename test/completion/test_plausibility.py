@@ -167,18 +167,12 @@ def test_a_scene_without_depth_or_scale_is_not_judged() -> None:
     assert doubts(scene, observation.with_depth(np.zeros_like(observation.depth))) == ()
 
 
-def test_completing_tells_the_doubts() -> None:
-    from iscene_ros.completion.scene_completer import SceneCompleter
-
+def test_completing_tells_the_doubts(completer) -> None:
     _, observation = seen(FALSE_POSES["OpenGL"])
-    scene = SceneCompleter.from_pretrained(device="cpu").complete(observation)
+    scene = completer.complete(observation)
     assert any(warning.startswith("gravity: ") for warning in scene.warnings)
 
 
 def test_a_tall_cup_is_no_giant() -> None:
-    assert kinds(*_tall()) == []
-
-
-def _tall():
     shot = shoot((Thing(0, 0, "vase", cup(0.3)),))
-    return shot.scene, shot.tracked.observation
+    assert kinds(shot.scene, shot.tracked.observation) == []

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.scene import Scene
 from iscene_ros.io.frame_io import FrameFiles, read_observation
 
@@ -36,11 +35,6 @@ SIZES = {
     ("six_green_bowl", 1): (153, 161, 84),
 }
 SIZE_TOLERANCE = 0.15
-
-
-@pytest.fixture(scope="module")
-def completer() -> SceneCompleter:
-    return SceneCompleter.from_pretrained("iscene-mini", device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from made_objects import scene_bytes
 
 from iscene_ros.completion.object_assembly import ObjectAssembly
 from iscene_ros.completion.scene_completer import SceneCompleter
@@ -18,11 +19,6 @@ from iscene_ros.models.base import CompletionRequest
 
 
 @pytest.fixture(scope="module")
-def completer() -> SceneCompleter:
-    return SceneCompleter.from_pretrained("iscene-mini", device="cpu")
-
-
-@pytest.fixture(scope="module")
 def frame() -> Observation:
     return arc2017_observation()
 
@@ -30,13 +26,6 @@ def frame() -> Observation:
 @pytest.fixture(scope="module")
 def scene(completer, frame) -> Scene:
     return completer.complete(frame)
-
-
-def as_bytes(scene: Scene) -> bytes:
-    return b"".join(
-        o.mesh.vertices.tobytes() + o.mesh.faces.tobytes() + o.frame_from_object.tobytes()
-        for o in scene.objects
-    )
 
 
 def test_every_instance_of_the_real_frame_is_completed(scene, frame):
@@ -99,7 +88,7 @@ def test_the_same_frame_gives_the_same_bytes_whatever_the_steps_and_the_seed(
     completer, frame, scene
 ):
     again = completer.complete(frame, CompletionRequest(steps=3, seed=9))
-    assert as_bytes(again) == as_bytes(scene) and again.steps == 1
+    assert scene_bytes(again) == scene_bytes(scene) and again.steps == 1
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -107,7 +96,7 @@ def test_objects_meshed_beside_one_another_are_the_same(
     completer, frame, scene, monkeypatch, threads
 ):
     monkeypatch.setattr("torch.get_num_threads", lambda: threads)
-    assert as_bytes(completer.complete(frame)) == as_bytes(scene)
+    assert scene_bytes(completer.complete(frame)) == scene_bytes(scene)
 
 
 class StoppedError(Exception):

@@ -3,23 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
+from made_objects import scene_bytes
 from orbit_views import BOXES, orbit_view
 
-from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.models.base import CompletionRequest
 from iscene_ros.preprocess.instance_views import instance_views
 
 FRONT, SIDE, BACK = orbit_view(-90), orbit_view(-10), orbit_view(100)
-
-
-@pytest.fixture(scope="module")
-def completer() -> SceneCompleter:
-    return SceneCompleter.from_pretrained("iscene-mini", device="cpu")
-
-
-def as_bytes(scene) -> bytes:
-    return b"".join(o.mesh.vertices.tobytes() + o.mesh.faces.tobytes() for o in scene.objects)
 
 
 def size_error(scene, instance_id: int = 1) -> float:
@@ -47,7 +37,7 @@ def test_evidence_is_what_a_sequence_amounts_to(completer):
 
 
 def test_a_sequence_of_one_view_is_that_view(completer):
-    assert as_bytes(completer.complete([FRONT])) == as_bytes(completer.complete(FRONT))
+    assert scene_bytes(completer.complete([FRONT])) == scene_bytes(completer.complete(FRONT))
 
 
 def test_an_object_that_only_an_earlier_view_shows_is_completed(completer):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from orbit_views import BOXES, orbit_view
 
-from iscene_ros.completion.scene_completer import SUSPECT_CONFIDENCE, SceneCompleter
+from iscene_ros.completion.scene_completer import SUSPECT_CONFIDENCE
 from iscene_ros.core.observation import Observation
 from iscene_ros.geometry.planes import find_planes
 from iscene_ros.io.scene_io import read_scene, write_scene
@@ -46,8 +46,7 @@ def test_a_flat_thing_on_the_table_is_no_suspect():
     assert drop_readings_behind(view, find_planes(view))[1] == frozenset()
 
 
-def test_a_suspect_is_flagged_told_and_kept_in_files(tmp_path):
-    completer = SceneCompleter.from_pretrained("iscene-mini", device="cpu")
+def test_a_suspect_is_flagged_told_and_kept_in_files(completer, tmp_path):
     scene = completer.complete(glass_view(0.6))
     assert scene[1].transparent_suspect and not scene[2].transparent_suspect
     assert scene[1].confidence <= SUSPECT_CONFIDENCE < scene[2].confidence

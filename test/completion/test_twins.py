@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_objects import scene_bytes
 from orbit_views import orbit_view, table_view
 
 from iscene_ros.completion.scene_completer import SceneCompleter
@@ -17,13 +18,8 @@ HIDDEN_AT = np.array([-0.07, 0.0, 0.04])
 
 
 @pytest.fixture(scope="module")
-def completers() -> tuple[SceneCompleter, SceneCompleter]:
-    alone = SceneCompleter.from_pretrained("iscene-mini", device="cpu")
-    return alone, SceneCompleter(alone.shapes, twins=True)
-
-
-def as_bytes(scene) -> bytes:
-    return b"".join(o.mesh.vertices.tobytes() + o.mesh.faces.tobytes() for o in scene.objects)
+def completers(completer) -> tuple[SceneCompleter, SceneCompleter]:
+    return completer, SceneCompleter(completer.shapes, twins=True)
 
 
 def packs_view():
@@ -48,7 +44,7 @@ def test_a_half_hidden_pack_gets_the_shape_of_the_other_one(completers):
 
 def test_different_objects_are_completed_as_without_twins(completers):
     alone, twins = (completer.complete(orbit_view(-90)) for completer in completers)
-    assert as_bytes(twins) == as_bytes(alone)
+    assert scene_bytes(twins) == scene_bytes(alone)
 
 
 def test_twins_add_to_further_views(completers):
@@ -59,7 +55,7 @@ def test_twins_add_to_further_views(completers):
 def test_without_a_pose_a_warning_says_that_twins_are_not_used(completers):
     blind = replace(packs_view(), world_from_camera=None)
     alone, twins = (completer.complete(blind) for completer in completers)
-    assert as_bytes(twins) == as_bytes(alone)
+    assert scene_bytes(twins) == scene_bytes(alone)
     assert "twins: no world_from_camera" in twins.warnings[0] and not alone.warnings
 
 

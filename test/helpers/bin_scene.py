@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import trimesh
+from made_objects import mesh_of
+from made_scenes import look_from as looking
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.observation import Observation
@@ -17,10 +19,6 @@ LENGTH, WIDTH, HEIGHT, WALL = 0.6, 0.4, 0.15, 0.008
 def solid(low, high) -> trimesh.Trimesh:
     """An upright box between two corners [m], in triangles small enough for the rasteriser."""
     return trimesh.creation.box(bounds=[low, high]).subdivide_to_size(0.2)
-
-
-def mesh_of(body: trimesh.Trimesh) -> Mesh:
-    return Mesh(body.vertices.astype(np.float32), body.faces.astype(np.int32))
 
 
 def bin_walls() -> list[trimesh.Trimesh]:
@@ -38,17 +36,6 @@ def bin_scene() -> list[trimesh.Trimesh]:
     """The bin and the table under it."""
     floor = solid((-LENGTH / 2, -WIDTH / 2, -WALL), (LENGTH / 2, WIDTH / 2, 0))
     return [solid((-1, -1, -0.05), (1, 1, -WALL)), floor, *bin_walls()]
-
-
-def looking(position, target=(0.0, 0.0, 0.0)) -> np.ndarray:
-    """(4, 4) world_from_camera of a camera at a position that looks at a target."""
-    forward = np.subtract(target, position) / np.linalg.norm(np.subtract(target, position))
-    right = np.cross(forward, [0, 0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
-    pose[:3, 3] = position
-    return pose
 
 
 SIDES = (looking((0, -0.6, 0.6)), looking((0.6, 0.3, 0.6)), looking((-0.5, 0.4, 0.6)))

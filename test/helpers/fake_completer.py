@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import trimesh
+from made_objects import object_of
 
-from iscene_ros.core.colors import instance_color
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
@@ -75,16 +75,6 @@ def _ellipsoid(
     vertices = (sphere.vertices / np.ptp(sphere.vertices, axis=0) * size).astype(np.float32)
     aligned_from_object = np.eye(4)
     aligned_from_object[:3, 3] = (low + high) / 2
-    return SceneObject(
-        id=instance_id,
-        label=label,
-        score=1.0,
-        mesh=Mesh(vertices, sphere.faces.astype(np.int32)),
-        frame_from_object=frame_from_camera @ space.camera_from_aligned() @ aligned_from_object,
-        size=size,
-        observed_fraction=0.4,
-        confidence=0.8,
-        depth_residual=0.002,
-        seconds=0.05,
-        color=instance_color(instance_id),
-    )
+    mesh = Mesh(vertices, sphere.faces.astype(np.int32))
+    pose = frame_from_camera @ space.camera_from_aligned() @ aligned_from_object
+    return object_of(instance_id, label, mesh, pose, size)

@@ -22,6 +22,17 @@ def box(size, at=(0.0, 0.0), bottom=0.0, yaw=0.0):
     return mesh.apply_transform(turn).apply_translation([*at, bottom + 0.5 * size[2]])
 
 
+def look_from(position, target=(0.0, 0.0, 0.0)):
+    """(4, 4) pose of an upright camera that looks at a target."""
+    forward = np.subtract(target, position) / np.linalg.norm(np.subtract(target, position))
+    right = np.cross(forward, [0, 0, 1.0])
+    right /= np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = position
+    return pose
+
+
 def ball(radius, center):
     return trimesh.creation.icosphere(4, radius).apply_translation(center)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import trimesh
+from made_objects import mesh_of
 from scipy.spatial.transform import Rotation
 from session_driver import Driver, stamp
 from session_inputs import CAMERA_FRAME, transform
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Mesh
 from iscene_ros.core.scene_update import SceneUpdate, TrackedObject
 from iscene_ros.geometry.rasteriser import render
 from iscene_ros.geometry.surface_distance import Surface, sample_surface
@@ -127,7 +127,7 @@ def seen(
     """What a camera sees with sensor noise [m], and the bodies that have a mask, in its order."""
     meshes = [GROUND.subdivide_to_size(0.1), *(b.placed for b in bodies)]
     camera_from_world = np.linalg.inv(pose)
-    image = render([_mesh(m).transformed(camera_from_world) for m in meshes], camera)
+    image = render([mesh_of(m).transformed(camera_from_world) for m in meshes], camera)
     rng = np.random.default_rng(seed)
     depth = np.where(np.isfinite(image.depth), image.depth, 0.0)
     depth = depth + (depth > 0) * rng.normal(0, noise, depth.shape) * (0.5 + depth**2)
@@ -192,7 +192,7 @@ def shown_at(update: SceneUpdate, body: Body) -> TrackedObject:
 def error_of(tracked: TrackedObject, body: Body) -> float:
     """Mean distance between the surfaces of an object and of the true body, both ways [m]."""
     made = tracked.item.mesh.transformed(tracked.item.frame_from_object)
-    true = _mesh(subdivided(body.placed))
+    true = mesh_of(subdivided(body.placed))
     there = Surface(true).distance(sample_surface(made, 500)).mean()
     back = Surface(made).distance(sample_surface(true, 500)).mean()
     return float(0.5 * (there + back))
@@ -204,10 +204,6 @@ def shifted(x: float = 0, y: float = 0, z: float = 0, turn: float = 0) -> np.nda
     motion[:3, :3] = Rotation.from_euler("z", turn, degrees=True).as_matrix()
     motion[:3, 3] = x, y, z
     return motion
-
-
-def _mesh(body: trimesh.Trimesh) -> Mesh:
-    return Mesh(body.vertices.astype(np.float32), body.faces.astype(np.int32))
 
 
 def _box(mask: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from made_scenes import look_from
 
 from iscene_ros.core.observation import Observation
 from iscene_ros.lab.synthetic.primitives import box, pose
@@ -36,7 +37,9 @@ def table_view(
         support_height=0.0,
         layout=Layout.SPARSE,
     )
-    camera = SimulatedCamera(pinhole(160, 120, 150.0), world_from_camera(azimuth_deg))
+    azimuth = np.radians(azimuth_deg)  # 90 degrees = from +y
+    position = np.array([DISTANCE_M * np.cos(azimuth), DISTANCE_M * np.sin(azimuth), HEIGHT_M])
+    camera = SimulatedCamera(pinhole(160, 120, 150.0), look_from(position))
     rendering = render(scene, camera)
     return Observation(
         depth=rendering.depth,
@@ -46,16 +49,3 @@ def table_view(
         instance_ids=tuple(labels),
         world_from_camera=camera.world_from_camera,
     )
-
-
-def world_from_camera(azimuth_deg: float) -> np.ndarray:
-    """Return the (4, 4) pose of a camera that looks at the origin, 90 degrees = from +y."""
-    azimuth = np.radians(azimuth_deg)
-    position = np.array([DISTANCE_M * np.cos(azimuth), DISTANCE_M * np.sin(azimuth), HEIGHT_M])
-    ahead = -position / np.linalg.norm(position)
-    right = np.cross(ahead, [0, 0, 1])
-    right /= np.linalg.norm(right)
-    transform = np.eye(4)
-    transform[:3, :3] = np.column_stack([right, np.cross(ahead, right), ahead])
-    transform[:3, 3] = position
-    return transform

@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 import trimesh
 from fake_completer import CHECKSUM, FakeCompleter
+from made_objects import mesh_of, object_of
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.core.colors import instance_color
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Relation, Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate, TrackedObject
@@ -26,8 +26,7 @@ WORLD_FROM_CAMERA[:3, 3] = [0.3, -0.2, 0.8]
 
 def cube(edge_m: float = 0.1) -> Mesh:
     """A cube around the origin."""
-    box = trimesh.creation.box((edge_m,) * 3)
-    return Mesh(box.vertices.astype(np.float32), box.faces.astype(np.int32))
+    return mesh_of(trimesh.creation.box((edge_m,) * 3))
 
 
 def scene_object(object_id: int = 1, label: str = "mug", mesh: Mesh | None = None) -> SceneObject:
@@ -35,19 +34,7 @@ def scene_object(object_id: int = 1, label: str = "mug", mesh: Mesh | None = Non
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_euler("z", 25 * object_id, degrees=True).as_matrix()
     pose[:3, 3] = [0.2 * object_id, -0.1, 0.05]
-    return SceneObject(
-        id=object_id,
-        label=label,
-        score=0.9,
-        mesh=mesh or cube(),
-        frame_from_object=pose,
-        size=np.array([0.1, 0.1, 0.1]),
-        observed_fraction=0.4,
-        confidence=0.8,
-        depth_residual=0.002,
-        seconds=0.05,
-        color=instance_color(object_id),
-    )
+    return object_of(object_id, label, mesh or cube(), pose, np.full(3, 0.1), score=0.9)
 
 
 def tracked_object(item: SceneObject, name: str | None = None) -> TrackedObject:

@@ -7,7 +7,6 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.stamps import SECOND
-from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.session.inputs import (
     ColorImage,
     DepthImage,
@@ -58,8 +57,3 @@ def frame_messages(
         DepthImage(stamp_ns, frame_id, observation.depth),
         InstanceImage(stamp_ns, frame_id, label_image(observation)),
     ]
-
-
-def arc2017_messages(stamp_ns: int = START_NS):
-    """The messages of the real frame."""
-    return frame_messages(arc2017_observation(), stamp_ns)

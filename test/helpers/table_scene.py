@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import trimesh
 from fake_completer import CHECKSUM
+from made_objects import mesh_of, object_of
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.camera import Camera
-from iscene_ros.core.colors import instance_color
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh, Scene, SceneObject, SkippedObject, Timings
 from iscene_ros.geometry.rasteriser import render
@@ -26,10 +26,6 @@ def looking_at(x: float = 0.0, y: float = 0.0) -> np.ndarray:
     pose[:3, :3] = Rotation.from_euler("x", -135, degrees=True).as_matrix()
     pose[:3, 3] = x, y - 0.6, 0.6
     return pose
-
-
-def mesh_of(body: trimesh.Trimesh) -> Mesh:
-    return Mesh(body.vertices.astype(np.float32), body.faces.astype(np.int32))
 
 
 def cup(height: float = 0.1) -> Mesh:
@@ -136,19 +132,9 @@ def completed(
     pose = thing.world_from_object()
     pose[:3, 3] += rng.normal(0, 1, 3) * noise
     vertices = thing.mesh.vertices + rng.normal(0, 1, thing.mesh.vertices.shape) * noise
-    return SceneObject(
-        id=number,
-        label=thing.label,
-        score=1.0,
-        mesh=Mesh(vertices.astype(np.float32), thing.mesh.faces),
-        frame_from_object=pose,
-        size=np.ptp(vertices, axis=0).astype(np.float64),
-        observed_fraction=0.4,
-        confidence=0.8,
-        depth_residual=0.002,
-        seconds=0.01,
-        color=instance_color(number),
-    )
+    mesh = Mesh(vertices.astype(np.float32), thing.mesh.faces)
+    size = np.ptp(vertices, axis=0).astype(np.float64)
+    return object_of(number, thing.label, mesh, pose, size)
 
 
 def moved(thing: Thing, dx: float = 0.0, dy: float = 0.0) -> Thing:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import trimesh
 from fake_completer import FakeCompleter
+from made_objects import table_plane
 
 from iscene_ros.cli.completion_run import format_table
 from iscene_ros.core.colors import srgb_from_linear
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Mesh, Plane, Relation, Scene, SkippedObject
+from iscene_ros.core.scene import Mesh, Relation, Scene, SkippedObject
 from iscene_ros.geometry.stability import object_properties
 from iscene_ros.io import result_folder, scene_io
 from iscene_ros.io.frame_io import read_observation
@@ -168,16 +169,7 @@ def test_schema_names_the_fault(scene: Scene, path: tuple, value: object, named:
 
 
 def test_planes_and_fused_surroundings_are_kept(scene: Scene, tmp_path: Path) -> None:
-    plane = Plane(
-        normal=np.array([0.0, 0.0, 1.0]),
-        offset=0.25,
-        sigma=0.001,
-        axes=np.eye(3)[:2],
-        outline=np.array([[1.0, 0, -1], [-1, 0, -1], [0, 1, -1], [0, -1, -1]]),
-        corners=np.array([[1.0, 1, -0.25], [-1, 1, -0.25], [-1, -1, -0.25], [1, -1, -0.25]]),
-        margin=0.1,
-        share=0.5,
-    )
+    plane = table_plane(1.0, share=0.5)
     mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
     write_scene(replace(scene, planes=(plane,), environment=mesh), tmp_path / "out")
     read = read_scene(tmp_path / "out")

@@ -7,11 +7,11 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_objects import scene_object
+from made_objects import scene_object, table_plane
 from made_scenes import box, cup
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.scene import Mesh, Plane
+from iscene_ros.core.scene import Mesh
 from iscene_ros.planning.collision_bodies import (
     MAX_FACES,
     collision_body,
@@ -107,8 +107,7 @@ def test_subframes_lie_on_the_box() -> None:
 
 def test_support_plane_becomes_a_box_below_it() -> None:
     corners = np.array([[0, 0, 0.7], [1, 0, 0.7], [1, 0.5, 0.7], [0, 0.5, 0.7]], float)
-    axes, outline = np.eye(3)[:2], np.zeros((0, 3))
-    level = Plane(np.array([0, 0, 1.0]), -0.7, 1e-3, axes, outline, corners, 0.1, 0.5)
+    level = table_plane(1.0, offset=-0.7, corners=corners)
     wall = replace(level, normal=np.array([1.0, 0, 0]))
     (found,) = support_boxes([level, wall], np.array([0, 0, 1.0]))
     assert sorted(found.size) == pytest.approx([0.02, 0.5, 1.0], abs=1e-6)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scene_updates
 import trimesh
+from made_objects import mesh_of
 
-from iscene_ros.core.scene import Mesh
 from iscene_ros.planning import grasp_cache
 from iscene_ros.planning.grasp_cache import GraspCache, GraspOptions
 
@@ -15,8 +15,7 @@ ALL = GraspOptions("all")
 
 
 def block(number, x):
-    made = trimesh.creation.box((0.04, 0.06, 0.08))
-    mesh = Mesh(made.vertices.astype(np.float32), made.faces.astype(np.int32))
+    mesh = mesh_of(trimesh.creation.box((0.04, 0.06, 0.08)))
     item = scene_updates.scene_object(number, "block", mesh)
     pose = np.eye(4)
     pose[:3, 3] = x, 0, 0.05

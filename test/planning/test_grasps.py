@@ -7,29 +7,20 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_objects import scene_object, scene_of
+from made_objects import mesh_of, scene_object, scene_of, table_plane
 from made_scenes import ball, box, cup
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.predicate import Predicate
-from iscene_ros.core.scene import Mesh, Plane, Relation
+from iscene_ros.core.scene import Mesh, Relation
 from iscene_ros.geometry.rasteriser import render
 from iscene_ros.planning.grasp_obstacles import _worth
 from iscene_ros.planning.grasps import plan_all_grasps, plan_grasps
 from iscene_ros.planning.grippers import FRANKA_HAND, GRIPPERS, ROBOTIQ_2F_85, gripper_named
 
-TABLE = Plane(
-    normal=np.array([0.0, 0.0, 1.0]),
-    offset=0.0,
-    sigma=0.001,
-    axes=np.eye(3)[:2],
-    outline=np.array([[1, 0, -0.6], [-1, 0, -0.6], [0, 1, -0.6], [0, -1, -0.6]], float),
-    corners=np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]], float) * 0.6,
-    margin=0.1,
-    share=0.9,
-)
+TABLE = table_plane(0.6)
 
 
 def on_table(*meshes, **changes):
@@ -115,8 +106,7 @@ def test_the_fused_surroundings_are_in_the_way() -> None:
         [box((0.01, 0.3, 0.3), at=(x, 0)) for x in (-0.05, 0.05)]
         + [box((0.3, 0.01, 0.3), at=(0, y)) for y in (-0.05, 0.05)]
     )
-    mesh = Mesh(np.asarray(walls.vertices, np.float32), np.asarray(walls.faces, np.int32))
-    grasps = plan_grasps(on_table(box((0.03, 0.03, 0.06)), environment=mesh), 1)
+    grasps = plan_grasps(on_table(box((0.03, 0.03, 0.06)), environment=mesh_of(walls)), 1)
     assert len(grasps) == 0 and grasps.reason == "no clear way in: the surroundings in the way"
 
 
@@ -234,12 +224,8 @@ def test_what_a_view_shows_of_the_surroundings_is_in_the_way() -> None:
     walls = [box((0.02, 0.3, 0.2), at=(x, 0)) for x in (-0.06, 0.06)]
     walls += [box((0.3, 0.02, 0.2), at=(0, y)) for y in (-0.06, 0.06)]
     ground = box((1, 1, 0.1), bottom=-0.1)
-    meshes = [
-        Mesh(np.asarray(m.vertices, np.float32), np.asarray(m.faces, np.int32)).transformed(
-            np.linalg.inv(scene.frame_from_camera)
-        )
-        for m in (target, ground, *walls)
-    ]
+    camera_from_frame = np.linalg.inv(scene.frame_from_camera)
+    meshes = [mesh_of(m).transformed(camera_from_frame) for m in (target, ground, *walls)]
 
     def view(count):
         image = render(meshes[:count], camera)

@@ -8,26 +8,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import trimesh
-from made_objects import scene_object, scene_of
+from made_objects import scene_object, scene_of, table_plane
 from made_scenes import ball, box, cup, noisy
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.errors import InputError
-from iscene_ros.core.scene import Mesh, Plane
+from iscene_ros.core.scene import Mesh
 from iscene_ros.io.twin_files import DOCUMENTS, write_twin
 from iscene_ros.io.twin_usd import usd
 from iscene_ros.planning.twin import make_twin
 
-TABLE = Plane(
-    normal=np.array([0.0, 0.0, 1.0]),
-    offset=0.0,
-    sigma=0.001,
-    axes=np.array([[0.0, 1, 0], [1, 0, 0]]),  # left-handed with the normal
-    outline=np.array([[1, 0, -0.3], [-1, 0, -0.3], [0, 1, -0.3], [0, -1, -0.3]], float),
-    corners=np.array([[1, 1, 0], [-1, 1, 0], [-1, -1, 0], [1, -1, 0]], float) * 0.3,
-    margin=0.1,
-    share=0.9,
-)
+LEFT_HANDED = np.array([[0.0, 1, 0], [1, 0, 0]])  # with the normal
+TABLE = table_plane(0.3, axes=LEFT_HANDED)
 
 
 @pytest.fixture

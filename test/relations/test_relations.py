@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from made_scenes import (
     chair,
     cup,
     joined,
+    look_from,
     moved,
     noisy,
     rod,
@@ -28,17 +30,7 @@ from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.environment import BoxEnvironment
 from iscene_ros.relations.build import relate_bodies
 
-
-def look_from(position, target=(0.0, 0.0, 0.1)):
-    """Pose (4, 4) of an upright camera."""
-    forward = np.subtract(target, position)
-    forward = forward / np.linalg.norm(forward)
-    right = np.cross(forward, [0, 0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
-    pose[:3, 3] = position
-    return pose
+look = partial(look_from, target=(0.0, 0.0, 0.1))
 
 
 def edges(found, *predicates):
@@ -168,9 +160,7 @@ def test_two_equal_chairs_around_a_table() -> None:
     furniture = joined(box((1.2, 0.8, 0.04), bottom=0.7), *legs)
     chairs = [moved(chair(), (-0.95, 0, 0)), moved(chair(), (0.95, 0, 0), np.pi)]
     floor = (np.array([-3.0, -3.0, -0.1]), np.array([3.0, 3.0, 0.0]))
-    from iscene_ros.geometry.environment import BoxEnvironment
-
-    pose = look_from((0.0, -3.0, 1.2))
+    pose = look((0.0, -3.0, 1.2))
     found = relate_bodies(bodies(furniture, *chairs), BoxEnvironment((floor,)), pose, shapes=True)
     assert edges(found, "same_shape") == {(2, "same_shape", 3), (3, "same_shape", 2)}
     assert supports_of(found) == {(1, 0), (2, 0), (3, 0)}
@@ -213,10 +203,10 @@ def test_five_millimetres_of_air_count_where_the_surface_is_known() -> None:
 
 def test_occlusion_and_directions_follow_the_camera() -> None:
     front, back = box((0.1, 0.1, 0.1), (0.0, -0.15)), box((0.1, 0.1, 0.1), (0.0, 0.0))
-    found = relate_bodies(bodies(front, back), table(), look_from((0.0, -1.5, 0.15)))
+    found = relate_bodies(bodies(front, back), table(), look((0.0, -1.5, 0.15)))
     assert (1, "occludes", 2) in edges(found) and (2, "occludes", 1) not in edges(found)
     assert (1, "in_front_of", 2) in edges(found) and (2, "behind", 1) in edges(found)
-    turned = relate_bodies(bodies(front, back), table(), look_from((0.0, 1.5, 0.15)))
+    turned = relate_bodies(bodies(front, back), table(), look((0.0, 1.5, 0.15)))
     assert (2, "occludes", 1) in edges(turned) and (2, "in_front_of", 1) in edges(turned)
 
 
@@ -227,11 +217,8 @@ def test_board_above_blocks_lifting() -> None:
     assert supports_of(found) == {(1, 0)}
 
 
-def test_nothing_gives_nothing() -> None:
+def test_nothing_and_one_object_without_surroundings_have_no_edges() -> None:
     assert relate_bodies([], table()) == ()
-
-
-def test_one_object_without_surroundings_has_no_edges() -> None:
     assert relate_bodies(bodies(box((0.1, 0.1, 0.1))), None) == ()
 
 
@@ -241,7 +228,7 @@ def test_open_and_degenerate_meshes_are_no_accident() -> None:
     flat = Body.of(2, [[0.2, 0, 0.01], [0.3, 0, 0.01], [0.2, 0.1, 0.01]], [[0, 1, 2]])
     line = Body.of(3, [[0.2, 0, 0], [0.3, 0, 0], [0.4, 0, 0]], [[0, 1, 2]])
     made = [*bodies(open_box), flat, line]
-    found = relate_bodies(made, table(), look_from((0.0, -1.0, 0.5)), shapes=False)
+    found = relate_bodies(made, table(), look((0.0, -1.0, 0.5)), shapes=False)
     assert (1, 0) in supports_of(found)
     assert Body.of(4, [[0, 0, np.nan]] * 3, [[0, 1, 2]]) is None
     assert Body.of(4, np.zeros((0, 3)), np.zeros((0, 3))) is None
@@ -267,7 +254,7 @@ def heaps(draw):
 @settings(max_examples=25, deadline=None)
 def test_graph_is_consistent(heap, is_exact) -> None:
     surface = {"sigma": 2e-4 if is_exact else 3e-3, "is_exact": is_exact}
-    pose = look_from((0.1, -1.0, 0.5))
+    pose = look((0.1, -1.0, 0.5))
     found = relate_bodies(bodies(*heap, **surface), table(), pose)
     all_edges = edges(found)
     assert len(all_edges) == len(found)
@@ -291,8 +278,6 @@ def test_graph_is_consistent(heap, is_exact) -> None:
 
 def test_support_hardly_depends_on_where_the_scene_is() -> None:
     """Columns sample the surfaces: a contact of one column, or at a limit, may come and go."""
-    from iscene_ros.geometry.environment import BoxEnvironment
-
     floor = (np.array([-9.0, -9.0, -0.1]), np.array([9.0, 9.0, 0.0]))
     rng = np.random.default_rng(0)
 
