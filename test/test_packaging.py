@@ -61,7 +61,7 @@ def requirements(wheel: zipfile.ZipFile, extra: str = "") -> dict[str, Requireme
     return {r.name: r for r in found if r.marker is None or r.marker.evaluate({"extra": extra})}
 
 
-def test_wheel_holds_everything(wheel: zipfile.ZipFile) -> None:
+def test_wheel_holds_everything(wheel):
     names = wheel.namelist()
     assert "iscene_ros/io/scene.schema.json" in names
     definitions = {
@@ -101,7 +101,7 @@ def is_of_ros(path: Path) -> bool:
     return any(path.is_relative_to(ROOT / place) for place in ROS_PLACES)
 
 
-def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
+def test_imports_are_declared(wheel):
     declared = set(requirements(wheel))
     # Bags are read where rosbags is at hand.
     declared |= set(requirements(wheel, "bag"))
@@ -121,7 +121,7 @@ def test_imports_are_declared(wheel: zipfile.ZipFile) -> None:
         assert distributions <= declared, path.name
 
 
-def test_the_hint_for_a_missing_module_names_the_extra_that_installs_it(wheel) -> None:
+def test_the_hint_for_a_missing_module_names_the_extra_that_installs_it(wheel):
     base = set(requirements(wheel))
     extras = {extra: set(requirements(wheel, extra)) - base for extra in USER_EXTRAS}
     named = {DISTRIBUTIONS.get(m, m.replace("_", "-")): extra for m, extra in EXTRAS.items()}
@@ -129,18 +129,18 @@ def test_the_hint_for_a_missing_module_names_the_extra_that_installs_it(wheel) -
     assert all(distribution in extras[extra] for distribution, extra in named.items())
 
 
-def test_ros_is_imported_by_its_layer_alone() -> None:
+def test_ros_is_imported_by_its_layer_alone():
     for path in (*ROOT.glob("iscene_ros/**/*.py"), *ROOT.glob("test/**/*.py")):
         if not is_of_ros(path):
             assert not imports(path) & ros_packages(), path.name
 
 
-def test_bags_need_rosbags_but_the_core_does_not(wheel: zipfile.ZipFile) -> None:
+def test_bags_need_rosbags_but_the_core_does_not(wheel):
     assert "rosbags" in requirements(wheel, "bag") and "rosbags" not in requirements(wheel)
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_constraints_pin_every_requirement(wheel: zipfile.ZipFile, python: str) -> None:
+def test_constraints_pin_every_requirement(wheel, python):
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
     environment = {"python_version": python}
@@ -151,7 +151,7 @@ def test_constraints_pin_every_requirement(wheel: zipfile.ZipFile, python: str) 
         assert requirement.specifier.contains(versions[name]), name
 
 
-def test_package_xml_agrees(wheel: zipfile.ZipFile) -> None:
+def test_package_xml_agrees(wheel):
     package = ElementTree.parse(ROOT / "package.xml").getroot()
     assert package.get("format") == "3" and package.findtext("name") == "iscene_ros"
     assert package.findtext("version") == __version__
@@ -161,13 +161,13 @@ def test_package_xml_agrees(wheel: zipfile.ZipFile) -> None:
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_ci_runs_the_tests() -> None:
+def test_ci_runs_the_tests():
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
     assert "make test" in script.read_text("utf-8")
 
 
-def test_modules_are_short() -> None:
+def test_modules_are_short():
     lengths = {
         path: len(path.read_text("utf-8").splitlines()) for path in ROOT.glob("iscene_ros/**/*.py")
     }

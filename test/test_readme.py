@@ -28,7 +28,7 @@ def shown(value: object) -> str:
     return '""' if value == "" else str(value)
 
 
-def test_every_parameter_is_listed_with_its_default() -> None:
+def test_every_parameter_is_listed_with_its_default():
     for field in fields(Settings):
         limits = limits_of(Settings, field.name)
         star = "" if limits.live else " *"
@@ -38,27 +38,27 @@ def test_every_parameter_is_listed_with_its_default() -> None:
         assert row in PARAMETERS, name
 
 
-def test_every_output_is_listed_with_its_type() -> None:
+def test_every_output_is_listed_with_its_type():
     for topic in OUTPUTS:
         latched = " †" if topic.latched else ""
         kind = topic.type_name.replace("/msg/", "/")
         assert f"| `{topic.name}`{latched} | `{kind}` | {topic.description} |" in ROS
 
 
-def test_every_service_is_listed() -> None:
+def test_every_service_is_listed():
     source = (ROOT / "iscene_ros/ros/services.py").read_text("utf-8")
     services = set(re.findall(r'"(~/\w+)"', source))
     assert services and all(f"| `{service}` |" in ROS for service in services)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_links_lead_to_files(path) -> None:
+def test_links_lead_to_files(path):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
         if not target.startswith("http"):
             assert (path.parent / target).exists(), target
 
 
-def test_files_that_the_architecture_names_exist() -> None:
+def test_files_that_the_architecture_names_exist():
     text = (ROOT / "docs/architecture.md").read_text("utf-8")
     names = re.findall(r"`([a-z_/]+(?:/|\.py|\.md|\.yaml))`", text)
     assert names
@@ -66,7 +66,7 @@ def test_files_that_the_architecture_names_exist() -> None:
         assert (ROOT / name).exists() or (ROOT / "iscene_ros" / name).exists(), name
 
 
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys) -> None:
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     frame = demo_frame()
     monkeypatch.chdir(tmp_path)
     inputs = {

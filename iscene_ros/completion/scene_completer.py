@@ -143,7 +143,13 @@ class SceneCompleter:
         )
         scene = replace(scene, timings=timings)
         scene = replace(scene, warnings=scene.warnings + doubts(scene, prediction.observation))
-        return _related(scene, prediction.observation, counter) if self.relations else scene
+        if not self.relations:
+            return scene
+        started = time.perf_counter()
+        scene = with_relations(scene, prediction.observation, progress=counter)
+        spent = time.perf_counter() - started
+        timings = replace(timings, relations=spent, total=timings.total + spent)
+        return replace(scene, timings=timings)
 
     def _prepared(
         self, observation: Observation | Sequence[Observation], request: CompletionRequest
@@ -239,15 +245,6 @@ def _without_kept(prediction: Prediction, request: CompletionRequest) -> Predict
 def _suspect(item: SceneObject) -> SceneObject:
     confidence = min(item.confidence, SUSPECT_CONFIDENCE)
     return replace(item, transparent_suspect=True, confidence=confidence)
-
-
-def _related(scene: Scene, observation: Observation, progress: Progress) -> Scene:
-    """Return the scene with the edges of its graph, and the time that they took."""
-    started = time.perf_counter()
-    scene = with_relations(scene, observation, progress=progress)
-    spent = time.perf_counter() - started
-    total = scene.timings.total + spent
-    return replace(scene, timings=replace(scene.timings, relations=spent, total=total))
 
 
 def _check(observation: Observation, shapes: ShapeModel, request: CompletionRequest) -> None:

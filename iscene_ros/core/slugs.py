@@ -15,17 +15,21 @@ def readable_label(text: str) -> str:
     return " ".join(printable.split()) or UNKNOWN_LABEL
 
 
-def slug(text: str, separator: str = "_", keep: str = "") -> str:
+def slug(text: str) -> str:
     """Return a text in lower-case letters and digits: "Ice cube tray!" becomes "ice_cube_tray".
 
-    Args:
-        text: any text; other scripts are transliterated, "чашка" becomes "chashka", where anyascii
-            is installed. Without it they are left out, but for accents.
-        separator: replaces every run of other characters; none is left at either end.
-        keep: further characters that stay as they are.
+    Other scripts are transliterated, "чашка" becomes "chashka", where anyascii is installed.
+    Without it they are left out, but for accents.
     """
-    ascii_text = _ascii(text).lower()
-    return re.sub(f"[^a-z0-9{re.escape(keep)}]+", separator, ascii_text).strip(separator)
+    if not text.isascii():
+        try:
+            from anyascii import anyascii
+
+            text = anyascii(text)
+        except ImportError:
+            decomposed = unicodedata.normalize("NFKD", text)
+            text = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def letter_first(name: str, prefix: str) -> str:
@@ -36,15 +40,3 @@ def letter_first(name: str, prefix: str) -> str:
 def object_name(label: str, object_id: int, prefix: str = "") -> str:
     """Return the name of an object in TF, MoveIt and PDDL: "Ice cube tray" is "ice_cube_tray_3"."""
     return f"{prefix}{letter_first(slug(label)[:40], 'object_')}_{object_id}"
-
-
-def _ascii(text: str) -> str:
-    """Return a text without accents, transliterated where anyascii is installed."""
-    if text.isascii():
-        return text
-    try:
-        from anyascii import anyascii
-    except ImportError:
-        decomposed = unicodedata.normalize("NFKD", text)
-        return "".join(c for c in decomposed if not unicodedata.combining(c))
-    return anyascii(text)

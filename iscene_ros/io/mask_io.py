@@ -55,7 +55,13 @@ def read_labels(path: Path, ids: tuple[int, ...]) -> tuple[Label, ...]:
         document = dict(zip(map(str, ids), document, strict=True))
     if not isinstance(document, dict):
         raise InputError(f"{path}: neither object nor list; expected {EXPECTED_LABELS}")
-    labels = {_id(path, key): _label(path, key, value) for key, value in document.items()}
+    labels = {}
+    for key, value in document.items():
+        if not key.isdecimal():
+            raise InputError(
+                f"{path}: key {key[:40]!r} is no instance id; expected {EXPECTED_LABELS}"
+            )
+        labels[int(key)] = _label(path, key, value)
     absent = sorted(set(labels) - set(ids))
     if absent:
         raise InputError(
@@ -108,12 +114,6 @@ def _check_count(path: Path, count: int) -> None:
             f"{path}: {count} instances, more than {MOST_INSTANCES}; "
             "is this an image of instance ids?"
         )
-
-
-def _id(path: Path, key: str) -> int:
-    if not key.isdecimal():
-        raise InputError(f"{path}: key {key[:40]!r} is no instance id; expected {EXPECTED_LABELS}")
-    return int(key)
 
 
 def _label(path: Path, key: str, value: object) -> Label:

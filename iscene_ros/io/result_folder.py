@@ -39,14 +39,14 @@ class ResultKind:
 SCENE_RESULT = ResultKind((SCENE_FILE, "scene.glb", "overview.png", "graph.png"), ".ply", "result")
 
 
-def check_writable(directory: Path, kind: ResultKind = SCENE_RESULT) -> None:
-    """Check, before any work is done, that a result can be written to `directory`.
+def check_writable(directory: Path) -> None:
+    """Check, before any work is done, that a scene can be written to `directory`.
 
     Raises:
         InputError: it holds something else, or its parent cannot be written.
     """
     with _writing(directory):
-        with temporary_sibling(_checked_target(directory, kind)):
+        with temporary_sibling(_checked_target(directory, SCENE_RESULT)):
             pass
 
 

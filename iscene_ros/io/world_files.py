@@ -115,7 +115,10 @@ def read_world(directory: Path) -> World:
         _validate(document)
         arrays = _read_arrays(path.with_name(ARRAYS_FILE), document["arrays_sha256"])
         objects = tuple(_tracked(entry, arrays) for entry in document["objects"])
-        _check_ids(objects, document["next_id"])
+        ids, names, below = [k.id for k in objects], [k.name for k in objects], document["next_id"]
+        is_sound = ids == sorted(set(ids)) and max(ids, default=0) < below
+        if not is_sound or len(set(names)) != len(names):
+            raise InputError(f"objects: ids {ids} and names {names} are not unique below {below}")
         environment = _environment(arrays) if "environment.keys" in arrays else None
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -270,9 +273,3 @@ def _array(arrays: Arrays, name: str, dtype: type, shape: tuple[int | None, ...]
     if not fits or (found.dtype.kind == "f" and not np.isfinite(found).all()):
         raise InputError(f"{name}: {found.dtype} {found.shape}, or not finite; save the world anew")
     return found
-
-
-def _check_ids(objects: tuple[TrackedObject, ...], next_id: int) -> None:
-    ids, names = [k.id for k in objects], [k.name for k in objects]
-    if ids != sorted(set(ids)) or len(set(names)) != len(names) or max(ids, default=0) >= next_id:
-        raise InputError(f"objects: ids {ids} and names {names} are not unique below {next_id}")

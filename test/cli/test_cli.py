@@ -37,9 +37,7 @@ def files(tmp_path: Path) -> FrameFiles:
     return frame_files.write_frame(tmp_path / "frame")
 
 
-def test_complete_writes_a_scene_and_prints_a_table(
-    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_complete_writes_a_scene_and_prints_a_table(files, tmp_path, capsys):
     called = []
 
     def load(choice: ModelConfig) -> FakeCompleter:
@@ -77,9 +75,7 @@ class RelatingCompleter(FakeCompleter):
         return replace(super().complete(*args, **kwargs), relations=edges)
 
 
-def test_pictures_may_be_left_out(
-    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_pictures_may_be_left_out(files, tmp_path, capsys):
     argv = [*arguments(files, tmp_path / "out"), "--no-pictures"]
     assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
@@ -88,9 +84,7 @@ def test_pictures_may_be_left_out(
     assert "meshes, scene.glb, scene.json" in capsys.readouterr().out
 
 
-def test_grasps_are_planned_where_they_are_asked_for(
-    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_grasps_are_planned_where_they_are_asked_for(files, tmp_path, capsys):
     argv = arguments(files, tmp_path / "out")
     assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
     assert "mug 1:" not in capsys.readouterr().out
@@ -101,12 +95,7 @@ def test_grasps_are_planned_where_they_are_asked_for(
     assert (tmp_path / "out/overview.png").exists()
 
 
-def test_a_picture_that_cannot_be_drawn_costs_nothing_else(
-    files: FrameFiles,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_picture_that_cannot_be_drawn_costs_nothing_else(files, tmp_path, capsys, monkeypatch):
     def fails(*_: object) -> None:
         raise ValueError("can't measure length of multiline text")
 
@@ -118,9 +107,7 @@ def test_a_picture_that_cannot_be_drawn_costs_nothing_else(
     assert (tmp_path / "out/graph.png").exists() and not (tmp_path / "out/overview.png").exists()
 
 
-def test_a_label_with_a_line_break_is_one_line_everywhere(
-    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_a_label_with_a_line_break_is_one_line_everywhere(files, tmp_path, capsys):
     files.labels.write_text('{"1": "red\\ncup\\n", "7": "\\n"}')
     argv = arguments(files, tmp_path / "out")
     assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 0
@@ -129,9 +116,7 @@ def test_a_label_with_a_line_break_is_one_line_everywhere(
     assert (tmp_path / "out/overview.png").exists() and (tmp_path / "out/graph.png").exists()
 
 
-def test_colour_is_optional_and_steps_of_depth_may_be_of_any_unit(
-    files: FrameFiles, tmp_path: Path
-) -> None:
+def test_colour_is_optional_and_steps_of_depth_may_be_of_any_unit(files, tmp_path):
     argv = arguments(files, tmp_path / "out")[2:]
     Image.fromarray(frame_files.depth_mm() * 10).save(files.depth)
     assert (
@@ -144,9 +129,7 @@ def test_colour_is_optional_and_steps_of_depth_may_be_of_any_unit(
     assert run_with(complete_command, [*argv, "--depth-unit", "-1"], no_completer) == 2
 
 
-def test_the_graph_and_a_planning_problem_are_written(
-    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_the_graph_and_a_planning_problem_are_written(files, tmp_path, capsys):
     pddl = pytest.importorskip("pddl")
     paths = tmp_path / "domain.pddl", tmp_path / "problem.pddl"
     argv = [*arguments(files, tmp_path / "out"), "--pddl", *map(str, paths), "--pddl-goal", "7"]
@@ -182,27 +165,22 @@ def test_the_graph_and_a_planning_problem_are_written(
     ],
 )
 def test_options_that_cannot_be_are_rejected_before_the_work(
-    files: FrameFiles,
-    tmp_path: Path,
-    options: list[str],
-    complaint: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
-) -> None:
+    files, tmp_path, options, complaint, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     argv = arguments(files, Path("out")) + options
     assert run_with(complete_command, argv, no_completer) == 2
     assert complaint in capsys.readouterr().err
 
 
-def test_an_unknown_goal_writes_nothing(files: FrameFiles, tmp_path: Path) -> None:
+def test_an_unknown_goal_writes_nothing(files, tmp_path):
     paths = [str(tmp_path / "domain.pddl"), str(tmp_path / "problem.pddl")]
     argv = [*arguments(files, tmp_path / "out"), "--pddl", *paths, "--pddl-goal", "99"]
     assert run_with(complete_command, argv, lambda *_: RelatingCompleter()) == 2
     assert not (tmp_path / "out").exists() and not Path(paths[0]).exists()
 
 
-def test_depth_is_optional_for_models_that_do_without(files: FrameFiles, tmp_path: Path) -> None:
+def test_depth_is_optional_for_models_that_do_without(files, tmp_path):
     argv = arguments(files, tmp_path / "out")
     at = argv.index("--depth")
     assert run_with(complete_command, argv[:at] + argv[at + 2 :], lambda *_: FakeCompleter()) == 0
@@ -210,15 +188,13 @@ def test_depth_is_optional_for_models_that_do_without(files: FrameFiles, tmp_pat
     assert [o.reason for o in skipped] == ["no depth inside its mask"] * 2
 
 
-def test_gravity_is_passed_on(files: FrameFiles, tmp_path: Path) -> None:
+def test_gravity_is_passed_on(files, tmp_path):
     argv = [*arguments(files, tmp_path / "out"), "--gravity", "0", "-2.5", "0"]
     assert run_with(complete_command, argv, lambda *_: FakeCompleter()) == 0
     np.testing.assert_allclose(read_scene(tmp_path / "out").gravity_camera, [0, -1, 0], atol=1e-9)
 
 
-def test_skipped_objects_are_listed(
-    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_skipped_objects_are_listed(files, tmp_path, capsys):
     depth = frame_files.depth_mm()
     depth[frame_files.id_image() == 7] = 0
     Image.fromarray(depth).save(files.depth)
@@ -228,14 +204,14 @@ def test_skipped_objects_are_listed(
     assert read_scene(tmp_path / "out").skipped[0].id == 7
 
 
-def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_demo(tmp_path, capsys):
     argv = ["--out", str(tmp_path / "demo")]
     assert run_with(demo_command, argv, lambda *_: FakeCompleter()) == 0
     assert len(read_scene(tmp_path / "demo").objects) == 8
     assert "8 objects" in capsys.readouterr().out
 
 
-def test_demo_of_views_draws_one_picture(tmp_path: Path) -> None:
+def test_demo_of_views_draws_one_picture(tmp_path):
     counts = []
 
     class LooksCompleter(FakeCompleter):
@@ -283,9 +259,7 @@ BAD_INPUTS = {
 
 
 @pytest.mark.parametrize("name", BAD_INPUTS)
-def test_bad_input_is_one_line_and_leaves_nothing(
-    files: FrameFiles, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
-) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(files, tmp_path, capsys, name):
     out = BAD_INPUTS[name](files, tmp_path / "out")
     before = sorted(tmp_path.rglob("*"))
     assert run_with(complete_command, arguments(files, out), no_completer) == 2
@@ -304,14 +278,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_failures_become_exit_codes(
-    files: FrameFiles,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture,
-    error: BaseException,
-    code: int,
-    expected: str,
-) -> None:
+def test_failures_become_exit_codes(files, tmp_path, capsys, error, code, expected):
     def fail(*_: str) -> FakeCompleter:
         raise error
 
@@ -321,7 +288,7 @@ def test_failures_become_exit_codes(
     assert os.listdir(tmp_path) == ["frame"]
 
 
-def test_interrupted_completion_leaves_nothing(files: FrameFiles, tmp_path: Path) -> None:
+def test_interrupted_completion_leaves_nothing(files, tmp_path):
     class Interrupted(FakeCompleter):
         def complete(self, observation, request, progress):
             progress(1, 2, "mug")
@@ -336,13 +303,13 @@ def test_interrupted_completion_leaves_nothing(files: FrameFiles, tmp_path: Path
     "argv",
     [[], ["nonsense"], ["complete"], ["demo", "--steps", "0"], ["demo", "--device", "tpu"]],
 )
-def test_wrong_usage_is_exit_2(argv: list[str]) -> None:
+def test_wrong_usage_is_exit_2(argv):
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2
 
 
-def test_module_runs_and_help_needs_no_torch() -> None:
+def test_module_runs_and_help_needs_no_torch():
     script = "import sys; sys.argv = ['iscene', '--help']\n"
     script += "from iscene_ros.cli.main import main\n"
     script += "try: main()\nexcept SystemExit: pass\n"
@@ -358,7 +325,7 @@ def test_module_runs_and_help_needs_no_torch() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture) -> None:
+def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])
     assert ended.value.code == 0

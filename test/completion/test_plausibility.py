@@ -50,11 +50,11 @@ def tilted(roll: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("roll", [0, 90, 180])
-def test_a_sound_input_is_not_doubted(roll: float) -> None:
+def test_a_sound_input_is_not_doubted(roll):
     assert doubts(*seen(true=tilted(roll))) == ()
 
 
-def test_the_real_frame_is_not_doubted() -> None:
+def test_the_real_frame_is_not_doubted():
     frame = demo_frame()
     observation = replace(frame.observation.rectified(), world_from_camera=frame.world_from_camera)
     planes = planes_of(observation, frame.world_from_camera)
@@ -73,12 +73,12 @@ FALSE_POSES = {
 
 
 @pytest.mark.parametrize("name", FALSE_POSES)
-def test_gravity_that_contradicts_the_table_is_told(name: str) -> None:
+def test_gravity_that_contradicts_the_table_is_told(name):
     assert "gravity" in kinds(*seen(FALSE_POSES[name]))
 
 
 @pytest.mark.parametrize("heading", [40, 130, 250])
-def test_an_inverted_pose_is_told_whatever_the_heading(heading: float) -> None:
+def test_an_inverted_pose_is_told_whatever_the_heading(heading):
     true = looking_at()
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler("z", heading, degrees=True).as_matrix()
@@ -86,7 +86,7 @@ def test_an_inverted_pose_is_told_whatever_the_heading(heading: float) -> None:
     assert "gravity" in kinds(*seen(inverse))
 
 
-def test_a_wall_behind_objects_on_a_table_is_not_doubted() -> None:
+def test_a_wall_behind_objects_on_a_table_is_not_doubted():
     scene, observation = seen()
     (table,) = scene.planes
     wall = replace(table, normal=np.array([0, -1.0, 0]), offset=0.5, share=0.6)
@@ -95,7 +95,7 @@ def test_a_wall_behind_objects_on_a_table_is_not_doubted() -> None:
     assert doubts(replace(scene, planes=(wall,)), observation) == ()
 
 
-def test_a_position_in_millimetres_is_told() -> None:
+def test_a_position_in_millimetres_is_told():
     told = looking_at()
     told[:3, 3] *= 1000
     assert kinds(*seen(told)) == ["pose"]
@@ -105,7 +105,7 @@ def test_a_position_in_millimetres_is_told() -> None:
 
 
 @pytest.mark.parametrize("factor", [10, 1000])
-def test_depth_of_another_unit_is_told(factor: float) -> None:
+def test_depth_of_another_unit_is_told(factor):
     scene, observation = seen()
     if factor == 1000:
         with pytest.raises(ValueError, match="millimetres"):
@@ -117,13 +117,13 @@ def test_depth_of_another_unit_is_told(factor: float) -> None:
     assert kinds(scene, replace(observation, depth=observation.depth * factor)) == ["depth unit"]
 
 
-def test_objects_too_large_for_their_masks_are_told() -> None:
+def test_objects_too_large_for_their_masks_are_told():
     scene, observation = seen()
     big = replace(scene.objects[0], size=np.array([0.2, 1.4, 0.2]))
     assert kinds(replace(scene, objects=(big, *scene.objects[1:])), observation) == ["size"]
 
 
-def test_a_mask_of_a_class_is_told_and_one_behind_a_pole_is_not() -> None:
+def test_a_mask_of_a_class_is_told_and_one_behind_a_pole_is_not():
     scene, observation = seen()
     both = observation.masks.any(axis=0)[None]
     semantic = replace(observation, masks=both, labels=("cup",), scores=(), instance_ids=(1,))
@@ -136,7 +136,7 @@ def test_a_mask_of_a_class_is_told_and_one_behind_a_pole_is_not() -> None:
     assert kinds(replace(scene, planes=()), semantic.with_depth(hidden)) == []
 
 
-def test_depth_that_lies_off_every_surface_is_told() -> None:
+def test_depth_that_lies_off_every_surface_is_told():
     scene, observation = seen()
     off = tuple(replace(o, depth_residual=0.015) for o in scene.objects)
     assert kinds(replace(scene, objects=off), observation) == ["registration"]
@@ -145,7 +145,7 @@ def test_depth_that_lies_off_every_surface_is_told() -> None:
 
 
 @pytest.mark.parametrize("shift", [(0, 14), (0, -14), (12, 6)])
-def test_masks_beside_the_things_that_they_name_are_told(shift: tuple[int, int]) -> None:
+def test_masks_beside_the_things_that_they_name_are_told(shift):
     scene, observation = seen()
     beside = np.roll(observation.masks, shift, axis=(1, 2))
     assert kinds(scene, replace(observation, masks=beside)) == ["registration"]
@@ -153,7 +153,7 @@ def test_masks_beside_the_things_that_they_name_are_told(shift: tuple[int, int])
     assert kinds(scene, replace(observation, masks=aside)) == []
 
 
-def test_flat_things_and_things_without_mask_are_not_doubted() -> None:
+def test_flat_things_and_things_without_mask_are_not_doubted():
     flat = (Thing(-0.1, 0, "card", box(0.08, 0.05, 0.004)), Thing(0.1, 0, detected=False))
     shot = shoot(flat)
     observation = shot.tracked.observation
@@ -161,18 +161,18 @@ def test_flat_things_and_things_without_mask_are_not_doubted() -> None:
     assert kinds(replace(shot.scene, planes=planes), observation) == []
 
 
-def test_a_scene_without_depth_or_scale_is_not_judged() -> None:
+def test_a_scene_without_depth_or_scale_is_not_judged():
     scene, observation = seen(FALSE_POSES["OpenGL"])
     assert doubts(replace(scene, is_metric=False), observation) == ()
     assert doubts(scene, observation.with_depth(np.zeros_like(observation.depth))) == ()
 
 
-def test_completing_tells_the_doubts(completer) -> None:
+def test_completing_tells_the_doubts(completer):
     _, observation = seen(FALSE_POSES["OpenGL"])
     scene = completer.complete(observation)
     assert any(warning.startswith("gravity: ") for warning in scene.warnings)
 
 
-def test_a_tall_cup_is_no_giant() -> None:
+def test_a_tall_cup_is_no_giant():
     shot = shoot((Thing(0, 0, "vase", cup(0.3)),))
     assert kinds(shot.scene, shot.tracked.observation) == []

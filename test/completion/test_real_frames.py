@@ -55,7 +55,7 @@ def suspects_of(scene: Scene) -> set[int]:
 
 
 @pytest.mark.parametrize("frame", SUPPORTS)
-def test_objects_rest_on_what_carries_them(frame: str, scenes: dict[str, Scene]) -> None:
+def test_objects_rest_on_what_carries_them(frame, scenes):
     found, guessed = supports_of(scenes[frame]), suspects_of(scenes[frame])
     # A mesh of glass is a guess, which may touch its neighbours.
     assert SUPPORTS[frame] <= found
@@ -63,22 +63,20 @@ def test_objects_rest_on_what_carries_them(frame: str, scenes: dict[str, Scene])
 
 
 @pytest.mark.parametrize(("frame", "instance"), SIZES)
-def test_objects_have_the_size_that_the_frame_shows(
-    frame: str, instance: int, scenes: dict[str, Scene]
-) -> None:
+def test_objects_have_the_size_that_the_frame_shows(frame, instance, scenes):
     size = 1e3 * next(o.size for o in scenes[frame].objects if o.id == instance)
     found = [*sorted(size[:2]), size[2]]
     np.testing.assert_allclose(found, SIZES[frame, instance], rtol=SIZE_TOLERANCE)
 
 
-def test_every_mesh_covers_its_observed_points(scenes: dict[str, Scene]) -> None:
+def test_every_mesh_covers_its_observed_points(scenes):
     for scene in scenes.values():
         assert not scene.skipped
         for item in scene.objects:
             assert item.depth_residual < 0.005, (item.label, item.depth_residual)
 
 
-def test_glass_is_suspected_where_the_table_shows_through(scenes: dict[str, Scene]) -> None:
+def test_glass_is_suspected_where_the_table_shows_through(scenes):
     suspects = suspects_of(scenes["clear080"])
     assert {1, 2, 3} <= suspects and 11 not in suspects
     assert not any(suspects_of(scene) for name, scene in scenes.items() if name != "clear080")

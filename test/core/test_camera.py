@@ -84,7 +84,7 @@ def test_rectification_stays_inside_the_image_whatever_the_coefficients(d):
     assert not inside.all()
 
 
-def test_rectification_is_computed_once_a_camera() -> None:
+def test_rectification_is_computed_once_a_camera():
     camera = Camera(40, 30, K * [[0.06], [0.06], [1]], np.array([0.1, 0, 0, 0, 0]))
     assert camera.rectification_map[0] is camera.rectification_map[0]
     assert camera.same_as(Camera(40, 30, camera.k, camera.d))

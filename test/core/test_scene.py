@@ -22,7 +22,7 @@ def mesh(scene: Scene) -> Mesh:
     return scene[3].mesh
 
 
-def test_an_object_is_found_by_its_id(scene: Scene) -> None:
+def test_an_object_is_found_by_its_id(scene):
     assert scene[7] is scene.objects[1]
     with pytest.raises(KeyError, match="object 0: not in the scene; its ids are 3, 7"):
         scene[0]
@@ -30,21 +30,21 @@ def test_an_object_is_found_by_its_id(scene: Scene) -> None:
         scene_of()[1]
 
 
-def test_a_saved_scene_can_be_read(scene: Scene, tmp_path) -> None:
+def test_a_saved_scene_can_be_read(scene, tmp_path):
     scene.save(str(tmp_path / "scene"))
     np.testing.assert_array_equal(
         read_scene(tmp_path / "scene")[7].mesh.vertices, scene[7].mesh.vertices
     )
 
 
-def test_a_mesh_becomes_one_of_trimesh(mesh: Mesh) -> None:
+def test_a_mesh_becomes_one_of_trimesh(mesh):
     made = mesh.to_trimesh()
     np.testing.assert_array_equal(made.vertices, mesh.vertices)
     np.testing.assert_array_equal(made.faces, mesh.faces)
     assert made.is_watertight and made.volume == pytest.approx(0.1 * 0.2 * 0.3, rel=1e-5)
 
 
-def test_a_mesh_becomes_one_of_open3d(mesh: Mesh) -> None:
+def test_a_mesh_becomes_one_of_open3d(mesh):
     pytest.importorskip("open3d")
     made = mesh.to_open3d()
     np.testing.assert_array_equal(np.asarray(made.vertices), mesh.vertices)
@@ -52,7 +52,7 @@ def test_a_mesh_becomes_one_of_open3d(mesh: Mesh) -> None:
 
 
 @given(st.lists(st.floats(-3, 3), min_size=6, max_size=6))
-def test_a_moved_plane_has_its_points_and_its_outline_with_it(motion: list[float]) -> None:
+def test_a_moved_plane_has_its_points_and_its_outline_with_it(motion):
     square = np.array([[1.0, 0, -1], [-1, 0, -1], [0, 1, -2], [0, -1, -2]])
     corners = np.array([[1.0, 2, 4], [-1, 2, 4], [-1, -2, 4], [1, -2, 4]])
     plane = Plane(np.array([0, 0, -1.0]), 4.0, 0.001, np.eye(3)[:2], square, corners, 0.0, 1.0)

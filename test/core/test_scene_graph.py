@@ -32,7 +32,7 @@ def graph() -> SceneGraph:
     return with_relations(tower()).graph
 
 
-def test_queries(graph) -> None:
+def test_queries(graph):
     assert graph.ids == (1, 2, 3, 4)
     assert graph.on_top_of(1) == (2,) and graph.on_top_of(3) == ()
     assert graph.supporters(3) == (2,)
@@ -46,11 +46,11 @@ def test_queries(graph) -> None:
         graph.on_top_of(9)
 
 
-def test_equal_boxes_have_the_same_shape(graph) -> None:
+def test_equal_boxes_have_the_same_shape(graph):
     assert set(graph.objects_of(1, "same_shape")) == {2, 3}
 
 
-def test_objects_that_block_each_other_have_a_removal_order() -> None:
+def test_objects_that_block_each_other_have_a_removal_order():
     relations = [
         Relation(1, "blocks_from_above", 2, 0.9),
         Relation(2, "blocks_from_above", 1, 0.6),
@@ -60,7 +60,7 @@ def test_objects_that_block_each_other_have_a_removal_order() -> None:
     assert graph.removal_order(2) == (3, 1, 2)
 
 
-def test_exports_agree(graph) -> None:
+def test_exports_agree(graph):
     document = json.loads(to_json(graph))
     assert {node["id"] for node in document["nodes"]} == {0, 1, 2, 3, 4}
     assert len(document["edges"]) == graph.nx.number_of_edges()
@@ -75,7 +75,7 @@ def test_exports_agree(graph) -> None:
     assert '2 -> 1 [label="supported_by' in to_dot(graph)
 
 
-def test_files_by_suffix(graph, tmp_path) -> None:
+def test_files_by_suffix(graph, tmp_path):
     for suffix in ("json", "graphml", "dot", "png"):
         write_graph(graph, tmp_path / f"graph.{suffix}")
         assert (tmp_path / f"graph.{suffix}").stat().st_size > 200
@@ -83,18 +83,18 @@ def test_files_by_suffix(graph, tmp_path) -> None:
         write_graph(graph, tmp_path / "graph.txt")
 
 
-def test_drawing_shows_every_object(graph) -> None:
+def test_drawing_shows_every_object(graph):
     colors = {tuple(c) for c in np.asarray(draw_graph(graph)).reshape(-1, 3).tolist()}
     assert {tuple(int(v) for v in instance_color(i)) for i in graph.ids} <= colors
     assert draw_graph(SceneGraph((), ())).size[0] > 0
 
 
-def test_labels_are_quoted_in_dot() -> None:
+def test_labels_are_quoted_in_dot():
     graph = SceneGraph([(1, 'a "b" \\', 1.0)], ())
     assert '[label="1 a \\"b\\" \\\\"]' in to_dot(graph)
 
 
-def test_evidence_is_given_in_the_frame_of_the_scene() -> None:
+def test_evidence_is_given_in_the_frame_of_the_scene():
     scene = tower()
     turn = np.eye(4)
     turn[:3, :3] = [[0, 0, 1], [1, 0, 0], [0, 1, 0]]  # up becomes x
@@ -111,7 +111,7 @@ def test_evidence_is_given_in_the_frame_of_the_scene() -> None:
     assert contact.evidence.contact_point[0] == pytest.approx(0.05, abs=2e-3)
 
 
-def test_without_gravity_only_what_does_not_need_it() -> None:
+def test_without_gravity_only_what_does_not_need_it():
     for gravity in (np.zeros(3), np.full(3, np.nan)):
         found = relate(replace(tower(), gravity_camera=gravity))
         predicates = {r.predicate for r in found}
@@ -119,12 +119,12 @@ def test_without_gravity_only_what_does_not_need_it() -> None:
         assert not predicates & {"supported_by", "above", "left_of", "blocks_from_above"}
 
 
-def test_scene_without_objects_has_an_empty_graph() -> None:
+def test_scene_without_objects_has_an_empty_graph():
     scene = with_relations(scene_of())
     assert scene.relations == () and scene.graph.ids == ()
 
 
-def test_edges_carry_their_evidence() -> None:
+def test_edges_carry_their_evidence():
     evidence = RelationEvidence(gap_m=0.01, is_stable=True)
     graph = SceneGraph([(1, "thing", 1.0)], [Relation(1, "supported_by", 0, 0.7, evidence)])
     data = graph.nx.edges[1, 0, "supported_by"]
@@ -135,7 +135,7 @@ def test_edges_carry_their_evidence() -> None:
 
 @given(edges=st.sets(st.tuples(st.integers(1, 6), st.integers(1, 6)), max_size=20))
 @settings(max_examples=40, deadline=None)
-def test_removal_order_ends_with_the_object_and_names_each_once(edges) -> None:
+def test_removal_order_ends_with_the_object_and_names_each_once(edges):
     relations = [Relation(a, "blocks_from_above", b, 0.5 + a / 20) for a, b in edges if a != b]
     graph = SceneGraph(((i, "thing", 1.0) for i in range(1, 7)), relations)
     for object_id in graph.ids:
@@ -144,7 +144,7 @@ def test_removal_order_ends_with_the_object_and_names_each_once(edges) -> None:
         assert order[-1] == object_id
 
 
-def test_equal_objects_are_a_group() -> None:
+def test_equal_objects_are_a_group():
     scene = scene_of(
         *(scene_object(i, box((0.03, 0.05, 0.08), (0.1 * i, 0.0))) for i in (1, 2, 3, 4)),
         scene_object(5, box((0.2, 0.05, 0.02), (0.0, 0.5))),

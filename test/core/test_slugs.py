@@ -14,22 +14,17 @@ from iscene_ros.core.slugs import letter_first, object_name, readable_label, slu
         ("", ""),
     ],
 )
-def test_a_slug_has_lower_case_letters_and_digits(text: str, expected: str) -> None:
+def test_a_slug_has_lower_case_letters_and_digits(text, expected):
     assert slug(text) == expected
 
 
-def test_separator_and_kept_characters_can_be_chosen() -> None:
-    assert slug("My mug_3", "-") == "my-mug-3"
-    assert slug("My mug_3", "-", keep="_") == "my-mug_3"
-
-
-def test_a_name_begins_with_a_letter() -> None:
+def test_a_name_begins_with_a_letter():
     assert letter_first("mug_3", "object_") == "mug_3"
     assert letter_first("3", "object_") == "object_3"
     assert letter_first("", "object_") == "object"
 
 
-def test_names_of_other_scripts_are_transliterated() -> None:
+def test_names_of_other_scripts_are_transliterated():
     pytest.importorskip("anyascii", reason="anyascii is not installed")
     assert [slug(text) for text in ("чашка", "杯子")] == ["chashka", "beizi"]
 
@@ -38,7 +33,7 @@ def test_names_of_other_scripts_are_transliterated() -> None:
     ("text", "expected"),
     [("cup\n", "cup"), (" a\x00b ", "a b"), ("\n", "object"), ("", "object"), ("чашка", "чашка")],
 )
-def test_a_label_is_one_readable_line(text: str, expected: str) -> None:
+def test_a_label_is_one_readable_line(text, expected):
     assert readable_label(text) == expected
     assert len(readable_label("x" * 5000)) <= 256
 
@@ -54,6 +49,6 @@ def test_a_label_is_one_readable_line(text: str, expected: str) -> None:
         ("x" * 99, "x" * 40 + "_1"),
     ],
 )
-def test_an_object_is_named_after_its_class_and_id(label: str, name: str) -> None:
+def test_an_object_is_named_after_its_class_and_id(label, name):
     assert object_name(label, 1) == name
     assert object_name(label, 1, "robot/") == f"robot/{name}"

@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_wait_passively_by_default(given: str | None, expected: str) -> None:
+def test_threads_wait_passively_by_default(given, expected):
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     if given is not None:
         environment["OMP_WAIT_POLICY"] = given

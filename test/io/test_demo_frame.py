@@ -14,7 +14,7 @@ def observation() -> Observation:
     return demo_frame().observation
 
 
-def test_frame_becomes_an_observation(observation: Observation) -> None:
+def test_frame_becomes_an_observation(observation):
     assert observation.depth.shape == (480, 640) and observation.masks.shape == (8, 480, 640)
     assert observation.rgb.dtype == np.uint8
     assert len(observation.labels) == 8 and "mouse_traps" in observation.labels
@@ -22,7 +22,7 @@ def test_frame_becomes_an_observation(observation: Observation) -> None:
     assert not observation.camera.is_rectified and observation.stamp > 1.5e9
 
 
-def test_depth_is_metres_with_holes(observation: Observation) -> None:
+def test_depth_is_metres_with_holes(observation):
     readings = observation.depth > 0
     assert 0.4 < readings.mean() < 0.6
     for mask in observation.masks:
@@ -30,13 +30,13 @@ def test_depth_is_metres_with_holes(observation: Observation) -> None:
         assert 0.4 < np.median(observation.depth[mask & readings]) < 0.8
 
 
-def test_rectification_moves_little(observation: Observation) -> None:
+def test_rectification_moves_little(observation):
     rectified = observation.rectified()
     kept = rectified.masks.sum((1, 2)) / observation.masks.sum((1, 2))
     assert np.all(np.abs(kept - 1) < 0.05)
 
 
-def test_camera_pose_puts_the_floor_of_the_bin_at_zero(observation: Observation) -> None:
+def test_camera_pose_puts_the_floor_of_the_bin_at_zero(observation):
     rectified = observation.rectified()
     world_from_camera = demo_frame().world_from_camera
 
@@ -56,7 +56,7 @@ def test_camera_pose_puts_the_floor_of_the_bin_at_zero(observation: Observation)
     np.testing.assert_allclose(posed.gravity_camera, -floor.normal, atol=1e-9)
 
 
-def test_label_image_gives_every_pixel_one_instance(observation: Observation) -> None:
+def test_label_image_gives_every_pixel_one_instance(observation):
     image = demo_frame().labels_image
     assert image.dtype == np.uint8 and set(np.unique(image)) == set(range(9))
     np.testing.assert_array_equal(image > 0, observation.masks.any(0))

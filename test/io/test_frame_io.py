@@ -19,7 +19,7 @@ def files(tmp_path: Path) -> FrameFiles:
     return frame_files.write_frame(tmp_path)
 
 
-def test_reads_png_frame(files: FrameFiles) -> None:
+def test_reads_png_frame(files):
     observation = read_observation(files)
     np.testing.assert_allclose(observation.depth, frame_files.depth_mm() / 1000, rtol=1e-6)
     assert observation.instance_ids == (1, 7)
@@ -30,7 +30,7 @@ def test_reads_png_frame(files: FrameFiles) -> None:
     assert observation.world_from_camera is None
 
 
-def test_reads_metres_stack_pose_and_list(files: FrameFiles, tmp_path: Path) -> None:
+def test_reads_metres_stack_pose_and_list(files, tmp_path):
     depth = frame_files.depth_mm().astype(np.float32) / 1000
     depth[0, 0] = np.nan
     np.save(tmp_path / "depth.npy", depth)
@@ -54,7 +54,7 @@ def test_reads_metres_stack_pose_and_list(files: FrameFiles, tmp_path: Path) -> 
     np.testing.assert_allclose(observation.camera.d, [0.1, 0, 0, 0, 0])
 
 
-def test_jpeg_16_bit_masks_and_palette(files: FrameFiles, tmp_path: Path) -> None:
+def test_jpeg_16_bit_masks_and_palette(files, tmp_path):
     Image.open(files.rgb).save(tmp_path / "rgb.jpg")
     ids = frame_files.id_image().astype(np.uint16) * 300
     Image.fromarray(ids).save(files.masks)
@@ -67,7 +67,7 @@ def test_jpeg_16_bit_masks_and_palette(files: FrameFiles, tmp_path: Path) -> Non
     assert read_observation(files).instance_ids == (1, 7)
 
 
-def test_depth_may_be_left_out(files: FrameFiles) -> None:
+def test_depth_may_be_left_out(files):
     observation = read_observation(replace(files, depth=None))
     assert not observation.has_depth and observation.masks.any()
     files.masks.write_bytes(files.rgb.read_bytes())
@@ -75,12 +75,12 @@ def test_depth_may_be_left_out(files: FrameFiles) -> None:
         read_observation(replace(files, depth=None))
 
 
-def test_colour_may_be_left_out(files: FrameFiles) -> None:
+def test_colour_may_be_left_out(files):
     observation = read_observation(replace(files, rgb=None))
     assert observation.rgb is None and observation.instance_ids == (1, 7)
 
 
-def test_steps_of_a_depth_image_may_have_another_unit(files: FrameFiles, tmp_path: Path) -> None:
+def test_steps_of_a_depth_image_may_have_another_unit(files, tmp_path):
     tenths = frame_files.depth_mm() * 10
     Image.fromarray(tenths).save(files.depth)
     np.save(tmp_path / "depth.npy", tenths.astype(np.int32))
@@ -92,7 +92,7 @@ def test_steps_of_a_depth_image_may_have_another_unit(files: FrameFiles, tmp_pat
     np.testing.assert_allclose(read_observation(files).depth, expected, rtol=1e-6)
 
 
-def test_saturated_depth_is_no_reading(files: FrameFiles) -> None:
+def test_saturated_depth_is_no_reading(files):
     depth = frame_files.depth_mm()
     depth[frame_files.id_image() == 0] = 65535
     Image.fromarray(depth).save(files.depth)
@@ -101,7 +101,7 @@ def test_saturated_depth_is_no_reading(files: FrameFiles) -> None:
     np.testing.assert_allclose(observation.depth, np.where(known, depth / 1000, 0), rtol=1e-6)
 
 
-def test_masks_that_are_nearly_the_same_are_one(files: FrameFiles, tmp_path: Path) -> None:
+def test_masks_that_are_nearly_the_same_are_one(files, tmp_path):
     mug, bowl = frame_files.id_image() == 1, frame_files.id_image() == 7
     np.savez(tmp_path / "masks.npz", np.stack([np.roll(mug, 1, axis=1), bowl, mug]))
     files.labels.write_text(
@@ -112,7 +112,7 @@ def test_masks_that_are_nearly_the_same_are_one(files: FrameFiles, tmp_path: Pat
     assert "instances 1 and 3 are nearly the same" in observation.warnings[0]
 
 
-def test_json_may_begin_with_a_byte_order_mark(files: FrameFiles) -> None:
+def test_json_may_begin_with_a_byte_order_mark(files):
     for path in (files.camera, files.labels):
         path.write_text(path.read_text(), "utf-8-sig")
     assert read_observation(files).labels == ("mug", "bowl")
@@ -147,9 +147,7 @@ CAMERA_FILES = {
 
 
 @pytest.mark.parametrize("name", CAMERA_FILES)
-def test_camera_files_of_other_programs_are_read(
-    files: FrameFiles, tmp_path: Path, name: str
-) -> None:
+def test_camera_files_of_other_programs_are_read(files, tmp_path, name):
     sizes = {} if "parameters" in name or "calib" in name else {"width": 64, "height": 48}
     path = tmp_path / name
     # JSON is YAML; `ros2 topic echo` ends a document with a line.
@@ -160,7 +158,7 @@ def test_camera_files_of_other_programs_are_read(
     assert (observation.world_from_camera is not None) == has_pose
 
 
-def test_distortion_is_that_of_camera_info(files: FrameFiles) -> None:
+def test_distortion_is_that_of_camera_info(files):
     rational = [0.1, -0.05, 0, 0, 0.01, 0, 0, 0.02]
     _camera(distortion_model="rational_polynomial", d=[*rational, 0, 0, 0, 0])(files)
     np.testing.assert_array_equal(read_observation(files).camera.d, rational)
@@ -168,7 +166,7 @@ def test_distortion_is_that_of_camera_info(files: FrameFiles) -> None:
     assert read_observation(files).camera.is_rectified
 
 
-def test_gravity_without_pose(files: FrameFiles) -> None:
+def test_gravity_without_pose(files):
     observation = read_observation(files, gravity_camera=(0, 2, 0))
     np.testing.assert_allclose(observation.gravity_camera, [0, 1, 0])
 
@@ -288,7 +286,7 @@ BAD_FRAMES = {
 
 
 @pytest.mark.parametrize("name", BAD_FRAMES)
-def test_bad_frame_is_named_in_one_line(files: FrameFiles, name: str) -> None:
+def test_bad_frame_is_named_in_one_line(files, name):
     field, damage, expected = BAD_FRAMES[name]
     damage(files)
     with pytest.raises(InputError) as caught:
@@ -311,7 +309,7 @@ BAD_DEPTHS = {
 
 
 @pytest.mark.parametrize("name", BAD_DEPTHS)
-def test_bad_metres(files: FrameFiles, tmp_path: Path, name: str) -> None:
+def test_bad_metres(files, tmp_path, name):
     depth, expected = BAD_DEPTHS[name]
     path = tmp_path / "depth.npy"
     np.save(path, depth, allow_pickle=True)
@@ -320,7 +318,7 @@ def test_bad_metres(files: FrameFiles, tmp_path: Path, name: str) -> None:
     assert str(path) in str(caught.value) and expected in str(caught.value)
 
 
-def test_truncated_metres(files: FrameFiles, tmp_path: Path) -> None:
+def test_truncated_metres(files, tmp_path):
     path = tmp_path / "depth.npy"
     np.save(path, np.ones((48, 64), np.float32))
     path.write_bytes(path.read_bytes()[:500])
@@ -341,7 +339,7 @@ BAD_STACKS = {
 
 
 @pytest.mark.parametrize("name", BAD_STACKS)
-def test_bad_stack(files: FrameFiles, tmp_path: Path, name: str) -> None:
+def test_bad_stack(files, tmp_path, name):
     arrays, expected = BAD_STACKS[name]
     path = tmp_path / "masks.npz"
     np.savez(path, **arrays)
@@ -350,7 +348,7 @@ def test_bad_stack(files: FrameFiles, tmp_path: Path, name: str) -> None:
     assert str(path) in str(caught.value) and expected in str(caught.value)
 
 
-def test_truncated_stack(files: FrameFiles, tmp_path: Path) -> None:
+def test_truncated_stack(files, tmp_path):
     path = tmp_path / "masks.npz"
     np.savez_compressed(path, masks=FULL)
     path.write_bytes(path.read_bytes()[:-40])
@@ -359,18 +357,18 @@ def test_truncated_stack(files: FrameFiles, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["depth", "masks"])
-def test_unknown_suffix(files: FrameFiles, tmp_path: Path, field: str) -> None:
+def test_unknown_suffix(files, tmp_path, field):
     path = tmp_path / "image.tiff"
     with pytest.raises(InputError, match="image.tiff: .* of type .tiff"):
         read_observation(replace(files, **{field: path}))
 
 
-def test_pose_and_gravity_exclude_each_other(files: FrameFiles) -> None:
+def test_pose_and_gravity_exclude_each_other(files):
     _camera(world_from_camera=frame_files.WORLD_FROM_CAMERA)(files)
     with pytest.raises(InputError, match="drop it or --gravity"):
         read_observation(files, gravity_camera=(0, 1, 0))
 
 
-def test_zero_gravity(files: FrameFiles) -> None:
+def test_zero_gravity(files):
     with pytest.raises(InputError, match="--gravity: "):
         read_observation(files, gravity_camera=(0, 0, 0))

@@ -70,13 +70,13 @@ def assert_same_scene(actual: Scene, expected: Scene) -> None:
         assert getattr(actual, field) == getattr(expected, field)
 
 
-def test_round_trip(scene: Scene, tmp_path: Path) -> None:
+def test_round_trip(scene, tmp_path):
     for kept in (scene, replace(scene, frame_id="odom"), replace(scene, objects=())):
         write_scene(kept, tmp_path / "out")
         assert_same_scene(read_scene(tmp_path / "out"), kept)
 
 
-def test_properties_and_shape_groups_are_kept(scene: Scene, tmp_path: Path) -> None:
+def test_properties_and_shape_groups_are_kept(scene, tmp_path):
     first, *rest = scene.objects
     measured = replace(first, properties=object_properties(first.mesh))
     same = Relation(first.id, "same_shape", rest[0].id, 0.9)
@@ -89,14 +89,14 @@ def test_properties_and_shape_groups_are_kept(scene: Scene, tmp_path: Path) -> N
     np.testing.assert_array_equal(kept.upright_axis, measured.properties.upright_axis)
 
 
-def test_a_scene_of_unknown_scale_says_so(scene: Scene, tmp_path: Path) -> None:
+def test_a_scene_of_unknown_scale_says_so(scene, tmp_path):
     write_scene(replace(scene, is_metric=False), tmp_path / "out")
     assert json.loads((tmp_path / "out/scene.json").read_text())["is_metric"] is False
     assert not read_scene(tmp_path / "out").is_metric and read_scene(tmp_path / "out").objects
     assert "[cm]" not in format_table(replace(scene, is_metric=False))
 
 
-def test_colours_of_vertices_reach_the_files(scene: Scene, tmp_path: Path) -> None:
+def test_colours_of_vertices_reach_the_files(scene, tmp_path):
     count = len(scene.objects[0].mesh.vertices)
     colors = np.random.default_rng(0).integers(0, 256, (count, 3), np.uint8)
     painted = replace(scene.objects[0], vertex_colors=colors)
@@ -108,7 +108,7 @@ def test_colours_of_vertices_reach_the_files(scene: Scene, tmp_path: Path) -> No
     np.testing.assert_allclose(255 * srgb_from_linear(linear / 255), colors, atol=8)
 
 
-def test_unknown_residual_is_null(scene: Scene, tmp_path: Path) -> None:
+def test_unknown_residual_is_null(scene, tmp_path):
     unknown = replace(scene.objects[0], depth_residual=float("nan"))
     write_scene(replace(scene, objects=(unknown,)), tmp_path / "out")
     document = json.loads((tmp_path / "out/scene.json").read_text())
@@ -116,7 +116,7 @@ def test_unknown_residual_is_null(scene: Scene, tmp_path: Path) -> None:
     assert np.isnan(read_scene(tmp_path / "out").objects[0].depth_residual)
 
 
-def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
+def test_same_scene_same_bytes(scene, tmp_path):
     write_scene(scene, tmp_path / "a")
     write_scene(scene, tmp_path / "b")
     files = content(tmp_path / "a")
@@ -130,7 +130,7 @@ def test_same_scene_same_bytes(scene: Scene, tmp_path: Path) -> None:
     assert files == content(tmp_path / "b")
 
 
-def test_document_follows_the_schema(scene: Scene) -> None:
+def test_document_follows_the_schema(scene):
     text = dumps(to_document(scene))
     document = json.loads(text)
     validate(document)
@@ -157,7 +157,7 @@ def test_document_follows_the_schema(scene: Scene) -> None:
         (("surprise",), 1, "surprise"),
     ],
 )
-def test_schema_names_the_fault(scene: Scene, path: tuple, value: object, named: str) -> None:
+def test_schema_names_the_fault(scene, path, value, named):
     document = to_document(scene)
     place = document
     for key in path[:-1]:
@@ -168,7 +168,7 @@ def test_schema_names_the_fault(scene: Scene, path: tuple, value: object, named:
     assert named in str(caught.value)
 
 
-def test_planes_and_fused_surroundings_are_kept(scene: Scene, tmp_path: Path) -> None:
+def test_planes_and_fused_surroundings_are_kept(scene, tmp_path):
     plane = table_plane(1.0, share=0.5)
     mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
     write_scene(replace(scene, planes=(plane,), environment=mesh), tmp_path / "out")
@@ -181,7 +181,7 @@ def test_planes_and_fused_surroundings_are_kept(scene: Scene, tmp_path: Path) ->
     assert read.planes == () and read.environment is None
 
 
-def test_reads_version_1_0(scene: Scene, tmp_path: Path) -> None:
+def test_reads_version_1_0(scene, tmp_path):
     write_scene(scene, tmp_path / "out")
     path = tmp_path / "out/scene.json"
     text = path.read_text()
@@ -199,11 +199,11 @@ def test_reads_version_1_0(scene: Scene, tmp_path: Path) -> None:
         ("x" * 99, f"meshes/001_{'x' * 40}.ply"),
     ],
 )
-def test_mesh_names_are_safe(scene: Scene, label: str, expected: str) -> None:
+def test_mesh_names_are_safe(scene, label, expected):
     assert mesh_path(replace(scene.objects[0], label=label)) == expected
 
 
-def test_glb_has_named_upright_coloured_nodes(scene: Scene, tmp_path: Path) -> None:
+def test_glb_has_named_upright_coloured_nodes(scene, tmp_path):
     write_scene(scene, tmp_path / "out")
     asset = trimesh.load(tmp_path / "out/scene.glb")
     assert sorted(asset.graph.nodes_geometry) == ["bowl_7", "mug_1"]
@@ -217,7 +217,7 @@ def test_glb_has_named_upright_coloured_nodes(scene: Scene, tmp_path: Path) -> N
         np.testing.assert_allclose(np.ptp(vertices, axis=0), scene_object.size, atol=1e-6)
 
 
-def test_glb_has_the_environment_where_it_was_fused(scene: Scene, tmp_path: Path) -> None:
+def test_glb_has_the_environment_where_it_was_fused(scene, tmp_path):
     square = Mesh(np.float32([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]), np.int32([[0, 1, 2]]))
     write_scene(replace(scene, environment=square), tmp_path / "out")
     asset = trimesh.load(tmp_path / "out/scene.glb")
@@ -226,7 +226,7 @@ def test_glb_has_the_environment_where_it_was_fused(scene: Scene, tmp_path: Path
     np.testing.assert_allclose(pose, asset.graph["scene"][0], atol=1e-9)
 
 
-def test_glb_colours_are_linear_light(scene: Scene, tmp_path: Path) -> None:
+def test_glb_colours_are_linear_light(scene, tmp_path):
     write_scene(scene, tmp_path / "out")
     content_bytes = (tmp_path / "out/scene.glb").read_bytes()
     length = int.from_bytes(content_bytes[12:16], "little")
@@ -238,7 +238,7 @@ def test_glb_colours_are_linear_light(scene: Scene, tmp_path: Path) -> None:
         np.testing.assert_allclose(srgb, scene_object.color, atol=7)
 
 
-def test_glb_of_a_camera_frame_is_upright(observation: Observation, tmp_path: Path) -> None:
+def test_glb_of_a_camera_frame_is_upright(observation, tmp_path):
     tilted = replace(observation, world_from_camera=None, gravity_camera=np.array([0, 1.0, 1.0]))
     scene = FakeCompleter().complete(tilted)
     write_scene(scene, tmp_path / "out")
@@ -248,14 +248,14 @@ def test_glb_of_a_camera_frame_is_upright(observation: Observation, tmp_path: Pa
     np.testing.assert_allclose(gltf_from_object[:3, 2], [0, 1, 0], atol=1e-6)
 
 
-def test_ply_has_colours_and_metres(scene: Scene, tmp_path: Path) -> None:
+def test_ply_has_colours_and_metres(scene, tmp_path):
     write_scene(scene, tmp_path / "out")
     mesh = trimesh.load(tmp_path / "out/meshes/001_mug.ply", process=False)
     np.testing.assert_array_equal(mesh.visual.vertex_colors[0, :3], scene.objects[0].color)
     np.testing.assert_allclose(mesh.bounds.mean(0), 0, atol=1e-3)
 
 
-def test_replaces_an_earlier_result(scene: Scene, tmp_path: Path) -> None:
+def test_replaces_an_earlier_result(scene, tmp_path):
     write_scene(scene, tmp_path / "out")
     write_scene(replace(scene, objects=scene.objects[:1], seed=4), tmp_path / "out")
     assert read_scene(tmp_path / "out").seed == 4
@@ -269,7 +269,7 @@ def test_replaces_an_earlier_result(scene: Scene, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("foreign", ["notes.txt", "meshes/mine.blend", "deep/er/file"])
-def test_keeps_files_of_others(scene: Scene, tmp_path: Path, foreign: str) -> None:
+def test_keeps_files_of_others(scene, tmp_path, foreign):
     write_scene(scene, tmp_path / "out")
     path = tmp_path / "out" / foreign
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -280,20 +280,20 @@ def test_keeps_files_of_others(scene: Scene, tmp_path: Path, foreign: str) -> No
     assert content(tmp_path) == before
 
 
-def test_empty_directory_is_filled(scene: Scene, tmp_path: Path) -> None:
+def test_empty_directory_is_filled(scene, tmp_path):
     (tmp_path / "out").mkdir()
     write_scene(scene, tmp_path / "out")
     read_scene(tmp_path / "out")
 
 
-def test_other_directory_is_rejected(scene: Scene, tmp_path: Path) -> None:
+def test_other_directory_is_rejected(scene, tmp_path):
     (tmp_path / "out/meshes").mkdir(parents=True)
     with pytest.raises(InputError, match="no earlier result"):
         write_scene(scene, tmp_path / "out")
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
-def test_unwritable_output(scene: Scene, tmp_path: Path, name: str) -> None:
+def test_unwritable_output(scene, tmp_path, name):
     (tmp_path / "file").write_text("mine")
     for action in (
         lambda: write_scene(scene, tmp_path / name),
@@ -305,9 +305,7 @@ def test_unwritable_output(scene: Scene, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), RuntimeError("bug")])
-def test_failure_leaves_the_earlier_result(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
-) -> None:
+def test_failure_leaves_the_earlier_result(scene, tmp_path, monkeypatch, failure):
     write_scene(scene, tmp_path / "out")
     before = content(tmp_path)
 
@@ -322,9 +320,7 @@ def test_failure_leaves_the_earlier_result(
     assert content(tmp_path) == before and os.listdir(tmp_path) == ["out"]
 
 
-def test_failing_swap_restores_the_earlier_result(
-    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_swap_restores_the_earlier_result(scene, tmp_path, monkeypatch):
     write_scene(scene, tmp_path / "out")
     before = content(tmp_path)
     rename = os.rename
@@ -340,12 +336,12 @@ def test_failing_swap_restores_the_earlier_result(
     assert content(tmp_path) == before and os.listdir(tmp_path) == ["out"]
 
 
-def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
+def test_check_writable_leaves_nothing(tmp_path):
     result_folder.check_writable(tmp_path / "a/b/c")
     assert os.listdir(tmp_path) == []
 
 
-def test_read_names_the_file(scene: Scene, tmp_path: Path) -> None:
+def test_read_names_the_file(scene, tmp_path):
     with pytest.raises(InputError, match="scene.json: no such file"):
         read_scene(tmp_path)
     write_scene(scene, tmp_path / "out")

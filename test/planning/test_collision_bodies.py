@@ -26,7 +26,7 @@ def body(mesh):
 
 @given(padding=st.floats(0.0, 0.02))
 @settings(max_examples=10, deadline=None)
-def test_hull_holds_the_object_and_its_padding(padding) -> None:
+def test_hull_holds_the_object_and_its_padding(padding):
     item = scene_object(1, cup(0.04, 0.1))
     made = collision_body(item, "hull", padding)
     (hull,) = made.pieces
@@ -36,14 +36,14 @@ def test_hull_holds_the_object_and_its_padding(padding) -> None:
 
 
 @pytest.mark.parametrize("shape", ["hull", "mesh", "parts"])
-def test_a_padded_cube_is_larger_on_every_side(shape) -> None:
+def test_a_padded_cube_is_larger_on_every_side(shape):
     pytest.importorskip("coacd")
     made = collision_body(scene_object(1, box((0.1, 0.1, 0.1))), shape, 0.02)
     (piece,) = made.pieces
     assert np.ptp(piece.vertices, axis=0) == pytest.approx([0.14] * 3, abs=1e-5)
 
 
-def test_padded_parts_hold_the_whole_object_and_its_padding() -> None:
+def test_padded_parts_hold_the_whole_object_and_its_padding():
     pytest.importorskip("coacd")
     item = scene_object(1, cup(0.04, 0.1))
     made = collision_body(item, "parts", 0.01)
@@ -57,7 +57,7 @@ def test_padded_parts_hold_the_whole_object_and_its_padding() -> None:
     assert len(made.pieces) > 1 and depth.min() >= 0.01 - 1e-5
 
 
-def test_convex_parts_leave_the_hollow_free() -> None:
+def test_convex_parts_leave_the_hollow_free():
     pytest.importorskip("coacd")
     outline = np.array([[0, 0], [0.1, 0], [0.1, 0.02], [0.02, 0.02], [0.02, 0.1], [0, 0.1]])
     faces = [[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 5]]
@@ -71,21 +71,21 @@ def test_convex_parts_leave_the_hollow_free() -> None:
     assert volume < 0.7 * body(hull.pieces[0]).volume
 
 
-def test_mesh_keeps_to_its_budget() -> None:
+def test_mesh_keeps_to_its_budget():
     ball = trimesh.creation.icosphere(5, 0.05)
     made = collision_body(scene_object(1, ball), "mesh")
     assert len(ball.faces) > MAX_FACES >= len(made.pieces[0].faces)
     assert body(made.pieces[0]).volume == pytest.approx(ball.volume, rel=0.01)
 
 
-def test_degenerate_mesh_is_left_out() -> None:
+def test_degenerate_mesh_is_left_out():
     flat = scene_object(1, box((0.1, 0.1, 0.1)))
     flat = replace(flat, mesh=Mesh(flat.mesh.vertices * np.float32([1, 1, 0]), flat.mesh.faces))
     nothing = replace(flat, id=2, mesh=Mesh(np.zeros((0, 3), np.float32), flat.mesh.faces[:0]))
     assert collision_body(flat, "hull") is None and collision_body(nothing, "hull") is None
 
 
-def test_wrong_requests_are_rejected() -> None:
+def test_wrong_requests_are_rejected():
     item = scene_object(1, box((0.1, 0.1, 0.1)))
     with pytest.raises(InputError, match="padding"):
         collision_body(item, padding=-0.01)
@@ -93,7 +93,7 @@ def test_wrong_requests_are_rejected() -> None:
         collision_body(item, "sphere")
 
 
-def test_subframes_lie_on_the_box() -> None:
+def test_subframes_lie_on_the_box():
     frames = {f.name: f for f in subframes(scene_object(1, box((0.2, 0.1, 0.06))))}
     assert frames["top"].object_from_subframe[:3, 3] == pytest.approx((0, 0, 0.03), abs=1e-6)
     assert frames["support"].object_from_subframe[:3, 3] == pytest.approx((0, 0, -0.03), abs=1e-6)
@@ -105,7 +105,7 @@ def test_subframes_lie_on_the_box() -> None:
     assert rotation[:, 2] == pytest.approx((0, 0, -1))
 
 
-def test_support_plane_becomes_a_box_below_it() -> None:
+def test_support_plane_becomes_a_box_below_it():
     corners = np.array([[0, 0, 0.7], [1, 0, 0.7], [1, 0.5, 0.7], [0, 0.5, 0.7]], float)
     level = table_plane(1.0, offset=-0.7, corners=corners)
     wall = replace(level, normal=np.array([1.0, 0, 0]))

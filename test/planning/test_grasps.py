@@ -44,7 +44,7 @@ def points_in_gripper(grasps, row, points):
 @pytest.mark.parametrize("gripper", GRIPPERS.values(), ids=lambda g: g.name)
 @given(width=st.floats(0.02, 0.06), yaw=st.floats(-3, 3))
 @settings(max_examples=5, deadline=None)
-def test_a_box_is_held_by_opposite_faces(gripper, width, yaw) -> None:
+def test_a_box_is_held_by_opposite_faces(gripper, width, yaw):
     mesh = box((width, 0.2, 0.12), yaw=yaw)
     grasps = plan_grasps(on_table(mesh), 1, gripper)
     assert len(grasps) and grasps.reason == ""
@@ -60,7 +60,7 @@ def test_a_box_is_held_by_opposite_faces(gripper, width, yaw) -> None:
     assert ends == pytest.approx(width / 2, abs=2e-3)
 
 
-def test_rotations_are_right_handed_and_poses_rigid() -> None:
+def test_rotations_are_right_handed_and_poses_rigid():
     rotation = plan_grasps(on_table(ball(0.03, (0, 0, 0.03))), 1).frame_from_grasp[:, :3, :3]
     assert np.linalg.det(rotation) == pytest.approx(1)
     assert rotation @ rotation.transpose(0, 2, 1) == pytest.approx(
@@ -68,7 +68,7 @@ def test_rotations_are_right_handed_and_poses_rigid() -> None:
     )
 
 
-def test_the_gripper_meets_neither_neighbours_nor_table() -> None:
+def test_the_gripper_meets_neither_neighbours_nor_table():
     meshes = [
         box((0.04, 0.04, 0.1)),
         box((0.05, 0.05, 0.08), at=(0.09, 0)),
@@ -86,12 +86,12 @@ def test_the_gripper_meets_neither_neighbours_nor_table() -> None:
             assert (corners @ pose[:3, :3].T + pose[:3, 3])[:, 2].min() > 0
 
 
-def test_a_thin_wall_is_held_from_both_sides() -> None:
+def test_a_thin_wall_is_held_from_both_sides():
     grasps = plan_grasps(on_table(cup(0.06, 0.1)), 1)
     assert len(grasps) and grasps.widths == pytest.approx(0.004, abs=2e-3)
 
 
-def test_an_uncertain_neighbour_is_kept_away_from() -> None:
+def test_an_uncertain_neighbour_is_kept_away_from():
     known = on_table(box((0.04, 0.1, 0.12)), box((0.04, 0.1, 0.12), at=(0.09, 0)))
     item = known.objects[1]
     sigma = np.full(len(item.mesh.vertices), 0.03, np.float32)
@@ -101,7 +101,7 @@ def test_an_uncertain_neighbour_is_kept_away_from() -> None:
     assert pressed[0].any() and not pressed[1].any()
 
 
-def test_the_fused_surroundings_are_in_the_way() -> None:
+def test_the_fused_surroundings_are_in_the_way():
     walls = trimesh.util.concatenate(
         [box((0.01, 0.3, 0.3), at=(x, 0)) for x in (-0.05, 0.05)]
         + [box((0.3, 0.01, 0.3), at=(0, y)) for y in (-0.05, 0.05)]
@@ -110,7 +110,7 @@ def test_the_fused_surroundings_are_in_the_way() -> None:
     assert len(grasps) == 0 and grasps.reason == "no clear way in: the surroundings in the way"
 
 
-def test_the_rim_of_a_bin_is_hollow() -> None:
+def test_the_rim_of_a_bin_is_hollow():
     rim = replace(TABLE, offset=-0.1, corners=TABLE.corners + [0, 0, 0.1])
     scene = replace(on_table(box((0.04, 0.05, 0.06))), planes=(TABLE, rim))
     assert len(plan_grasps(scene, 1))
@@ -120,7 +120,7 @@ def test_the_rim_of_a_bin_is_hollow() -> None:
         assert (corners @ pose[:3, :3].T + pose[:3, 3])[:, 2].min() > 0.015
 
 
-def test_reasons() -> None:
+def test_reasons():
     wide = plan_grasps(on_table(box((0.11, 0.12, 0.13))), 1)
     assert len(wide) == 0 and wide.reason == "wider than the gripper: 0.110 m of 0.080"
     assert wide.frame_from_grasp.shape == (0, 4, 4)
@@ -146,7 +146,7 @@ def test_reasons() -> None:
         (np.full((3, 3), np.nan), [[0, 1, 2]]),
     ],
 )
-def test_a_mesh_without_a_surface_has_no_grasp(vertices, faces) -> None:
+def test_a_mesh_without_a_surface_has_no_grasp(vertices, faces):
     scene = on_table(box((0.05, 0.05, 0.05)), box((0.05, 0.05, 0.05), at=(0.2, 0)))
     mesh = Mesh(np.asarray(vertices, np.float32), np.asarray(faces, np.int32))
     bad = replace(scene.objects[0], mesh=mesh)
@@ -156,7 +156,7 @@ def test_a_mesh_without_a_surface_has_no_grasp(vertices, faces) -> None:
     assert len(found[2])
 
 
-def test_a_corner_that_is_not_finite_and_unknown_gravity_leave_grasps() -> None:
+def test_a_corner_that_is_not_finite_and_unknown_gravity_leave_grasps():
     scene = replace(on_table(box((0.05, 0.05, 0.05))), gravity_camera=np.zeros(3))
     (item,) = scene.objects
     vertices = np.concatenate([item.mesh.vertices, np.full((1, 3), np.nan, np.float32)])
@@ -166,7 +166,7 @@ def test_a_corner_that_is_not_finite_and_unknown_gravity_leave_grasps() -> None:
     assert len(grasps) and np.isfinite(grasps.scores).all()
 
 
-def test_what_lies_on_it_is_removed_first_and_not_in_the_way_then() -> None:
+def test_what_lies_on_it_is_removed_first_and_not_in_the_way_then():
     lid = box((0.3, 0.3, 0.02), bottom=0.05)
     scene = on_table(box((0.05, 0.05, 0.05)), lid)
     assert not len(plan_grasps(scene, 1))
@@ -175,7 +175,7 @@ def test_what_lies_on_it_is_removed_first_and_not_in_the_way_then() -> None:
     assert grasps.remove_first == (2,) and len(grasps)
 
 
-def test_less_clearance_is_taken_for_a_better_score_or_where_there_is_no_other_grasp() -> None:
+def test_less_clearance_is_taken_for_a_better_score_or_where_there_is_no_other_grasp():
     scores = np.array([0.5, 0.45, 0.2])
     assert _worth([[1], [0, 1], [0, 1]], scores) == [1]
     assert _worth([[2], [0, 2], [0, 2]], scores) == [0, 2]
@@ -183,14 +183,14 @@ def test_less_clearance_is_taken_for_a_better_score_or_where_there_is_no_other_g
     assert _worth([[], [], []], scores) == []
 
 
-def test_the_same_scene_gives_the_same_grasps() -> None:
+def test_the_same_scene_gives_the_same_grasps():
     scene = on_table(cup(0.03, 0.09), box((0.05, 0.05, 0.05), at=(0.15, 0)))
     one, other = plan_all_grasps(scene), plan_all_grasps(scene)
     for target in one:
         np.testing.assert_array_equal(one[target].frame_from_grasp, other[target].frame_from_grasp)
 
 
-def test_an_unknown_object_is_an_error_that_names_the_known_ones() -> None:
+def test_an_unknown_object_is_an_error_that_names_the_known_ones():
     with pytest.raises(KeyError, match="its ids are 1"):
         plan_grasps(on_table(box((0.05, 0.05, 0.05))), 7)
 
@@ -205,18 +205,18 @@ def test_an_unknown_object_is_an_error_that_names_the_known_ones() -> None:
         {"tip": 0.05},
     ],
 )
-def test_a_gripper_that_cannot_be_is_an_error(change) -> None:
+def test_a_gripper_that_cannot_be_is_an_error(change):
     with pytest.raises(InputError, match="gripper"):
         replace(FRANKA_HAND, **change)
 
 
-def test_grippers_have_names() -> None:
+def test_grippers_have_names():
     assert gripper_named("robotiq_2f_85") is ROBOTIQ_2F_85
     with pytest.raises(InputError, match="franka_hand, robotiq_2f_85"):
         gripper_named("claw")
 
 
-def test_what_a_view_shows_of_the_surroundings_is_in_the_way() -> None:
+def test_what_a_view_shows_of_the_surroundings_is_in_the_way():
     """Walls around the object that no plane tells of."""
     camera = Camera(160, 120, np.array([[130.0, 0, 79.5], [0, 130, 59.5], [0, 0, 1]]))
     target = box((0.03, 0.03, 0.06))

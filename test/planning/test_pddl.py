@@ -37,7 +37,7 @@ TOWER = graph_of(
 )
 
 
-def test_planner_clears_the_target_from_the_top(tmp_path) -> None:
+def test_planner_clears_the_target_from_the_top(tmp_path):
     steps = plan(TOWER, 1, tmp_path)
     assert steps == [
         ("lift_ball_3_3",),
@@ -48,11 +48,11 @@ def test_planner_clears_the_target_from_the_top(tmp_path) -> None:
     ]
 
 
-def test_an_empty_scene_needs_no_plan(tmp_path) -> None:
+def test_an_empty_scene_needs_no_plan(tmp_path):
     assert plan(SceneGraph((), ()), None, tmp_path) == []
 
 
-def test_planners_without_adl_read_it() -> None:
+def test_planners_without_adl_read_it():
     shortcuts = pytest.importorskip("unified_planning.shortcuts")
     from unified_planning.io import PDDLReader
 
@@ -68,12 +68,12 @@ def test_planners_without_adl_read_it() -> None:
     assert "-" not in "".join(str(o) for o in task.all_objects)
 
 
-def test_a_frame_prefix_is_part_of_the_name() -> None:
+def test_a_frame_prefix_is_part_of_the_name():
     names = pddl_names({3: "Robot1/mug_3", 4: "4"})
     assert names == {0: "environment", 3: "robot1_mug_3", 4: "item_4"}
 
 
-def test_pddl_package_reads_domain_and_problem(tmp_path) -> None:
+def test_pddl_package_reads_domain_and_problem(tmp_path):
     pddl = pytest.importorskip("pddl")
     domain, problem = tmp_path / "domain.pddl", tmp_path / "problem.pddl"
     domain.write_text(pddl_domain(TOWER), "utf-8")
@@ -88,23 +88,23 @@ def test_pddl_package_reads_domain_and_problem(tmp_path) -> None:
     assert task.domain_name == read.name
 
 
-def test_facts_follow_the_relations() -> None:
+def test_facts_follow_the_relations():
     facts = pddl_facts(TOWER)
     assert {"on box_1 environment", "on cup_2 box_1", "in ball_3_3 cup_2"} <= set(facts)
     assert {"blocked_by box_1 cup_2", "blocked_by box_1 ball_3_3"} <= set(facts)
     assert "clear ball_3_3" in facts and "clear box_1" not in facts
 
 
-def test_default_goal_has_the_most_in_its_way() -> None:
+def test_default_goal_has_the_most_in_its_way():
     assert "(:goal (holding box_1))" in pddl_problem(TOWER)
 
 
-def test_unknown_goal_is_rejected() -> None:
+def test_unknown_goal_is_rejected():
     with pytest.raises(InputError, match="goal 9"):
         pddl_problem(TOWER, goal=9)
 
 
-def test_an_empty_scene_is_a_solved_problem(tmp_path) -> None:
+def test_an_empty_scene_is_a_solved_problem(tmp_path):
     pddl = pytest.importorskip("pddl")
     problem = tmp_path / "problem.pddl"
     problem.write_text(pddl_problem(SceneGraph((), ())), "utf-8")
@@ -112,7 +112,7 @@ def test_an_empty_scene_is_a_solved_problem(tmp_path) -> None:
     assert not task.objects and task.goal in task.init
 
 
-def test_objects_may_be_named_as_their_frames() -> None:
+def test_objects_may_be_named_as_their_frames():
     names = {1: "r_box_1", 2: "r_cup_2", 3: "r_ball_3", 4: "r_thing_4"}
     text = pddl_problem(TOWER, goal=1, names=names) + pddl_domain(TOWER, names=names)
     assert "(on r_cup_2 r_box_1)" in text and "(on r_box_1 environment)" in text
@@ -133,7 +133,7 @@ BLOCKING = ("blocks_from_above", "supported_by", "leaning_on", "inside")
 @settings(max_examples=200, deadline=None)
 def test_whatever_blocks_whatever_everything_can_be_removed_in_the_order_that_the_graph_gives(
     facts,
-) -> None:
+):
     graph = graph_of(*facts)
     names = dict(zip(graph.ids, ("box_1", "cup_2", "ball_3_3", UNKNOWN), strict=True))
     blocked = {tuple(f.split()[1:]) for f in pddl_facts(graph) if f.startswith("blocked_by")}
@@ -153,7 +153,7 @@ def test_whatever_blocks_whatever_everything_can_be_removed_in_the_order_that_th
         ((1, "blocks_from_above", 2, 0.9), (2, "blocks_from_above", 1, 0.6)),
     ],
 )
-def test_of_two_objects_that_block_each_other_the_more_certain_one_blocks(first, second) -> None:
+def test_of_two_objects_that_block_each_other_the_more_certain_one_blocks(first, second):
     for facts in ((first, second), (second, first)):
         graph = graph_of(*facts, (1, "near", 2, 1.0), (2, "near", 1, 1.0))
         assert {f for f in pddl_facts(graph) if f.startswith("blocked")} == {
@@ -162,7 +162,7 @@ def test_of_two_objects_that_block_each_other_the_more_certain_one_blocks(first,
         assert graph.removal_order(2) == (1, 2) and graph.removal_order(1) == (1,)
 
 
-def test_what_no_gripper_holds_is_not_lifted(tmp_path) -> None:
+def test_what_no_gripper_holds_is_not_lifted(tmp_path):
     assert plan(TOWER, 1, tmp_path, graspable={1, 2, 3})[-1] == ("lift_box_1",)
     assert plan(TOWER, 1, tmp_path, graspable={1, 2}) is None
     assert plan(TOWER, 4, tmp_path, graspable={4})

@@ -29,7 +29,7 @@ def scene():
     return replace(scene_of(*objects), planes=(TABLE,))
 
 
-def test_masses_and_inertia_are_those_of_the_meshes(scene) -> None:
+def test_masses_and_inertia_are_those_of_the_meshes(scene):
     block, mug, _ = make_twin(scene, {"mug": 1000.0}, "hull").bodies
     x, y, z = 0.06, 0.05, 0.04
     assert block.mass == pytest.approx(1000 * x * y * z, rel=1e-4)
@@ -38,7 +38,7 @@ def test_masses_and_inertia_are_those_of_the_meshes(scene) -> None:
     assert mug.mass == pytest.approx(1000 * cup(0.04, 0.1).volume, rel=1e-3), "not that of its hull"
 
 
-def test_open_flat_and_tiny_meshes(scene) -> None:
+def test_open_flat_and_tiny_meshes(scene):
     half = box((0.06, 0.05, 0.04))
     half = trimesh.Trimesh(half.vertices, half.faces[:7], process=False)
     flat = trimesh.Trimesh([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0]], [[0, 1, 2]])
@@ -53,7 +53,7 @@ def test_open_flat_and_tiny_meshes(scene) -> None:
     assert make_twin(scene_of()).bodies == ()
 
 
-def test_what_cannot_be_is_an_error(scene, tmp_path) -> None:
+def test_what_cannot_be_is_an_error(scene, tmp_path):
     with pytest.raises(InputError, match="density of 'mug': -1"):
         make_twin(scene, {"mug": -1.0})
     with pytest.raises(InputError, match="scale"):
@@ -66,7 +66,7 @@ def test_what_cannot_be_is_an_error(scene, tmp_path) -> None:
         write_twin(make_twin(scene, shape="hull"), tmp_path / "photos", "mjcf")
 
 
-def test_the_table_reaches_below_what_stands_on_it(scene) -> None:
+def test_the_table_reaches_below_what_stands_on_it(scene):
     (slab,) = make_twin(scene, shape="hull").boxes
     assert np.linalg.det(slab.world_from_box[:3, :3]) == pytest.approx(1)
     corner = np.array([[-1, -1, -1], [1, 1, 1]]) * slab.half_size
@@ -77,7 +77,7 @@ def test_the_table_reaches_below_what_stands_on_it(scene) -> None:
     assert max(wider.half_size) > max(slab.half_size)
 
 
-def test_an_uneven_underside_stands_flat_on_the_plane_that_carries_it(scene) -> None:
+def test_an_uneven_underside_stands_flat_on_the_plane_that_carries_it(scene):
     tall = box((0.05, 0.05, 0.15))
     low = tall.vertices[:, 2] < 0.01
     tall.vertices[low, 2] += [0.0, 0.006, -0.004, 0.003]  # over it, and into the table
@@ -91,7 +91,7 @@ def test_an_uneven_underside_stands_flat_on_the_plane_that_carries_it(scene) -> 
     assert np.ptp(np.sort(free.vertices[:, 2])[:4]) == pytest.approx(0.01, abs=1e-6)
 
 
-def test_a_scene_in_the_camera_frame_is_turned_upright() -> None:
+def test_a_scene_in_the_camera_frame_is_turned_upright():
     level = scene_of(scene_object(1, box((0.1, 0.05, 0.02))))
     tilt = trimesh.transformations.rotation_matrix(1.2, [1, 0, 0])
     (item,) = level.objects
@@ -108,9 +108,7 @@ def test_a_scene_in_the_camera_frame_is_turned_upright() -> None:
 
 @pytest.mark.parametrize("kind", ["mjcf", "sdf", "urdf"])
 @pytest.mark.parametrize("surroundings", [False, True])
-def test_mujoco_loads_the_twin_without_a_warning_and_it_rests(
-    scene, tmp_path, kind, surroundings
-) -> None:
+def test_mujoco_loads_the_twin_without_a_warning_and_it_rests(scene, tmp_path, kind, surroundings):
     """Of URDF, too, which mujoco reads; of SDF, whether all models and meshes are there."""
     pytest.importorskip("mujoco")
     rough = scene_object(4, noisy(cup(0.03, 0.08, at=(-0.2, 0)), 0.001), label="Ice cube tray!")
@@ -154,7 +152,7 @@ def _run_in_mujoco(path, folder):
 
 
 @pytest.mark.parametrize("kind", ["mjcf", "sdf", "urdf", "usd"])
-def test_posts_have_a_name_by_which_they_are_taken_away_with_their_object(scene, kind) -> None:
+def test_posts_have_a_name_by_which_they_are_taken_away_with_their_object(scene, kind):
     if kind == "usd":
         pytest.importorskip("pxr", reason="needs pip install usd-core")
     floating = scene_object(4, box((0.08, 0.08, 0.05), at=(-0.2, 0), bottom=0.2), label="bowl")
@@ -165,14 +163,14 @@ def test_posts_have_a_name_by_which_they_are_taken_away_with_their_object(scene,
     assert '"bowl_4_posts"' in make(twin) and "posts" not in make(without)
 
 
-def test_an_object_of_which_nothing_is_left_beside_another_is_left_out(scene) -> None:
+def test_an_object_of_which_nothing_is_left_beside_another_is_left_out(scene):
     inner = scene_object(4, box((0.002, 0.002, 0.002), at=(0, 0.2), bottom=0.03), label="pea")
     twin = make_twin(replace(scene, objects=(*scene.objects, inner)), shape="hull")
     assert twin.left_out == ("pea_4",) and len(twin.bodies) == 3
 
 
 @pytest.mark.parametrize("kind", ["sdf", "urdf"])
-def test_the_parsers_of_drake_take_the_twin(scene, tmp_path, kind) -> None:
+def test_the_parsers_of_drake_take_the_twin(scene, tmp_path, kind):
     """That of SDF is libsdformat, which refuses what its schema does not know; so it is tried."""
     multibody = pytest.importorskip("pydrake.multibody.parsing", reason="needs pip install drake")
     from pydrake.multibody.plant import MultibodyPlant
@@ -194,7 +192,7 @@ def test_the_parsers_of_drake_take_the_twin(scene, tmp_path, kind) -> None:
             multibody.Parser(other).AddModels(str(path))
 
 
-def test_usd_holds_the_bodies_and_their_parts(scene, tmp_path) -> None:
+def test_usd_holds_the_bodies_and_their_parts(scene, tmp_path):
     pytest.importorskip("pxr", reason="needs pip install usd-core")
     from pxr import Usd, UsdGeom, UsdPhysics, UsdValidation
 
@@ -228,7 +226,7 @@ def test_usd_holds_the_bodies_and_their_parts(scene, tmp_path) -> None:
     )
 
 
-def test_an_object_that_is_called_surroundings_is_not_one_of_them_in_usd(scene) -> None:
+def test_an_object_that_is_called_surroundings_is_not_one_of_them_in_usd(scene):
     pytest.importorskip("pxr", reason="needs pip install usd-core")
     from pxr import Sdf
 

@@ -15,12 +15,12 @@ def graph():
     return with_relations(scene, observation, shapes=False).graph
 
 
-def test_everything_in_the_bin_rests_on_something(graph) -> None:
+def test_everything_in_the_bin_rests_on_something(graph):
     assert len(graph.ids) == 8
     assert all(graph.supporters(object_id) for object_id in graph.ids)
 
 
-def test_planner_clears_the_most_covered_object(graph, tmp_path) -> None:
+def test_planner_clears_the_most_covered_object(graph, tmp_path):
     target = max(graph.ids, key=lambda i: len(graph.removal_order(i)))
     order = graph.removal_order(target)
     assert len(order) > 1

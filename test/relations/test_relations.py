@@ -50,7 +50,7 @@ def related(*meshes, environment=None, **surface):
     return relate_bodies(bodies(*meshes, **surface), environment or table())
 
 
-def test_stack_of_three() -> None:
+def test_stack_of_three():
     stack = [box((0.1, 0.1, 0.05), bottom=0.05 * level) for level in range(3)]
     found = related(*stack)
     assert supports_of(found) == {(1, 0), (2, 1), (3, 2)}
@@ -60,7 +60,7 @@ def test_stack_of_three() -> None:
     assert not edges(found, "leaning_on", "inside")
 
 
-def test_contact_of_a_stack_has_evidence() -> None:
+def test_contact_of_a_stack_has_evidence():
     found = related(box((0.1, 0.1, 0.05)), box((0.06, 0.06, 0.05), bottom=0.05))
     edge = next(r for r in found if (r.subject, r.predicate, r.object) == (2, "supported_by", 1))
     assert edge.evidence.gap_m == pytest.approx(0.0, abs=1e-4)
@@ -82,12 +82,12 @@ def related_on_unseen_board(*meshes):
     return relate_bodies(seen, UnseenBoard(()))
 
 
-def test_objects_on_a_board_without_depth_stand_on_the_surroundings() -> None:
+def test_objects_on_a_board_without_depth_stand_on_the_surroundings():
     found = related_on_unseen_board(box((0.1, 0.1, 0.05)), box((0.05, 0.05, 0.05), bottom=0.05))
     assert supports_of(found) == {(1, 0), (2, 1)}
 
 
-def test_what_would_fall_off_its_neighbour_stands_on_the_board_without_depth() -> None:
+def test_what_would_fall_off_its_neighbour_stands_on_the_board_without_depth():
     low = box((0.1, 0.1, 0.02))
     book = box((0.03, 0.12, 0.16), (0.062, 0.0), bottom=0.02)  # 3 mm of it are over the low box
     found = related_on_unseen_board(low, book)
@@ -95,19 +95,19 @@ def test_what_would_fall_off_its_neighbour_stands_on_the_board_without_depth() -
     assert (2, "touching", 1) in edges(found)
 
 
-def test_a_container_on_a_board_without_depth_carries_what_is_in_it() -> None:
+def test_a_container_on_a_board_without_depth_carries_what_is_in_it():
     found = related_on_unseen_board(cup(0.04, 0.1), ball(0.015, (0.012, 0.0, 0.03)))
     assert supports_of(found) == {(1, 0), (2, 1)}
 
 
-def test_arch_rests_on_both_pillars() -> None:
+def test_arch_rests_on_both_pillars():
     pillars = [box((0.04, 0.06, 0.12), (x, 0.0)) for x in (-0.07, 0.07)]
     found = related(*pillars, box((0.2, 0.06, 0.04), bottom=0.12))
     assert supports_of(found) == {(1, 0), (2, 0), (3, 1), (3, 2)}
     assert not edges(found, "leaning_on")
 
 
-def test_mug_in_bowl() -> None:
+def test_mug_in_bowl():
     bowl = cup(0.06, 0.07, flare=1.4)
     mug = cup(0.035, 0.08, bottom=0.004)
     found = related(bowl, mug)
@@ -117,7 +117,7 @@ def test_mug_in_bowl() -> None:
     assert (2, "blocks_from_above", 1) in edges(found)
 
 
-def test_book_leans_on_box() -> None:
+def test_book_leans_on_box():
     lean = np.deg2rad(20)
     book = trimesh.creation.box((0.02, 0.15, 0.2))
     book.apply_translation([0.01, 0, 0.1])
@@ -133,7 +133,7 @@ def test_book_leans_on_box() -> None:
     assert (1, "touching", 2) in edges(found)
 
 
-def test_spoon_in_mug() -> None:
+def test_spoon_in_mug():
     mug = cup(0.04, 0.1)
     spoon = rod((-0.03, 0.0, 0.0085), (0.051, 0.0, 0.16), 0.004)
     found = related(mug, spoon)
@@ -141,21 +141,21 @@ def test_spoon_in_mug() -> None:
     assert (2, 1) in supports_of(found) and (1, 2) not in supports_of(found)
 
 
-def test_cup_on_saucer_on_table() -> None:
+def test_cup_on_saucer_on_table():
     saucer = cup(0.05, 0.012, wall=0.003, flare=1.5)
     found = related(saucer, cup(0.03, 0.07, bottom=0.003))
     assert supports_of(found) == {(1, 0), (2, 1)}
     assert not edges(found, "inside")
 
 
-def test_ball_in_a_corner_touches_walls_and_rests_on_the_table() -> None:
+def test_ball_in_a_corner_touches_walls_and_rests_on_the_table():
     found = related(ball(0.05, (-0.45, -0.45, 0.05)), environment=table(WALL_X, WALL_Y))
     assert supports_of(found) == {(1, 0)}
     assert (1, "touching", 0) in edges(found)
     assert not edges(found, "leaning_on", "inside", "blocks_from_above")
 
 
-def test_two_equal_chairs_around_a_table() -> None:
+def test_two_equal_chairs_around_a_table():
     legs = [box((0.05, 0.05, 0.7), (x, y)) for x in (-0.5, 0.5) for y in (-0.3, 0.3)]
     furniture = joined(box((1.2, 0.8, 0.04), bottom=0.7), *legs)
     chairs = [moved(chair(), (-0.95, 0, 0)), moved(chair(), (0.95, 0, 0), np.pi)]
@@ -168,7 +168,7 @@ def test_two_equal_chairs_around_a_table() -> None:
     assert (1, "near", 2) in edges(found) and not edges(found, "inside", "leaning_on")
 
 
-def test_object_that_hangs_over_the_edge_of_the_table() -> None:
+def test_object_that_hangs_over_the_edge_of_the_table():
     hanging = related(box((0.2, 0.05, 0.03), (0.48, 0.0)))
     assert supports_of(hanging) == {(1, 0)}
     edge = next(r for r in hanging if r.predicate == "supported_by")
@@ -179,7 +179,7 @@ def test_object_that_hangs_over_the_edge_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_interpenetrating_noisy_meshes(seed) -> None:
+def test_interpenetrating_noisy_meshes(seed):
     below = noisy(box((0.12, 0.12, 0.06)), 0.002, seed)
     above = noisy(box((0.08, 0.08, 0.06), bottom=0.057), 0.002, seed + 10)
     found = related(below, above, sigma=0.002, is_exact=False)
@@ -187,7 +187,7 @@ def test_interpenetrating_noisy_meshes(seed) -> None:
     assert not edges(found, "inside")
 
 
-def test_five_millimetres_of_air_count_where_the_surface_is_known() -> None:
+def test_five_millimetres_of_air_count_where_the_surface_is_known():
     floating = box((0.08, 0.08, 0.06), bottom=0.005)
     exact = relate_bodies(bodies(floating), table())
     assert not edges(exact, "touching")
@@ -201,7 +201,7 @@ def test_five_millimetres_of_air_count_where_the_surface_is_known() -> None:
     assert confidence[0] < confidence[1]
 
 
-def test_occlusion_and_directions_follow_the_camera() -> None:
+def test_occlusion_and_directions_follow_the_camera():
     front, back = box((0.1, 0.1, 0.1), (0.0, -0.15)), box((0.1, 0.1, 0.1), (0.0, 0.0))
     found = relate_bodies(bodies(front, back), table(), look((0.0, -1.5, 0.15)))
     assert (1, "occludes", 2) in edges(found) and (2, "occludes", 1) not in edges(found)
@@ -210,19 +210,19 @@ def test_occlusion_and_directions_follow_the_camera() -> None:
     assert (2, "occludes", 1) in edges(turned) and (2, "in_front_of", 1) in edges(turned)
 
 
-def test_board_above_blocks_lifting() -> None:
+def test_board_above_blocks_lifting():
     board = (np.array([-0.2, -0.2, 0.2]), np.array([0.2, 0.2, 0.22]))
     found = related(box((0.1, 0.1, 0.1)), environment=table(board))
     assert (0, "blocks_from_above", 1) in edges(found)
     assert supports_of(found) == {(1, 0)}
 
 
-def test_nothing_and_one_object_without_surroundings_have_no_edges() -> None:
+def test_nothing_and_one_object_without_surroundings_have_no_edges():
     assert relate_bodies([], table()) == ()
     assert relate_bodies(bodies(box((0.1, 0.1, 0.1))), None) == ()
 
 
-def test_open_and_degenerate_meshes_are_no_accident() -> None:
+def test_open_and_degenerate_meshes_are_no_accident():
     open_box = box((0.1, 0.1, 0.1))
     open_box.update_faces(np.arange(len(open_box.faces)) != 3)
     flat = Body.of(2, [[0.2, 0, 0.01], [0.3, 0, 0.01], [0.2, 0.1, 0.01]], [[0, 1, 2]])
@@ -252,7 +252,7 @@ def heaps(draw):
 
 @given(heap=heaps(), is_exact=st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_graph_is_consistent(heap, is_exact) -> None:
+def test_graph_is_consistent(heap, is_exact):
     surface = {"sigma": 2e-4 if is_exact else 3e-3, "is_exact": is_exact}
     pose = look((0.1, -1.0, 0.5))
     found = relate_bodies(bodies(*heap, **surface), table(), pose)
@@ -276,7 +276,7 @@ def test_graph_is_consistent(heap, is_exact) -> None:
     assert all(a != b for a, b in carried)
 
 
-def test_support_hardly_depends_on_where_the_scene_is() -> None:
+def test_support_hardly_depends_on_where_the_scene_is():
     """Columns sample the surfaces: a contact of one column, or at a limit, may come and go."""
     floor = (np.array([-9.0, -9.0, -0.1]), np.array([9.0, 9.0, 0.0]))
     rng = np.random.default_rng(0)

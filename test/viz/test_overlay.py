@@ -47,9 +47,7 @@ def placed(mesh: trimesh.Trimesh, angles: list[float], position: list[float]) ->
     angles=st.lists(st.floats(-4, 4), min_size=3, max_size=3),
     position=st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(0.5, 1.5)),
 )
-def test_silhouettes_are_what_rendering_covers(
-    angles: list[float], position: tuple[float, float, float]
-) -> None:
+def test_silhouettes_are_what_rendering_covers(angles, position):
     # A ring has a hole and hides a part of itself.
     mesh = placed(trimesh.creation.torus(0.2, 0.08, 24, 12), angles, list(position))
     rendered = render([mesh], CAMERA).ids != BACKGROUND
@@ -57,30 +55,30 @@ def test_silhouettes_are_what_rendering_covers(
     assert np.count_nonzero(silhouette(mesh, CAMERA) != rendered) <= 2
 
 
-def test_silhouette_of_a_square() -> None:
+def test_silhouette_of_a_square():
     box = placed(trimesh.creation.box([0.4, 0.2, 0.001]), [0, 0, 0], [0, 0, 1.0005])
     rows, columns = np.nonzero(silhouette(box, CAMERA))
     assert (rows.min(), rows.max()) == (19, 28) and (columns.min(), columns.max()) == (22, 41)
 
 
 @pytest.mark.parametrize("position", [[0, 0, -1], [5, 0, 1], [0, 0, 0.0]])
-def test_an_object_out_of_view_covers_no_pixel(position: list[float]) -> None:
+def test_an_object_out_of_view_covers_no_pixel(position):
     box = placed(trimesh.creation.box([0.01] * 3), [0, 0, 0], position)
     assert not silhouette(box, CAMERA).any()
 
 
-def test_overlay_has_the_size_of_the_input(overlay: np.ndarray) -> None:
+def test_overlay_has_the_size_of_the_input(overlay):
     assert overlay.shape == (480, 640, 3) and overlay.dtype == np.uint8
 
 
-def test_only_objects_are_painted(update: SceneUpdate, overlay: np.ndarray) -> None:
+def test_only_objects_are_painted(update, overlay):
     image = input_image(update.observation.rectified(), 640, 480)
     changed = (overlay != image).any(-1)
     # The upper quarter of the frame shows the machine behind the bin.
     assert not changed[:120].any() and 0.1 < changed.mean() < 0.5
 
 
-def test_masks_are_tinted_in_the_colour_of_their_object(update: SceneUpdate) -> None:
+def test_masks_are_tinted_in_the_colour_of_their_object(update):
     black = replace(update.observation.rectified(), rgb=np.zeros((480, 640, 3), np.uint8))
     soap = update.objects[3]
     alone = replace(update, observation=black, objects=(soap,))
@@ -88,14 +86,14 @@ def test_masks_are_tinted_in_the_colour_of_their_object(update: SceneUpdate) -> 
     np.testing.assert_allclose(np.median(inside, 0), 0.35 * soap.item.color, atol=2)
 
 
-def test_a_mask_without_object_is_grey(update: SceneUpdate) -> None:
+def test_a_mask_without_object_is_grey(update):
     black = replace(update.observation.rectified(), rgb=np.zeros((480, 640, 3), np.uint8))
     image = draw_overlay(replace(update, observation=black, objects=()))
     inside = image[black.masks.any(0)]
     assert (np.ptp(inside.astype(int), axis=1) == 0).all() and inside.min() > 40
 
 
-def test_remembered_objects_are_faint(update: SceneUpdate) -> None:
+def test_remembered_objects_are_faint(update):
     black = replace(update.observation.rectified(), rgb=np.zeros((480, 640, 3), np.uint8))
     seen = replace(update, observation=black)
     bright, faint = draw_overlay(seen), draw_overlay(replace(seen, seen=frozenset()))
@@ -104,7 +102,7 @@ def test_remembered_objects_are_faint(update: SceneUpdate) -> None:
     assert differs.sum() > 500 and np.median(share) == pytest.approx(0.45, abs=0.03)
 
 
-def test_an_object_behind_the_camera_is_not_drawn(update: SceneUpdate) -> None:
+def test_an_object_behind_the_camera_is_not_drawn(update):
     pose = np.eye(4)
     pose[:3, 3] = [0, 0, 3.0]
     item = replace(update.objects[0].item, id=99, frame_from_object=pose)
@@ -112,12 +110,12 @@ def test_an_object_behind_the_camera_is_not_drawn(update: SceneUpdate) -> None:
     np.testing.assert_array_equal(draw_overlay(behind), draw_overlay(update))
 
 
-def test_without_colour_the_depth_is_shown() -> None:
+def test_without_colour_the_depth_is_shown():
     image = draw_overlay(scene_updates.small_update())
     assert image.shape == (24, 32, 3) and len(np.unique(image)) > 2
 
 
-def test_overlay_message(update: SceneUpdate, overlay: np.ndarray) -> None:
+def test_overlay_message(update, overlay):
     types = RosbagsTypes()
     made = Encoder(types, Settings()).encode(OVERLAY, update)
     message = types.deserialize(IMAGE_TYPE, types.serialize(IMAGE_TYPE, made))
@@ -126,7 +124,7 @@ def test_overlay_message(update: SceneUpdate, overlay: np.ndarray) -> None:
     np.testing.assert_array_equal(message.data.reshape(480, 640, 3), overlay)
 
 
-def test_labels_stay_inside_and_apart() -> None:
+def test_labels_stay_inside_and_apart():
     black = np.zeros((100, 400, 3), np.uint8)
     lone = draw_labels(black, [Label("mug 1", (200, 50), (255, 0, 0))])
     size = np.count_nonzero(lone.any(-1))
@@ -134,7 +132,7 @@ def test_labels_stay_inside_and_apart() -> None:
     assert np.count_nonzero(draw_labels(black, many).any(-1)) == pytest.approx(4 * size, rel=0.05)
 
 
-def test_long_labels_are_shortened() -> None:
+def test_long_labels_are_shortened():
     black = np.zeros((100, 400, 3), np.uint8)
     long, longer = (
         draw_labels(black, [Label(f"{'m' * count} 12", (200, 50), (255, 0, 0))])

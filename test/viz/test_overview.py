@@ -39,26 +39,26 @@ def parts(observation: Observation) -> list[ViewedMesh]:
     ]
 
 
-def test_colours_are_stable_and_differ() -> None:
+def test_colours_are_stable_and_differ():
     colors = np.array([instance_color(i) for i in range(1, 14)], np.float64)
     np.testing.assert_array_equal(colors[0], instance_color(1))
     distances = np.linalg.norm(colors[:, None] - colors[None], axis=-1) + 1e3 * np.eye(len(colors))
     assert distances.min() > 30
 
 
-def test_linear_light_round_trip() -> None:
+def test_linear_light_round_trip():
     values = np.linspace(0, 1, 101)
     np.testing.assert_allclose(srgb_from_linear(linear_from_srgb(values)), values, atol=1e-9)
 
 
-def test_overview_size_and_determinism(observation: Observation) -> None:
+def test_overview_size_and_determinism(observation):
     scene = FakeCompleter().complete(observation)
     image = np.asarray(draw_overview(scene, observation))
     assert image.shape[1:] == (1600, 3) and image.dtype == np.uint8
     np.testing.assert_array_equal(image, np.asarray(draw_overview(scene, observation)))
 
 
-def test_the_best_grasps_are_drawn_from_the_sides_alone(observation: Observation) -> None:
+def test_the_best_grasps_are_drawn_from_the_sides_alone(observation):
     scene = FakeCompleter().complete(observation)
     pose = np.eye(4)[None].copy()
     pose[0, :3, 3] = scene.objects[0].frame_from_object[:3, 3]
@@ -72,7 +72,7 @@ def test_the_best_grasps_are_drawn_from_the_sides_alone(observation: Observation
 
 
 @pytest.mark.parametrize("size", [(20, 200), (200, 20)])
-def test_overview_of_odd_frames(size: tuple[int, int]) -> None:
+def test_overview_of_odd_frames(size):
     width, height = size
     k = np.array([[50.0, 0, width / 2], [0, 50, height / 2], [0, 0, 1]])
     odd = Observation(
@@ -85,7 +85,7 @@ def test_overview_of_odd_frames(size: tuple[int, int]) -> None:
     draw_overview(FakeCompleter().complete(odd), odd)
 
 
-def test_overview_without_depth_colour_or_objects(observation: Observation) -> None:
+def test_overview_without_depth_colour_or_objects(observation):
     scene = FakeCompleter().complete(observation)
     skipped = tuple(SkippedObject(o.id, o.label, "no depth") for o in scene.objects)
     for rgb in (observation.rgb, None):
@@ -94,7 +94,7 @@ def test_overview_without_depth_colour_or_objects(observation: Observation) -> N
             assert image.any() and image.shape[1:] == (1600, 3)
 
 
-def test_masks_are_tinted(observation: Observation) -> None:
+def test_masks_are_tinted(observation):
     image = draw_masks(observation, skipped={7}, width=128, height=96).astype(int)
     assert np.abs(image[1, 1] - 128).max() <= 1
     tint = image[40, 32] - 128
@@ -102,14 +102,14 @@ def test_masks_are_tinted(observation: Observation) -> None:
     assert np.ptp(image[60, 92]) == 0
 
 
-def test_completed_covers_the_masks(observation: Observation) -> None:
+def test_completed_covers_the_masks(observation):
     scene = FakeCompleter().complete(observation)
     image = draw_completed(scene, observation, 128, 96)
     assert image[1, 1].max() < 60
     assert image[40, 32].max() > 60 and image[56, 92].max() > 60
 
 
-def test_mask_anchor_lies_inside() -> None:
+def test_mask_anchor_lies_inside():
     mask = np.zeros((480, 640), bool)
     mask[100:400, 100:120] = mask[380:400, 100:500] = True
     u, v = mask_anchor(mask)
@@ -120,7 +120,7 @@ def test_mask_anchor_lies_inside() -> None:
 
 
 @pytest.mark.parametrize("yaw_deg", [-90, 0, 65, 180])
-def test_side_view_frames_the_scene(observation: Observation, yaw_deg: float) -> None:
+def test_side_view_frames_the_scene(observation, yaw_deg):
     seen = parts(observation)
     viewpoint = look_at(seen, np.deg2rad(yaw_deg), 300, 200)
     rotation = viewpoint.camera_from_aligned[:3, :3]
@@ -135,14 +135,14 @@ def test_side_view_frames_the_scene(observation: Observation, yaw_deg: float) ->
     assert max(np.ptp(rows) / 200, np.ptp(columns) / 300) > 0.7
 
 
-def test_side_view_from_the_right_sees_the_right(observation: Observation) -> None:
+def test_side_view_from_the_right_sees_the_right(observation):
     viewpoint = look_at(parts(observation), np.deg2rad(90), 300, 200)
     camera_aligned = -viewpoint.camera_from_aligned[:3, :3].T @ viewpoint.camera_from_aligned[:3, 3]
     center = np.mean([p.mesh_aligned.vertices.mean(0) for p in parts(observation)], axis=0)
     assert camera_aligned[0] > center[0] + 0.1 and camera_aligned[2] > center[2]
 
 
-def test_points_are_drawn_unless_hidden(observation: Observation) -> None:
+def test_points_are_drawn_unless_hidden(observation):
     part = parts(observation)[0]
     plain = draw_side_view([part], 0.0, 300, 200)
     vertices = part.mesh_aligned.vertices

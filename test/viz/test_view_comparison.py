@@ -8,7 +8,7 @@ from iscene_ros.lab.synthetic.demo_scene import demo_views
 from iscene_ros.viz.view_comparison import draw_view_comparison
 
 
-def test_a_column_shows_the_points_of_all_looks_until_there() -> None:
+def test_a_column_shows_the_points_of_all_looks_until_there():
     torch.manual_seed(3)  # no choice of the scene may depend on it
     views = demo_views()[::-1]
     scene = FakeCompleter().complete(views[0])
@@ -19,7 +19,7 @@ def test_a_column_shows_the_points_of_all_looks_until_there() -> None:
     assert dark[0] < dark[1] < dark[2]
 
 
-def test_the_demo_scene_is_the_same_every_time() -> None:
+def test_the_demo_scene_is_the_same_every_time():
     for one, other in zip(demo_views(), demo_views(), strict=True):
         np.testing.assert_array_equal(one.depth, other.depth)
         np.testing.assert_array_equal(one.masks, other.masks)
