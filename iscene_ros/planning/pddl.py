@@ -62,11 +62,7 @@ def pddl_domain(
 ) -> str:
     """Return the domain: types, predicates, put_away, and a lift action for each object.
 
-    Args:
-        graph: of the scene.
-        names: PDDL names of the objects by id; None = `item_names`.
-        graspable: ids of the objects that a gripper can hold, which lifting then asks for; None =
-            not known.
+    Arguments are as of `pddl_problem`.
     """
     names = names or item_names(graph)
     items = " ".join(names[i] for i in graph.ids)
@@ -94,7 +90,8 @@ def pddl_problem(
         graph: of the scene.
         goal: id of the object to hold in the end; None = the one with the most in its way.
         names: PDDL names of the objects by id; None = `item_names`.
-        graspable: as of `pddl_domain`.
+        graspable: ids of the objects that a gripper can hold, which lifting then asks for; None =
+            not known.
 
     Raises:
         InputError: the graph does not have the object of the goal.
@@ -126,13 +123,7 @@ def pddl_facts(
     names: Mapping[int, str] | None = None,
     graspable: Collection[int] | None = None,
 ) -> tuple[str, ...]:
-    """Return the facts of a graph, such as "on mug_3 environment", sorted.
-
-    Args:
-        graph: of the scene.
-        names: PDDL names of the objects by id; None = `item_names`.
-        graspable: as of `pddl_domain`.
-    """
+    """Return the facts of a graph, such as "on mug_3 environment", sorted; see `pddl_problem`."""
     names = {ENVIRONMENT: ENVIRONMENT_NAME, **(names or item_names(graph))}
     facts = set()
     for predicate, word in FACTS.items():

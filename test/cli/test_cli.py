@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,42 +224,24 @@ def test_demo_of_views_draws_one_picture(tmp_path):
     assert Image.open(out).width == 1600 and out.stat().st_size < 300_000
 
 
-def _damaged(damage: Callable[[FrameFiles], None]) -> Callable[[FrameFiles, Path], Path]:
-    def prepare(files: FrameFiles, out: Path) -> Path:
-        damage(files)
-        return out
-
-    return prepare
-
-
-def _out_is_a_file(files: FrameFiles, out: Path) -> Path:
-    out.write_text("mine")
-    return out
-
-
-def _out_is_below_a_file(files: FrameFiles, out: Path) -> Path:
-    return files.rgb / "out"
-
-
-def _out_is_taken(files: FrameFiles, out: Path) -> Path:
-    return files.rgb.parent
-
-
+# What the complaint names: the damage, and the output folder.
 BAD_INPUTS = {
-    "rgb.png": _damaged(lambda files: files.rgb.unlink()),
-    "depth.png": _damaged(lambda files: files.depth.write_bytes(b"\x89PNG\r\n")),
-    "masks.png": _damaged(lambda f: Image.fromarray(np.zeros((48, 64), np.uint8)).save(f.masks)),
-    "camera.json": _damaged(lambda files: files.camera.write_text('{"width": 64}')),
-    "labels.json": _damaged(lambda files: files.labels.write_text('{"3": "fork"}')),
-    "out": _out_is_a_file,
-    "rgb.png/out": _out_is_below_a_file,
-    "camera.json, which is no earlier result": _out_is_taken,
+    "rgb.png": (lambda files: files.rgb.unlink(), "out"),
+    "depth.png": (lambda files: files.depth.write_bytes(b"\x89PNG\r\n"), "out"),
+    "masks.png": (lambda f: Image.fromarray(np.zeros((48, 64), np.uint8)).save(f.masks), "out"),
+    "camera.json": (lambda files: files.camera.write_text('{"width": 64}'), "out"),
+    "labels.json": (lambda files: files.labels.write_text('{"3": "fork"}'), "out"),
+    "out": (lambda files: (files.rgb.parents[1] / "out").write_text("mine"), "out"),
+    "rgb.png/out": (lambda files: None, "frame/rgb.png/out"),
+    "camera.json, which is no earlier result": (lambda files: None, "frame"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_INPUTS)
 def test_bad_input_is_one_line_and_leaves_nothing(files, tmp_path, capsys, name):
-    out = BAD_INPUTS[name](files, tmp_path / "out")
+    damage, out = BAD_INPUTS[name]
+    damage(files)
+    out = tmp_path / out
     before = sorted(tmp_path.rglob("*"))
     assert run_with(complete_command, arguments(files, out), no_completer) == 2
     printed = capsys.readouterr()

@@ -8,18 +8,13 @@ from made_objects import scene_object, scene_of
 from made_scenes import box
 from scipy.spatial.transform import Rotation
 
-from iscene_ros import Mesh, Scene, read_scene
+from iscene_ros import Scene, read_scene
 from iscene_ros.core.scene import Plane
 
 
 @pytest.fixture
 def scene() -> Scene:
     return scene_of(*(scene_object(i, box((0.1, 0.2, 0.3), (0.5 * i, 0.0))) for i in (3, 7)))
-
-
-@pytest.fixture
-def mesh(scene: Scene) -> Mesh:
-    return scene[3].mesh
 
 
 def test_an_object_is_found_by_its_id(scene):
@@ -37,15 +32,17 @@ def test_a_saved_scene_can_be_read(scene, tmp_path):
     )
 
 
-def test_a_mesh_becomes_one_of_trimesh(mesh):
+def test_a_mesh_becomes_one_of_trimesh(scene):
+    mesh = scene[3].mesh
     made = mesh.to_trimesh()
     np.testing.assert_array_equal(made.vertices, mesh.vertices)
     np.testing.assert_array_equal(made.faces, mesh.faces)
     assert made.is_watertight and made.volume == pytest.approx(0.1 * 0.2 * 0.3, rel=1e-5)
 
 
-def test_a_mesh_becomes_one_of_open3d(mesh):
+def test_a_mesh_becomes_one_of_open3d(scene):
     pytest.importorskip("open3d")
+    mesh = scene[3].mesh
     made = mesh.to_open3d()
     np.testing.assert_array_equal(np.asarray(made.vertices), mesh.vertices)
     np.testing.assert_array_equal(np.asarray(made.triangles), mesh.faces)

@@ -67,17 +67,13 @@ def test_jpeg_16_bit_masks_and_palette(files, tmp_path):
     assert read_observation(files).instance_ids == (1, 7)
 
 
-def test_depth_may_be_left_out(files):
-    observation = read_observation(replace(files, depth=None))
-    assert not observation.has_depth and observation.masks.any()
+def test_depth_and_colour_may_be_left_out(files):
+    observation = read_observation(replace(files, depth=None, rgb=None))
+    assert not observation.has_depth and observation.rgb is None
+    assert observation.instance_ids == (1, 7) and observation.masks.any()
     files.masks.write_bytes(files.rgb.read_bytes())
     with pytest.raises(InputError, match="masks.png: masks of mode RGB"):
         read_observation(replace(files, depth=None))
-
-
-def test_colour_may_be_left_out(files):
-    observation = read_observation(replace(files, rgb=None))
-    assert observation.rgb is None and observation.instance_ids == (1, 7)
 
 
 def test_steps_of_a_depth_image_may_have_another_unit(files, tmp_path):
@@ -164,11 +160,6 @@ def test_distortion_is_that_of_camera_info(files):
     np.testing.assert_array_equal(read_observation(files).camera.d, rational)
     _camera(distortion_model="equidistant", d=[0.0] * 4)(files)
     assert read_observation(files).camera.is_rectified
-
-
-def test_gravity_without_pose(files):
-    observation = read_observation(files, gravity_camera=(0, 2, 0))
-    np.testing.assert_allclose(observation.gravity_camera, [0, 1, 0])
 
 
 def _camera(**changes: object) -> Callable[[FrameFiles], None]:
@@ -318,14 +309,6 @@ def test_bad_metres(files, tmp_path, name):
     assert str(path) in str(caught.value) and expected in str(caught.value)
 
 
-def test_truncated_metres(files, tmp_path):
-    path = tmp_path / "depth.npy"
-    np.save(path, np.ones((48, 64), np.float32))
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(InputError, match="depth.npy: truncated"):
-        read_observation(replace(files, depth=path))
-
-
 FULL = np.ones((2, 48, 64), bool)
 BAD_STACKS = {
     "all empty": ({"masks": ~FULL}, "all empty"),
@@ -348,12 +331,14 @@ def test_bad_stack(files, tmp_path, name):
     assert str(path) in str(caught.value) and expected in str(caught.value)
 
 
-def test_truncated_stack(files, tmp_path):
-    path = tmp_path / "masks.npz"
-    np.savez_compressed(path, masks=FULL)
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(InputError, match="masks.npz: truncated"):
-        read_observation(replace(files, masks=path, labels=None))
+def test_truncated_arrays(files, tmp_path):
+    depth, masks = tmp_path / "depth.npy", tmp_path / "masks.npz"
+    np.save(depth, np.ones((48, 64), np.float32))
+    np.savez_compressed(masks, masks=FULL)
+    for field, path in (("depth", depth), ("masks", masks)):
+        path.write_bytes(path.read_bytes()[:-40])
+        with pytest.raises(InputError, match=f"{path.name}: truncated"):
+            read_observation(replace(files, labels=None, **{field: path}))
 
 
 @pytest.mark.parametrize("field", ["depth", "masks"])
@@ -363,12 +348,11 @@ def test_unknown_suffix(files, tmp_path, field):
         read_observation(replace(files, **{field: path}))
 
 
-def test_pose_and_gravity_exclude_each_other(files):
+def test_gravity_is_a_direction_and_excludes_a_pose(files):
+    observation = read_observation(files, gravity_camera=(0, 2, 0))
+    np.testing.assert_allclose(observation.gravity_camera, [0, 1, 0])
+    with pytest.raises(InputError, match="--gravity: "):
+        read_observation(files, gravity_camera=(0, 0, 0))
     _camera(world_from_camera=frame_files.WORLD_FROM_CAMERA)(files)
     with pytest.raises(InputError, match="drop it or --gravity"):
         read_observation(files, gravity_camera=(0, 1, 0))
-
-
-def test_zero_gravity(files):
-    with pytest.raises(InputError, match="--gravity: "):
-        read_observation(files, gravity_camera=(0, 0, 0))

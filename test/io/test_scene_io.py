@@ -71,9 +71,12 @@ def assert_same_scene(actual: Scene, expected: Scene) -> None:
 
 
 def test_round_trip(scene, tmp_path):
-    for kept in (scene, replace(scene, frame_id="odom"), replace(scene, objects=())):
+    for kept in (replace(scene, frame_id="odom"), replace(scene, objects=()), scene):
         write_scene(kept, tmp_path / "out")
         assert_same_scene(read_scene(tmp_path / "out"), kept)
+    mesh = trimesh.load(tmp_path / "out/meshes/001_mug.ply", process=False)
+    np.testing.assert_array_equal(mesh.visual.vertex_colors[0, :3], scene.objects[0].color)
+    np.testing.assert_allclose(mesh.bounds.mean(0), 0, atol=1e-3)
 
 
 def test_properties_and_shape_groups_are_kept(scene, tmp_path):
@@ -89,10 +92,14 @@ def test_properties_and_shape_groups_are_kept(scene, tmp_path):
     np.testing.assert_array_equal(kept.upright_axis, measured.properties.upright_axis)
 
 
-def test_a_scene_of_unknown_scale_says_so(scene, tmp_path):
-    write_scene(replace(scene, is_metric=False), tmp_path / "out")
-    assert json.loads((tmp_path / "out/scene.json").read_text())["is_metric"] is False
-    assert not read_scene(tmp_path / "out").is_metric and read_scene(tmp_path / "out").objects
+def test_an_unknown_scale_is_said_and_an_unknown_residual_is_null(scene, tmp_path):
+    unknown = replace(scene.objects[0], depth_residual=float("nan"))
+    write_scene(replace(scene, is_metric=False, objects=(unknown,)), tmp_path / "out")
+    document = json.loads((tmp_path / "out/scene.json").read_text())
+    assert document["is_metric"] is False
+    assert document["objects"][0]["depth_residual_m"] is None
+    read = read_scene(tmp_path / "out")
+    assert not read.is_metric and np.isnan(read.objects[0].depth_residual)
     assert "[cm]" not in format_table(replace(scene, is_metric=False))
 
 
@@ -106,14 +113,6 @@ def test_colours_of_vertices_reach_the_files(scene, tmp_path):
     glb = trimesh.load(tmp_path / "out/scene.glb", process=False)
     linear = glb.geometry[f"{painted.label}_{painted.id}"].visual.vertex_colors[:, :3]
     np.testing.assert_allclose(255 * srgb_from_linear(linear / 255), colors, atol=8)
-
-
-def test_unknown_residual_is_null(scene, tmp_path):
-    unknown = replace(scene.objects[0], depth_residual=float("nan"))
-    write_scene(replace(scene, objects=(unknown,)), tmp_path / "out")
-    document = json.loads((tmp_path / "out/scene.json").read_text())
-    assert document["objects"][0]["depth_residual_m"] is None
-    assert np.isnan(read_scene(tmp_path / "out").objects[0].depth_residual)
 
 
 def test_same_scene_same_bytes(scene, tmp_path):
@@ -215,9 +214,6 @@ def test_glb_has_named_upright_coloured_nodes(scene, tmp_path):
         )
         vertices = asset.geometry[geometry].vertices
         np.testing.assert_allclose(np.ptp(vertices, axis=0), scene_object.size, atol=1e-6)
-
-
-def test_glb_has_the_environment_where_it_was_fused(scene, tmp_path):
     square = Mesh(np.float32([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]), np.int32([[0, 1, 2]]))
     write_scene(replace(scene, environment=square), tmp_path / "out")
     asset = trimesh.load(tmp_path / "out/scene.glb")
@@ -248,13 +244,6 @@ def test_glb_of_a_camera_frame_is_upright(observation, tmp_path):
     np.testing.assert_allclose(gltf_from_object[:3, 2], [0, 1, 0], atol=1e-6)
 
 
-def test_ply_has_colours_and_metres(scene, tmp_path):
-    write_scene(scene, tmp_path / "out")
-    mesh = trimesh.load(tmp_path / "out/meshes/001_mug.ply", process=False)
-    np.testing.assert_array_equal(mesh.visual.vertex_colors[0, :3], scene.objects[0].color)
-    np.testing.assert_allclose(mesh.bounds.mean(0), 0, atol=1e-3)
-
-
 def test_replaces_an_earlier_result(scene, tmp_path):
     write_scene(scene, tmp_path / "out")
     write_scene(replace(scene, objects=scene.objects[:1], seed=4), tmp_path / "out")
@@ -280,20 +269,18 @@ def test_keeps_files_of_others(scene, tmp_path, foreign):
     assert content(tmp_path) == before
 
 
-def test_empty_directory_is_filled(scene, tmp_path):
+def test_an_empty_directory_is_filled_and_another_one_rejected(scene, tmp_path):
     (tmp_path / "out").mkdir()
     write_scene(scene, tmp_path / "out")
     read_scene(tmp_path / "out")
-
-
-def test_other_directory_is_rejected(scene, tmp_path):
-    (tmp_path / "out/meshes").mkdir(parents=True)
+    (tmp_path / "other/meshes").mkdir(parents=True)
     with pytest.raises(InputError, match="no earlier result"):
-        write_scene(scene, tmp_path / "out")
+        write_scene(scene, tmp_path / "other")
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
 def test_unwritable_output(scene, tmp_path, name):
+    result_folder.check_writable(tmp_path / "a/b/c")
     (tmp_path / "file").write_text("mine")
     for action in (
         lambda: write_scene(scene, tmp_path / name),
@@ -334,11 +321,6 @@ def test_failing_swap_restores_the_earlier_result(scene, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="Input/output error"):
         write_scene(scene, tmp_path / "out")
     assert content(tmp_path) == before and os.listdir(tmp_path) == ["out"]
-
-
-def test_check_writable_leaves_nothing(tmp_path):
-    result_folder.check_writable(tmp_path / "a/b/c")
-    assert os.listdir(tmp_path) == []
 
 
 def test_read_names_the_file(scene, tmp_path):

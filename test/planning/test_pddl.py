@@ -95,21 +95,10 @@ def test_facts_follow_the_relations():
     assert "clear ball_3_3" in facts and "clear box_1" not in facts
 
 
-def test_default_goal_has_the_most_in_its_way():
+def test_the_default_goal_has_the_most_in_its_way_and_an_unknown_one_is_rejected():
     assert "(:goal (holding box_1))" in pddl_problem(TOWER)
-
-
-def test_unknown_goal_is_rejected():
     with pytest.raises(InputError, match="goal 9"):
         pddl_problem(TOWER, goal=9)
-
-
-def test_an_empty_scene_is_a_solved_problem(tmp_path):
-    pddl = pytest.importorskip("pddl")
-    problem = tmp_path / "problem.pddl"
-    problem.write_text(pddl_problem(SceneGraph((), ())), "utf-8")
-    task = pddl.parse_problem(problem)
-    assert not task.objects and task.goal in task.init
 
 
 def test_objects_may_be_named_as_their_frames():

@@ -67,11 +67,8 @@ def test_an_object_out_of_view_covers_no_pixel(position):
     assert not silhouette(box, CAMERA).any()
 
 
-def test_overlay_has_the_size_of_the_input(overlay):
-    assert overlay.shape == (480, 640, 3) and overlay.dtype == np.uint8
-
-
 def test_only_objects_are_painted(update, overlay):
+    assert overlay.shape == (480, 640, 3) and overlay.dtype == np.uint8
     image = input_image(update.observation.rectified(), 640, 480)
     changed = (overlay != image).any(-1)
     # The upper quarter of the frame shows the machine behind the bin.
