@@ -75,7 +75,10 @@ class ObjectAssembly:
         tolerance = OBSERVED_CELLS * shape.cell
         fraction = observed_fraction(mesh_aligned, points_aligned, tolerance)
         instance_id = self.observation.instance_ids[shape.row]
-        vertex_observed = observed_vertices(mesh_aligned, points_aligned, tolerance)
+        seen, sigma = observed_vertices(mesh_aligned, points_aligned, tolerance), made.vertex_sigma
+        uncertainty = None
+        if sigma is not None:
+            uncertainty = float(np.median(sigma if seen.all() else sigma[~seen]))
         return SceneObject(
             id=instance_id,
             label=self.observation.labels[shape.row],
@@ -88,20 +91,13 @@ class ObjectAssembly:
             depth_residual=depth_residual(mesh_aligned, points_aligned),
             seconds=seconds + time.perf_counter() - started,
             color=instance_color(instance_id),
-            vertex_observed=vertex_observed,
+            vertex_observed=seen,
             vertex_colors=made.vertex_colors,
-            vertex_sigma=made.vertex_sigma,
-            uncertainty=_uncertainty(made.vertex_sigma, vertex_observed),
+            vertex_sigma=sigma,
+            uncertainty=uncertainty,
             properties=object_properties(framed.mesh),
         )
 
     def _skip(self, row: int, reason: str) -> SkippedObject:
         observation = self.observation
         return SkippedObject(observation.instance_ids[row], observation.labels[row], reason)
-
-
-def _uncertainty(vertex_sigma: np.ndarray | None, observed: np.ndarray) -> float | None:
-    """Return the median standard deviation of the unobserved vertices [m], else of all."""
-    if vertex_sigma is None:
-        return None
-    return float(np.median(vertex_sigma if observed.all() else vertex_sigma[~observed]))

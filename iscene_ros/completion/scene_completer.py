@@ -14,7 +14,7 @@ from iscene_ros.completion.plausibility import doubts
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
-from iscene_ros.core.scene import Plane, Scene, SceneObject, Timings
+from iscene_ros.core.scene import Plane, Scene, Timings
 from iscene_ros.geometry.planes import find_planes
 from iscene_ros.models.base import (
     DEFAULT_REQUEST,
@@ -130,7 +130,12 @@ class SceneCompleter:
         prediction = self.shapes.predict(
             view.observation, view.aligned_frame, view.request, counter
         )
-        prediction = _without_kept(prediction, view.request)
+        rows = set(view.request.rows(prediction.observation))
+        prediction = replace(
+            prediction,
+            shapes=tuple(shape for shape in prediction.shapes if shape.row in rows),
+            skipped=tuple((row, why) for row, why in prediction.skipped if row in rows),
+        )
         seconds = (time.perf_counter() - started) / max(1, len(prediction.shapes))
         scene = self._assembled(view, prediction, seconds, counter)
         spent = prediction.prepare_seconds + prediction.network_seconds
@@ -188,9 +193,14 @@ class SceneCompleter:
         assembly = ObjectAssembly(prediction.observation, view.aligned_frame)
         threads = torch.get_num_threads()
         objects, skipped = assembly.assemble(prediction, seconds, counter, threads)
-        objects = tuple(_suspect(o) if o.id in view.suspects else o for o in objects)
-        suspected = tuple(suspect_warning(o.label, o.id) for o in objects if o.id in view.suspects)
-        of_id = {item.id: item for item in objects} | dict(view.request.kept)
+        of_id, suspected = {}, []
+        for item in objects:
+            if item.id in view.suspects:
+                suspected.append(suspect_warning(item.label, item.id))
+                confidence = min(item.confidence, SUSPECT_CONFIDENCE)
+                item = replace(item, transparent_suspect=True, confidence=confidence)
+            of_id[item.id] = item
+        of_id |= view.request.kept
         return Scene(
             frame_id=assembly.frame_id,
             objects=tuple(of_id[i] for i in view.observation.instance_ids if i in of_id),
@@ -231,20 +241,6 @@ class _PreparedView:
     suspects: Collection[int]
     request: CompletionRequest
     warnings: tuple[str, ...]
-
-
-def _without_kept(prediction: Prediction, request: CompletionRequest) -> Prediction:
-    rows = set(request.rows(prediction.observation))
-    return replace(
-        prediction,
-        shapes=tuple(shape for shape in prediction.shapes if shape.row in rows),
-        skipped=tuple((row, why) for row, why in prediction.skipped if row in rows),
-    )
-
-
-def _suspect(item: SceneObject) -> SceneObject:
-    confidence = min(item.confidence, SUSPECT_CONFIDENCE)
-    return replace(item, transparent_suspect=True, confidence=confidence)
 
 
 def _check(observation: Observation, shapes: ShapeModel, request: CompletionRequest) -> None:

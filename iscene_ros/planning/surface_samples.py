@@ -103,8 +103,6 @@ def _samples(
     observed: np.ndarray,
     bounds: tuple[int, int],
 ) -> SurfaceSamples | None:
-    if not len(mesh.faces):
-        return None
     areas = triangle_areas(mesh)
     kept = np.isfinite(areas) & (areas > 0)
     faces, areas = mesh.faces[kept], areas[kept]

@@ -59,7 +59,13 @@ def supports(
         center: (3,) centre of mass [m].
         camera: (3,) its position: posts are where it could not see.
     """
-    flat, cell = _columns(parts)
+    # Columns across the outline.
+    corners = np.concatenate([part.vertices[:, :2] for part in parts])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    cell = (high - low) / COLUMNS
+    steps = np.arange(COLUMNS) + 0.5
+    x, y = np.meshgrid(low[0] + steps * cell[0], low[1] + steps * cell[1])
+    flat = np.column_stack([x.ravel(), y.ravel()])
     underside = _underside(parts, flat)
     inside = np.isfinite(underside)
     flat, underside = flat[inside], underside[inside]
@@ -98,16 +104,6 @@ def _hidden(points: np.ndarray, camera: np.ndarray, parts: Sequence[ConvexPart])
         near, far = part.crossing(np.broadcast_to(camera, points.shape), points - camera)
         hidden |= (near < far) & (far > 0) & (near < 1)
     return hidden
-
-
-def _columns(parts: Sequence[ConvexPart]) -> tuple[np.ndarray, np.ndarray]:
-    """Return places (C, 2) across the outline of a body, and the size (2,) of a column [m]."""
-    corners = np.concatenate([part.vertices[:, :2] for part in parts])
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    cell = (high - low) / COLUMNS
-    steps = np.arange(COLUMNS) + 0.5
-    x, y = np.meshgrid(low[0] + steps * cell[0], low[1] + steps * cell[1])
-    return np.column_stack([x.ravel(), y.ravel()]), cell
 
 
 def _ground(below: Sequence[ConvexPart], flat: np.ndarray, underside: np.ndarray) -> np.ndarray:

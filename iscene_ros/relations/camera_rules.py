@@ -36,7 +36,13 @@ def beside_candidates(measurements: Measurements, predicate: Predicate, axis: in
     if measurements.upright_from_camera is None:
         return []
     geometry = measurements.geometry
-    direction = view_directions(measurements.upright_from_camera)[axis]
+    # Horizontal; a camera that looks straight down sees "away" at the upper border of its image.
+    direction = measurements.upright_from_camera[:3, 0] * (1.0, 1.0, 0.0)
+    if np.linalg.norm(direction) < 1e-6:
+        direction = np.array([1.0, 0.0, 0.0])
+    direction /= np.linalg.norm(direction)
+    if axis == 1:
+        direction = np.cross([0.0, 0.0, 1.0], direction)
     ranges = [body.vertices @ direction for body in geometry.bodies]
     low, high = [r.min() for r in ranges], [r.max() for r in ranges]
     found = []
@@ -52,18 +58,6 @@ def beside_candidates(measurements: Measurements, predicate: Predicate, axis: in
         features = (in_sigmas(clearance, 1.0),)
         found.append(measurements.candidate(one, predicate, other, features, evidence))
     return found
-
-
-def view_directions(upright_from_camera: np.ndarray) -> np.ndarray:
-    """Return the horizontal unit directions (2, 3) to the camera's right and away from it.
-
-    A camera that looks straight down sees "away" at the upper border of its image.
-    """
-    right = upright_from_camera[:3, 0] * (1.0, 1.0, 0.0)
-    if np.linalg.norm(right) < 1e-6:
-        right = np.array([1.0, 0.0, 0.0])
-    right /= np.linalg.norm(right)
-    return np.stack([right, np.cross([0.0, 0.0, 1.0], right)])
 
 
 def occlusion_candidates(measurements: Measurements) -> list[Edge]:
