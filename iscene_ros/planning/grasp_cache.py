@@ -52,7 +52,6 @@ class _Cached:
     """Grasps, and all that they depend on."""
 
     around: Mapping[int, SceneObject]
-    gripper: Gripper
     had_surroundings: bool
     grasps: Grasps
 
@@ -81,7 +80,7 @@ class GraspCache:
             for number in [i for i, cached in kept.items() if cached is None]:
                 grasps = plan_grasps(scene, number, gripper, obstacles)
                 around, surrounded = _around(scene, number, gripper), _surrounded(scene)
-                kept[number] = _Cached(around, gripper, surrounded, grasps)
+                kept[number] = _Cached(around, surrounded, grasps)
         self._cached = kept
         grasps = {number: kept[number].grasps for number in sorted(kept)}
         if options.target:
@@ -93,7 +92,7 @@ class GraspCache:
     def _valid(self, scene: Scene, number: int, gripper: Gripper) -> _Cached | None:
         """Return what was planned for an object; None where anything it depends on has changed."""
         cached = self._cached.get(number)
-        if cached is None or cached.gripper != gripper:
+        if cached is None or cached.grasps.gripper != gripper:
             return None
         if cached.grasps.remove_first != scene.graph.removal_order(number)[:-1]:
             return None
