@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iscene_ros.core.camera import Camera, check_lens, distortion_coefficients
+from iscene_ros.core.camera import Camera, distortion_coefficients
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import check_rigid
 from iscene_ros.io.file_errors import read_json, read_yaml
@@ -143,7 +143,6 @@ def _parse(document: dict) -> CameraFile:
         _numbers(document, "k", (9,)),
         _distortion(document),
     )
-    check_lens(camera)
     pose = None
     if document.get("world_from_camera") is not None:
         pose = check_rigid(_numbers(document, "world_from_camera", (16,)), "world_from_camera")

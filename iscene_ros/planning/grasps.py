@@ -8,7 +8,7 @@ surroundings.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene, SceneObject
 from iscene_ros.geometry.bodies import up_in_frame
 from iscene_ros.geometry.stability import object_properties
-from iscene_ros.planning.grasp_candidates import antipodal_poses, closed_on
+from iscene_ros.planning.grasp_candidates import Candidates, antipodal_poses, closed_on
 from iscene_ros.planning.grasp_obstacles import APPROACH_M, Obstacles
 from iscene_ros.planning.grasp_score import grasp_features, success_probability
 from iscene_ros.planning.grippers import FRANKA_HAND, Gripper
@@ -131,19 +131,9 @@ def plan_grasps(
         names = [f"{scene[n].label} {n}" if n else "the surroundings" for n in in_the_way]
         return none(f"no clear way in: {', '.join(names)} in the way")
     best = free[_distinct(found.frame_from_grasp[free])]
-    found = found.chosen(best)
-    frame_from_grasp = found.frame_from_grasp.astype(np.float64)
-    middle, axis = frame_from_grasp[:, :3, 3], frame_from_grasp[:, :3, 0]
-    half = 0.5 * found.width[:, None] * axis
-    return Grasps(
-        object_id=object_id,
-        gripper=gripper,
-        frame_from_grasp=frame_from_grasp,
+    return replace(
+        _grasps(object_id, gripper, found.chosen(best)),
         scores=scores[best],
-        openings=found.opening.astype(np.float64),
-        widths=found.width.astype(np.float64),
-        inner_widths=found.inner_width.astype(np.float64),
-        contacts=np.stack([middle - half, middle + half], axis=1),
         features=features[best],
         remove_first=remove_first,
     )
@@ -182,3 +172,18 @@ def _distinct(poses: np.ndarray) -> np.ndarray:
         alike &= np.abs(poses[left, :3, 0] @ poses[best, :3, 0]) > SAME_DIRECTION
         left = left[~alike]
     return np.array(kept, np.int64)
+
+
+def _grasps(object_id: int, gripper: Gripper, found: Candidates) -> Grasps:
+    """Return candidates as grasps, still without their scores."""
+    poses = found.frame_from_grasp.astype(np.float64)
+    half = 0.5 * found.width[:, None] * poses[:, :3, 0]
+    return Grasps(
+        object_id=object_id,
+        gripper=gripper,
+        frame_from_grasp=poses,
+        openings=found.opening.astype(np.float64),
+        widths=found.width.astype(np.float64),
+        inner_widths=found.inner_width.astype(np.float64),
+        contacts=np.stack([poses[:, :3, 3] - half, poses[:, :3, 3] + half], axis=1),
+    )

@@ -104,18 +104,13 @@ class PlanningSceneTracker:
         elif scene.supports or (self._supports and scene.bodies):
             wanted.add(scene.support_name)
         removed = tuple(sorted(there - wanted - attached))
-        is_there = scene.frame_id == self._frame_id and scene.support_name in there
-        is_there = is_there and len(self._supports) == len(scene.supports)
-        is_same = is_there and all(
-            np.abs(_corners(a) - _corners(b)).max() < SAME_SUPPORT_M
-            for a, b in zip(self._supports, scene.supports, strict=True)
+        is_same = (
+            scene.frame_id == self._frame_id
+            and scene.support_name in there
+            and _same_supports(self._supports, scene.supports)
         )
         supports = () if is_same else scene.supports
-        before, environment = self._environment, scene.environment
-        is_there = scene.frame_id == self._frame_id and scene.environment_name in there
-        if is_there and before is not None and environment is not None:
-            if before is environment or same_mesh(before, environment):
-                environment = None
+        environment = None if self._has_environment(scene, there) else scene.environment
         self._offered |= {name for name, _ in added} | ({scene.support_name} if supports else set())
         if environment is not None:
             self._offered.add(scene.environment_name)
@@ -147,6 +142,13 @@ class PlanningSceneTracker:
         self._frame_id, self._bodies, self._supports = None, {}, ()
         self._environment = None
 
+    def _has_environment(self, scene: CollisionScene, there: Collection[str]) -> bool:
+        """Return whether the planner has the environment of a scene."""
+        before, now = self._environment, scene.environment
+        if before is None or now is None or scene.frame_id != self._frame_id:
+            return now is None
+        return scene.environment_name in there and (before is now or same_mesh(before, now))
+
 
 def _without_names(scene: CollisionScene, others: frozenset[str]) -> CollisionScene:
     """Return a collision scene in which no object has a name of somebody else."""
@@ -174,6 +176,13 @@ def _same_pose(one: CollisionBody, other: CollisionBody) -> bool:
     between = np.linalg.inv(one.frame_from_object) @ other.frame_from_object
     angle = Rotation.from_matrix(between[:3, :3]).magnitude()
     return bool(np.linalg.norm(between[:3, 3]) <= SAME_PLACE_M and angle <= SAME_ANGLE_RAD)
+
+
+def _same_supports(before: tuple[SupportBox, ...], after: tuple[SupportBox, ...]) -> bool:
+    return len(before) == len(after) and all(
+        np.abs(_corners(a) - _corners(b)).max() < SAME_SUPPORT_M
+        for a, b in zip(before, after, strict=True)
+    )
 
 
 def _corners(box: SupportBox) -> np.ndarray:

@@ -174,8 +174,8 @@ def _free_place(
     taken: Sequence[_Box],
 ) -> _Box:
     """Return a place in the image at the height of its centre, else half rows below and above."""
-    steps = 0.5 * np.arange(1, int(2 * size[1] / height) + 1)
-    offsets = [0.0, *np.column_stack([steps, -steps]).ravel()]
+    rows = [0.5 * step for step in range(1, int(2 * size[1] / height) + 1)]
+    offsets = [0.0, *(offset for row in rows for offset in (row, -row))]
     left = np.clip(center[0] - width / 2, 0, max(0, size[0] - width - 1))
     for offset in offsets:
         top = np.clip(center[1] + (offset - 0.5) * height, 0, max(0, size[1] - height - 1))
