@@ -70,10 +70,7 @@ def _summary(contents: ModelContents, parts: list[PartContents]) -> list[str]:
     if contents.checksum:
         lines.append(f"checksum  sha256 {contents.checksum}")
     lines += ["", f"{'part':18} {'tensors':>7} {'parameters':>13} {'MB':>9}  dtypes"]
-    for part in parts:
-        dtypes = sorted({str(t.dtype).removeprefix("torch.") for t in part.tensors})
-        counts = f"{part.name:18} {len(part.tensors):7} {part.parameters:13,}"
-        lines.append(f"{counts} {part.bytes / 1e6:9,.1f}  {', '.join(dtypes)}")
+    lines += map(_part_line, parts)
     if len(parts) > 1:
         count = sum(len(p.tensors) for p in parts)
         parameters, size = sum(p.parameters for p in parts), sum(p.bytes for p in parts)
@@ -83,3 +80,11 @@ def _summary(contents: ModelContents, parts: list[PartContents]) -> list[str]:
         shown = value.items() if isinstance(value, dict) else [(None, value)]
         lines.append(f"{name}: " + ", ".join(f"{k} {v}" if k else str(v) for k, v in shown))
     return lines + [f"would not load: {part.fault}" for part in parts if part.fault]
+
+
+def _part_line(part: PartContents) -> str:
+    dtypes = sorted({str(t.dtype).removeprefix("torch.") for t in part.tensors})
+    return (
+        f"{part.name:18} {len(part.tensors):7} {part.parameters:13,} {part.bytes / 1e6:9,.1f}  "
+        f"{', '.join(dtypes)}"
+    )
