@@ -83,12 +83,16 @@ def _true_twin(scene: PhysicsScene, completed: Scene) -> Twin:
 
 
 def body_motions(twin: Twin) -> list[BodyMotion]:
-    """Return how far each body moves in two seconds of mujoco, with its posts and without any."""
+    """Return how far each body moves in two seconds of mujoco, with its posts and without any.
+
+    An object that the twin leaves out has not stayed.
+    """
     bare = replace(twin, bodies=tuple(replace(body, posts=()) for body in twin.bodies))
     distances = moved_distances(twin)
     without = moved_distances(bare) if any(body.posts for body in twin.bodies) else distances
     posts = (bool(body.posts) for body in twin.bodies)
-    return [BodyMotion(*row) for row in zip(distances, without, posts, strict=True)]
+    motions = [BodyMotion(*row) for row in zip(distances, without, posts, strict=True)]
+    return motions + [BodyMotion(np.inf, np.inf, False)] * len(twin.left_out)
 
 
 def moved_distances(twin: Twin) -> list[float]:
