@@ -128,12 +128,12 @@ def find_candidates(
     shapes: bool = False,
     progress: Progress | None = None,
 ) -> Measurements:
-    """Find all edges that may hold, in `candidates`."""
+    """Find all edges that may hold, in `found`."""
     measurements = Measurements(geometry, upright_from_camera, shapes)
     progress = progress or Progress(None)
     for rule in RULES:
         progress.advance(0, "relate")
-        measurements.candidates[rule.predicate] = rule.candidates(measurements)
+        measurements.found[rule.predicate] = rule.candidates(measurements)
     return measurements
 
 

@@ -62,13 +62,13 @@ class Measurements:
         geometry: of the scene.
         upright_from_camera: (4, 4) rigid transform; None where the camera is unknown.
         compare_shapes: whether shapes are compared.
-        candidates: of the rules before.
+        found: candidates of the rules before.
     """
 
     geometry: SceneGeometry
     upright_from_camera: np.ndarray | None = None
     compare_shapes: bool = False
-    candidates: dict[Predicate, list[Edge]] = field(default_factory=dict)
+    found: dict[Predicate, list[Edge]] = field(default_factory=dict)
 
     @cached_property
     def containment(self) -> dict[tuple[int, int], float]:
@@ -106,7 +106,7 @@ class Measurements:
 
     def of(self, predicate: Predicate) -> list[Edge]:
         """Return the candidates of a rule before."""
-        return self.candidates.get(predicate, [])
+        return self.found.get(predicate, [])
 
     def candidate(
         self,

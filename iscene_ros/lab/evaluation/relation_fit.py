@@ -37,7 +37,7 @@ class Examples:
         """Add the candidates of one scene with its true edges by object id."""
         edges = {(subject, predicate.value, obj) for subject, predicate, obj in truth}
         name = candidates.geometry.object_id
-        for predicate, found in candidates.candidates.items():
+        for predicate, found in candidates.found.items():
             kinds = {EXACT if c.is_exact else COMPLETED for c in found}
             if predicate in DEFINED and EXACT in kinds:
                 continue  # the truth of completed meshes comes from these
