@@ -92,9 +92,8 @@ def antipodal_poses(
     rng = np.random.default_rng(0)
     lot = rng.random(distance.shape, np.float32)
     lot[~(opposite & (distance < gripper.max_width))] = 2.0
-    other = np.argpartition(lot, PER_SEED, axis=1)[
-        :, :PER_SEED
-    ].T  # the first of every seed comes first
+    # The first of every seed comes first.
+    other = np.argpartition(lot, PER_SEED, axis=1)[:, :PER_SEED].T
     one = np.broadcast_to(np.arange(len(seeds.points)), other.shape)
     kept = lot[one, other] < 2.0
     one, other = one[kept], other[kept]

@@ -29,10 +29,12 @@ def grasp_features(
     arm = center - found.frame_from_grasp[:, :3, 3]
     axis = found.frame_from_grasp[:, :3, 0]
     arm = arm - np.einsum("ij,ij->i", arm, axis)[:, None] * axis
-    # Gravity turns the object about the axis between the pads.
-    level = np.linalg.norm(arm, axis=1) if up is None else np.abs(np.cross(arm, up))
-    turning = level if up is None else np.abs(np.einsum("ij,ij->i", np.cross(arm, up), axis))
-    tilt = np.zeros(len(found)) if up is None else np.abs(axis @ up)
+    if up is None:
+        turning, tilt = np.linalg.norm(arm, axis=1), np.zeros(len(found))
+    else:
+        # Gravity turns the object about the axis between the pads.
+        turning = np.abs(np.einsum("ij,ij->i", np.cross(arm, up), axis))
+        tilt = np.abs(axis @ up)
     # Free space beside the object in standard deviations: less of it, more collisions.
     room = 0.5 * (found.opening - found.width) / (found.sigma + PLACE_SIGMA_M)
     return np.column_stack(
