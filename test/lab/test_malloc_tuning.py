@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import resource
 import torch
-from iscene_ros.lab.training.malloc_tuning import tune_malloc
+from iscene_ros.lab.training.command import tune_malloc
 assert tune_malloc()
 
 def step():

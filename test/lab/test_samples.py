@@ -13,10 +13,11 @@ from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.scene_views import DrawOptions, draw_scene
 from iscene_ros.lab.synthetic.shape_families import HELD_OUT_FAMILIES, ShapeOptions
+from iscene_ros.lab.training import shards
 from iscene_ros.lab.training.fused_views import with_ramps
-from iscene_ros.lab.training.pool import SamplePool
 from iscene_ros.lab.training.samples import SampleOptions, draw_samples
 from iscene_ros.lab.training.shards import ShardSet, read_shard, write_shard
+from iscene_ros.lab.training.sprint import SamplePool
 from iscene_ros.preprocess.view_readings import OWN
 
 ALONE = DrawOptions(scene=SceneOptions(single_share=1.0, max_objects=1))
@@ -32,6 +33,16 @@ def test_a_shard_is_the_same_each_time_it_is_made(tmp_path):
     assert torch.equal(one.volumes.surface, other.volumes.surface)
     assert one.volumes.gap.shape[1:] == (8, 8, 8)
     assert (one.views == 1).all()
+
+
+def test_a_shard_of_empty_scenes_gets_the_next_that_is_not(tmp_path, monkeypatch):
+    drawn = iter([[], [], [empty_samples(1, 7)], [empty_samples(1)]])
+    monkeypatch.setattr(shards, "draw_samples", lambda rng, options: next(drawn))
+    path = write_shard(ShardSet(tmp_path, 1, 2, 5, SampleOptions()), 0)
+    assert (read_shard(path).volumes.surface == 7).all()
+    monkeypatch.setattr(shards, "draw_samples", lambda rng, options: [])
+    with pytest.raises(InputError, match="00001.z: no object is visible"):
+        write_shard(ShardSet(tmp_path, 2, 2, 5, SampleOptions()), 1)
 
 
 def test_fused_samples_have_several_views():
@@ -65,7 +76,7 @@ def test_ramps_change_depth_at_jumps_alone():
 
 
 def test_the_pool_replaces_its_oldest_samples():
-    pool = SamplePool(4, torch.device("cpu"))
+    pool = SamplePool(4, torch.device("cpu"), seed=0)
     pool.add(empty_samples(3, 1))
     pool.add(empty_samples(3, 2))
     assert pool.count == 4 and pool.total == 6

@@ -15,12 +15,11 @@ from torch.testing import assert_close
 from iscene_ros.cli.main import main
 from iscene_ros.core.errors import InputError, ModelError
 from iscene_ros.lab.training import sprint
-from iscene_ros.lab.training.initial_weights import new_network
 from iscene_ros.lab.training.objective import completion_loss, soft_overlap
 from iscene_ros.lab.training.run_config import read_run_config
 from iscene_ros.lab.training.shards import write_shard
-from iscene_ros.lab.training.stop_request import StopRequest
-from iscene_ros.lab.training.trainer import Trainer
+from iscene_ros.lab.training.trainer import StopRequest, Trainer
+from iscene_ros.lab.training.weights import new_network
 from iscene_ros.models.mini.checkpoint import load_model, save_weights
 from iscene_ros.models.mini.network import MiniNetwork
 
@@ -203,6 +202,21 @@ def test_samples_alone_are_those_that_are_missing(tiny_config, tmp_path, capsys)
     made = capsys.readouterr().out.split()
     assert made == [str(tmp_path / name / "00000.z") for name in ("held_out", "few")]
     assert main(argv) == 0 and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--threads", "-1"), "--threads: -1, expected 0 or more"),
+        (("--workers", "-1"), "--workers: -1, expected 0 or more"),
+        (("--workers", "0"), "holds no samples of this config; make them first (--samples-only)"),
+    ],
+)
+def test_what_cannot_train_is_one_line(tiny_config, tmp_path, capsys, arguments, message):
+    argv = ["train", "--config", str(tiny_config[0]), "--out", str(tmp_path), *arguments]
+    assert main([*argv, "--cache", str(tmp_path / "empty"), "--device", "cpu"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()[-1:]
+    assert line.startswith("iscene: error: ") and message in line
 
 
 def test_a_damaged_shard_ends_a_run_with_its_name(tiny_config, tmp_path, capsys):

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iscene_ros.lab.training.samples import Samples
-from iscene_ros.lab.training.shards import joined, read_shard
+from iscene_ros.lab.training.samples import Samples, joined
+from iscene_ros.lab.training.shards import read_shard
 
 # Number of shards that are mixed with each other.
 MIXED = 3
@@ -32,10 +32,10 @@ class BatchStream:
         cache: Path,
         batch: int,
         seed: int,
-        uses: dict[str, int] | None = None,
+        uses: dict[str, int],
     ) -> None:
         self.made, self.cache, self.batch = made, cache, batch
-        self.uses = dict(uses or {})
+        self.uses = dict(uses)
         self.rng = np.random.default_rng([seed, sum(self.uses.values())])
         self._batches: queue.Queue[Samples | Exception] = queue.Queue(maxsize=4)
         threading.Thread(target=self._run, daemon=True).start()
@@ -54,38 +54,29 @@ class BatchStream:
 
     def _run(self) -> None:
         try:
-            self._fill()
+            while True:
+                self._fill()
         except Exception as error:  # raised where the batches are read
             self._batches.put(error)
 
     def _fill(self) -> None:
-        while True:
-            paths = self._next_paths()
-            if not paths:
-                time.sleep(WAIT_SECONDS)
-                continue
-            samples = joined([read_shard(path) for path in paths])
-            order = torch.from_numpy(self.rng.permutation(len(samples.target)))
-            for rows in order.split(self.batch):
-                if len(rows) == self.batch:
-                    batch = chosen(samples, rows)
-                    self._batches.put(batch if self.rng.random() < 0.5 else mirrored(batch))
-            for path in paths:
-                key = str(path.relative_to(self.cache))
-                self.uses[key] = self.uses.get(key, 0) + 1
+        """Put the batches of the next shards into the queue."""
+        paths = self._next_paths()
+        if not paths:
+            time.sleep(WAIT_SECONDS)
+            return
+        samples = joined([read_shard(path) for path in paths])
+        order = torch.from_numpy(self.rng.permutation(len(samples.target)))
+        for rows in order.split(self.batch):
+            if len(rows) == self.batch or len(order) < self.batch:
+                batch = samples.rows(rows)
+                self._batches.put(batch if self.rng.random() < 0.5 else batch.mirrored())
+        for path in paths:
+            key = str(path.relative_to(self.cache))
+            self.uses[key] = self.uses.get(key, 0) + 1
 
     def _next_paths(self) -> list[Path]:
         paths = self.made()
         counts = [self.uses.get(str(p.relative_to(self.cache)), 0) for p in paths]
         order = np.lexsort([self.rng.random(len(paths)), counts])
         return [paths[i] for i in order[:MIXED]]
-
-
-def chosen(samples: Samples, rows: torch.Tensor) -> Samples:
-    """Return some of the samples."""
-    return Samples(samples.volumes.rows(rows), samples.target[rows], samples.views[rows])
-
-
-def mirrored(samples: Samples) -> Samples:
-    """Return the samples with left and right exchanged."""
-    return Samples(samples.volumes.mirrored(), samples.target.flip(1), samples.views)

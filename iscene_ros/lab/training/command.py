@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,17 @@ from typing import TYPE_CHECKING
 from iscene_ros.core.errors import InputError
 
 if TYPE_CHECKING:
-    from iscene_ros.lab.training.shards import ShardSet
     from iscene_ros.lab.training.trainer import Trainer
 
 SIGNALLED = 128  # + the signal's number is the exit code
+# Parameters of glibc's mallopt(3), from malloc.h.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+MALLOC_SETTINGS = (
+    # The largest that glibc takes (HEAP_MAX_SIZE / 2); smaller blocks then come from the heap.
+    (M_MMAP_THRESHOLD, 32 * 1024**2),
+    (M_TRIM_THRESHOLD, 2**31 - 1),
+    (M_TOP_PAD, 256 * 1024**2),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,68 +68,78 @@ def run(args: argparse.Namespace) -> int:
     """Train, or resume the run in `--out`; with `--samples-only`, make its samples."""
     import torch
 
-    from iscene_ros.lab.training.malloc_tuning import tune_malloc
     from iscene_ros.lab.training.run_config import read_run_config
+    from iscene_ros.lab.training.shards import missing_shards, write_shard
     from iscene_ros.lab.training.trainer import Trainer
+    from iscene_ros.lab.training.weights import mean_network
+    from iscene_ros.models.mini.checkpoint import save_weights
     from iscene_ros.models.registry import resolved_device
 
+    for name, number in (("threads", args.threads), ("workers", args.workers)):
+        if number < 0:
+            raise InputError(f"--{name}: {number}, expected 0 or more")
     tune_malloc()
     if args.threads:
         torch.set_num_threads(args.threads)
     config = read_run_config(args.config)
     if args.average:
-        _average(args.average, args.out / "average.safetensors")
+        path = args.out / "average.safetensors"
+        save_weights(mean_network(args.average), path)
+        print(f"written to {path}")
         return 0
-    held_out = [config.shards(config.held_out, args.cache)]
-    groups = [held_out, [config.shards(s, args.cache) for s in config.sets]]
     if args.samples_only:
-        _make_samples(groups)
+        for group in ([config.held_out], config.sets):
+            for shards, number in missing_shards([config.shards(s, args.cache) for s in group]):
+                print(write_shard(shards, number), flush=True)
         return 0
     trainer = Trainer(config, args.out, args.cache, resolved_device(args.device), args.initial)
     start = f" from step {trainer.steps}" if trainer.steps else ""
     print(f"iscene train: {args.out}{start}", file=sys.stderr)
-    _train(trainer, groups, args)
-    return _report_stop(trainer) if trainer.stop.signal else 0
-
-
-def _average(checkpoints: list[Path], path: Path) -> None:
-    from iscene_ros.lab.training.weight_average import mean_network
-    from iscene_ros.models.mini.checkpoint import save_weights
-
-    save_weights(mean_network(checkpoints), path)
-    print(f"written to {path}")
-
-
-def _make_samples(groups: list[list[ShardSet]]) -> None:
-    """Make all missing samples, group by group."""
-    from iscene_ros.lab.training.shards import missing_shards, write_shard
-
-    for group in groups:
-        for shards, number in missing_shards(group):
-            print(write_shard(shards, number), flush=True)
-
-
-def _train(trainer: Trainer, groups: list[list[ShardSet]], args: argparse.Namespace) -> None:
-    from iscene_ros.lab.training.makers import Makers
-    from iscene_ros.lab.training.sprint import Sprint
-
-    sprint = trainer.config.sprint
-    if args.decay is not None:
-        if trainer.steps == 0:
-            raise InputError(f"--decay: {trainer.state_path} does not exist; train first")
-        trainer.decay(args.decay)
-    elif sprint is not None:
-        minutes = sprint.minutes if args.minutes is None else args.minutes
-        Sprint(trainer, replace(sprint, minutes=minutes)).run()
-    else:
-        with Makers(groups, args.workers, "cpu"):
-            trainer.plateau(args.minutes, args.max_steps)
-
-
-def _report_stop(trainer: Trainer) -> int:
+    _train(trainer, args)
+    if trainer.stop.signal is None:
+        return 0
     print(
         f"iscene train: stopped by a signal; {trainer.state_path} holds step "
         f"{trainer.steps}, the same command resumes it",
         file=sys.stderr,
     )
     return SIGNALLED + trainer.stop.signal
+
+
+def _train(trainer: Trainer, args: argparse.Namespace) -> None:
+    from iscene_ros.lab.training.shards import existing_shards, shard_makers
+    from iscene_ros.lab.training.sprint import Sprint
+
+    sprint = trainer.config.sprint
+    is_decay = args.decay is not None
+    if is_decay and trainer.steps == 0:
+        raise InputError(f"--decay: {trainer.state_path} does not exist; train first")
+    if not is_decay and sprint is not None:
+        minutes = sprint.minutes if args.minutes is None else args.minutes
+        Sprint(trainer, replace(sprint, minutes=minutes)).run()
+        return
+    if (is_decay or args.workers == 0) and not existing_shards(trainer.sets):
+        raise InputError(
+            f"--cache {args.cache}: holds no samples of this config; make them first "
+            "(--samples-only), or train with --workers 1 or more"
+        )
+    if is_decay:
+        trainer.decay(args.decay)
+        return
+    with shard_makers([[trainer.held_out], trainer.sets], args.workers):
+        trainer.plateau(args.minutes, args.max_steps)
+
+
+def tune_malloc() -> bool:
+    """Make glibc keep freed blocks for the next tensors; return False where it is not glibc.
+
+    By default every tensor above about a megabyte is mapped from the system and unmapped again,
+    and the system fills its pages with zeros each time.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # another C library
+        return False
+    return all([mallopt(parameter, value) == 1 for parameter, value in MALLOC_SETTINGS])

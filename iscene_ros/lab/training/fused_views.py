@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.frames import Cube, GravityAlignedFrame
 from iscene_ros.core.observation import Observation
+from iscene_ros.lab.synthetic.scene_views import DrawnScene, GroundTruthObject
 from iscene_ros.preprocess.crops import InstanceCrop
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
@@ -32,37 +33,29 @@ class CleanedView:
         crops: The instances' crops by the number of the object in the scene.
         rows: Row of the masks of each object that has one.
         aligned_frame: Frame of the crops.
+        truths: All objects of the scene, in the camera frame.
     """
 
     observation: Observation
     crops: dict[int, InstanceCrop]
     rows: dict[int, int]
     aligned_frame: GravityAlignedFrame
+    truths: list[GroundTruthObject]
 
 
-def cleaned_view(observation: Observation, objects: list[int]) -> CleanedView:
-    """Clean an observation whose mask rows show these objects of the scene."""
-    observation = resolve_mask_overlaps(observation)
+def cleaned_view(drawn: DrawnScene) -> CleanedView:
+    """Clean the observation of a drawn scene.
+
+    Raises:
+        InputError: The camera is within millimetres of something, or there is no mask at all.
+    """
+    observation = resolve_mask_overlaps(drawn.view().observation)
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     cleaned = clean_observation(observation, aligned_frame)
+    objects = drawn.rows
     crops = {objects[crop.index]: crop for crop in cleaned.crops.instances}
     rows = {number: row for row, number in enumerate(objects)}
-    return CleanedView(cleaned.observation, crops, rows, aligned_frame)
-
-
-@dataclass(frozen=True, eq=False)
-class FusedCrops:
-    """Crops of S instances in the gravity-aligned frame of a reference view.
-
-    Attributes:
-        objects: Numbers of the instances in the scene.
-        cubes: One cube for each instance.
-        volumes: Fused readings.
-    """
-
-    objects: list[int]
-    cubes: list[Cube]
-    volumes: ObservationVolumes
+    return CleanedView(cleaned.observation, crops, rows, aligned_frame, drawn.ground_truth())
 
 
 def fused_crops(
@@ -71,11 +64,11 @@ def fused_crops(
     rng: np.random.Generator,
     resolution: int,
     truncation: float,
-    device: str = "cpu",
-) -> FusedCrops:
-    """Return the crops of objects that have one in the first view, fused over all views.
+) -> tuple[list[Cube], ObservationVolumes]:
+    """Return the cubes, in the first view's frame, and the fused readings of S objects.
 
-    The poses of the further views get errors. An object may be in none of a further view's masks.
+    The objects have a crop in the first view; they may be in none of a further view's masks. The
+    poses of the further views get errors.
     """
     reference = views[0]
     poses = _noisy_poses(views, rng)
@@ -85,16 +78,15 @@ def fused_crops(
         _cube_around(crop.cube, [_points_of(view, number, pose) for view, pose in further])
         for number, crop in zip(objects, crops, strict=True)
     ]
-    centers = _float([cube.center_aligned for cube in cubes], device)
-    sizes = _float([cube.size for cube in cubes], device)
-    supports = _float([crop.support_height for crop in crops], device)
+    centers = _float([cube.center_aligned for cube in cubes])
+    sizes = _float([cube.size for cube in cubes])
+    supports = _float([crop.support_height for crop in crops])
     readings = []
     for view, pose in zip(views, poses, strict=True):
         rows = [view.rows.get(number) for number in objects]
-        posed = PosedDepthView.from_observation(view.observation, rows, pose, device)
+        posed = PosedDepthView.from_observation(view.observation, rows, pose)
         readings.append(read_view(posed, centers, sizes, resolution, truncation))
-    volumes = fuse(readings).quantised((supports - centers[:, 2]) / sizes)
-    return FusedCrops(objects, cubes, volumes)
+    return cubes, fuse(readings).quantised((supports - centers[:, 2]) / sizes)
 
 
 def with_ramps(depth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -151,5 +143,5 @@ def _cube_around(cube: Cube, others: list[np.ndarray]) -> Cube:
     return Cube(0.5 * (low + high), min(size, 2 * cube.size))
 
 
-def _float(values: list, device: str) -> torch.Tensor:
-    return torch.as_tensor(np.array(values), dtype=torch.float32, device=device)
+def _float(values: list) -> torch.Tensor:
+    return torch.from_numpy(np.array(values, np.float32))

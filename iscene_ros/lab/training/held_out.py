@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from iscene_ros.lab.training.batch_stream import chosen
 from iscene_ros.lab.training.samples import Samples
 from iscene_ros.models.mini.network import MiniNetwork
 
@@ -44,7 +43,7 @@ def held_out_score(
     rows = []
     for samples in parts:
         for index in torch.arange(len(samples.target)).split(8):
-            rows += _scored(network, chosen(samples, index), device, mixed)
+            rows += _scored(network, samples.rows(index), device, mixed)
     table = np.array(rows).reshape(-1, 4)
     single = table[:, 3] == 1
 

@@ -42,7 +42,6 @@ class SprintOptions:
         score_seconds: Time kept for the score at the end.
         decay_share: Last share of the time, in which the learning rate falls to zero.
         makers: Number of processes that make samples.
-        data_device: Torch device on which they compute.
         capacity: Largest number of samples that stay on the device (0.85 MB each).
         first_samples: Training begins when there are so many samples.
         save_minutes: Time between written weights.
@@ -52,7 +51,6 @@ class SprintOptions:
     score_seconds: float = 25.0
     decay_share: float = 0.5
     makers: int = 14
-    data_device: str = "cpu"
     capacity: int = 65000
     first_samples: int = 400
     save_minutes: float = 2.0

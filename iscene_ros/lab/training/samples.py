@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from iscene_ros.core.errors import InputError
+from iscene_ros.core.frames import Cube, GravityAlignedFrame
 from iscene_ros.lab.synthetic.everyday_families import BOX_FAMILIES, EVERYDAY_FAMILIES
 from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
 from iscene_ros.lab.synthetic.random_scenes import RandomScene, random_scene
@@ -70,10 +72,34 @@ class Samples:
     target: Tensor
     views: Tensor
 
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> Samples:
+        """Return the samples of tensors as of `tensors`."""
+        volumes = (tensors[name] for name in ("surface", "gap", "pixel_class", "support"))
+        return cls(ObservationVolumes(*volumes), tensors["target"], tensors["views"])
 
-def draw_samples(
-    rng: np.random.Generator, options: SampleOptions, device: str = "cpu"
-) -> list[Samples]:
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name, each with S rows."""
+        v = self.volumes
+        volumes = {"surface": v.surface, "gap": v.gap, "pixel_class": v.pixel_class}
+        return {**volumes, "support": v.support, "target": self.target, "views": self.views}
+
+    def rows(self, rows: Tensor) -> Samples:
+        """Return some of the samples."""
+        return Samples(self.volumes.rows(rows), self.target[rows], self.views[rows])
+
+    def mirrored(self) -> Samples:
+        """Return the samples with left and right exchanged."""
+        return Samples(self.volumes.mirrored(), self.target.flip(1), self.views)
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """Return all samples of the parts, at least one."""
+    tables = [part.tensors() for part in parts]
+    return Samples.from_tensors({name: torch.cat([t[name] for t in tables]) for name in tables[0]})
+
+
+def draw_samples(rng: np.random.Generator, options: SampleOptions) -> list[Samples]:
     """Draw the samples of one random scene; few or none where hardly anything is visible."""
     base = options.base
     if options.rows_share > 0 and rng.random() < options.rows_share:
@@ -82,91 +108,70 @@ def draw_samples(
         families = HELD_OUT_FAMILIES if base.held_out else EVERYDAY_FAMILIES
         if options.box_share > 0 and rng.random() < options.box_share:
             families = BOX_FAMILIES
-        scene = random_scene(rng, families, base.scene, base.shapes, device)
+        scene = random_scene(rng, families, base.scene, base.shapes)
     is_single = rng.random() < options.single_share
     count = SINGLE_VIEWS if is_single else int(rng.integers(2, MOST_VIEWS + 1))
-    views = [_draw_view(scene, rng, options, device) for _ in range(count)]
-    views = [view for view in views if view is not None]
+    drawn = (_draw_view(scene, rng, options) for _ in range(count))
+    views = [view for view in drawn if view is not None]
     samples = []
     for number in range(min(len(views), 2)):
         chosen = [views[number]]
         if not is_single:
             chosen += [view for k, view in enumerate(views) if k != number]
-        sample = _crops(chosen, rng, options, device)
+        sample = _crops(chosen, rng, options)
         samples += [] if sample is None else [sample]
     return samples
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A cleaned view and the ground truth of the scene's objects in its camera frame."""
-
-    view: CleanedView
-    truths: list[GroundTruthObject]
-
-
 def _draw_view(
-    scene: RandomScene, rng: np.random.Generator, options: SampleOptions, device: str
-) -> _View | None:
+    scene: RandomScene, rng: np.random.Generator, options: SampleOptions
+) -> CleanedView | None:
     """Draw a view of a scene; None where the camera sees nothing of use."""
-    drawn = look_at_scene(scene, rng, options.base, device)
+    drawn = look_at_scene(scene, rng, options.base)
     if rng.random() < options.ramp_share:
         frame = SensedFrame(with_ramps(drawn.frame.depth, rng), drawn.frame.masks)
         drawn = replace(drawn, frame=frame)
     try:
-        observation = drawn.view().observation
-        view = cleaned_view(observation, drawn.rows)
-    except InputError:  # within millimetres of something, or no mask at all
+        return cleaned_view(drawn)
+    except InputError:
         return None
-    return _View(view, drawn.ground_truth())
 
 
 def _crops(
-    drawn_views: list[_View], rng: np.random.Generator, options: SampleOptions, device: str
+    views: list[CleanedView], rng: np.random.Generator, options: SampleOptions
 ) -> Samples | None:
-    reference = drawn_views[0]
-    view = reference.view
+    """Return crops of the first view, fused over all views; None where it shows too little."""
+    view = views[0]
+    masks, depth = view.observation.masks, view.observation.depth
     objects = [
         number
         for number, crop in view.crops.items()
-        if _readings(view, crop.index) >= LEAST_READINGS
+        if (depth[masks[crop.index]] > 0).sum() >= LEAST_READINGS
     ]
     if not objects:
         return None
     chosen = rng.permutation(objects)[:MOST_CROPS].tolist()
-    views = [drawn.view for drawn in drawn_views]
-    grid = options.resolution, options.truncation
-    crops = fused_crops(views, chosen, rng, *grid, device)
-    target = torch.stack(
-        [
-            _target(reference.truths[number], cube.center_aligned, cube.size, view, options, device)
-            for number, cube in zip(crops.objects, crops.cubes, strict=True)
-        ]
-    )
-    count = torch.full((len(target),), len(views), dtype=torch.uint8)
-    return Samples(crops.volumes.to("cpu"), target.cpu(), count)
-
-
-def _readings(view: CleanedView, row: int) -> int:
-    return int((view.observation.depth[view.observation.masks[row]] > 0).sum())
+    cubes, volumes = fused_crops(views, chosen, rng, options.resolution, options.truncation)
+    targets = [
+        _target(view.truths[number], cube, view.aligned_frame, options)
+        for number, cube in zip(chosen, cubes, strict=True)
+    ]
+    count = torch.full((len(targets),), len(views), dtype=torch.uint8)
+    return Samples(volumes, torch.stack(targets), count)
 
 
 def _target(
-    truth: GroundTruthObject,
-    center_aligned: np.ndarray,
-    size: float,
-    view: CleanedView,
-    options: SampleOptions,
-    device: str,
+    truth: GroundTruthObject, cube: Cube, frame: GravityAlignedFrame, options: SampleOptions
 ) -> Tensor:
     """Return the target (R, R, R) int8 of one instance in its crop."""
-    rotation = torch.from_numpy(view.aligned_frame.aligned_from_camera).float().to(device)
-    center = torch.from_numpy(center_aligned).float().to(device)
+    rotation = torch.from_numpy(frame.aligned_from_camera).float()
+    center = torch.from_numpy(cube.center_aligned).float()
 
     def points(resolution: int) -> Tensor:
-        axis = ((torch.arange(resolution, device=device) + 0.5) / resolution - 0.5) * size
+        axis = ((torch.arange(resolution) + 0.5) / resolution - 0.5) * cube.size
         grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
         return (grid + center) @ rotation
 
-    voxels = crop_distance(truth.distance, points, size / options.resolution, options.resolution)
+    side = options.resolution
+    voxels = crop_distance(truth.distance, points, cube.size / side, side)
     return ((voxels / options.truncation).clamp(-1, 1) * 127).round().to(torch.int8)

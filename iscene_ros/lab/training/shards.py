@@ -1,10 +1,15 @@
-"""Samples on disk: compressed files, deterministic by seed and number."""
+"""Samples on disk: compressed files, deterministic by seed and number, and their makers."""
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +19,12 @@ from safetensors.torch import load, save
 
 from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import InputError
-from iscene_ros.lab.training.samples import SampleOptions, Samples, draw_samples
-from iscene_ros.preprocess.view_readings import ObservationVolumes
+from iscene_ros.lab.training.samples import SampleOptions, Samples, draw_samples, joined
 
 # Level of zlib.
 COMPRESSION = 1
+# Where all scenes of a shard are empty, further ones are drawn, up to so many times as many.
+MOST_DRAWN = 10
 
 
 @dataclass(frozen=True)
@@ -41,20 +47,28 @@ class ShardSet:
 
     def path(self, index: int) -> Path:
         """Return the file of shard `index`."""
-        return Path(self.directory) / f"{index:05d}.z"
+        return self.directory / f"{index:05d}.z"
 
 
-def write_shard(shards: ShardSet, index: int, device: str = "cpu") -> Path:
-    """Make shard `index` unless it exists; its bytes depend on the seed and the index alone."""
+def write_shard(shards: ShardSet, index: int) -> Path:
+    """Make shard `index` unless it exists; its bytes depend on the seed and the index alone.
+
+    Raises:
+        InputError: Nothing is visible in any scene.
+    """
     path = shards.path(index)
     if path.exists():
         return path
     rng = np.random.default_rng([shards.seed, index])
     drawn: list[Samples] = []
-    for _ in range(shards.scenes):
-        drawn += draw_samples(rng, shards.samples, device)
+    for number in range(MOST_DRAWN * shards.scenes):
+        if number >= shards.scenes and drawn:
+            break
+        drawn += draw_samples(rng, shards.samples)
+    if not drawn:
+        raise InputError(f"{path}: no object is visible in these scenes; change the set's `base`")
     with new_file(path) as temporary:
-        temporary.write_bytes(zlib.compress(save(sample_tensors(joined(drawn))), COMPRESSION))
+        temporary.write_bytes(zlib.compress(save(joined(drawn).tensors()), COMPRESSION))
     return path
 
 
@@ -65,15 +79,9 @@ def read_shard(path: Path) -> Samples:
         InputError: it is damaged, or of an earlier version.
     """
     try:
-        return samples_of(load(zlib.decompress(path.read_bytes())))
+        return Samples.from_tensors(load(zlib.decompress(path.read_bytes())))
     except (OSError, KeyError, zlib.error, SafetensorError) as error:
         raise InputError(f"{path}: no samples of this version ({error}); delete it") from error
-
-
-def joined(parts: Sequence[Samples]) -> Samples:
-    """Return all samples of the parts, at least one."""
-    tables = [sample_tensors(part) for part in parts]
-    return samples_of({name: torch.cat([t[name] for t in tables]) for name in tables[0]})
 
 
 def missing_shards(sets: Sequence[ShardSet]) -> Iterator[tuple[ShardSet, int]]:
@@ -89,21 +97,29 @@ def existing_shards(sets: Sequence[ShardSet]) -> list[Path]:
     return [s.path(n) for s in sets for n in range(s.count) if s.path(n).exists()]
 
 
-def sample_tensors(samples: Samples) -> dict[str, torch.Tensor]:
-    """Return all tensors of samples by name, each with S rows."""
-    v = samples.volumes
-    return {
-        "surface": v.surface,
-        "gap": v.gap,
-        "pixel_class": v.pixel_class,
-        "support": v.support,
-        "target": samples.target,
-        "views": samples.views,
-    }
+@contextmanager
+def shard_makers(groups: Sequence[Sequence[ShardSet]], count: int) -> Iterator[list[BaseProcess]]:
+    """Yield processes that make the missing shards, group by group; they are stopped at the end."""
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=_make, args=(groups, number, count), daemon=True)
+        for number in range(count)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(5)
 
 
-def samples_of(tensors: dict[str, torch.Tensor]) -> Samples:
-    """Return the samples of tensors as of `sample_tensors`."""
-    t = tensors
-    volumes = ObservationVolumes(t["surface"], t["gap"], t["pixel_class"], t["support"])
-    return Samples(volumes, t["target"], t["views"])
+def _make(groups: Sequence[Sequence[ShardSet]], first: int, stride: int) -> None:
+    """Make a share of the missing shards."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    missing = [shard for sets in groups for shard in missing_shards(sets)]
+    for shards, number in islice(missing, first, None, stride):
+        write_shard(shards, number)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import csv
 import math
+import signal
+import threading
 import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import torch
 
 from iscene_ros.core.atomic_files import new_file
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.training.batch_stream import BatchStream
-from iscene_ros.lab.training.held_out import HeldOutScore, held_out_score
-from iscene_ros.lab.training.initial_weights import new_network
+from iscene_ros.lab.training.held_out import held_out_score
 from iscene_ros.lab.training.objective import completion_loss
 from iscene_ros.lab.training.optimizers import make_optimizers, set_learning_rate
 from iscene_ros.lab.training.run_config import RunConfig
 from iscene_ros.lab.training.samples import Samples
 from iscene_ros.lab.training.shards import existing_shards, read_shard
-from iscene_ros.lab.training.stop_request import StopRequest
-from iscene_ros.lab.training.weight_average import WeightAverage
+from iscene_ros.lab.training.weights import WeightAverage, new_network
 from iscene_ros.models.mini.checkpoint import save_weights
 
 # Decay of the moving average of the loss.
@@ -32,6 +33,37 @@ CLIP = 1.0
 # Processor time between evaluations, and time between saved states [min].
 EVALUATE_MINUTES, SAVE_MINUTES = 15.0, 3.0
 REPORTED_STEPS = 25
+# A run ends after its step, with its state saved.
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """In a `with` statement, records the first signal; a second SIGINT interrupts at once.
+
+    Outside the main thread, where Python allows no handlers, signals keep their effect.
+
+    Attributes:
+        signal: Number of the recorded signal, None = none yet.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._handlers: dict[int, object] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {s: signal.signal(s, self._record) for s in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _record(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
 
 
 class Trainer:
@@ -49,6 +81,7 @@ class Trainer:
     Attributes:
         network: The network in training.
         average: Moving average of its weights.
+        sets, held_out: Files of the samples to train on, and of those to score.
         steps: Number of steps so far.
         seconds: Processor time of these steps [s].
         loss: Moving average of the loss.
@@ -67,7 +100,10 @@ class Trainer:
         initial: Path | None = None,
     ) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.directory, self.cache = config, Path(directory), Path(cache)
+        self.config, self.directory = config, directory
+        self.sets = [config.shards(one, cache) for one in config.sets]
+        self.held_out = config.shards(config.held_out, cache)
+        self._cache, self._is_mixed = cache, config.precision == "bfloat16"
         self.device = torch.device(device)
         self.directory.mkdir(parents=True, exist_ok=True)
         network = new_network(config.model, initial).to(self.device)
@@ -87,30 +123,28 @@ class Trainer:
 
     def plateau(self, minutes: float | None = None, max_steps: int | None = None) -> None:
         """Train at the full rate until a signal, for so many minutes or up to a step."""
-        most = math.inf if max_steps is None else max_steps
-        if self.steps >= most:
+        minutes = math.inf if minutes is None else minutes
+        max_steps = math.inf if max_steps is None else max_steps
+        if self.steps >= max_steps:
             return
-        with self.stop:
-            self._plateau(minutes, most)
-
-    def _plateau(self, minutes: float | None, max_steps: float) -> None:
-        stream = self._stream()
         started = saved = time.monotonic()
         evaluated = self.seconds
-        for samples in stream:
-            rate = min(1.0, (self.steps + 1) / self.config.warmup_steps)
-            self.step(samples, rate * self.config.learning_rate)
-            now = time.monotonic()
-            is_over = minutes is not None and now - started > 60 * minutes
-            if self.seconds - evaluated > 60 * EVALUATE_MINUTES or is_over:
-                self.evaluate("plateau", f"plateau_{self.steps}.safetensors")
-                evaluated = self.seconds
-            is_over |= self.steps >= max_steps or self.stop.signal is not None
-            if now - saved > 60 * SAVE_MINUTES or is_over:
-                self._save(stream)
-                saved = time.monotonic()
-            if is_over:
-                return
+        with self.stop:
+            stream = self._stream()
+            for samples in stream:
+                rate = min(1.0, (self.steps + 1) / self.config.warmup_steps)
+                self.step(samples, rate * self.config.learning_rate)
+                now = time.monotonic()
+                is_over = now - started > 60 * minutes
+                if self.seconds - evaluated > 60 * EVALUATE_MINUTES or is_over:
+                    self.evaluate("plateau", f"plateau_{self.steps}.safetensors")
+                    evaluated = self.seconds
+                is_over |= self.steps >= max_steps or self.stop.signal is not None
+                if now - saved > 60 * SAVE_MINUTES or is_over:
+                    self._save(stream)
+                    saved = time.monotonic()
+                if is_over:
+                    return
 
     def decay(self, minutes: float) -> None:
         """Let the rate fall to zero in so many minutes; `state.pt` stays that of the plateau.
@@ -129,20 +163,9 @@ class Trainer:
                 self.step(samples, left * self.config.learning_rate)
             self.evaluate("decay", name)
 
-    def score(self) -> HeldOutScore:
-        """Score the averaged weights on held-out families."""
-        shards = self.config.shards(self.config.held_out, self.cache)
-        parts = (read_shard(path) for path in existing_shards([shards]))
-        return held_out_score(self.average.network, parts, self.device, self._is_mixed)
-
-    @property
-    def _is_mixed(self) -> bool:
-        return self.config.precision == "bfloat16"
-
     def _stream(self) -> BatchStream:
-        sets = [self.config.shards(s, self.cache) for s in self.config.sets]
-        files = partial(existing_shards, sets)
-        return BatchStream(files, self.cache, self.config.batch, self.config.seed, self.uses)
+        files = partial(existing_shards, self.sets)
+        return BatchStream(files, self._cache, self.config.batch, self.config.seed, self.uses)
 
     def step(self, samples: Samples, rate: float) -> None:
         """One step at a learning rate."""
@@ -172,7 +195,8 @@ class Trainer:
 
     def evaluate(self, phase: str, name: str) -> None:
         """Score the averaged weights, and write them and a row of `metrics.csv`."""
-        score = self.score()
+        parts = (read_shard(path) for path in existing_shards([self.held_out]))
+        score = held_out_score(self.average.network, parts, self.device, self._is_mixed)
         save_weights(self.average.network, self.directory / name)
         row = {
             "phase": phase,
