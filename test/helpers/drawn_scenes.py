@@ -26,7 +26,6 @@ def drawn_boxes(*boxes):
         world_from_object=np.stack([pose(position) for _, position in boxes]),
         segmented=np.ones(len(boxes), bool),
         environment=Solid((box((0.01, 4, 4), pose((2, 0, 0))),)),
-        support_height=-0.5,
         layout=Layout.SPARSE,
     )
     camera = SimulatedCamera(pinhole(WIDTH, HEIGHT, FOCAL), WORLD_FROM_CAMERA)

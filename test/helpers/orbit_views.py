@@ -34,7 +34,6 @@ def table_view(
         world_from_object=np.stack([at for _, at in placed]),
         segmented=np.ones(len(placed), bool),
         environment=Solid((box((2, 2, 0.02), pose((0, 0, -0.01))),)),
-        support_height=0.0,
         layout=Layout.SPARSE,
     )
     azimuth = np.radians(azimuth_deg)  # 90 degrees = from +y

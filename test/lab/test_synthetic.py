@@ -28,7 +28,6 @@ def ball_scene(radius):
         world_from_object=pose((0, 0, radius))[None],
         segmented=np.ones(1, bool),
         environment=Solid((table,)),
-        support_height=0.0,
         layout=Layout.SINGLE,
     )
 

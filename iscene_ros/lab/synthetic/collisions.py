@@ -15,7 +15,8 @@ from iscene_ros.lab.synthetic.shapes import Solid
 
 CONTACT_GAP = 3e-4
 MAX_PENETRATION = 7e-4
-_EDGE_REACH = 0.012
+# Contacts are sampled within this distance, at so many points.
+EDGE_REACH, EDGE_POINTS = 0.012, 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +27,11 @@ class PlacedSolid:
         solid: Signed distance in the object's frame.
         world_from_object: (4, 4) float64.
         is_environment: A fixed environment, whose own surface points are not tested.
-        device: Torch device that distances are computed on.
     """
 
     solid: Solid
     world_from_object: np.ndarray
     is_environment: bool = False
-    device: str = "cpu"
 
     def distance(self, points_world: Tensor) -> Tensor:
         """Return the signed distance (M,) of points_world (M, 3)."""
@@ -43,14 +42,13 @@ class PlacedSolid:
     @cached_property
     def points_world(self) -> Tensor:
         """Points (P, 3) that cover the surface, in the world."""
-        points = self.solid.contact_points.to(self.device)
-        return points @ self._rotation.T + self._translation
+        return self.solid.contact_points @ self._rotation.T + self._translation
 
     @cached_property
     def box_world(self) -> tuple[Tensor, Tensor]:
         """Lower and upper corner (3,) of the bounding box in the world."""
         if self.is_environment:
-            infinite = torch.full((3,), 1e3, device=self.device)
+            infinite = torch.full((3,), 1e3)
             return -infinite, infinite
         return self.points_world.amin(0), self.points_world.amax(0)
 
@@ -58,20 +56,18 @@ class PlacedSolid:
         """Return the same solid moved by an offset (3,) in the world."""
         pose = self.world_from_object.copy()
         pose[:3, 3] += np.asarray(offset, float)
-        placed = PlacedSolid(self.solid, pose, device=self.device)
-        step = torch.tensor(np.asarray(offset, np.float32), device=self.device)
+        placed = PlacedSolid(self.solid, pose)
+        step = torch.tensor(np.asarray(offset, np.float32))
         placed.__dict__["points_world"] = self.points_world + step
         return placed
 
     @cached_property
     def _rotation(self) -> Tensor:
-        rotation = self.world_from_object[:3, :3].astype(np.float32).copy()
-        return torch.from_numpy(rotation).to(self.device)
+        return torch.from_numpy(self.world_from_object[:3, :3].astype(np.float32).copy())
 
     @cached_property
     def _translation(self) -> Tensor:
-        translation = self.world_from_object[:3, 3].astype(np.float32).copy()
-        return torch.from_numpy(translation).to(self.device)
+        return torch.from_numpy(self.world_from_object[:3, 3].astype(np.float32).copy())
 
 
 def free_path(
@@ -82,7 +78,7 @@ def free_path(
     Conservative advancement of every surface point on its own: each steps by its distance to the
     obstacle, so none can pass through; the points of the obstacle move the opposite way.
     """
-    step = torch.tensor(np.asarray(direction, np.float32), device=moving.device)
+    step = torch.tensor(np.asarray(direction, np.float32))
     best = limit
     for obstacle in obstacles:
         best = _first_contact(moving.points_world, step, obstacle, best)
@@ -102,7 +98,9 @@ def penetration(
     for obstacle in obstacles:
         if obstacle.is_environment:
             deepest = max(deepest, float(-obstacle.distance(moving.points_world).min()))
-        elif _boxes_touch(moving, obstacle):
+            continue
+        (low, high), (other_low, other_high) = moving.box_world, obstacle.box_world
+        if ((low < other_high) & (other_low < high)).all():
             deepest = max(deepest, _depth_near_contacts(moving, obstacle, rng))
             deepest = max(deepest, _depth_near_contacts(obstacle, moving, rng))
     return deepest
@@ -123,32 +121,26 @@ def lift_out_of_overlap(
 
 
 def _depth_near_contacts(
-    probe: PlacedSolid, target: PlacedSolid, rng: np.random.Generator, count: int = 300
+    probe: PlacedSolid, target: PlacedSolid, rng: np.random.Generator
 ) -> float:
     distance = target.distance(probe.points_world)
-    anchors = probe.solid.contact_points.to(probe.device)[distance < _EDGE_REACH]
+    anchors = probe.solid.contact_points[distance < EDGE_REACH]
     if len(anchors) == 0:
         return float(-distance.min())
-    chosen = torch.from_numpy(rng.integers(0, len(anchors), count)).to(probe.device)
-    noise = torch.from_numpy(rng.normal(0, 0.5 * _EDGE_REACH, (count, 3)).astype(np.float32))
-    noise = noise.to(probe.device)
-    points = probe.solid.projected(anchors[chosen] + noise)
-    if len(points) == 0:
-        return float(-distance.min())
+    chosen = torch.from_numpy(rng.integers(0, len(anchors), EDGE_POINTS))
+    noise = rng.normal(0, 0.5 * EDGE_REACH, (EDGE_POINTS, 3)).astype(np.float32)
+    points = probe.solid.projected(anchors[chosen] + torch.from_numpy(noise))
     points_world = points @ probe._rotation.T + probe._translation
-    return float(-torch.minimum(target.distance(points_world).min(), distance.min()))
-
-
-def _boxes_touch(one: PlacedSolid, other: PlacedSolid) -> bool:
-    low, high = one.box_world
-    other_low, other_high = other.box_world
-    return bool(((low < other_high) & (other_low < high)).all())
+    return float(-torch.cat([target.distance(points_world), distance]).min())
 
 
 def _first_contact(points: Tensor, step: Tensor, target: PlacedSolid, limit: float) -> float:
-    travel, chosen = _box_entry(points, step, target, limit)
-    points = points[chosen]
-    best = limit
+    """Return the shortest way (at most a limit) of points (P, 3) along a step to the target."""
+    low, high = target.box_world
+    entry, leave = ray_box_crossing(points, step, low - 1e-3, high + 1e-3, min_slope=1e-6)
+    entry = entry.clamp_min(0.0)
+    enters = (entry <= leave) & (entry < limit)
+    points, travel, best = points[enters], entry[enters], limit
     for _ in range(40):
         if len(points) == 0:
             return best
@@ -160,14 +152,3 @@ def _first_contact(points: Tensor, step: Tensor, target: PlacedSolid, limit: flo
         kept = ~hit & (travel < best)
         points, travel = points[kept], travel[kept]
     return min(best, float(travel.min())) if len(travel) else best
-
-
-def _box_entry(
-    points: Tensor, step: Tensor, target: PlacedSolid, limit: float
-) -> tuple[Tensor, Tensor]:
-    """Return a mask (P,) of the points that enter the target's box, and their way (P',) to it."""
-    low, high = target.box_world
-    entry, leave = ray_box_crossing(points, step, low - 1e-3, high + 1e-3, min_slope=1e-6)
-    entry = entry.clamp_min(0.0)
-    chosen = (entry <= leave) & (entry < limit)
-    return entry[chosen], chosen

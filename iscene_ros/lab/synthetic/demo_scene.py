@@ -8,7 +8,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.lab.synthetic.arrangement import Layout
 from iscene_ros.lab.synthetic.families import held_out
 from iscene_ros.lab.synthetic.primitives import box, pose
-from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, pinhole
+from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera, looking_down, pinhole
 from iscene_ros.lab.synthetic.random_scenes import RandomScene
 from iscene_ros.lab.synthetic.rendering import render
 from iscene_ros.lab.synthetic.sensor import SensorOptions, observe
@@ -36,7 +36,10 @@ def demo_views() -> list[Observation]:
     labels = tuple(family.__name__.replace("_", " ") for family, _, _ in OBJECTS)
     views = []
     for number, azimuth in enumerate(AZIMUTHS_DEG):
-        camera = SimulatedCamera(pinhole(WIDTH, HEIGHT, FOCAL), _looking_from(azimuth))
+        at = np.eye(4)
+        at[:3, :3] = looking_down(*np.deg2rad([azimuth, ELEVATION_DEG]))
+        at[:3, 3] = (0, 0, HEIGHT_M) - DISTANCE_M * at[:3, 2]
+        camera = SimulatedCamera(pinhole(WIDTH, HEIGHT, FOCAL), at)
         rng = np.random.default_rng([SEED, number])
         frame = observe(render(scene, camera), scene.segmented, rng, SENSOR, camera)
         views.append(
@@ -72,18 +75,5 @@ def _scene() -> RandomScene:
         world_from_object=poses,
         segmented=np.ones(len(solids), bool),
         environment=Solid((TABLE,)),
-        support_height=0.0,
         layout=Layout.SPARSE,
     )
-
-
-def _looking_from(azimuth_deg: float) -> np.ndarray:
-    """Return world_from_camera (4, 4) of a camera on the circle."""
-    azimuth, elevation = np.deg2rad([azimuth_deg, ELEVATION_DEG])
-    flat = np.cos(elevation)
-    back = np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
-    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
-    world_from_camera = np.eye(4)
-    world_from_camera[:3, :3] = np.stack([right, np.cross(-back, right), -back], 1)
-    world_from_camera[:3, 3] = DISTANCE_M * back + (0, 0, HEIGHT_M)
-    return world_from_camera

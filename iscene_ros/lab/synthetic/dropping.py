@@ -34,14 +34,14 @@ def lift_above(
     item: PlacedSolid, others: Sequence[PlacedSolid], surroundings: Environment
 ) -> PlacedSolid:
     """Move a solid vertically until its box is just above all boxes that it could fall on."""
-    low, high = (corner.cpu().numpy().astype(float) for corner in item.box_world)
+    low, high = (corner.numpy().astype(float) for corner in item.box_world)
     floor = surroundings.support_height
     if np.isfinite(surroundings.height):
         half = np.array([surroundings.half_x, surroundings.half_y])
         if (np.maximum(np.abs(low[:2]), np.abs(high[:2])) > half).any():
             floor = surroundings.height
     for other in others:
-        other_low, other_high = (c.cpu().numpy().astype(float) for c in other.box_world)
+        other_low, other_high = (c.numpy().astype(float) for c in other.box_world)
         if (low[:2] < other_high[:2]).all() and (other_low[:2] < high[:2]).all():
             floor = max(floor, other_high[2])
     return item.shifted((0.0, 0.0, floor + RELEASE_GAP - low[2]))
@@ -62,7 +62,7 @@ def drop(
         InputError: Mujoco is not installed.
     """
     moved = {
-        index: PlacedSolid(released[index].solid, pose, device=ground.device)
+        index: PlacedSolid(released[index].solid, pose)
         for index, pose in enumerate(resting_poses(released, ground.solid))
         if pose is not None
     }

@@ -20,7 +20,7 @@ from iscene_ros.lab.synthetic.families import (
     tools,
     toys,
 )
-from iscene_ros.lab.synthetic.families.sizes import chance
+from iscene_ros.lab.synthetic.primitives import chance
 from iscene_ros.lab.synthetic.shape_families import Family
 from iscene_ros.lab.synthetic.shapes import Solid
 
@@ -124,7 +124,4 @@ EVERYDAY_FAMILIES: Mapping[str, Family] = {
 }
 
 # What is plainly a box; see `SampleOptions.box_share`.
-BOX_FAMILIES: Mapping[str, Family] = {
-    "carton": packaging.carton,
-    "book": household.book,
-}
+BOX_FAMILIES: Mapping[str, Family] = {"carton": packaging.carton, "book": household.book}

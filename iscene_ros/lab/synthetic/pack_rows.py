@@ -7,8 +7,7 @@ import numpy as np
 from iscene_ros.lab.synthetic.arrangement import Layout
 from iscene_ros.lab.synthetic.environments import bin_on_ground, open_ground
 from iscene_ros.lab.synthetic.families import household, kitchen, packaging, pots
-from iscene_ros.lab.synthetic.families.sizes import chance, uniform
-from iscene_ros.lab.synthetic.primitives import pose
+from iscene_ros.lab.synthetic.primitives import chance, pose, uniform
 from iscene_ros.lab.synthetic.random_scenes import RandomScene
 from iscene_ros.lab.synthetic.shapes import Solid
 
@@ -58,7 +57,6 @@ def rows_of_packs(rng: np.random.Generator) -> RandomScene:
         world_from_object=np.stack([heading @ at for at in poses]),
         segmented=segmented,
         environment=ground.solid,
-        support_height=ground.support_height,
         layout=Layout.CLUTTER,
     )
 

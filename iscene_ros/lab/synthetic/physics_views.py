@@ -12,7 +12,7 @@ from iscene_ros.geometry.rasteriser import render
 from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene
 from iscene_ros.lab.synthetic.random_cameras import pinhole
 from iscene_ros.lab.synthetic.rendering import Rendering
-from iscene_ros.lab.synthetic.sensor import SensorOptions, observe
+from iscene_ros.lab.synthetic.sensor import GENERIC, SensorOptions, observe
 
 WIDTH, HEIGHT = 320, 240
 FIELD_OF_VIEW_DEG = 55.0
@@ -21,7 +21,7 @@ MIN_READINGS = 100
 
 
 def observe_physics(
-    rng: np.random.Generator, scene: PhysicsScene, sensor: SensorOptions | None = None
+    rng: np.random.Generator, scene: PhysicsScene, sensor: SensorOptions = GENERIC
 ) -> Observation | None:
     """Return one noisy frame with instance ids object index + 1; None where nothing is visible."""
     world_from_camera = _camera_pose(rng, scene)

@@ -14,7 +14,7 @@ _PIECE = 4096
 def box_distance(points: Tensor, half_size: Tensor, rounding: float) -> Tensor:
     """Return the distance (M,) to a box of half sizes (3,) with rounded edges."""
     q = points.abs() - (half_size - rounding)
-    return _combine(q) - rounding
+    return q.clamp_min(0.0).norm(dim=1) + q.amax(dim=1).clamp_max(0.0) - rounding
 
 
 def ellipsoid_distance(points: Tensor, radii: Tensor) -> Tensor:
@@ -64,20 +64,20 @@ def extrusion_distance(
 
 def sweep_distance(points: Tensor, chain: Tensor) -> Tensor:
     """Return the distance (M,) to balls (K, 4) of (x, y, z, r) joined by tapered capsules."""
-    return _in_pieces(lambda piece: _sweep_distance(piece, chain), points)
-
-
-def _sweep_distance(points: Tensor, chain: Tensor) -> Tensor:
     start, span = chain[:-1, None, :3], (chain[1:] - chain[:-1])[:, None, :3]
     slope = chain[1:, 3] - chain[:-1, 3]
     length_squared = span.square().sum(2).clamp_min(1e-12)
-    offset = points[None] - start
-    along = ((offset * span).sum(2) / length_squared).clamp(0.0, 1.0)
-    gap = (offset - along[..., None] * span).norm(dim=2)
-    distance = gap - (chain[:-1, 3, None] + along * slope[:, None])
     # A tapered radius steepens the field along the axis: divide by its Lipschitz constant.
     lipschitz = (1.0 + slope.square()[:, None] / length_squared).sqrt()
-    return (distance / lipschitz).min(dim=0).values
+
+    def of_piece(piece: Tensor) -> Tensor:
+        offset = piece[None] - start
+        along = ((offset * span).sum(2) / length_squared).clamp(0.0, 1.0)
+        gap = (offset - along[..., None] * span).norm(dim=2)
+        distance = gap - (chain[:-1, 3, None] + along * slope[:, None])
+        return (distance / lipschitz).min(dim=0).values
+
+    return _in_pieces(of_piece, points)
 
 
 def ray_box_crossing(
@@ -126,15 +126,11 @@ def _polygon_distance(u: Tensor, v: Tensor, outline: Tensor, skip_axis: bool) ->
 
 
 def _in_pieces(distance: Callable[..., Tensor], *points: Tensor) -> Tensor:
-    """Compute a distance (M,) of tensors of length M piece by piece on a CPU."""
-    if len(points[0]) <= 2 * _PIECE or points[0].is_cuda:
+    """Compute a distance (M,) of tensors of length M piece by piece."""
+    if len(points[0]) <= 2 * _PIECE:
         return distance(*points)
     pieces = zip(*(tensor.split(_PIECE) for tensor in points), strict=True)
     return torch.cat([distance(*piece) for piece in pieces])
-
-
-def _combine(q: Tensor) -> Tensor:
-    return q.clamp_min(0.0).norm(dim=1) + q.amax(dim=1).clamp_max(0.0)
 
 
 def _combine_two(a: Tensor, b: Tensor) -> Tensor:

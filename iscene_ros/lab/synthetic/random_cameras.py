@@ -14,6 +14,8 @@ from iscene_ros.lab.synthetic.shapes import Solid
 
 ATTEMPTS = 12
 ENOUGH_VISIBLE = 0.6
+# Horizontal [degrees].
+FIELD_OF_VIEW = (45.0, 75.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,23 +43,23 @@ class CameraOptions:
         sizes: (width, height) [pixels] of sensors. Scenes of a single object are seen in a crop of
             half the width and height, of the same angular resolution.
         max_pixels: Larger images are rendered coarser by a factor that the sensor model uses.
-        field_of_view: Horizontal field of view [degrees].
         distance: Distance to the middle of the objects [m].
         fill: Share of the image width or height that the objects span.
     """
 
     sizes: tuple[tuple[int, int], ...] = ((320, 240),)
     max_pixels: int | None = None
-    field_of_view: tuple[float, float] = (45.0, 75.0)
     distance: tuple[float, float] = (0.35, 2.5)
     fill: tuple[float, float] = (0.45, 1.0)
 
 
+ONE_SIZE = CameraOptions()
+
+
 def random_camera(
-    rng: np.random.Generator, scene: RandomScene, options: CameraOptions | None = None
+    rng: np.random.Generator, scene: RandomScene, options: CameraOptions = ONE_SIZE
 ) -> SimulatedCamera:
     """Draw a camera that sees most of the objects and is inside nothing."""
-    options = options or CameraOptions()
     points = np.concatenate([item.points_world[::8].numpy() for item in scene.placed()])
     points = points.astype(float)
     best: tuple[float, SimulatedCamera] | None = None
@@ -77,11 +79,19 @@ def pinhole(width: int, height: int, focal: float) -> Camera:
     return Camera(width, height, k)
 
 
+def looking_down(azimuth: float, elevation: float) -> np.ndarray:
+    """Return the rotation (3, 3) world_from_camera of an upright camera at these angles [rad]."""
+    flat = np.cos(elevation)
+    back = np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
+    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
+    return np.stack([right, np.cross(-back, right), -back], 1)
+
+
 def _draw(
     rng: np.random.Generator, scene: RandomScene, points: np.ndarray, options: CameraOptions
 ) -> SimulatedCamera:
     full_width, width, height, pixel_scale = _image_size(rng, scene.layout, options)
-    half_angle = 0.5 * np.radians(rng.uniform(*options.field_of_view))
+    half_angle = 0.5 * np.radians(rng.uniform(*FIELD_OF_VIEW))
     focal = 0.5 * full_width / np.tan(half_angle)
     intrinsics = pinhole(width, height, focal)
     low, high = points.min(0), points.max(0)
@@ -126,15 +136,7 @@ def _orientation(rng: np.random.Generator, layout: Layout) -> np.ndarray:
         elevation = np.radians(rng.uniform(5, 30))
     elif rng.random() < 0.1:
         elevation = np.radians(rng.uniform(80, 90))
-    back = np.array(
-        [
-            np.cos(elevation) * np.cos(azimuth),
-            np.cos(elevation) * np.sin(azimuth),
-            np.sin(elevation),
-        ]
-    )
-    right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
-    rotation = np.stack([right, np.cross(-back, right), -back], 1)
+    rotation = looking_down(azimuth, elevation)
     roll = np.radians(rng.uniform(-15, 15)) if rng.random() < 0.1 else rng.normal(0, 0.01)
     cosine, sine = np.cos(roll), np.sin(roll)
     return rotation @ np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])

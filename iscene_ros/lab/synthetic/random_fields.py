@@ -19,14 +19,12 @@ def smooth_field(rng: np.random.Generator, like: Tensor, period: int) -> Tensor:
     shape = like.shape
     rows, columns = shape[0] // period + 2, shape[1] // period + 2
     coarse = torch.from_numpy(rng.standard_normal((1, 1, rows, columns), dtype=np.float32))
-    coarse = coarse.to(like.device)
     return functional.interpolate(coarse, size=tuple(shape), mode="bilinear")[0, 0]
 
 
 def max_filter(image: Tensor, radius: int) -> Tensor:
     """Return the largest value (H, W) in a square of a radius [pixels] around each pixel."""
-    pooled = functional.max_pool2d(image[None, None], 2 * radius + 1, 1, radius)
-    return pooled[0, 0]
+    return functional.max_pool2d(image[None, None], 2 * radius + 1, 1, radius)[0, 0]
 
 
 def dilated(mask: Tensor, radius: int) -> Tensor:
@@ -36,13 +34,12 @@ def dilated(mask: Tensor, radius: int) -> Tensor:
 
 def uniform_field(rng: np.random.Generator, like: Tensor) -> Tensor:
     """Return independent uniform numbers (H, W) in [0, 1) of the shape of `like`."""
-    return torch.from_numpy(rng.random(tuple(like.shape), dtype=np.float32)).to(like.device)
+    return torch.from_numpy(rng.random(tuple(like.shape), dtype=np.float32))
 
 
 def normal_field(rng: np.random.Generator, like: Tensor) -> Tensor:
     """Return independent standard normal numbers (H, W) of the shape of `like`."""
-    drawn = rng.standard_normal(tuple(like.shape), dtype=np.float32)
-    return torch.from_numpy(drawn).to(like.device)
+    return torch.from_numpy(rng.standard_normal(tuple(like.shape), dtype=np.float32))
 
 
 def random_pixels(rng: np.random.Generator, like: Tensor, probability: float) -> Tensor:

@@ -7,22 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.arrangement import Layout, arrange, landing_offset
+from iscene_ros.lab.synthetic.arrangement import Arrangement, Layout
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
 from iscene_ros.lab.synthetic.dropping import drop, lift_above
-from iscene_ros.lab.synthetic.environments import (
-    Environment,
-    bin_on_ground,
-    open_ground,
-    shelf,
-)
+from iscene_ros.lab.synthetic.environments import Environment, bin_on_ground, open_ground, shelf
 from iscene_ros.lab.synthetic.primitives import pose
-from iscene_ros.lab.synthetic.shape_families import Family, ShapeOptions, random_shape
+from iscene_ros.lab.synthetic.shape_families import PLAIN_SHAPES, Family, ShapeOptions, random_shape
 from iscene_ros.lab.synthetic.shapes import Solid
 from iscene_ros.lab.synthetic.simulation import mujoco_is_installed
 
 # Share of the objects that lean or lie in an arbitrary orientation.
 TILTED_SHARE = 0.25
+# Least and largest number of objects.
+OBJECTS = {
+    Layout.SINGLE: (1, 1),
+    Layout.SPARSE: (2, 7),
+    Layout.CLUTTER: (3, 12),
+    Layout.STACK: (2, 6),
+    Layout.BIN: (3, 12),
+    Layout.SHELF: (3, 9),
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,6 @@ class RandomScene:
         world_from_object: (N, 4, 4) float64.
         segmented: (N,) bool; the other objects count as environment.
         environment: A union of boxes in the world frame.
-        support_height: Height of the surface that the objects were put on [m].
         layout: How the objects are arranged.
     """
 
@@ -72,7 +75,6 @@ class RandomScene:
     world_from_object: np.ndarray
     segmented: np.ndarray
     environment: Solid
-    support_height: float
     layout: Layout
 
     def placed(self) -> list[PlacedSolid]:
@@ -85,75 +87,48 @@ def random_scene(
     rng: np.random.Generator,
     families: Mapping[str, Family],
     options: SceneOptions,
-    shapes: ShapeOptions | None = None,
-    device: str = "cpu",
+    shapes: ShapeOptions = PLAIN_SHAPES,
 ) -> RandomScene:
-    """Draw a layout and objects and bring them to rest.
-
-    Args:
-        rng: Source of all choices.
-        families: Shape families by name.
-        options: Choices of scenes.
-        shapes: Choices of objects, default `ShapeOptions()`.
-        device: Torch device that signed distances are computed on.
-    """
-    shapes = shapes or ShapeOptions()
+    """Draw a layout and objects of families by name, and bring them to rest."""
     layout = list(Layout)[int(rng.choice(len(Layout), p=options.shares()))]
-    count = _object_count(rng, layout, options)
+    least, most = OBJECTS[layout]
+    count = max(1, min(int(rng.integers(least, most + 1)), options.max_objects))
     drawn = [random_shape(rng, families, shapes) for _ in range(count)]
-    turned = [PlacedSolid(solid, resting_rotation(rng), device=device) for _, solid in drawn]
+    turned = [PlacedSolid(solid, resting_rotation(rng)) for _, solid in drawn]
     order = _order(rng, layout, turned)
     surroundings = _environment(rng, layout, turned)
-    ground = PlacedSolid(surroundings.solid, np.eye(4), is_environment=True, device=device)
-    names = [name for name, _ in drawn]
     kept: list[int] = []
-    if _is_dropped(rng, layout, options):
-        kept, placed = _drop_all(rng, layout, turned, order, ground, surroundings)
+    may_drop = options.settled_share > 0 and layout is not Layout.SHELF
+    if may_drop and rng.random() < options.settled_share and mujoco_is_installed():
+        kept, placed = _dropped(Arrangement(rng, layout, surroundings), turned, order)
     if not kept:
-        kept, placed = arrange(rng, layout, turned, order, ground, surroundings)
+        arrangement = Arrangement(rng, layout, surroundings)
+        kept = [int(index) for index in order if arrangement.add(turned[index])]
+        placed = arrangement.placed
+    segmented = np.ones(len(placed), bool)
+    if layout is not Layout.SINGLE:
+        segmented = rng.random(len(placed)) >= options.unsegmented_share
+        segmented[int(rng.integers(len(placed)))] = True
     return RandomScene(
         solids=[item.solid for item in placed],
-        families=[names[index] for index in kept],
+        families=[drawn[index][0] for index in kept],
         world_from_object=np.stack([item.world_from_object for item in placed]),
-        segmented=_segmented(rng, layout, len(placed), options),
+        segmented=segmented,
         environment=surroundings.solid,
-        support_height=surroundings.support_height,
         layout=layout,
     )
 
 
-def _is_dropped(rng: np.random.Generator, layout: Layout, options: SceneOptions) -> bool:
-    wanted = options.settled_share > 0 and layout is not Layout.SHELF
-    return wanted and rng.random() < options.settled_share and mujoco_is_installed()
-
-
-def _drop_all(
-    rng: np.random.Generator,
-    layout: Layout,
-    turned: list[PlacedSolid],
-    order: np.ndarray,
-    ground: PlacedSolid,
-    surroundings: Environment,
+def _dropped(
+    arrangement: Arrangement, turned: list[PlacedSolid], order: np.ndarray
 ) -> tuple[list[int], list[PlacedSolid]]:
     """Drop all objects; return the indices of those that come to rest, and them at rest."""
-    above: list[PlacedSolid] = []
+    surroundings, above = arrangement.surroundings, arrangement.placed
     for index in order:
-        x, y = landing_offset(rng, layout, turned[index], above, surroundings)
+        x, y = arrangement.landing_offset(turned[index])
         above.append(lift_above(turned[index].shifted((x, y, 0.0)), above, surroundings))
-    kept, placed = drop(rng, above, ground, surroundings.support_height)
+    kept, placed = drop(arrangement.rng, above, arrangement.ground, surroundings.support_height)
     return [int(order[number]) for number in kept], placed
-
-
-def _object_count(rng: np.random.Generator, layout: Layout, options: SceneOptions) -> int:
-    low, high = {
-        Layout.SINGLE: (1, 1),
-        Layout.SPARSE: (2, 7),
-        Layout.CLUTTER: (3, 12),
-        Layout.STACK: (2, 6),
-        Layout.BIN: (3, 12),
-        Layout.SHELF: (3, 9),
-    }[layout]
-    return max(1, min(int(rng.integers(low, high + 1)), options.max_objects))
 
 
 def _order(rng: np.random.Generator, layout: Layout, turned: list[PlacedSolid]) -> np.ndarray:
@@ -177,18 +152,7 @@ def _environment(
         half_x = max(half * rng.uniform(1.2, 2.0), 0.7 * widest)
         height = float(sizes[:, 2].max()) * rng.uniform(1.1, 2.0) + 0.02
         return shelf(rng, half_x, 0.5 * widest * rng.uniform(1.3, 2.2), height)
-    reach = widest + half * rng.uniform(1.2, 3.0)
-    return open_ground(rng, reach)
-
-
-def _segmented(
-    rng: np.random.Generator, layout: Layout, count: int, options: SceneOptions
-) -> np.ndarray:
-    if layout is Layout.SINGLE:
-        return np.ones(count, bool)
-    segmented = rng.random(count) >= options.unsegmented_share
-    segmented[int(rng.integers(count))] = True
-    return segmented
+    return open_ground(rng, widest + half * rng.uniform(1.2, 3.0))
 
 
 def resting_rotation(rng: np.random.Generator) -> np.ndarray:
@@ -199,21 +163,16 @@ def resting_rotation(rng: np.random.Generator) -> np.ndarray:
             lean = rng.normal(0, 0.35, 2)
             return pose(yaw=yaw) @ pose(roll=lean[0], pitch=lean[1])
         quaternion = rng.normal(size=4)
-        return _rotation(quaternion / np.linalg.norm(quaternion))
+        w, x, y, z = quaternion / np.linalg.norm(quaternion)
+        transform = np.eye(4)
+        transform[:3, :3] = [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+        return transform
     kind = rng.choice(3, p=(0.65, 0.25, 0.1))
     if kind == 1:
         spin = pose(yaw=rng.integers(4) * np.pi / 2 if rng.random() < 0.5 else rng.uniform(0, 6))
         return pose(yaw=yaw) @ pose(roll=np.pi / 2) @ spin
     return pose(yaw=yaw) @ pose(roll=np.pi * (kind == 2))
-
-
-def _rotation(quaternion: np.ndarray) -> np.ndarray:
-    """Return the rotation (4, 4) of a unit quaternion w, x, y, z."""
-    w, x, y, z = quaternion
-    transform = np.eye(4)
-    transform[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    return transform

@@ -36,13 +36,13 @@ class _Canvas:
     rays: Tensor  # (H*W,3) float32 in the camera frame, z = 1, so that length is depth
 
 
-def render(scene: RandomScene, camera: SimulatedCamera, device: str = "cpu") -> Rendering:
-    """Compute the ideal depth and object ids of a scene on a torch device."""
-    canvas = _canvas(camera.intrinsics, device)
+def render(scene: RandomScene, camera: SimulatedCamera) -> Rendering:
+    """Compute the ideal depth and object ids of a scene."""
+    canvas = _canvas(camera.intrinsics)
     camera_from_world = np.linalg.inv(camera.world_from_camera)
     for part in scene.environment.parts:
         camera_from_part = camera_from_world @ part.object_from_part
-        half = torch.tensor(part.parameters[:3], device=device)
+        half = torch.tensor(part.parameters[:3])
         origin, directions = _in_frame(camera_from_part, canvas.rays)
         entry, leave = ray_box_crossing(origin, directions, -half, half)
         nearer = (entry < leave) & (entry > 0) & (entry < canvas.depth)
@@ -53,28 +53,23 @@ def render(scene: RandomScene, camera: SimulatedCamera, device: str = "cpu") -> 
         _trace_solid(canvas, scene.solids[index], poses[index], int(index) + 1, camera.intrinsics)
     shape = (camera.intrinsics.height, camera.intrinsics.width)
     depth = torch.where(torch.isinf(canvas.depth), torch.zeros(()), canvas.depth)
-    return Rendering(depth.reshape(shape).cpu().numpy(), canvas.ids.reshape(shape).cpu().numpy())
+    return Rendering(depth.reshape(shape).numpy(), canvas.ids.reshape(shape).numpy())
 
 
-def _canvas(camera: Camera, device: str) -> _Canvas:
-    v, u = torch.meshgrid(
-        torch.arange(camera.height, dtype=torch.float64, device=device),
-        torch.arange(camera.width, dtype=torch.float64, device=device),
-        indexing="ij",
-    )
+def _canvas(camera: Camera) -> _Canvas:
+    rows, columns = (torch.arange(side).double() for side in (camera.height, camera.width))
+    v, u = torch.meshgrid(rows, columns, indexing="ij")
     x, y = (u - camera.k[0, 2]) / camera.k[0, 0], (v - camera.k[1, 2]) / camera.k[1, 1]
     rays = torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3).float()
     count = camera.height * camera.width
-    depth = torch.full((count,), np.inf, device=device)
-    return _Canvas(depth, torch.zeros(count, dtype=torch.int16, device=device), rays)
+    return _Canvas(torch.full((count,), np.inf), torch.zeros(count, dtype=torch.int16), rays)
 
 
 def _in_frame(camera_from_object: np.ndarray, rays: Tensor) -> tuple[Tensor, Tensor]:
     """Transform camera rays to an object's frame: origin (3,) and directions (R, 3)."""
     rotation = torch.from_numpy(camera_from_object[:3, :3].astype(np.float32).copy())
     origin = -camera_from_object[:3, :3].T @ camera_from_object[:3, 3]
-    origin = torch.from_numpy(origin.astype(np.float32)).to(rays.device)
-    return origin, rays @ rotation.to(rays.device)
+    return torch.from_numpy(origin.astype(np.float32)), rays @ rotation
 
 
 def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera) -> Tensor | None:
@@ -101,18 +96,13 @@ def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera)
 
 
 def _trace_solid(
-    canvas: _Canvas,
-    solid: Solid,
-    camera_from_object: np.ndarray,
-    identifier: int,
-    camera: Camera,
+    canvas: _Canvas, solid: Solid, camera_from_object: np.ndarray, identifier: int, camera: Camera
 ) -> None:
     pixels = _pixels_around(solid, camera_from_object, camera)
     if pixels is None:
         return
-    pixels = pixels.to(canvas.rays.device)
     origin, directions = _in_frame(camera_from_object, canvas.rays[pixels])
-    low, high = (corner.to(pixels.device) for corner in solid.bounds())
+    low, high = solid.bounds()
     depth, limit = ray_box_crossing(origin, directions, low - _MARGIN, high + _MARGIN)
     depth, limit = depth.clamp_min(0.0), torch.minimum(limit, canvas.depth[pixels])
     chosen = depth < limit
@@ -127,8 +117,8 @@ def _march(
 ) -> tuple[Tensor, Tensor]:
     """Return a mask (R,) of the rays that hit before their limit, and the depths (R,) reached."""
     length = directions.norm(dim=1)
-    hit = torch.zeros(len(depth), dtype=torch.bool, device=depth.device)
-    alive = torch.arange(len(depth), device=depth.device)
+    hit = torch.zeros(len(depth), dtype=torch.bool)
+    alive = torch.arange(len(depth))
     near_depth, near_limit, near_length, near_rays = depth, limit, length, directions
     depth = depth.clone()
     for _ in range(_MAX_STEPS):

@@ -10,16 +10,13 @@ from torch import Tensor
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
-from iscene_ros.lab.synthetic.random_cameras import (
-    CameraOptions,
-    SimulatedCamera,
-    random_camera,
-)
+from iscene_ros.lab.synthetic.random_cameras import CameraOptions, SimulatedCamera, random_camera
 from iscene_ros.lab.synthetic.random_scenes import RandomScene, SceneOptions, random_scene
 from iscene_ros.lab.synthetic.rendering import Rendering, render
 from iscene_ros.lab.synthetic.sensor import SensedFrame, SensorOptions, observe
 from iscene_ros.lab.synthetic.shape_families import (
     HELD_OUT_FAMILIES,
+    PLAIN_SHAPES,
     TRAINING_FAMILIES,
     ShapeOptions,
 )
@@ -59,12 +56,8 @@ class GroundTruthObject:
 
     def distance(self, points_camera: Tensor) -> Tensor:
         """Return the signed distance (M,) [m] of points_camera (M, 3)."""
-        return self.solid.distance(self._in_object(points_camera))
-
-    def _in_object(self, points_camera: Tensor) -> Tensor:
         inverse = torch.from_numpy(np.linalg.inv(self.camera_from_object)).float()
-        inverse = inverse.to(points_camera.device)
-        return points_camera @ inverse[:3, :3].T + inverse[:3, 3]
+        return self.solid.distance(points_camera @ inverse[:3, :3].T + inverse[:3, 3])
 
 
 @dataclass(frozen=True)
@@ -131,29 +124,27 @@ class DrawnScene:
         return self.frame.masks.any(axis=(1, 2))
 
 
-def draw_view(rng: np.random.Generator, options: DrawOptions, device: str = "cpu") -> SceneView:
+def draw_view(rng: np.random.Generator, options: DrawOptions) -> SceneView:
     """Draw a random scene, a camera and a sensor; return the observation with ground truth."""
-    return draw_scene(rng, options, device).view()
+    return draw_scene(rng, options).view()
 
 
-def draw_scene(rng: np.random.Generator, options: DrawOptions, device: str = "cpu") -> DrawnScene:
-    """Draw a random scene, a camera and a sensor; distances are computed on a torch device.
+def draw_scene(rng: np.random.Generator, options: DrawOptions) -> DrawnScene:
+    """Draw a random scene, a camera and a sensor.
 
     Raises:
         InputError: `shapes` is not the default although held-out families are drawn.
     """
-    if options.held_out and options.shapes != ShapeOptions():
+    if options.held_out and options.shapes != PLAIN_SHAPES:
         raise InputError("`shapes` are for training; leave them out where `held_out` is true")
     families = HELD_OUT_FAMILIES if options.held_out else TRAINING_FAMILIES
-    scene = random_scene(rng, families, options.scene, options.shapes, device)
-    return look_at_scene(scene, rng, options, device)
+    scene = random_scene(rng, families, options.scene, options.shapes)
+    return look_at_scene(scene, rng, options)
 
 
-def look_at_scene(
-    scene: RandomScene, rng: np.random.Generator, options: DrawOptions, device: str = "cpu"
-) -> DrawnScene:
-    """Draw a camera and a sensor for a scene; distances are computed on a torch device."""
+def look_at_scene(scene: RandomScene, rng: np.random.Generator, options: DrawOptions) -> DrawnScene:
+    """Draw a camera and a sensor for a scene."""
     camera = random_camera(rng, scene, options.camera)
-    rendering = render(scene, camera, device)
-    frame = observe(rendering, scene.segmented, rng, options.sensor, camera, device)
+    rendering = render(scene, camera)
+    frame = observe(rendering, scene.segmented, rng, options.sensor, camera)
     return DrawnScene(scene, camera, rendering, frame)

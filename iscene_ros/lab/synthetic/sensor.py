@@ -12,7 +12,6 @@ from iscene_ros.lab.synthetic.random_cameras import SimulatedCamera
 from iscene_ros.lab.synthetic.random_fields import (
     blob_field,
     dilated,
-    max_filter,
     normal_field,
     random_pixels,
     smooth_field,
@@ -21,7 +20,7 @@ from iscene_ros.lab.synthetic.random_fields import (
 from iscene_ros.lab.synthetic.rendering import Rendering
 from iscene_ros.lab.synthetic.stereo import StereoOptions, stereo_depth
 from iscene_ros.lab.synthetic.structured_light import StructuredLightOptions, structured_light_depth
-from iscene_ros.lab.synthetic.triangulation import Baseline, slopes
+from iscene_ros.lab.synthetic.triangulation import Baseline, depth_range, slopes
 
 # The generic sensor; pairs are ranges drawn from once a frame.
 NOISE_FLOOR = (0.0002, 0.001)  # m
@@ -66,7 +65,7 @@ class SensorOptions:
     mask_change: int = 2
 
 
-NOISE_FREE = SensorOptions(clean_share=1.0)
+GENERIC, NOISE_FREE = SensorOptions(), SensorOptions(clean_share=1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +85,8 @@ def observe(
     rendering: Rendering,
     segmented: np.ndarray,
     rng: np.random.Generator,
-    options: SensorOptions | None = None,
+    options: SensorOptions = GENERIC,
     camera: SimulatedCamera | None = None,
-    device: str = "cpu",
 ) -> SensedFrame:
     """Disturb depth and masks; pixels without ideal depth never get any.
 
@@ -96,23 +94,20 @@ def observe(
         rendering: Ideal depth and object ids.
         segmented: (N,) bool, the objects that have a mask.
         rng: Source of all choices.
-        options: Choices of the sensor, default `SensorOptions()`.
+        options: Choices of the sensor.
         camera: Camera of the image; the generic sensor with a fixed focal length needs none.
-        device: Torch device to compute on.
 
     Raises:
         ValueError: The sensor depends on the camera, but none is given.
     """
-    options = options or SensorOptions()
-    ids = torch.from_numpy(rendering.ids).to(device)
-    depth = torch.from_numpy(rendering.depth).to(device)
+    ids, depth = torch.from_numpy(rendering.ids), torch.from_numpy(rendering.depth)
     masks = [ids == int(index) + 1 for index in np.flatnonzero(segmented)]
     if rng.random() >= options.clean_share:
         depth = _measured_depth(depth, ids, rng, options, camera)
         masks = [_sensed_mask(mask, rng, options) for mask in masks]
     shape = (len(masks), *rendering.depth.shape)
     stacked = torch.stack(masks) if masks else torch.zeros(shape, dtype=torch.bool)
-    return SensedFrame(depth.cpu().numpy().astype(np.float32, copy=True), stacked.cpu().numpy())
+    return SensedFrame(depth.numpy().astype(np.float32, copy=True), stacked.numpy())
 
 
 def _measured_depth(
@@ -124,65 +119,42 @@ def _measured_depth(
 ) -> Tensor:
     special = options.stereo_share + options.structured_light_share
     draw = rng.random() if special > 0 else 1.0
-    if (options.focal is None or draw < special) and camera is None:
-        raise ValueError("this sensor needs the camera of the image; pass `camera`")
-    if draw < special:
-        baseline = Baseline(
-            float(camera.intrinsics.k[0, 0]),
-            camera.pixel_scale,
-            cropped_columns=camera.cropped_columns,
-        )
-        if draw < options.stereo_share:
-            return stereo_depth(ideal, ids, rng, baseline, options.stereo)
-        return structured_light_depth(ideal, ids, rng, baseline, options.structured_light)
-    focal = float(camera.intrinsics.k[0, 0]) if options.focal is None else options.focal
-    return _generic_depth(ideal, ids, rng, options, focal)
+    focal = options.focal
+    if focal is None or draw < special:
+        if camera is None:
+            raise ValueError("this sensor needs the camera of the image; pass `camera`")
+        own_focal = float(camera.intrinsics.k[0, 0])
+        focal = own_focal if focal is None else focal
+    if draw >= special:
+        return _generic_depth(ideal, ids, rng, options, focal)
+    baseline = Baseline(own_focal, camera.pixel_scale, cropped_columns=camera.cropped_columns)
+    if draw < options.stereo_share:
+        return stereo_depth(ideal, ids, rng, baseline, options.stereo)
+    return structured_light_depth(ideal, ids, rng, baseline, options.structured_light)
 
 
 def _generic_depth(
     ideal: Tensor, ids: Tensor, rng: np.random.Generator, options: SensorOptions, focal: float
 ) -> Tensor:
-    seen = ideal > 0
-    edges, nearest, farthest = _edges(ideal, options)
-    depth = ideal + _noise(ideal, rng)
-    depth = _quantised(depth, rng)
+    nearest, farthest = depth_range(ideal)
+    edges = (ideal > 0) & (farthest - nearest > options.edge_jump * (1.0 + ideal))
+    growth = rng.uniform(*NOISE_GROWTH)
+    sigma = rng.uniform(*NOISE_FLOOR) + growth * ideal * ideal
+    white = normal_field(rng, ideal)
+    depth = ideal + sigma * (0.75 * white + 0.65 * smooth_field(rng, ideal, 3))
+    scale = rng.uniform(*FOCAL_BASELINE) * rng.uniform(*DISPARITY_STEPS)
+    steps = (scale / depth.clamp_min(1e-3)).round().clamp_min(1.0)
+    depth = torch.where(depth > 0, scale / steps, depth)
     flying = edges & random_pixels(rng, ideal, rng.uniform(*EDGE_FLYING))
     share = uniform_field(rng, ideal)
     depth = torch.where(flying, nearest + share * (farthest - nearest), depth)
     lost = edges & ~flying & random_pixels(rng, ideal, rng.uniform(*EDGE_DROPOUT))
     lost |= random_pixels(rng, ideal, rng.uniform(*options.random_dropout))
-    lost |= _grazing(ideal, focal) & random_pixels(rng, ideal, 0.7)
-    lost |= _holes(ids, rng)
-    return torch.where(seen & ~lost & (depth > 0), depth, torch.zeros(()))
-
-
-def _noise(ideal: Tensor, rng: np.random.Generator) -> Tensor:
-    growth = rng.uniform(*NOISE_GROWTH)
-    sigma = rng.uniform(*NOISE_FLOOR) + growth * ideal * ideal
-    white = normal_field(rng, ideal)
-    return sigma * (0.75 * white + 0.65 * smooth_field(rng, ideal, 3))
-
-
-def _quantised(depth: Tensor, rng: np.random.Generator) -> Tensor:
-    scale = rng.uniform(*FOCAL_BASELINE) * rng.uniform(*DISPARITY_STEPS)
-    steps = (scale / depth.clamp_min(1e-3)).round().clamp_min(1.0)
-    return torch.where(depth > 0, scale / steps, depth)
-
-
-def _edges(ideal: Tensor, options: SensorOptions) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a mask (H, W) of depth jumps, and the nearest and farthest depth around each pixel."""
-    far = torch.where(ideal > 0, ideal, torch.full((), -np.inf))
-    near = torch.where(ideal > 0, -ideal, torch.full((), -np.inf))
-    farthest, nearest = max_filter(far, 1), -max_filter(near, 1)
-    edges = (ideal > 0) & (farthest - nearest > options.edge_jump * (1.0 + ideal))
-    return edges, nearest, farthest
-
-
-def _grazing(ideal: Tensor, focal: float) -> Tensor:
-    """Return a mask (H, W) of surfaces at a grazing angle."""
     across, down = slopes(ideal, focal)
-    cosine = 1.0 / (1.0 + across**2 + down**2).sqrt()
-    return cosine < GRAZING_COSINE
+    grazing = 1.0 / (1.0 + across**2 + down**2).sqrt() < GRAZING_COSINE
+    lost |= grazing & random_pixels(rng, ideal, 0.7)
+    lost |= _holes(ids, rng)
+    return depth.masked_fill((ideal <= 0) | lost | (depth <= 0), 0.0)
 
 
 def _holes(ids: Tensor, rng: np.random.Generator) -> Tensor:

@@ -17,7 +17,7 @@ from iscene_ros.lab.synthetic.families import (
     tools,
     toys,
 )
-from iscene_ros.lab.synthetic.families.sizes import chance
+from iscene_ros.lab.synthetic.primitives import chance
 from iscene_ros.lab.synthetic.shapes import Solid
 from iscene_ros.lab.synthetic.surface_detail import with_cut, with_details
 
@@ -157,6 +157,9 @@ class ShapeOptions:
     further_share: float = 0.0
     detail_share: float = 0.0
     cut_share: float = 0.0
+
+
+PLAIN_SHAPES = ShapeOptions()
 
 
 def random_shape(

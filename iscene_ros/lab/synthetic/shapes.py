@@ -54,11 +54,10 @@ class Part:
 
     def distance(self, points_object: Tensor) -> Tensor:
         """Return the signed distance (M,) [m] of points_object (M, 3)."""
-        rotation, translation, outline = self._tensors(points_object.device)
-        points = points_object - translation
+        points = points_object - self._translation
         if not self._is_axis_aligned:
-            points = points @ rotation
-        sizes = self.parameters
+            points = points @ self._rotation
+        sizes, outline = self.parameters, self._outline
         if self.kind is PartKind.BOX:
             return primitive_distances.box_distance(points, points.new_tensor(sizes[:3]), sizes[3])
         if self.kind is PartKind.ELLIPSOID:
@@ -73,31 +72,9 @@ class Part:
             return primitive_distances.extrusion_distance(points, outline, *sizes)
         return primitive_distances.sweep_distance(points, outline)
 
-    def _tensors(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Return rotation, translation and outline, copied to each device once."""
-        if device.type == "cpu":
-            return self._rotation, self._translation, self._outline
-        copies = self.__dict__.setdefault("_copies", {})
-        if device not in copies:
-            tensors = (self._rotation, self._translation, self._outline)
-            copies[device] = tuple(t.to(device) for t in tensors)
-        return copies[device]
-
     def moved(self, object_from_old: np.ndarray) -> Part:
         """Return the part after the whole object was moved rigidly by a transform (4, 4)."""
         return replace(self, object_from_part=object_from_old @ self.object_from_part)
-
-    def scaled(self, factor: float) -> Part:
-        """Return the part with all lengths multiplied."""
-        pose = self.object_from_part.copy()
-        pose[:3, 3] *= factor
-        return replace(
-            self,
-            parameters=tuple(factor * value for value in self.parameters),
-            outline=None if self.outline is None else factor * self.outline,
-            object_from_part=pose,
-            blend=factor * self.blend,
-        )
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper corner (3,) of a box around the part, in the object frame."""
@@ -158,7 +135,8 @@ class Solid:
             if part.operation is Operation.UNION:
                 result = torch.minimum(result, other)
             elif part.operation is Operation.SMOOTH_UNION:
-                result = _smooth_minimum(result, other, part.blend)
+                overlap = (1.0 - (result - other).abs() / max(part.blend, 1e-6)).clamp_min(0.0)
+                result = torch.minimum(result, other) - 0.25 * part.blend * overlap * overlap
             elif part.operation is Operation.SUBTRACT:
                 result = torch.maximum(result, -other)
             else:
@@ -176,17 +154,13 @@ class Solid:
         values = self.distance(probes.reshape(-1, 3)).reshape(4, -1)
         return values.mean(0), values.T @ corners / (4.0 * step)
 
-    def _newton_step(self, points: Tensor) -> Tensor:
-        """Move points (M, 3) by one Newton step."""
-        distance, gradient = self._distance_and_gradient(points, 2e-4)
-        length = gradient.square().sum(1).clamp_min(0.25)
-        return points - (distance / length)[:, None] * gradient
-
     def projected(self, points_object: Tensor, steps: int = 3) -> Tensor:
-        """Move points (M, 3) along the gradient; return the (P, 3) that reach the surface."""
+        """Move points (M, 3) by Newton steps; return the (P, 3) that reach the surface."""
         points = points_object
         for _ in range(steps):
-            points = self._newton_step(points)
+            distance, gradient = self._distance_and_gradient(points, 2e-4)
+            length = gradient.square().sum(1).clamp_min(0.25)
+            points = points - (distance / length)[:, None] * gradient
         return points[self.distance(points).abs() < 2e-4]
 
     @cached_property
@@ -207,14 +181,12 @@ class Solid:
         """Draw points (count, 3) on the surface."""
         anchors = self.contact_points
         spacing = float((anchors.amax(0) - anchors.amin(0)).max()) / 16.0
-        gathered: list[Tensor] = []
-        found = 0
-        while found < count:
+        found = anchors[:0]
+        while len(found) < count:
             chosen = torch.from_numpy(rng.integers(0, len(anchors), count))
             noise = torch.from_numpy(rng.normal(0.0, 0.5, (count, 3)).astype(np.float32))
-            gathered.append(self.projected(anchors[chosen] + spacing * noise))
-            found += len(gathered[-1])
-        return torch.cat(gathered)[:count]
+            found = torch.cat([found, self.projected(anchors[chosen] + spacing * noise)])
+        return found[:count]
 
     def centred(self) -> Solid:
         """Return the solid with the origin at the centre of its bounds."""
@@ -238,8 +210,3 @@ class Solid:
 
 
 _GROWING = (Operation.UNION, Operation.SMOOTH_UNION)
-
-
-def _smooth_minimum(a: Tensor, b: Tensor, radius: float) -> Tensor:
-    overlap = (1.0 - (a - b).abs() / max(radius, 1e-6)).clamp_min(0.0)
-    return torch.minimum(a, b) - 0.25 * radius * overlap * overlap

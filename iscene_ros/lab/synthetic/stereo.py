@@ -15,13 +15,7 @@ from iscene_ros.lab.synthetic.random_fields import (
     random_pixels,
     smooth_field,
 )
-from iscene_ros.lab.synthetic.triangulation import (
-    Baseline,
-    depth_edges,
-    fattened,
-    shadowed,
-    slopes,
-)
+from iscene_ros.lab.synthetic.triangulation import Baseline, depth_edges, fattened, shadowed, slopes
 
 
 @dataclass(frozen=True)
@@ -91,28 +85,17 @@ def _matched(
     disparity = torch.where(grows, overhang, true)
     noise, holes = _texture(ids, rng, options)
     noise = noise * float(rng.uniform(*options.noise))
-    disparity = _measured(disparity, noise, rng, baseline, block, options)
+    # Errors are correlated within a block.
+    together = smooth_field(rng, ideal, max(2, baseline.pixels(1.5 * block)))
+    error = noise * (0.4 * normal_field(rng, ideal) + 1.1 * together)
+    steps = float(rng.uniform(*options.steps))
+    found = ((disparity * baseline.pixel_scale + error) * steps).round() / steps
+    disparity = found / baseline.pixel_scale
     lost = _lost(ideal, true, rng, baseline, options) & ~grows
     lost |= holes | (ideal <= 0) | random_pixels(rng, ideal, rng.uniform(*options.random_dropout))
     if options.island_share > 0 and rng.random() < options.island_share:
         disparity = _with_islands(disparity, ids, rng, baseline, options)
-    return torch.where(lost, torch.zeros_like(ideal), baseline.depth(disparity))
-
-
-def _measured(
-    disparity: Tensor,
-    noise: Tensor,
-    rng: np.random.Generator,
-    baseline: Baseline,
-    block: float,
-    options: StereoOptions,
-) -> Tensor:
-    """Return noisy, quantised disparity; errors are correlated within a block."""
-    together = smooth_field(rng, disparity, max(2, baseline.pixels(1.5 * block)))
-    error = noise * (0.4 * normal_field(rng, disparity) + 1.1 * together)
-    steps = float(rng.uniform(*options.steps))
-    found = ((disparity * baseline.pixel_scale + error) * steps).round() / steps
-    return found / baseline.pixel_scale
+    return baseline.depth(disparity).masked_fill(lost, 0.0)
 
 
 def _with_islands(
@@ -124,11 +107,10 @@ def _with_islands(
 ) -> Tensor:
     """Return disparity with ragged discs of wrong matches on and around objects."""
     near_objects = dilated(ids > 0, baseline.pixels(6))
-    centers = near_objects.nonzero().cpu().numpy()
+    centers = near_objects.nonzero().numpy()
     if not len(centers):
         return disparity
-    rows = torch.arange(ids.shape[0], device=ids.device)[:, None]
-    columns = torch.arange(ids.shape[1], device=ids.device)
+    rows, columns = torch.arange(ids.shape[0])[:, None], torch.arange(ids.shape[1])
     for _ in range(int(rng.integers(options.islands[0], options.islands[1] + 1))):
         row, column = centers[rng.integers(len(centers))]
         radius = (np.exp(rng.uniform(*np.log(options.island_area))) / np.pi) ** 0.5
@@ -165,7 +147,7 @@ def _texture(
     ids: Tensor, rng: np.random.Generator, options: StereoOptions
 ) -> tuple[Tensor, Tensor]:
     """Return a noise factor (H, W) and a mask (H, W) of holes, drawn for each surface."""
-    factor = torch.ones(ids.shape, device=ids.device)
+    factor = torch.ones(ids.shape)
     holes = torch.zeros_like(ids, dtype=torch.bool)
     for identifier in range(int(ids.max()) + 1):
         mask = ids == identifier

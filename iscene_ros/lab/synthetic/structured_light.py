@@ -14,13 +14,7 @@ from iscene_ros.lab.synthetic.random_fields import (
     random_pixels,
     smooth_field,
 )
-from iscene_ros.lab.synthetic.triangulation import (
-    Baseline,
-    depth_edges,
-    fattened,
-    shadowed,
-    slopes,
-)
+from iscene_ros.lab.synthetic.triangulation import Baseline, depth_edges, fattened, shadowed, slopes
 
 
 @dataclass(frozen=True)
@@ -82,7 +76,7 @@ def structured_light_depth(
     )
     lost |= random_blocks(rng, ideal, speckle_size, rng.uniform(*options.random_dropout))
     lost |= _unreadable(ideal, ids, rng, baseline, speckle_size, options)
-    depth = torch.where(lost, torch.zeros_like(ideal), depth)
+    depth = depth.masked_fill(lost, 0.0)
     return depth.flip(1) if flip else depth
 
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from iscene_ros.lab.synthetic.families.sizes import chance, log_uniform, uniform
-from iscene_ros.lab.synthetic.primitives import box, cylinder, ellipsoid, pose, sweep, torus
+from iscene_ros.lab.synthetic.primitives import (
+    box,
+    chance,
+    cylinder,
+    ellipsoid,
+    log_uniform,
+    pose,
+    sweep,
+    torus,
+    uniform,
+)
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 
 # Full bodies from which a piece can be cut without the rest falling apart.

@@ -11,6 +11,8 @@ from iscene_ros.lab.synthetic.random_fields import max_filter
 
 # An occluder lies further left in the second view by more than this [rendered pixels].
 SLACK = 0.6
+# Least jump of the depth at an edge, as a share of the depth.
+EDGE_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Baseline:
 
     def out_of_view(self, disparity: Tensor) -> Tensor:
         """Return a mask (H, W) of pixels whose match lies left of the second image."""
-        columns = torch.arange(disparity.shape[1], device=disparity.device, dtype=disparity.dtype)
+        columns = torch.arange(disparity.shape[1], dtype=disparity.dtype)
         return columns + self.cropped_columns - disparity < -0.5
 
     def pixels(self, sensor_pixels: float) -> int:
@@ -58,9 +60,9 @@ def shadowed(disparity: Tensor) -> Tensor:
     A pixel at column x is at column x - d of the second view; it is occluded where a pixel further
     right, but nearer, lands on the same column or left of it. Shadows are left of near surfaces.
     """
-    columns = torch.arange(disparity.shape[1], device=disparity.device, dtype=disparity.dtype)
+    columns = torch.arange(disparity.shape[1], dtype=disparity.dtype)
     second_columns = columns - disparity
-    known = torch.where(disparity > 0, second_columns, torch.full_like(second_columns, torch.inf))
+    known = second_columns.masked_fill(disparity <= 0, torch.inf)
     leftmost = known.flip(1).cummin(1).values.flip(1)
     beyond = torch.full_like(leftmost[:, :1], torch.inf)
     leftmost = torch.cat([leftmost[:, 1:], beyond], 1)
@@ -76,11 +78,17 @@ def fattened(disparity: Tensor, radius: int, jump: float) -> Tensor:
     return torch.where((nearest - disparity > jump) & (disparity > 0), nearest, disparity)
 
 
-def depth_edges(depth: Tensor, share: float = 0.02) -> Tensor:
-    """Return a mask (H, W) of pixels at which the depth jumps by more than a share of itself."""
-    far = max_filter(torch.where(depth > 0, depth, torch.full_like(depth, -torch.inf)), 1)
-    near = -max_filter(torch.where(depth > 0, -depth, torch.full_like(depth, -torch.inf)), 1)
-    return (depth > 0) & (far - near > share * depth)
+def depth_edges(depth: Tensor) -> Tensor:
+    """Return a mask (H, W) of pixels at which the depth jumps by a share of itself."""
+    nearest, farthest = depth_range(depth)
+    return (depth > 0) & (farthest - nearest > EDGE_SHARE * depth)
+
+
+def depth_range(depth: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the smallest and the largest depth (H, W) around each pixel, where there is any."""
+    unknown = depth <= 0
+    farthest = max_filter(depth.masked_fill(unknown, -torch.inf), 1)
+    return -max_filter((-depth).masked_fill(unknown, -torch.inf), 1), farthest
 
 
 def slopes(depth: Tensor, focal: float) -> tuple[Tensor, Tensor]:

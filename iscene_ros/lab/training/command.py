@@ -136,8 +136,6 @@ def tune_malloc() -> bool:
     By default every tensor above about a megabyte is mapped from the system and unmapped again,
     and the system fills its pages with zeros each time.
     """
-    if not sys.platform.startswith("linux"):
-        return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # another C library

@@ -17,12 +17,7 @@ from iscene_ros.lab.synthetic.random_scenes import RandomScene, random_scene
 from iscene_ros.lab.synthetic.scene_views import DrawOptions, GroundTruthObject, look_at_scene
 from iscene_ros.lab.synthetic.sensor import SensedFrame
 from iscene_ros.lab.synthetic.shape_families import HELD_OUT_FAMILIES
-from iscene_ros.lab.training.fused_views import (
-    CleanedView,
-    cleaned_view,
-    fused_crops,
-    with_ramps,
-)
+from iscene_ros.lab.training.fused_views import CleanedView, cleaned_view, fused_crops, with_ramps
 from iscene_ros.lab.training.thick_walls import crop_distance
 from iscene_ros.preprocess.view_readings import ObservationVolumes
 

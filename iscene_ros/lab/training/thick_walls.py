@@ -66,7 +66,7 @@ def wall_growth(
     foot, inward = _feet(distance, points[close], exact[close], voxel)
     wanted = 0.5 * wall_voxels
     depth = torch.full_like(exact[close], -torch.inf)
-    thin = torch.arange(len(close), device=points.device)
+    thin = torch.arange(len(close))
     for share in PROBES:
         probe = foot[thin] + (share * wanted * voxel) * inward[thin]
         depth[thin] = torch.maximum(depth[thin], -distance(probe) / voxel)
@@ -84,7 +84,7 @@ def wall_growth(
 def _feet(distance: Distance, points: Tensor, exact: Tensor, voxel: float) -> tuple[Tensor, Tensor]:
     """Return the nearest surface points (M, 3) [m] and the unit directions into the solid."""
     step = 0.05 * voxel
-    moved = (points[None] + step * torch.eye(3, device=points.device)[:, None]).reshape(-1, 3)
+    moved = (points[None] + step * torch.eye(3)[:, None]).reshape(-1, 3)
     ahead = distance(moved).reshape(3, -1).T
     outward = (ahead - exact[:, None] * voxel) / step
     outward = outward / outward.norm(dim=1, keepdim=True).clamp_min(1e-6)

@@ -12,26 +12,24 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from iscene_ros.lab.synthetic.families.sizes import (
-    chance,
-    log_uniform,
-    longest_side,
-    ratios,
-    uniform,
-    wall_thickness,
-)
 from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
+    chance,
     cylinder,
     ellipsoid,
     extrusion,
     frustum,
     hollowed,
+    log_uniform,
+    longest_side,
     pose,
+    ratios,
     revolution,
     smoothed,
     sweep,
+    uniform,
+    wall_thickness,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 from iscene_ros.lab.synthetic.surface_detail import random_surface_frame
@@ -78,7 +76,8 @@ def vessel_assembly(rng: np.random.Generator) -> Solid:
     line = smoothed([(0, 0), *_profile(rng, radius, height)], 2)
     core = tuple(radius * rng.uniform(0, 0.8, 2)) if chance(rng, 0.5) else (0.0, 0.0)
     full = Solid((revolution([*line, (0, height)], core=core),))
-    limbs = _limbs(rng, full, height, (_slab, _ball, _disc), _faces_not_up)
+    # Where the surface does not face up.
+    limbs = _limbs(rng, full, height, (_slab, _ball, _disc), lambda at: at[2, 2] < 0.5)
     return Solid(hollowed(line, wall_thickness(rng, height), limbs, core)).centred()
 
 
@@ -97,18 +96,11 @@ def _limbs(
         blend = 0.06 * size * chance(rng, 0.3)
         joined = {"operation": Operation.SMOOTH_UNION, "blend": blend} if blend else {}
         limb = kind(rng, size * log_uniform(rng, 0.12, 0.6), joined)
-        copies = [copy for copy in limb_copies(rng, at) if fits(copy) and _touches(trunk, copy)]
-        parts += [limb.moved(copy) for copy in copies]
+        for copy in limb_copies(rng, at):
+            position = torch.from_numpy(copy[None, :3, 3]).float()
+            if fits(copy) and trunk.distance(position) < TOUCHES_WITHIN_M:
+                parts.append(limb.moved(copy))
     return parts
-
-
-def _touches(trunk: Solid, at: np.ndarray) -> bool:
-    position = torch.from_numpy(at[None, :3, 3]).float()
-    return bool(trunk.distance(position) < TOUCHES_WITHIN_M)
-
-
-def _faces_not_up(at: np.ndarray) -> bool:
-    return bool(at[2, 2] < 0.5)
 
 
 def limb_copies(rng: np.random.Generator, at: np.ndarray) -> list[np.ndarray]:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families.sizes import (
-    chance,
-    log_uniform,
-    longest_side,
-    ratios,
-    thin_wall,
-    uniform,
-    wall_thickness,
-)
 from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
+    chance,
     cylinder,
     ellipsoid,
     extrusion,
     frustum,
+    log_uniform,
+    longest_side,
     pose,
+    ratios,
     revolution,
     smoothed,
     sweep,
+    thin_wall,
     torus,
+    uniform,
+    wall_thickness,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 

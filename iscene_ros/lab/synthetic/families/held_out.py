@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families.sizes import chance, longest_side, uniform, wall_thickness
 from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
+    chance,
     cylinder,
     ellipsoid,
     extrusion,
     frustum,
+    longest_side,
     pose,
     revolution,
     smoothed,
     sweep,
     torus,
+    uniform,
     wall_profile,
+    wall_thickness,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 

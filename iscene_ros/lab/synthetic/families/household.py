@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families.sizes import chance, longest_side, thin_wall, uniform
 from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
+    chance,
     cylinder,
     ellipsoid,
     extrusion,
     hollowed,
+    longest_side,
     pose,
     revolution,
     smoothed,
     sweep,
+    thin_wall,
+    uniform,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 

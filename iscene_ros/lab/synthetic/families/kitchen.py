@@ -10,24 +10,22 @@ from itertools import pairwise
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families.sizes import (
-    chance,
-    longest_side,
-    thin_wall,
-    uniform,
-    wall_thickness,
-)
 from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
+    chance,
     ellipsoid,
     extrusion,
     hollowed,
+    longest_side,
     pose,
     revolution,
     smoothed,
     sweep,
+    thin_wall,
+    uniform,
     wall_profile,
+    wall_thickness,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families.sizes import (
+from iscene_ros.lab.synthetic.primitives import (
     chance,
+    hollowed,
     longest_side,
+    smoothed,
+    sweep,
     thin_wall,
     uniform,
     wall_thickness,
 )
-from iscene_ros.lab.synthetic.primitives import hollowed, smoothed, sweep
 from iscene_ros.lab.synthetic.shapes import Solid
 
 

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families.sizes import (
-    chance,
-    log_uniform,
-    longest_side,
-    ratios,
-    thin_wall,
-    uniform,
-)
 from iscene_ros.lab.synthetic.primitives import (
     box,
+    chance,
     cylinder,
     ellipsoid,
     extrusion,
+    log_uniform,
+    longest_side,
     pose,
+    ratios,
     revolution,
     smoothed,
     strip_outline,
     sweep,
+    thin_wall,
+    uniform,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 

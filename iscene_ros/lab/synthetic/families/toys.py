@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families.sizes import chance, longest_side, ratios, uniform
 from iscene_ros.lab.synthetic.primitives import (
     arc_chain,
     box,
+    chance,
     cylinder,
     ellipsoid,
+    longest_side,
     pose,
+    ratios,
     revolution,
     smoothed,
     sweep,
+    uniform,
 )
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
