@@ -31,8 +31,8 @@ class KnownDistance:
 
 @pytest.mark.parametrize("bias", [-0.05, 0.1])
 def test_a_network_that_is_off_by_a_constant_gets_it_as_its_level(bias, monkeypatch):
-    def known(completer, view, options):
-        for completed in predicted(completer, view, options):
+    def known(completer, view):
+        for completed in predicted(completer, view):
             crop, side = completed.shape.crop, 16
             centers = crop.cube.voxel_centers_aligned(side).reshape(-1, 3)
             distance = completed.distance_to_truth(centers)
@@ -54,8 +54,7 @@ def test_the_truth_on_a_shapes_grid_is_the_true_object():
         "iscene-mini", "cpu", CompletionOptions(relations=False)
     )
     options = EvaluationOptions(scenes=1, seed=5, held_out=False)
-    (view,) = calibration._views(options, calibration.calibration_samples(options))
-    for completed in calibration.completed_shapes(completer, view, options):
+    for completed in calibration.calibration_shapes(completer, options):
         inside, shape = completed.true_inside(), completed.shape
         assert inside.shape == shape.distance.shape
         overlap = (inside & completed.inside(0.05)).sum() / (inside | completed.inside(0.05)).sum()

@@ -74,11 +74,7 @@ def extruded(points_aligned: np.ndarray, support_height: float) -> Mesh | None:
     return mesh_from_distance(distance, cube, FACES)
 
 
-BASELINES: dict[str, Completion] = {
-    "convex hull": hull,
-    "mirrored": mirrored,
-    "extruded": extruded,
-}
+BASELINES: dict[str, Completion] = {"convex hull": hull, "mirrored": mirrored, "extruded": extruded}
 
 
 def without_outliers(points: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,14 +19,12 @@ from iscene_ros.geometry.surface_distance import observed_fraction
 from iscene_ros.lab.evaluation.bodies import ScoredBody
 from iscene_ros.lab.evaluation.metrics import OBJECT_RESOLUTION, body_iou
 from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, true_body_camera
-from iscene_ros.lab.synthetic.scene_views import DrawOptions, SceneView, draw_view
+from iscene_ros.lab.synthetic.scene_views import SceneView, draw_view
 from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.models.base import CompletionRequest, Progress
-from iscene_ros.models.mini.checkpoint import replace_calibration
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
-from iscene_ros.models.registry import checkpoint_path
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
@@ -119,7 +116,7 @@ def fitted_calibration(
 
     Args:
         completer: Completer with the network.
-        options: Scenes to fit to; a sixth of them for the level.
+        options: Scenes to fit to, which no evaluation draws; a sixth of them for the level.
         keep_level: Whether to keep the level, and with it all meshes.
 
     Raises:
@@ -130,10 +127,15 @@ def fitted_calibration(
         fewer = replace(options, scenes=-(-options.scenes // 6))
         level = fit_level(with_calibration(completer, Calibration()), fewer)
     completer = with_calibration(completer, Calibration(level=level))
-    cases = list(tqdm(calibration_cases(completer, options), unit="object"))
+    rng = np.random.default_rng(options.seed)
+    shapes = tqdm(calibration_shapes(completer, options), unit="object")
+    found = (_case(shape, rng) for shape in shapes)
+    cases = [case for case in found if case is not None]
     if not cases:
-        raise _nothing(options)
-    return fit_calibration(cases, level)
+        raise InputError(f"evaluate calibrate: no object in {options.scenes} scenes: take more")
+    confidence = fit_confidence([c.evidence for c in cases], np.array([c.iou for c in cases]))
+    uncertainty = fit_uncertainty([c.surface for c in cases], [c.errors for c in cases])
+    return Calibration(confidence, level, uncertainty)
 
 
 def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
@@ -143,21 +145,25 @@ def fit_level(completer: SceneCompleter, options: EvaluationOptions) -> float:
         InputError: Nothing was completed in these scenes.
     """
     overlaps: list[list[float]] = []
-    for view in _views(options, calibration_samples(options)):
-        for completed in completed_shapes(completer, view, options):
-            truth = completed.true_inside()
-            if truth.any():
-                overlaps.append([_overlap(completed.inside(level), truth) for level in LEVELS])
+    for completed in calibration_shapes(completer, options):
+        truth = completed.true_inside()
+        if truth.any():
+            insides = (completed.inside(level) for level in LEVELS)
+            overlaps.append([(one & truth).sum() / (one | truth).sum() for one in insides])
     if not overlaps:
-        raise _nothing(options)
+        raise InputError(f"evaluate calibrate: no object in {options.scenes} scenes: take more")
     return float(LEVELS[int(np.argmax(np.mean(overlaps, axis=0)))])
 
 
-def fit_calibration(cases: list[Case], level: float) -> Calibration:
-    """Fit confidence and uncertainty to completions whose surface was extracted at a level."""
-    confidence = fit_confidence([c.evidence for c in cases], np.array([c.iou for c in cases]))
-    uncertainty = fit_uncertainty([c.surface for c in cases], [c.errors for c in cases])
-    return Calibration(confidence, level, uncertainty)
+def calibration_shapes(
+    completer: SceneCompleter, options: EvaluationOptions
+) -> Iterator[CompletedShape]:
+    """Yield the predicted shapes of scenes of plain training families and a few further ones."""
+    shapes = ShapeOptions(further_share=FURTHER_SHARE)
+    samples = replace(options.samples(), held_out=False, shapes=shapes)
+    for number in range(options.scenes):
+        view = draw_view(np.random.default_rng([options.seed, number, 1]), samples)
+        yield from completed_shapes(completer, view)
 
 
 def fit_confidence(evidence: list[Evidence], overlaps: np.ndarray) -> ConfidenceModel:
@@ -199,46 +205,17 @@ def fit_uncertainty(surfaces: list[SurfaceEvidence], errors: list[np.ndarray]) -
     return UncertaintyModel(*(float(w) for w in weights))
 
 
-def calibration_cases(completer: SceneCompleter, options: EvaluationOptions) -> Iterator[Case]:
-    """Yield completions of scenes that no evaluation with the same options uses."""
-    rng = np.random.default_rng(options.seed)
-    for view in _views(options, calibration_samples(options)):
-        for completed in completed_shapes(completer, view, options):
-            case = _case(completed, rng)
-            if case is not None:
-                yield case
-
-
-def calibration_samples(options: EvaluationOptions) -> DrawOptions:
-    """Return options for scenes of plain training families and a few further ones."""
-    shapes = ShapeOptions(further_share=FURTHER_SHARE)
-    return replace(options.samples(), held_out=False, shapes=shapes)
-
-
-def completed_shapes(
-    completer: SceneCompleter, view: SceneView, options: EvaluationOptions
-) -> Iterator[CompletedShape]:
+def completed_shapes(completer: SceneCompleter, view: SceneView) -> Iterator[CompletedShape]:
     """Yield the predicted shapes of the instances of a view that have enough depth readings."""
     observation = resolve_mask_overlaps(view.observation.rectified())
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-    request = CompletionRequest()
-    prediction = completer.shapes.predict(observation, aligned_frame, request, Progress(None))
+    prediction = completer.shapes.predict(
+        observation, aligned_frame, CompletionRequest(), Progress(None)
+    )
     readings = (observation.masks & (observation.depth > 0)).sum(axis=(1, 2))
     for shape in prediction.shapes:
         if readings[shape.row] >= MIN_READINGS:
             yield CompletedShape(shape, view, aligned_frame)
-
-
-def write_calibration(model: str, calibration: Calibration) -> Path:
-    """Write a calibration into a checkpoint without changing its weights, and return its path."""
-    path = checkpoint_path(model)
-    replace_calibration(path, calibration)
-    return path
-
-
-def _views(options: EvaluationOptions, samples: DrawOptions) -> Iterator[SceneView]:
-    for number in range(options.scenes):
-        yield draw_view(np.random.default_rng([options.seed, number, 1]), samples)
 
 
 def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
@@ -254,11 +231,3 @@ def _case(completed: CompletedShape, rng: np.random.Generator) -> Case | None:
         surface=shape.surface_evidence(points),
         errors=np.abs(completed.distance_to_truth(points)) / shape.cell,
     )
-
-
-def _nothing(options: EvaluationOptions) -> InputError:
-    return InputError(f"evaluate calibrate: no object in {options.scenes} scenes: take more")
-
-
-def _overlap(predicted: np.ndarray, truth: np.ndarray) -> float:
-    return float((predicted & truth).sum() / (predicted | truth).sum())

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
 import numpy as np
 
 from iscene_ros.completion.scene_completer import SceneCompleter
-from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_graph import ENVIRONMENT
-from iscene_ros.lab.evaluation.grasp_methods import completed_scene
-from iscene_ros.lab.evaluation.grasp_scenes import (
-    VIEWS,
-    GraspOptions,
-    scene_views,
-    settled_scenes,
-)
+from iscene_ros.lab.evaluation.grasp_scenes import execute_grasp
 from iscene_ros.lab.evaluation.reports import markdown_table
+from iscene_ros.lab.evaluation.settled_scenes import SettledOptions, completed_scenes
 from iscene_ros.lab.synthetic.grasp_simulation import GraspSimulation, Outcome
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
 from iscene_ros.planning.grasp_obstacles import Obstacles
@@ -39,33 +34,19 @@ class Clearing:
     outcomes: tuple[Outcome, ...]
 
 
-def evaluate_clearing(
-    completer: SceneCompleter, options: GraspOptions, progress: Callable[[], object]
-) -> str:
-    """Return the table of both orders; `progress` is called after each scene.
+def evaluate_clearing(completer: SceneCompleter, options: SettledOptions, gripper: Gripper) -> str:
+    """Return the table of both orders.
 
     Raises:
         InputError: Mujoco or coacd is not installed, or there was nothing to see.
     """
-    found: dict[tuple[str, int], list[Clearing]] = {}
-    for number, scene in enumerate(settled_scenes(options)):
-        views = scene_views(options, number, scene)
-        for count in VIEWS:
-            if len(views) < count:
-                continue
-            made = completed_scene(completer, views[:count])
-            made = with_relations(made, views[0], shapes=False)
-            rng = np.random.default_rng([options.seed, number, 2])
-            orders = {
-                GRAPH: graph_order(made),
-                RANDOM: [int(i) for i in rng.permutation(_ids(made))],
-            }
-            for name, order in orders.items():
-                cleared = clear(scene, made, views[:count], order, options.gripper)
-                found.setdefault((name, count), []).append(cleared)
-        progress()
-    if not found:
-        raise InputError(f"evaluate grasps: nothing to see in {options.scenes} scenes: take more")
+    found: dict[tuple[str, int], list[Clearing]] = defaultdict(list)
+    for number, scene, views, completed in completed_scenes(completer, options):
+        made = with_relations(completed, views[0], shapes=False)
+        rng = np.random.default_rng([options.seed, number, 2])
+        shuffled = rng.permutation([item.id for item in made.objects]).tolist()
+        for name, order in ((GRAPH, graph_order(made)), (RANDOM, shuffled)):
+            found[name, len(views)].append(clear(scene, made, views, order, gripper))
     return clearing_table(found)
 
 
@@ -106,12 +87,7 @@ def clear(
             scene, shapes=tuple(left.values()), world_from_object=np.array([poses[i] for i in left])
         )
         simulation = GraspSimulation(now, gripper)
-        outcome = simulation.execute(
-            list(left).index(target),
-            grasps.frame_from_grasp[0],
-            float(grasps.openings[0]),
-            grasps.approach,
-        )
+        outcome = execute_grasp(simulation, list(left).index(target), grasps)
         outcomes.append(outcome)
         poses = dict(zip(left, simulation.poses, strict=True))
         if outcome.lifted:
@@ -136,7 +112,3 @@ def clearing_table(found: dict[tuple[str, int], list[Clearing]]) -> str:
         cells = [f"{100 * share:.1f}" for share in shares]
         lines.append([name, str(views), str(objects), *cells])
     return markdown_table(lines)
-
-
-def _ids(scene: Scene) -> list[int]:
-    return [item.id for item in scene.objects]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,24 +127,13 @@ def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_relations(args: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from iscene_ros.lab.evaluation.relation_fit import write_table
-    from iscene_ros.lab.evaluation.relation_scenes import RelationEvaluation, RelationOptions
+    from iscene_ros.lab.evaluation.relation_scenes import RelationEvaluation
     from iscene_ros.lab.evaluation.reports import print_report
+    from iscene_ros.lab.evaluation.settled_scenes import SettledOptions
 
-    options = RelationOptions(
-        scenes=args.scenes,
-        seed=args.seed,
-        held_out=args.families == "held_out",
-        shapes=args.shapes,
-        directory=args.out,
-    )
-    evaluation = RelationEvaluation(load_completer(args), options)
-    with tqdm(total=options.scenes, unit="scene") as bar:
-        for _ in evaluation.run(bar.set_description):
-            bar.set_description("scenes")
-            bar.update()
+    evaluation = RelationEvaluation(load_completer(args), SettledOptions.from_arguments(args))
+    evaluation.run()
     write_text(args.out / "relations.csv", evaluation.scores.csv())
     print_report(args.out / "relations.md", evaluation.scores.report())
     if args.calibrate:
@@ -157,8 +147,6 @@ def _run_grasps(args: argparse.Namespace) -> None:
 
 
 def _run_envelopes(args: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from iscene_ros.lab.evaluation.envelopes import envelope_report, envelope_scores
     from iscene_ros.lab.evaluation.reports import print_report
     from iscene_ros.models.mini.checkpoint import LoadedModel
@@ -171,31 +159,33 @@ def _run_envelopes(args: argparse.Namespace) -> None:
             f"evaluate envelopes: the uncertainty of {args.model} was never fitted: run "
             "iscene evaluate calibrate first"
         )
-    scenes = tqdm(
-        envelope_scores(completer, evaluation_options(args)), total=args.scenes, unit="scene"
-    )
-    scores = [score for scene in scenes for score in scene]
-    if not scores:
-        raise InputError(f"evaluate envelopes: no object in {args.scenes} scenes: take more")
+    scores = _all_scores(envelope_scores(completer, evaluation_options(args)), args)
     report = f"{envelope_report(scores)}\n{len(scores)} objects."
     print_report(args.out / "envelopes.md", report)
 
 
 def _run_views(args: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from iscene_ros.lab.evaluation.reports import print_report
     from iscene_ros.lab.evaluation.view_scenes import ViewOptions
     from iscene_ros.lab.evaluation.view_scores import view_csv, view_report, view_scores
 
     counts = tuple(sorted(set(args.views)))
     options = ViewOptions(evaluation_options(args), counts, args.pose_noise, args.rows)
-    scenes = tqdm(view_scores(load_completer(args), options), total=args.scenes, unit="scene")
-    scores = [score for scene in scenes for score in scene]
-    if not scores:
-        raise InputError(f"evaluate views: no object in {args.scenes} scenes: take more")
+    scores = _all_scores(view_scores(load_completer(args), options), args)
     write_text(args.out / "views.csv", view_csv(scores))
     print_report(args.out / "views.md", view_report(scores))
+
+
+def _all_scores(scenes: Iterable[list], args: argparse.Namespace) -> list:
+    """Return the scores of all scenes, beside a progress bar."""
+    from tqdm import tqdm
+
+    scenes = tqdm(scenes, total=args.scenes, unit="scene")
+    scores = [score for scene in scenes for score in scene]
+    if not scores:
+        message = f"evaluate {args.evaluation}: no object in {args.scenes} scenes: take more"
+        raise InputError(message)
+    return scores
 
 
 def _run_registration(args: argparse.Namespace) -> None:
@@ -233,16 +223,19 @@ def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_calibration(args: argparse.Namespace) -> None:
-    from iscene_ros.lab.evaluation.calibration import fitted_calibration, write_calibration
+    from iscene_ros.lab.evaluation.calibration import fitted_calibration
     from iscene_ros.lab.evaluation.scenes import EvaluationOptions
-    from iscene_ros.models.mini.checkpoint import LoadedModel
+    from iscene_ros.models.mini.checkpoint import LoadedModel, replace_calibration
+    from iscene_ros.models.registry import checkpoint_path
 
     completer = load_completer(args)
     if not isinstance(completer.shapes.model, LoadedModel):
         raise InputError("evaluate calibrate: for iscene-mini alone; choose another --model")
     options = EvaluationOptions(args.scenes, CALIBRATION_SEED, held_out=False)
     fitted = fitted_calibration(completer, options, args.keep_level)
-    print(f"written into {write_calibration(args.model, fitted)}: {fitted}")
+    path = checkpoint_path(args.model)
+    replace_calibration(path, fitted)
+    print(f"written into {path}: {fitted}")
 
 
 EVALUATIONS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,35 +65,29 @@ def envelope_scores(
     """Score the objects of scene after scene; the model's uncertainty has to be fitted."""
     for number in range(options.scenes):
         view = draw_view(np.random.default_rng([options.seed, number]), options.samples())
-        scored = (_scored(c) for c in completed_shapes(completer, view, options))
+        scored = (_scored(c) for c in completed_shapes(completer, view))
         yield [score for score in scored if score is not None]
 
 
 def envelope_report(scores: list[ShapeScore]) -> str:
     """Return the tables of surfaces and of vertex coverage as Markdown."""
     surfaces = [
-        *("surface", "true volume inside [%]", "objects inside [%]", "its volume that is true [%]"),
-        *("volume / true (median)", "IoU [%]"),
+        [
+            *("surface", "true volume inside [%]", "objects inside [%]"),
+            *("its volume that is true [%]", "volume / true (median)", "IoU [%]"),
+        ]
     ]
-    lines = [surfaces]
     for envelope in Envelope:
         own = [score.envelopes[envelope] for score in scores]
-        cells = [
-            100 * np.mean([s.recall for s in own]),
-            100 * np.mean([s.recall >= CONTAINED for s in own]),
-            100 * np.mean([s.precision for s in own]),
-        ]
-        text = [f"{c:.1f}" for c in cells] + [f"{np.median([s.volume for s in own]):.2f}"]
-        text.append(f"{100 * np.mean([s.iou for s in own]):.1f}")
-        lines.append([envelope.value, *text])
+        shares = [(s.recall, s.recall >= CONTAINED, s.precision, s.iou) for s in own]
+        *text, iou = (f"{100 * share:.1f}" for share in np.mean(shares, axis=0))
+        surfaces.append([envelope.value, *text, f"{np.median([s.volume for s in own]):.2f}", iou])
     coverage = [
-        *("vertices of the mean mesh", "n", "within 1 sigma [%]", "within 2 sigma [%]"),
-        "median sigma [mm]",
+        [
+            *("vertices of the mean mesh", "n", "within 1 sigma [%]", "within 2 sigma [%]"),
+            "median sigma [mm]",
+        ]
     ]
-    return f"{markdown_table(lines)}\n{markdown_table([coverage, *_coverage_lines(scores)])}"
-
-
-def _coverage_lines(scores: list[ShapeScore]) -> Iterable[list[str]]:
     ratios, sigma, observed = (
         np.concatenate([getattr(score, name) for score in scores])
         for name in ("ratios", "sigma", "observed")
@@ -102,7 +96,9 @@ def _coverage_lines(scores: list[ShapeScore]) -> Iterable[list[str]]:
         if chosen.any():
             one, two = (100 * np.mean(ratios[chosen] < n) for n in (1, 2))
             middle = 1000 * np.median(sigma[chosen])
-            yield [name, str(chosen.sum()), f"{one:.1f}", f"{two:.1f}", f"{middle:.1f}"]
+            cells = (f"{value:.1f}" for value in (one, two, middle))
+            coverage.append([name, str(chosen.sum()), *cells])
+    return f"{markdown_table(surfaces)}\n{markdown_table(coverage)}"
 
 
 def _scored(completed: CompletedShape) -> ShapeScore | None:
@@ -133,10 +129,6 @@ def _shares(bodies: dict[Envelope, ScoredBody], truth: ScoredBody) -> dict[Envel
     scores = {}
     for envelope, body in bodies.items():
         inside = body.inside(grid)
-        shared = int((inside & true).sum())
-        scores[envelope] = EnvelopeScore(
-            recall=shared / volume,
-            precision=shared / max(1, int(inside.sum())),
-            volume=float(inside.sum()) / volume,
-        )
+        shared, own = int((inside & true).sum()), int(inside.sum())
+        scores[envelope] = EnvelopeScore(shared / volume, shared / max(1, own), own / volume)
     return scores

@@ -53,7 +53,7 @@ Shape = Callable[[Sequence[Seen]], Mesh | None]
 def true_scene(scene: PhysicsScene) -> Scene:
     """Return the true objects, ids index + 1, and the true surroundings as a mesh."""
     objects = (
-        _object(i + 1, shape.family, shape.mesh.transformed(pose), uncertainty=0.0)
+        _object(i + 1, shape.family, shape.mesh.transformed(pose))
         for i, (shape, pose) in enumerate(zip(scene.shapes, scene.world_from_object, strict=True))
     )
     camera = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -126,7 +126,6 @@ def _object(
     label: str,
     mesh: Mesh,
     points: np.ndarray | None = None,
-    uncertainty: float | None = None,
 ) -> SceneObject:
     """Return an object of a mesh in the world; without points (M, 3) it is known exactly."""
     placed = object_frame(mesh, np.eye(4), UP)
@@ -144,5 +143,5 @@ def _object(
         seconds=0.0,
         color=instance_color(object_id),
         vertex_observed=None if exact else observed_vertices(mesh, points, SEEN_WITHIN_M),
-        uncertainty=uncertainty,
+        uncertainty=0.0 if exact else None,
     )

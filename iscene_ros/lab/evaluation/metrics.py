@@ -120,18 +120,11 @@ def summary(scores: Iterable[Score]) -> Summary:
         nan = float("nan")
         return Summary(0, 0, Score(nan, nan, nan, nan, nan))
     present = [score.chamfer for score in scores if not score.is_missing]
-    mean = lambda name: float(np.mean([getattr(s, name) for s in scores]))  # noqa: E731
-    return Summary(
-        count=len(scores),
-        missing=len(scores) - len(present),
-        mean=Score(
-            iou=mean("iou"),
-            box_iou=mean("box_iou"),
-            chamfer=float(np.mean(present)) if present else float("nan"),
-            f_5mm=mean("f_5mm"),
-            f_10mm=mean("f_10mm"),
-        ),
-    )
+    overlaps = [(s.iou, s.box_iou, s.f_5mm, s.f_10mm) for s in scores]
+    iou, box, f_5mm, f_10mm = (float(np.mean(values)) for values in zip(*overlaps, strict=True))
+    chamfer = float(np.mean(present)) if present else float("nan")
+    mean = Score(iou, box, chamfer, f_5mm, f_10mm)
+    return Summary(len(scores), len(scores) - len(present), mean)
 
 
 def body_iou(

@@ -15,18 +15,11 @@ from iscene_ros.models.mini.shape_model import MiniShapes, PredictedDistances
 from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops
 
 
-def with_oracle_distances(
-    completer: SceneCompleter, view: SceneView, resolution: int
-) -> SceneCompleter:
-    """Return a completer of one view that predicts true distances at the voxels of its cubes.
+class OracleShapes(MiniShapes):
+    """The shape model of iscene-mini with the true distances of one view at the voxels.
 
     The errors of its meshes are due to the cubes, the resolution and the meshing alone.
     """
-    return SceneCompleter(OracleShapes(completer, view, resolution), completer.relations)
-
-
-class OracleShapes(MiniShapes):
-    """The shape model of iscene-mini with true distances instead of predicted ones."""
 
     def __init__(self, completer: SceneCompleter, view: SceneView, resolution: int) -> None:
         calibration = replace(completer.shapes.model.calibration, level=0.0)

@@ -134,7 +134,10 @@ def _perturbed(
     if perturbation is Perturbation.COARSE:
         return replace(case, shapes=tuple(_coarse(shape) for shape in case.shapes))
     if perturbation is Perturbation.JITTER:
-        return replace(case, shapes=tuple(_jittered(shape, rng) for shape in case.shapes))
+        shapes = (
+            _moved(s, s.mesh.vertices + rng.uniform(-0.5, 0.5, 3) / VOXELS) for s in case.shapes
+        )
+        return replace(case, shapes=tuple(shapes))
     if perturbation is Perturbation.WRONG:
         return _with_one_wrong(case, rng) if len(case.shapes) >= 3 else None
     if perturbation is Perturbation.OTHER_SCENE:
@@ -153,13 +156,11 @@ def _with_holes(observation: Observation, rng: np.random.Generator) -> Observati
 
 def _coarse(shape: CubeShape) -> CubeShape:
     """Snap vertices to the voxels of the released model and keep few triangles."""
-    mesh = decimated(shape.mesh, 300)
-    vertices = (np.floor(mesh.vertices * VOXELS) + 0.5) / VOXELS
-    return replace(shape, mesh=Mesh(vertices.astype(np.float32), mesh.faces))
+    shape = replace(shape, mesh=decimated(shape.mesh, 300))
+    return _moved(shape, (np.floor(shape.mesh.vertices * VOXELS) + 0.5) / VOXELS)
 
 
-def _jittered(shape: CubeShape, rng: np.random.Generator) -> CubeShape:
-    vertices = shape.mesh.vertices + rng.uniform(-0.5, 0.5, 3) / VOXELS
+def _moved(shape: CubeShape, vertices: np.ndarray) -> CubeShape:
     return replace(shape, mesh=Mesh(vertices.astype(np.float32), shape.mesh.faces))
 
 
@@ -170,8 +171,7 @@ def _with_one_wrong(case: RegistrationCase, rng: np.random.Generator) -> Registr
     middle = shape.mesh.vertices.mean(axis=0)
     away = rng.normal(size=3)
     grown = middle + 2 * (shape.mesh.vertices - middle) + 0.2 * away / np.linalg.norm(away)
-    wrong = replace(shape, mesh=Mesh(grown.astype(np.float32), shape.mesh.faces))
-    shapes = (*case.shapes[:row], wrong, *case.shapes[row + 1 :])
+    shapes = (*case.shapes[:row], _moved(shape, grown), *case.shapes[row + 1 :])
     return replace(case, shapes=shapes, wrong=(row,))
 
 

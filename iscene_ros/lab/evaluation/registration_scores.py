@@ -13,6 +13,11 @@ from iscene_ros.lab.evaluation.reports import markdown_table
 from iscene_ros.models.iscene.registration.register import register_scene
 from iscene_ros.models.iscene.registration.result import RegisteredObject, Registration
 
+HEADINGS = (
+    "shapes and sensor|scenes|scale error [%]|90th percentile|within 1 % [%]|objects off [mm]"
+    "|90th percentile|residual [mm]|true rejected|wrong rejected|time [s]"
+)
+
 
 @dataclass(frozen=True)
 class RegistrationScore:
@@ -73,11 +78,7 @@ def score_case(case: RegistrationCase, perturbation: Perturbation) -> Registrati
 
 def registration_report(scores: list[RegistrationScore]) -> str:
     """Return a Markdown table with one line a perturbation."""
-    heading = "shapes and sensor|scenes|scale error [%]|90th percentile|within 1 % [%]"
-    heading += (
-        "|objects off [mm]|90th percentile|residual [mm]|true rejected|wrong rejected|time [s]"
-    )
-    lines = [heading.split("|")]
+    lines = [HEADINGS.split("|")]
     for perturbation in Perturbation:
         members = [score for score in scores if score.perturbation is perturbation]
         if members:

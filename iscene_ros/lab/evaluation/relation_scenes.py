@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 
@@ -17,36 +14,12 @@ from iscene_ros.geometry.scene_geometry import measure
 from iscene_ros.lab.evaluation.relation_fit import DEFINED, Examples
 from iscene_ros.lab.evaluation.relation_scores import RelationScores
 from iscene_ros.lab.evaluation.relation_truth import Edge, true_bodies, true_relations
-from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene, physics_scenes
-from iscene_ros.lab.synthetic.physics_shapes import shape_pool
+from iscene_ros.lab.evaluation.settled_scenes import SettledOptions, settled_scenes
+from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
 from iscene_ros.lab.synthetic.physics_views import observe_physics
-from iscene_ros.relations.build import (
-    decide,
-    find_candidates,
-    named_edges,
-    scene_bodies,
-)
+from iscene_ros.relations.build import decide, find_candidates, named_edges, scene_bodies
 
 TRUE_MESHES, COMPLETED_MESHES = "true meshes", "completed meshes"
-
-
-@dataclass(frozen=True)
-class RelationOptions:
-    """Choice of settled scenes.
-
-    Attributes:
-        scenes: Number of scenes.
-        seed: Seed of the scenes.
-        held_out: Whether shape families are those that training never sees, or those that it does.
-        shapes: Number of shapes that scenes are made of.
-        directory: Folder in which the shapes are kept, since they take minutes to make.
-    """
-
-    scenes: int
-    seed: int
-    held_out: bool
-    shapes: int
-    directory: Path
 
 
 class RelationEvaluation:
@@ -57,49 +30,32 @@ class RelationEvaluation:
         examples: Candidates of all scenes so far, for a fit of the coefficients.
     """
 
-    def __init__(self, completer: SceneCompleter, options: RelationOptions) -> None:
+    def __init__(self, completer: SceneCompleter, options: SettledOptions) -> None:
         self.completer, self.options = completer, options
         self.scores, self.examples = RelationScores(), Examples()
 
-    def run(self, report: Callable[[str], None]) -> Iterator[None]:
-        """Evaluate scene after scene, and yield after each.
-
-        Args:
-            report: Called with a line while shapes are made.
+    def run(self) -> None:
+        """Evaluate scene after scene.
 
         Raises:
             InputError: Mujoco or coacd is not installed.
         """
-        options = self.options
-        families = "held_out" if options.held_out else "training"
-        pool = shape_pool(
-            options.shapes,
-            options.held_out,
-            options.directory / f"shapes_{families}_{options.shapes}.npz",
-            lambda number: report(f"shape {number} of {options.shapes}"),
-        )
-        for number, scene in enumerate(physics_scenes(pool, options.scenes, options.seed)):
-            self._evaluate(number, scene)
-            yield
-
-    def _evaluate(self, number: int, scene: PhysicsScene) -> None:
-        truth = true_relations(scene) | _copies(scene)
-        rng = np.random.default_rng([self.options.seed, number, 1])
-        observation = observe_physics(rng, scene)
-        pose = None if observation is None else observation.world_from_camera
-        geometry = measure(true_bodies(scene), BoxEnvironment(scene.boxes))
-        candidates = find_candidates(geometry, pose, shapes=True)
-        relations = named_edges(candidates, decide(candidates))
-        defined = {
-            (r.subject, Predicate(r.predicate), r.object)
-            for r in relations
-            if Predicate(r.predicate) in DEFINED
-        }
-        others = [r for r in relations if Predicate(r.predicate) not in DEFINED]
-        self.scores.add(TRUE_MESHES, number, others, truth, set(range(len(scene.shapes) + 1)))
-        self.examples.add(candidates, truth)
-        if observation is not None:
-            self._evaluate_completed(number, observation, truth | defined)
+        for number, scene in enumerate(settled_scenes(self.options)):
+            truth = true_relations(scene) | _copies(scene)
+            rng = np.random.default_rng([self.options.seed, number, 1])
+            observation = observe_physics(rng, scene)
+            pose = None if observation is None else observation.world_from_camera
+            geometry = measure(true_bodies(scene), BoxEnvironment(scene.boxes))
+            candidates = find_candidates(geometry, pose, shapes=True)
+            relations = named_edges(candidates, decide(candidates))
+            defined = [r for r in relations if Predicate(r.predicate) in DEFINED]
+            others = [r for r in relations if Predicate(r.predicate) not in DEFINED]
+            known = set(range(len(scene.shapes) + 1))
+            self.scores.add(TRUE_MESHES, number, others, truth, known)
+            self.examples.add(candidates, truth)
+            if observation is not None:
+                truth |= {(r.subject, Predicate(r.predicate), r.object) for r in defined}
+                self._evaluate_completed(number, observation, truth)
 
     def _evaluate_completed(self, number: int, observation: Observation, truth: set[Edge]) -> None:
         completed = self.completer.complete(observation)

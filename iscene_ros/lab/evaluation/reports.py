@@ -52,28 +52,19 @@ def print_report(path: Path, text: str) -> None:
 
 def this_machine() -> str:
     """Return one line about the hardware and software that this process runs on."""
+    information = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in information if line.startswith("model name")]
     gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
     commit = _commit()
-    parts = [
-        *(_cpu_name(), f"{_usable_cores()} cores", f"{torch.get_num_threads()} torch threads"),
-        *(*gpu, f"Python {platform.python_version()}", f"torch {torch.__version__}"),
-    ]
-    return ", ".join([*parts, f"commit {commit}"] if commit else parts)
-
-
-def _cpu_name() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return ", ".join(
+        [
+            *(names[:1] or [platform.machine()]),
+            f"{len(os.sched_getaffinity(0))} cores",
+            *(f"{torch.get_num_threads()} torch threads", *gpu),
+            *(f"Python {platform.python_version()}", f"torch {torch.__version__}"),
+            *([f"commit {commit}"] if commit else []),
+        ]
+    )
 
 
 def _commit() -> str:
@@ -85,8 +76,7 @@ def _commit() -> str:
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty=+", "--match", ""]
     try:
         tracked = subprocess.run(
-            ["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__],
-            capture_output=True,
+            ["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__], capture_output=True
         )
         if tracked.returncode:
             return ""

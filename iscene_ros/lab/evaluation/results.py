@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from iscene_ros.lab.evaluation.metrics import Score, Summary, summary
+from iscene_ros.lab.evaluation.metrics import Score, summary
 from iscene_ros.lab.evaluation.reports import csv_text, markdown_table
 from iscene_ros.lab.evaluation.scenes import MODEL, ScoredObject, ScoredScene
 
 CALIBRATION_BINS = 10
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: its heading, its value, and the decimals in Markdown."""
-
-    heading: str
-    value: Callable[[Summary], float]
-    decimals: int = 1
-
-    def cell(self, scores: Summary) -> str:
-        """Return the value as text; a dash where a method has none."""
-        value = self.value(scores)
-        return "-" if np.isnan(value) else f"{value:.{self.decimals}f}"
-
-
-COLUMNS = (
-    Column("IoU [%]", lambda s: 100 * s.mean.iou),
-    Column("Box IoU [%]", lambda s: 100 * s.mean.box_iou),
-    Column("CD [mm]", lambda s: 1000 * s.mean.chamfer, decimals=2),
-    Column("F@5mm [%]", lambda s: 100 * s.mean.f_5mm),
-    Column("F@10mm [%]", lambda s: 100 * s.mean.f_10mm),
-    Column("n", lambda s: s.count, decimals=0),
-    Column("missing", lambda s: s.missing, decimals=0),
-)
+HEADINGS = ("IoU [%]", "Box IoU [%]", "CD [mm]", "F@5mm [%]", "F@10mm [%]", "n", "missing")
 
 
 def score_table(names: Sequence[str], scored: Iterable[tuple[tuple[str, ...], Score]]) -> str:
@@ -52,10 +30,15 @@ def score_table(names: Sequence[str], scored: Iterable[tuple[tuple[str, ...], Sc
     members: dict[tuple[str, ...], list[Score]] = defaultdict(list)
     for key, score in scored:
         members[key].append(score)
-    lines = [[*names, *(column.heading for column in COLUMNS)]]
+    lines = [[*names, *HEADINGS]]
     for key in sorted(members, key=lambda key: key[:-1]):
-        mean = summary(members[key])
-        lines.append([*key, *(column.cell(mean) for column in COLUMNS)])
+        found = summary(members[key])
+        mean = found.mean
+        shares = (mean.iou, mean.box_iou, mean.f_5mm, mean.f_10mm)
+        iou, box_iou, *f_scores = (f"{100 * share:.1f}" for share in shares)
+        cells = [iou, box_iou, f"{1000 * mean.chamfer:.2f}", *f_scores]
+        cells = ["-" if cell == "nan" else cell for cell in cells]
+        lines.append([*key, *cells, str(found.count), str(found.missing)])
     return markdown_table(lines, text_columns=len(names))
 
 
@@ -78,24 +61,18 @@ class Results:
         objects = tuple(found for scene in scored for found in scene.objects)
         return cls(objects, tuple(whole for scene in scored for whole in scene.wholes.items()))
 
-    def of_model(self) -> list[ScoredObject]:
-        """Return the objects that the model completed."""
-        return [o for o in self.objects if o.method == MODEL and not o.score.is_missing]
-
     def report(self) -> str:
         """Return all tables as Markdown."""
         by_method = [((o.method,), o.score) for o in self.objects]
         wholes = [((method,), score) for method, score in self.wholes]
         by_layout = [((o.layout, o.method), o.score) for o in self.objects]
         by_family = [((o.family, o.method), o.score) for o in self.objects]
-        parts = [
-            f"Objects (means over instances):\n\n{score_table(['method'], by_method)}",
-            f"Scenes as a whole:\n\n{score_table(['method'], wholes)}",
-            f"By layout:\n\n{score_table(['layout', 'method'], by_layout)}",
-            f"By family:\n\n{score_table(['family', 'method'], by_family)}",
-            self._reported(),
-        ]
-        return "\n".join(parts)
+        return (
+            f"Objects (means over instances):\n\n{score_table(['method'], by_method)}\n"
+            f"Scenes as a whole:\n\n{score_table(['method'], wholes)}\n"
+            f"By layout:\n\n{score_table(['layout', 'method'], by_layout)}\n"
+            f"By family:\n\n{score_table(['family', 'method'], by_family)}\n{self._reported()}"
+        )
 
     def csv(self) -> str:
         """Return every object as a line of CSV."""
@@ -103,7 +80,7 @@ class Results:
 
     def _reported(self) -> str:
         """Return the calibration of the model's confidence and its depth residual as text."""
-        own = self.of_model()
+        own = [o for o in self.objects if o.method == MODEL and not o.score.is_missing]
         if len(own) < 2:
             return ""
         overlaps = np.array([o.score.iou for o in own])

@@ -15,7 +15,7 @@ from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.lab.evaluation.baselines import BASELINES
 from iscene_ros.lab.evaluation.bodies import TRUTH_RESOLUTION, ScoredBody, true_body
 from iscene_ros.lab.evaluation.metrics import Score, score_scene
-from iscene_ros.lab.evaluation.oracle import with_oracle_distances
+from iscene_ros.lab.evaluation.oracle import OracleShapes
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.scene_views import (
     DrawOptions,
@@ -152,7 +152,8 @@ def completed_scenes(
             continue
         chosen = completer
         if options.oracle_resolution is not None:
-            chosen = with_oracle_distances(completer, view, options.oracle_resolution)
+            oracle = OracleShapes(completer, view, options.oracle_resolution)
+            chosen = SceneCompleter(oracle, completer.relations)
         scene = chosen.complete(view.observation)
         yield CompletedScene(number, view, observation, aligned_frame, crops, scene)
 
@@ -168,14 +169,17 @@ def scored_crops(
 
 def score_completed(completed: CompletedScene, options: EvaluationOptions) -> ScoredScene:
     """Score the model, and the baselines if `options` include them, on one scene."""
-    truths = [true_body_camera(completed.view.truths[crop.index]) for crop in completed.crops]
-    meshes = (completed.predicted_mesh_camera(crop) for crop in completed.crops)
-    predictions = {options.method: [scored_body(mesh) for mesh in meshes]}
-    if options.baselines:
-        predictions.update(_baselines(completed))
+    crops, camera_from_aligned = completed.crops, completed.aligned_frame.camera_from_aligned()
+    truths = [true_body_camera(completed.view.truths[crop.index]) for crop in crops]
+    predicted = {options.method: [completed.predicted_mesh_camera(crop) for crop in crops]}
+    for name, complete in BASELINES.items() if options.baselines else ():
+        made = (complete(crop.points_aligned, crop.support_height) for crop in crops)
+        predicted[name] = [
+            None if mesh is None else mesh.transformed(camera_from_aligned) for mesh in made
+        ]
     objects, wholes = [], {}
-    for method, bodies in predictions.items():
-        scores = score_scene(bodies, truths)
+    for method, meshes in predicted.items():
+        scores = score_scene([scored_body(mesh) for mesh in meshes], truths)
         wholes[method] = scores.whole
         objects += scored_objects(completed, method, scores.objects)
     return ScoredScene(tuple(objects), wholes)
@@ -203,18 +207,6 @@ def true_body_camera(
 def scored_body(mesh_camera: Mesh | None) -> ScoredBody | None:
     """Return the body of a mesh; None where it is missing."""
     return None if mesh_camera is None else ScoredBody(mesh_camera)
-
-
-def _baselines(completed: CompletedScene) -> dict[str, list[ScoredBody | None]]:
-    camera_from_aligned = completed.aligned_frame.camera_from_aligned()
-    results: dict[str, list[ScoredBody | None]] = {}
-    for name, complete in BASELINES.items():
-        meshes = [complete(crop.points_aligned, crop.support_height) for crop in completed.crops]
-        results[name] = [
-            None if mesh is None else scored_body(mesh.transformed(camera_from_aligned))
-            for mesh in meshes
-        ]
-    return results
 
 
 def scored_objects(

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from iscene_ros.completion.scene_completer import SceneCompleter
-from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Scene
 from iscene_ros.core.slugs import object_name
 from iscene_ros.io.twin_files import write_twin
-from iscene_ros.lab.evaluation.grasp_methods import TRUE_MESHES, completed_scene, true_scene
-from iscene_ros.lab.evaluation.grasp_scenes import (
-    VIEWS,
-    GraspOptions,
-    scene_views,
-    settled_scenes,
-)
+from iscene_ros.lab.evaluation.grasp_methods import TRUE_MESHES, true_scene
 from iscene_ros.lab.evaluation.reports import markdown_table
+from iscene_ros.lab.evaluation.settled_scenes import VIEWS, SettledOptions, completed_scenes
 from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
 from iscene_ros.planning.twin import make_twin
 from iscene_ros.planning.twin_bodies import Twin
@@ -39,29 +34,17 @@ class BodyMotion:
     on_posts: bool
 
 
-def evaluate_twins_at_rest(
-    completer: SceneCompleter, options: GraspOptions, progress: Callable[[], object]
-) -> str:
-    """Return the table of true and completed scenes; `progress` is called after each scene.
+def evaluate_twins_at_rest(completer: SceneCompleter, options: SettledOptions) -> str:
+    """Return the table of true and completed scenes.
 
     Raises:
         InputError: Mujoco or coacd is not installed, or there was nothing to see.
     """
-    moved: dict[str, list[BodyMotion]] = {}
-    for number, scene in enumerate(settled_scenes(options)):
-        views = scene_views(options, number, scene)
-        for count in VIEWS:
-            if len(views) < count:
-                continue
-            completed = completed_scene(completer, views[:count])
-            kinds = {f"completed, {count} views": make_twin(completed)}
-            if count == VIEWS[0]:
-                kinds[TRUE_MESHES] = _true_twin(scene, completed)
-            for name, twin in kinds.items():
-                moved.setdefault(name, []).extend(body_motions(twin))
-        progress()
-    if not moved:
-        raise InputError(f"evaluate grasps: nothing to see in {options.scenes} scenes: take more")
+    moved: dict[str, list[BodyMotion]] = defaultdict(list)
+    for _, scene, views, completed in completed_scenes(completer, options):
+        moved[f"completed, {len(views)} views"] += body_motions(make_twin(completed))
+        if len(views) == VIEWS[0]:
+            moved[TRUE_MESHES] += body_motions(_true_twin(scene, completed))
     return rest_table(moved)
 
 

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from iscene_ros.completion.scene_completer import SceneCompleter
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
-from iscene_ros.core.observation import Observation
 from iscene_ros.lab.evaluation.bodies import ScoredBody
 from iscene_ros.lab.evaluation.metrics import Score, score_object
 from iscene_ros.lab.evaluation.reports import print_report
@@ -22,7 +21,7 @@ from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, tr
 from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
 from iscene_ros.lab.synthetic.scene_views import SceneView, draw_view, look_at_scene
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
-from iscene_ros.preprocess.twins import Twin, find_twins
+from iscene_ros.preprocess.twins import find_twins
 
 ROWS, OTHERS = "rows of equal packs", "other scenes"
 ALONE, TWINS = "alone", "with twins"
@@ -105,27 +104,20 @@ def _score_scene(completer: SceneCompleter, kind: str, view: SceneView) -> TwinS
     readings = np.count_nonzero(view.observation.masks & (view.observation.depth > 0), axis=(1, 2))
     rows = np.flatnonzero(readings >= MIN_READINGS)
     started = time.process_time()
-    twins = {twin.row: twin for twin in _twins(view.observation)}
+    observation = resolve_mask_overlaps(view.observation)
+    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
+    better_row = {twin.row: twin.better_row for twin in find_twins(observation, aligned_frame)}
     seconds = time.process_time() - started
     alone = _scores(completer, view, rows)
     together = alone
-    if twins:
+    if better_row:
         together = _scores(SceneCompleter(completer.shapes, False, twins=True), view, rows)
-    objects = tuple(
-        TwinScore(row in twins, row in twins and _is_false(view, twins[row]), first, second)
-        for row, first, second in zip(rows, alone, together, strict=True)
-    )
-    return TwinScene(kind, objects, seconds)
-
-
-def _twins(observation: Observation) -> list[Twin]:
-    observation = resolve_mask_overlaps(observation)
-    aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
-    return list(find_twins(observation, aligned_frame))
-
-
-def _is_false(view: SceneView, twin: Twin) -> bool:
-    return view.truths[twin.row].solid is not view.truths[twin.better_row].solid
+    objects = []
+    for row, first, second in zip(rows, alone, together, strict=True):
+        other = better_row.get(row, row)
+        is_false = view.truths[row].solid is not view.truths[other].solid
+        objects.append(TwinScore(row in better_row, is_false, first, second))
+    return TwinScene(kind, tuple(objects), seconds)
 
 
 def _scores(completer: SceneCompleter, view: SceneView, rows: np.ndarray) -> list[Score]:
