@@ -189,7 +189,7 @@ def test_benchmark_node(tmp_path):
     assert main(argv) == 0
     with (tmp_path / "node.csv").open() as file:
         (row,) = csv.DictReader(file)
-    assert int(row["published"]) > 0 and row["rejected"] == "0"
+    assert int(row["published"]) > 0 and row["refused"] == "0"
 
 
 class FakeNode:
@@ -230,10 +230,9 @@ def test_the_benchmarked_node_completes_with_the_slow_completer(monkeypatch):
     assert len(completer.seconds) == 1 and completer.seconds[0][0] >= 0.01
 
 
-def test_the_table_of_the_node_has_a_row_a_run():
+def test_the_table_of_the_node_has_a_row():
     ones = np.ones(20)
     run = node.NodeTimes(
-        rate=30.0,
         frames=60,
         model_seconds=ones,
         ages=2 * ones,
@@ -243,5 +242,5 @@ def test_the_table_of_the_node_has_a_row_a_run():
         summary="OK",
         megabytes=100 * ones,
     )
-    headings, row = node.node_table([run])
+    headings, row = node.node_table(run)
     assert len(headings) == len(row) and row[:3] == ["30", "60", "95.0"]

@@ -16,11 +16,7 @@ from iscene_ros.lab.evaluation.relation_truth import (
     true_bodies,
     true_relations,
 )
-from iscene_ros.lab.synthetic.physics_scenes import (
-    Arrangement,
-    PhysicsScene,
-    settle,
-)
+from iscene_ros.lab.synthetic.physics_scenes import Arrangement, PhysicsScene, settle
 from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape, joined_mesh
 from iscene_ros.lab.synthetic.physics_views import observe_physics
 from iscene_ros.lab.synthetic.sensor import NOISE_FREE
@@ -49,12 +45,7 @@ def at_rest(*shapes):
     assert mujoco
     world_from_object, contacts = settle(shapes, [np.eye(4)] * len(shapes), [TABLE])
     return PhysicsScene(
-        shapes,
-        tuple(range(len(shapes))),
-        world_from_object,
-        (TABLE,),
-        contacts,
-        Arrangement.STACK,
+        shapes, tuple(range(len(shapes))), world_from_object, (TABLE,), contacts, Arrangement.STACK
     )
 
 

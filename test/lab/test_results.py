@@ -8,11 +8,7 @@ import pytest
 
 from iscene_ros.lab.evaluation.metrics import Score
 from iscene_ros.lab.evaluation.reports import csv_text, print_report
-from iscene_ros.lab.evaluation.results import (
-    Results,
-    expected_calibration_error,
-    score_table,
-)
+from iscene_ros.lab.evaluation.results import Results, expected_calibration_error, score_table
 from iscene_ros.lab.evaluation.scenes import MODEL, ScoredObject, ScoredScene
 
 GOOD = Score(0.8, 0.9, 0.002, 0.9, 1.0, 0.003)

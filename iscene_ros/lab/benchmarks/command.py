@@ -38,6 +38,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _add_counts(parser: argparse.ArgumentParser, **defaults: int) -> None:
+    """Add whole-number arguments by name."""
+    for name, default in defaults.items():
+        parser.add_argument(
+            f"--{name}", type=int, default=default, metavar="N", help="(%(default)s)"
+        )
+
+
 def _add_completion_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument(
@@ -66,56 +74,20 @@ def run_completion(args: argparse.Namespace, load: Callable[[], Completer] | Non
     _publish(args.out, "benchmark", completion.completion_table(measured), rows)
 
 
-def _add_layer_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--objects", type=int, default=10, metavar="N", help="(%(default)s)")
-    parser.add_argument("--frames", type=int, default=60, metavar="N", help="(%(default)s)")
-
-
 def _run_layer(args: argparse.Namespace) -> None:
     from iscene_ros.lab.benchmarks.message_layer import layer_table, measure_layer
 
     _check_numbers(args, objects=MAX_OBJECTS, frames=None)
-    measured = [
-        measure_layer(args.objects, frames=args.frames, overlay=overlay)
-        for overlay in (False, True)
-    ]
+    measured = [measure_layer(args.objects, args.frames, overlay) for overlay in (False, True)]
     _publish(args.out, "messages", layer_table(measured))
-
-
-def _add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--objects", type=int, default=10, metavar="N", help="(%(default)s)")
-    parser.add_argument(
-        "--frames", type=int, default=2000, metavar="N", help="of a still scene (%(default)s)"
-    )
 
 
 def _run_evidence(args: argparse.Namespace) -> None:
     from iscene_ros.lab.benchmarks.evidence import evidence_table, measure_evidence
 
     _check_numbers(args, objects=MAX_OBJECTS, frames=None)
-    measured = list(measure_evidence(args.objects, args.frames))
-    _publish(args.out, "evidence", evidence_table(measured), text_columns=1)
-
-
-def _add_busy_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_arguments(parser)
-    parser.add_argument("--objects", type=int, nargs="+", default=[1, 5, 10, 20], metavar="N")
-    parser.add_argument("--repeats", type=int, default=3, help="runs per row (%(default)s)")
-
-
-def _run_busy(args: argparse.Namespace) -> None:
-    from iscene_ros.lab.benchmarks.busy import busy_table, measure_busy
-
-    _check_numbers(args, objects=MAX_OBJECTS)
-    load = partial(load_completer, model_config(args, relations=False))
-    measured = list(measure_busy(load, sorted(args.objects), args.repeats))
-    _publish(args.out, "busy", busy_table(measured))
-
-
-def _add_node_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--frames", type=int, default=2000, metavar="N", help="of the camera (%(default)s)"
-    )
+    table = evidence_table(measure_evidence(args.objects, args.frames))
+    _publish(args.out, "evidence", table, text_columns=1)
 
 
 def _run_node(args: argparse.Namespace) -> None:
@@ -124,11 +96,7 @@ def _run_node(args: argparse.Namespace) -> None:
         raise InputError("benchmark node: needs ROS 2: source its setup.bash first")
     from iscene_ros.lab.benchmarks.node import measure_node, node_table
 
-    _publish(args.out, "node", node_table([measure_node(args.frames)]))
-
-
-def _add_environment_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--frames", type=int, default=200, metavar="N", help="(%(default)s)")
+    _publish(args.out, "node", node_table(measure_node(args.frames)))
 
 
 def _run_environment(args: argparse.Namespace) -> None:
@@ -221,27 +189,22 @@ BENCHMARKS = {
         "time and memory of a completion by the number of objects",
     ),
     "layer": (
-        _add_layer_arguments,
+        partial(_add_counts, objects=10, frames=60),
         _run_layer,
         "time of the messages around the model, through rclpy where ROS is sourced",
     ),
     "evidence": (
-        _add_evidence_arguments,
+        partial(_add_counts, objects=10, frames=2000),
         _run_evidence,
         "time and memory of what the session knows of its objects, without the model",
     ),
-    "busy": (
-        _add_busy_arguments,
-        _run_busy,
-        "time of completion, relations, messages and drawing, idle and beside busy processes",
-    ),
     "node": (
-        _add_node_arguments,
+        partial(_add_counts, frames=2000),
         _run_node,
         "the node behind a camera of 30 frames/s with a model of 1 s; needs ROS",
     ),
     "environment": (
-        _add_environment_arguments,
+        partial(_add_counts, frames=200),
         _run_environment,
         "time and memory of the fused surroundings; needs open3d",
     ),
@@ -254,13 +217,13 @@ BENCHMARKS = {
 
 
 def _check_numbers(args: argparse.Namespace, **largest: int | None) -> None:
-    """Check whole-number arguments and --repeats, each at least 1 and at most a largest value.
+    """Check whole-number arguments, each at least 1 and at most a largest value.
 
     Raises:
         InputError: A number out of range.
     """
-    for name, most in {**largest, "repeats": None}.items():
-        given = getattr(args, name, None)
+    for name, most in largest.items():
+        given = getattr(args, name)
         numbers = given if isinstance(given, list) else [given]
         if any(n is not None and (n < 1 or (most is not None and n > most)) for n in numbers):
             limits = "at least 1" if most is None else f"1 to {most}"

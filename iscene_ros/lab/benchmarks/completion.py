@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from iscene_ros.cli.completion_run import Completer
@@ -72,7 +71,8 @@ def measure_objects(load: Callable[[], Completer], objects: int, repeats: int) -
     observation = table_scene(objects).observation
     completer.complete(observation)
     scenes = [completer.complete(observation) for _ in range(repeats)]
-    seconds = _median([scene.timings for scene in scenes])
+    stages = [astuple(scene.timings) for scene in scenes]
+    seconds = Timings(*map(statistics.median, zip(*stages, strict=True)))
     memory = peak_megabytes(), peak_gpu_megabytes()
     return Measurement(objects, len(scenes[0].objects), seconds, *memory)
 
@@ -80,15 +80,11 @@ def measure_objects(load: Callable[[], Completer], objects: int, repeats: int) -
 def peak_megabytes() -> float:
     """Return the most memory that this process has held [1e6 bytes].
 
-    On Linux it excludes what the parent held when it made this process, which getrusage includes.
+    It excludes what the parent held when it made this process, which getrusage includes.
     """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / MEGABYTE
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MEGABYTE
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(peak) * 1024 / MEGABYTE
 
 
 def peak_gpu_megabytes() -> float:
@@ -97,11 +93,6 @@ def peak_gpu_megabytes() -> float:
     if torch is None or not torch.cuda.is_initialized():
         return 0.0
     return torch.cuda.max_memory_allocated() / MEGABYTE
-
-
-def _median(timings: Sequence[Timings]) -> Timings:
-    middle = lambda stage: statistics.median(getattr(t, stage) for t in timings)  # noqa: E731
-    return Timings(middle("prepare"), middle("network"), middle("meshing"), middle("total"))
 
 
 def completion_rows(measured: Sequence[Measurement]) -> list[list[float]]:

@@ -25,6 +25,15 @@ PLACES, RADIUS_M, HEIGHT_M = 10, 0.8, 0.8
 NOISE_M = 0.003
 # Frames after which memory is compared: all places have been seen.
 WARM_UP = 2 * PLACES
+# Corners of a table, of the four walls of a bin on it, and of an object [m].
+BOXES = (
+    [(-1, -1, -0.05), (1, 1, 0)],
+    [(-0.31, -0.21, 0), (-0.3, 0.21, 0.15)],
+    [(0.3, -0.21, 0), (0.31, 0.21, 0.15)],
+    [(-0.3, -0.21, 0), (0.3, -0.2, 0.15)],
+    [(-0.3, 0.2, 0), (0.3, 0.21, 0.15)],
+    [(-0.05, -0.05, 0), (0.05, 0.05, 0.1)],
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class FusionCost:
     growth_mb: float
 
 
-def measure_fusion(frames: int = 200) -> FusionCost:
+def measure_fusion(frames: int) -> FusionCost:
     """Fuse noisy views of a bin on a table from places around it, again and again."""
     views, rng = [_view(2 * np.pi * n / PLACES) for n in range(PLACES)], np.random.default_rng(0)
     volume, seconds, mesh_seconds, memory = EnvironmentVolume(), [], [], resident_megabytes()
@@ -72,43 +81,23 @@ def measure_fusion(frames: int = 200) -> FusionCost:
 
 def fusion_table(cost: FusionCost) -> list[list[str]]:
     """Return headings and one row."""
-    headings = [
-        "frames",
-        "fusing p50 [CPU ms]",
-        "p95 [CPU ms]",
-        "mesh p50 [CPU ms]",
-        "blocks",
-        "triangles",
-    ]
+    headings = ["frames", "fusing p50 [CPU ms]", "p95 [CPU ms]", "mesh p50 [CPU ms]"]
+    headings += ["blocks", "triangles", "memory growth [MB]"]
     percentiles = [f"{1e3 * np.percentile(cost.seconds, p):.1f}" for p in (50, 95)]
     mesh = f"{1e3 * np.median(cost.mesh_seconds):.0f}" if len(cost.mesh_seconds) else "none"
     row = [str(len(cost.seconds)), *percentiles, mesh, str(cost.blocks), str(cost.triangles)]
-    return [[*headings, "memory growth [MB]"], [*row, f"{cost.growth_mb:.1f}"]]
+    return [headings, [*row, f"{cost.growth_mb:.1f}"]]
 
 
 def _view(angle: float) -> Observation:
     """Return the bin with an object in it, seen from an angle around it [rad]."""
     eye = np.array([RADIUS_M * np.cos(angle), RADIUS_M * np.sin(angle), HEIGHT_M])
     pose = looking_at(eye, np.zeros(3))
-    bodies = [*_bin(), trimesh.creation.box(bounds=[(-0.05, -0.05, 0), (0.05, 0.05, 0.1)])]
-    meshes = [_mesh(body).transformed(np.linalg.inv(pose)) for body in bodies]
+    meshes = []
+    for bounds in BOXES:
+        body = trimesh.creation.box(bounds=bounds).subdivide_to_size(0.2)
+        mesh = Mesh(body.vertices.astype(np.float32), body.faces.astype(np.int32))
+        meshes.append(mesh.transformed(np.linalg.inv(pose)))
     seen = render(meshes, CAMERA)
     depth = np.where(np.isfinite(seen.depth), seen.depth, 0).astype(np.float32)
-    return Observation(depth, seen.ids[None] == len(bodies) - 1, CAMERA, world_from_camera=pose)
-
-
-def _bin() -> list[trimesh.Trimesh]:
-    """Return a table and a bin of four walls on it."""
-    bounds = [
-        [(-1, -1, -0.05), (1, 1, 0)],
-        [(-0.31, -0.21, 0), (-0.3, 0.21, 0.15)],
-        [(0.3, -0.21, 0), (0.31, 0.21, 0.15)],
-        [(-0.3, -0.21, 0), (0.3, -0.2, 0.15)],
-        [(-0.3, 0.2, 0), (0.3, 0.21, 0.15)],
-    ]
-    return [trimesh.creation.box(bounds=pair) for pair in bounds]
-
-
-def _mesh(body: trimesh.Trimesh) -> Mesh:
-    fine = body.subdivide_to_size(0.2)
-    return Mesh(fine.vertices.astype(np.float32), fine.faces.astype(np.int32))
+    return Observation(depth, seen.ids[None] == len(BOXES) - 1, CAMERA, world_from_camera=pose)

@@ -6,7 +6,7 @@ time is not counted, so that all that is left is the session.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class EvidenceTimes:
     view_megabytes: float
 
 
-def measure_evidence(objects: int = 10, still: int = 2000) -> Iterator[EvidenceTimes]:
+def measure_evidence(objects: int, still: int) -> Iterator[EvidenceTimes]:
     """Look at a table scene of 640 x 480 pixels from all sides, then again and again from one.
 
     Args:
@@ -67,12 +67,9 @@ class _Run:
     def __init__(self, scene: TableScene, objects: int) -> None:
         # Relations and the fused surroundings have benchmarks of their own.
         settings = Settings(
-            use_rgb=False,
-            relations=False,
-            environment=False,
-            instance_encoding="class_and_id",
+            use_rgb=False, relations=False, environment=False, instance_encoding="class_and_id",
             max_age=0.0,
-        )
+        )  # fmt: skip
         self._completer = TrueMeshes(scene)
         self._session = SceneSession(settings, self._completer)
         self._classes = tuple((number + 1, number) for number in range(objects))
@@ -118,16 +115,12 @@ class _Run:
         return clock_and_cpu() - started - np.sum(inside, axis=0)
 
 
-def evidence_table(measured: Sequence[EvidenceTimes]) -> list[list[str]]:
+def evidence_table(measured: Iterable[EvidenceTimes]) -> list[list[str]]:
     """Return headings and a row for each kind of frame."""
     headings = ["frames", "number", "p50 [ms]", "CPU p50 [ms]", "CPU p95 [ms]"]
-    headings += [
-        "CPU p50, first tenth [ms]",
-        "CPU p50, last tenth [ms]",
-        "memory after a tenth [MB]",
-        "memory at the end [MB]",
-    ]
-    rows = [[*headings, "views", "views [MB]"]]
+    headings += ["CPU p50, first tenth [ms]", "CPU p50, last tenth [ms]"]
+    headings += ["memory after a tenth [MB]", "memory at the end [MB]", "views", "views [MB]"]
+    rows = [headings]
     for times in measured:
         clock, cpu = 1e3 * times.seconds.T
         count = len(cpu)

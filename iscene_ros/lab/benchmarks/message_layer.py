@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from iscene_ros.core.observation import Observation
 from iscene_ros.core.stamps import SECOND
 from iscene_ros.io.demo_frame import DemoFrame
 from iscene_ros.lab.benchmarks.stub_completers import Ellipsoids
@@ -60,15 +59,15 @@ class LayerTimes:
 
 
 def measure_layer(
-    objects: int = 10, faces: int = 5000, frames: int = 60, overlay: bool = False
+    objects: int, frames: int, overlay: bool = False, faces: int = 5000
 ) -> LayerTimes:
     """Send a table scene of 640 x 480 pixels through the layer again and again.
 
     Args:
         objects: Number of objects, 1 to 20.
-        faces: Approximate number of triangles of an object.
         frames: Number of timed frames, after three to warm up.
         overlay: Whether to draw ~/overlay, which a node does only for subscribers.
+        faces: Approximate number of triangles of an object.
     """
     with _transport() as (types, publish, through):
         layer = _Layer(types, publish, objects, faces, overlay)
@@ -92,7 +91,12 @@ class _Layer:
         self._session = SceneSession(settings, completer)
         self._decoder = MessageDecoder(settings, lambda reason, line: None)
         self._encoder = Encoder(types, settings, "/iscene/meshes")
-        self._frame = _with_colors(table_scene(objects).observation)
+        observation = table_scene(objects).observation
+        labels = (observation.masks * np.arange(1, objects + 1)[:, None, None]).sum(axis=0)
+        grey = np.full((*labels.shape, 3), 128, np.uint8)
+        self._frame = DemoFrame(
+            replace(observation, rgb=grey), labels.astype(np.uint8), observation.world_from_camera
+        )
         left_out = (DIAGNOSTICS,) if overlay else (DIAGNOSTICS, OVERLAY)
         self._topics = [topic.name for topic in OUTPUTS if topic.name not in left_out]
 
@@ -121,16 +125,6 @@ class _Layer:
         published = time.perf_counter()
         ends = (received, changed, encoded, published)
         return dict(zip(STAGES, np.diff((started, *ends)).tolist(), strict=True))
-
-
-def _with_colors(observation: Observation) -> DemoFrame:
-    height, width = observation.depth.shape
-    rgb = np.full((height, width, 3), 128, np.uint8)
-    labels_image = np.zeros((height, width), np.uint8)
-    for number, mask in zip(observation.instance_ids, observation.masks, strict=True):
-        labels_image[mask] = number
-    pose = observation.world_from_camera
-    return DemoFrame(replace(observation, rgb=rgb), labels_image, pose)
 
 
 @contextmanager

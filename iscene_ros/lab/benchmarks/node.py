@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -27,13 +27,15 @@ from iscene_ros.session.status import resident_megabytes
 if TYPE_CHECKING:
     from iscene_ros.ros.node import SceneNode
 
+# Of the camera [1/s]; time of a completion [s].
+RATE, MODEL_SECONDS = 30.0, 1.0
+
 
 @dataclass(frozen=True)
 class NodeTimes:
     """Measurements of one run of the node.
 
     Attributes:
-        rate: Rate of the camera [1/s].
         frames: Number of published camera frames.
         model_seconds: (C,) time of each completion [s].
         ages: (P,) time from the stamp of a frame to the arrival of its objects [s].
@@ -44,7 +46,6 @@ class NodeTimes:
         megabytes: Resident memory of the node's process, sampled evenly over the run [1e6 bytes].
     """
 
-    rate: float
     frames: int
     model_seconds: np.ndarray
     ages: np.ndarray
@@ -55,26 +56,20 @@ class NodeTimes:
     megabytes: np.ndarray
 
 
-def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) -> NodeTimes:
-    """Run the node on frames of 640 x 480 with the eight objects of the demo, 5000 faces each.
-
-    Args:
-        frames: Number of camera frames.
-        rate: Rate of the camera [1/s].
-        model_seconds: Time of a completion [s].
-    """
-    model = Ellipsoids(pause=model_seconds)
+def measure_node(frames: int) -> NodeTimes:
+    """Run the node on frames of 640 x 480 with the eight objects of the demo, 5000 faces each."""
+    model = Ellipsoids(pause=MODEL_SECONDS)
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe()
     with _running_node(model) as node:
-        camera = context.Process(target=_camera, args=(sending, frames, rate), daemon=True)
+        camera = context.Process(target=_camera, args=(sending, frames), daemon=True)
         camera.start()
         megabytes = []
         with tqdm(total=frames, unit="frame", desc="node") as bar:
             while not receiving.poll(0):
                 time.sleep(0.5)
                 megabytes.append(resident_megabytes())
-                bar.update(min(frames - bar.n, round(0.5 * rate)))
+                bar.update(min(frames - bar.n, round(0.5 * RATE)))
         session = node.session
         summary = session.status(node.get_clock().now().nanoseconds).summary
         ages = np.array(receiving.recv())
@@ -82,7 +77,6 @@ def measure_node(frames: int, rate: float = 30.0, model_seconds: float = 1.0) ->
         counts = session.rejections.counts
         untransformed = counts[RejectReason.NO_TRANSFORM] + counts[RejectReason.LATE_TRANSFORM]
         return NodeTimes(
-            rate,
             frames,
             np.array(model.seconds)[:, 0],
             ages,
@@ -125,7 +119,7 @@ def _running_node(completer: Ellipsoids) -> Iterator[SceneNode]:
         rclpy.try_shutdown()
 
 
-def _camera(result: Connection, frames: int, rate: float) -> None:
+def _camera(result: Connection, frames: int) -> None:
     """Publish camera frames, then send the ages of the objects that arrived through `result`."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
@@ -159,10 +153,10 @@ def _camera(result: Connection, frames: int, rate: float) -> None:
     for number in range(frames):
         stamp = types.stamp(node.get_clock().now().nanoseconds)
         for m in first:
-            for header in _headers(m.message):
-                header.stamp = stamp
+            for stamped in getattr(m.message, "transforms", [m.message]):
+                stamped.header.stamp = stamp
             publishers[m.topic].publish(m.message)
-        time.sleep(max(0.0, start + (number + 1) / rate - time.monotonic()))
+        time.sleep(max(0.0, start + (number + 1) / RATE - time.monotonic()))
     time.sleep(3.0)
     result.send(ages)
     executor.shutdown()
@@ -170,30 +164,16 @@ def _camera(result: Connection, frames: int, rate: float) -> None:
     rclpy.try_shutdown()
 
 
-def _headers(message: object) -> list:
-    if hasattr(message, "transforms"):
-        return [transform.header for transform in message.transforms]
-    return [message.header]
-
-
-def node_table(measured: Sequence[NodeTimes]) -> list[list[str]]:
-    """Return the headings and one row a run."""
-    rows = [
-        [
-            *("input [1/s]", "frames", "received [%]", "refused for TF", "refused", "published"),
-            *("model p50 [s]", "age p50 [s]", "age p95 [s]", "memory after 10 % [MB]"),
-            *("at the end [MB]", "diagnostics"),
-        ]
+def node_table(m: NodeTimes) -> list[list[str]]:
+    """Return the headings and one row."""
+    headings = ["input [1/s]", "frames", "received [%]", "refused for TF", "refused", "published"]
+    headings += ["model p50 [s]", "age p50 [s]", "age p95 [s]", "memory after 10 % [MB]"]
+    early = m.megabytes[len(m.megabytes) // 10]
+    row = [
+        *(f"{RATE:.0f}", str(m.frames), f"{100 * m.received / m.frames:.1f}"),
+        *(str(m.untransformed), str(m.rejected), str(len(m.ages))),
+        f"{np.median(m.model_seconds):.3f}",
+        *(f"{np.percentile(m.ages, percent):.3f}" for percent in (50, 95)),
+        *(f"{early:.0f}", f"{m.megabytes[-1]:.0f}", m.summary),
     ]
-    for m in measured:
-        early = m.megabytes[len(m.megabytes) // 10]
-        rows.append(
-            [
-                *(f"{m.rate:.0f}", str(m.frames), f"{100 * m.received / m.frames:.1f}"),
-                *(str(m.untransformed), str(m.rejected), str(len(m.ages))),
-                f"{np.median(m.model_seconds):.3f}",
-                *(f"{np.percentile(m.ages, percent):.3f}" for percent in (50, 95)),
-                *(f"{early:.0f}", f"{m.megabytes[-1]:.0f}", m.summary),
-            ]
-        )
-    return rows
+    return [[*headings, "at the end [MB]", "diagnostics"], row]

@@ -35,7 +35,6 @@ from iscene_ros.models.iscene.sampling.scene_stages import decode_structure
 from iscene_ros.models.iscene.sampling.slat_stage import sample_slat
 from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
-from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 STAGES = ("conditioner", "structure", "structure decoder", "SLAT", "mesh decoder")
@@ -57,11 +56,7 @@ def small_release() -> ReleaseConfig:
             channels=width, num_blocks=4, num_heads=4, trained_side=112, image_side=112
         ),
         structure_flow=SceneFlowConfig(
-            tokens_per_side=6,
-            in_channels=8,
-            out_channels=8,
-            scene_context_blocks=2,
-            **flow,
+            tokens_per_side=6, in_channels=8, out_channels=8, scene_context_blocks=2, **flow
         ),
         structure_decoder=StructureDecoderConfig(channels=(32, 16, 8)),
         slat_flow=SlatFlowConfig(resolution=24, io_block_channels=(32,), **flow),
@@ -117,11 +112,14 @@ class PresetCost:
         """Return the cells under `HEADINGS`; `exact` is what the others are compared with."""
         seconds = [f"{s:.3g}" for s in (*self.seconds.values(), self.total)]
         difference = (self.structure - exact.structure).abs().max() / exact.structure.abs().max()
+        both = torch.cat([self.found_cells, exact.found_cells])
+        joint = len(torch.unique(both))
+        shared = (len(both) - joint) / joint if joint else 1.0
         return [
             *(str(self.objects), self.preset, *seconds, f"{exact.total / self.total:.2f} x"),
             *(f"{self.flops / 1e12:.4g}", f"{exact.flops / self.flops:.2f} x"),
             *(str(self.slat_cells), f"{self.peak_bytes / 1e9:.1f}" if self.peak_bytes else "-"),
-            *(f"{difference.item():.1e}", f"{100 * _shared(self, exact):.1f}"),
+            *(f"{difference.item():.1e}", f"{100 * shared:.1f}"),
         ]
 
 
@@ -162,12 +160,10 @@ def measure_presets(
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         clock = StageClock(model.device)
-        structure, found, slat_cells = _run(model, scene, preset, clock)
+        result = _run(model, scene, preset, clock)
         peak = torch.cuda.max_memory_allocated() if on_gpu else 0
         objects = len(scene.images) - 1
-        yield PresetCost(
-            objects, preset.name, clock.seconds, flops, peak, structure, found, slat_cells
-        )
+        yield PresetCost(objects, preset.name, clock.seconds, flops, peak, *result)
 
 
 def count_flops(function: Callable[[], object]) -> int:
@@ -220,7 +216,10 @@ def _run(
         "structure decoder",
         lambda: decode_structure(model.structure_decoder, latents, preset.release_noise),
     )
-    found = torch.cat([_cell_codes(i, cells) for i, cells in enumerate(structure.cells)])
+    # One number for each cell of each object.
+    place = torch.tensor([1 << 32, 1 << 16, 1], device=model.device)
+    codes = [(i << 48) + (cells * place).sum(1) for i, cells in enumerate(structure.cells)]
+    found = torch.cat(codes)
     if preset.slat is None:
         return latents, found, 0
     given = structure.cells if scene.cells is None else scene.cells
@@ -236,23 +235,5 @@ def _run(
             model.slat_flow, cells, seen, starts, config.slat_normalization, preset.slat
         ),
     )
-    clock("mesh decoder", lambda: _decode(model, slat))
+    clock("mesh decoder", lambda: [model.mesh_decoder(latent) for latent in slat])
     return latents, found, sum(map(len, cells))
-
-
-def _decode(model: ReleaseModel, latents: list[SparseTensor]) -> None:
-    for latent in latents:
-        model.mesh_decoder(latent)
-
-
-def _cell_codes(row: int, cells: Tensor) -> Tensor:
-    """Return (M,) int64 one number for each cell (M, 3) of the object of a row."""
-    x, y, z = cells.unbind(1)
-    return (row << 48) | (x << 32) | (y << 16) | z
-
-
-def _shared(one: PresetCost, other: PresetCost) -> float:
-    """Return shared over joint number of found cells; 1 where both found none."""
-    both = torch.cat([one.found_cells, other.found_cells])
-    joint = len(torch.unique(both))
-    return (len(both) - joint) / joint if joint else 1.0

@@ -43,24 +43,23 @@ class StubCompleter:
         """Return an object for each instance; see `Completer.complete`."""
         started = clock_and_cpu()
         time.sleep(self.pause)
-        objects = tuple(
-            self._object(observation, row) for row in range(len(observation.instance_ids))
-        )
+        objects = []
+        for row, number in enumerate(observation.instance_ids):
+            placed = self._placed(observation, row)
+            every_second = np.arange(len(placed.mesh.vertices)) % 2 == 0
+            made = SceneObject(
+                *(number, observation.labels[row], 1.0, *placed),
+                *(0.5, 0.8, 0.001, 0.0, instance_color(number), every_second),
+            )
+            objects.append(made)
+        pose, gravity = observation.world_from_camera, observation.gravity_camera
         scene = Scene(
-            *("world", objects, (), observation.world_from_camera, observation.gravity_camera),
+            *("world", tuple(objects), (), pose, gravity),
             *("stub", "0" * 64, request.seed, 1, Timings()),
             observation=self._cleaned(observation, request),
         )
         self.seconds.append(clock_and_cpu() - started)
         return scene
-
-    def _object(self, observation: Observation, row: int) -> SceneObject:
-        number, placed = observation.instance_ids[row], self._placed(observation, row)
-        every_second = np.arange(len(placed.mesh.vertices)) % 2 == 0
-        return SceneObject(
-            *(number, observation.labels[row], 1.0, *placed),
-            *(0.5, 0.8, 0.001, 0.0, instance_color(number), every_second),
-        )
 
     def _placed(self, observation: Observation, row: int) -> PlacedMesh:
         """Return the mesh of an instance."""
@@ -88,18 +87,15 @@ class Ellipsoids(StubCompleter):
         self._made: dict[int, PlacedMesh] = {}
 
     def _placed(self, observation: Observation, row: int) -> PlacedMesh:
+        """Return an ellipsoid in the box around what was seen at first."""
         if row not in self._made:
-            self._made[row] = self._ellipsoid(observation, row)
+            points = Keyframe(observation, observation.instance_ids[row]).points
+            low, high = np.quantile(points, [0.02, 0.98], axis=0)
+            size, pose = np.maximum(high - low, 0.01), np.eye(4)
+            pose[:3, 3] = 0.5 * (low + high)
+            mesh = Mesh(self.mesh.vertices * (10 * size).astype(np.float32), self.mesh.faces)
+            self._made[row] = PlacedMesh(mesh, pose, size)
         return self._made[row]
-
-    def _ellipsoid(self, observation: Observation, row: int) -> PlacedMesh:
-        """Return an ellipsoid in the box around what is seen."""
-        points = Keyframe(observation, observation.instance_ids[row]).points
-        low, high = np.quantile(points, [0.02, 0.98], axis=0)
-        size, pose = np.maximum(high - low, 0.01), np.eye(4)
-        pose[:3, 3] = 0.5 * (low + high)
-        mesh = Mesh(self.mesh.vertices * (10 * size).astype(np.float32), self.mesh.faces)
-        return PlacedMesh(mesh, pose, size)
 
 
 class TrueMeshes(StubCompleter):
