@@ -18,6 +18,7 @@ from iscene_ros.lab.training.fused_views import with_ramps
 from iscene_ros.lab.training.samples import SampleOptions, draw_samples
 from iscene_ros.lab.training.shards import ShardSet, read_shard, write_shard
 from iscene_ros.lab.training.sprint import SamplePool
+from iscene_ros.lab.training.thick_walls import WALL_VOXELS, crop_distance
 from iscene_ros.preprocess.view_readings import OWN
 
 ALONE = DrawOptions(scene=SceneOptions(single_share=1.0, max_objects=1))
@@ -102,3 +103,41 @@ def test_held_out_shapes_stay_as_they_are():
     options = DrawOptions(held_out=True, shapes=ShapeOptions(detail_share=0.5))
     with pytest.raises(InputError, match="held_out"):
         draw_scene(np.random.default_rng(0), options)
+
+
+VOXEL = 1 / 32
+
+
+def plate(thickness: float):
+    """The distance of an endless plate in the plane x = 0 [m]."""
+    return lambda points: points[:, 0].abs() - 0.5 * thickness
+
+
+def in_a_crop(distance, wall_voxels=WALL_VOXELS):
+    """The distance at the voxels of a crop of 1 m."""
+
+    def centers(resolution: int) -> torch.Tensor:
+        axis = torch.from_numpy((np.arange(resolution) + 0.5) / resolution - 0.5).float()
+        return torch.cartesian_prod(axis, axis, axis)
+
+    return crop_distance(distance, centers, VOXEL, 32, wall_voxels)
+
+
+def test_thin_walls_are_grown_to_what_a_grid_can_hold():
+    thin = in_a_crop(plate(0.3 * VOXEL))
+    assert thin.min() == pytest.approx(0.5 - 0.65, abs=0.05)
+    assert (thin[15:17] < 0).all()
+    assert thin[10].mean() == pytest.approx(5.5 - 0.15, abs=0.05)
+
+
+def test_thick_walls_stay_as_they_are():
+    thick = plate(4 * VOXEL)
+    assert torch.allclose(in_a_crop(thick), in_a_crop(thick, wall_voxels=0.0), atol=1e-3)
+
+
+def test_cavities_stay_open():
+    def two_plates(points):
+        gap = 3 * VOXEL
+        return ((points[:, 0].abs() - 0.5 * gap).abs() - 0.15 * VOXEL).abs() - 0.1 * VOXEL
+
+    assert (in_a_crop(two_plates)[15:17] > 0).all()

@@ -125,22 +125,12 @@ def test_a_state_comes_back_from_its_parts(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def tiny_config(tmp_path_factory):
     """The YAML of a run of a tiny network, and the folder of its samples."""
-    samples = {
-        "resolution": 16,
-        "truncation": 4.0,
-        "single_share": 1.0,
-        "base": {"scene": {"single_share": 1, "max_objects": 1}},
-    }
-    one_set = {"shards": 1, "scenes": 3, "samples": samples}
-    model = {
-        "resolution": 16,
-        "truncation": 4.0,
-        "channels": [8, 8, 8, 8],
-        "encoder_blocks": [1, 1, 1, 1],
-        "decoder_blocks": [1, 1, 1],
-    }
+    grid = {"resolution": 16, "truncation": 4.0}
+    base = {"scene": {"single_share": 1, "max_objects": 1}}
+    one_set = {"shards": 1, "scenes": 3, "samples": {**grid, "single_share": 1.0, "base": base}}
+    blocks = {"encoder_blocks": [1, 1, 1, 1], "decoder_blocks": [1, 1, 1]}
     document = {
-        "model": model,
+        "model": {**grid, **blocks, "channels": [8, 8, 8, 8]},
         "batch": 2,
         "precision": "float32",
         "sets": [{"name": "few", **one_set}],
@@ -275,18 +265,13 @@ def test_a_run_starts_from_what_fits_of_a_checkpoint(tiny_config, tmp_path):
         Trainer(config, tmp_path / "c", cache, initial=tmp_path / "missing.safetensors")
 
 
-def test_a_damaged_state_is_rejected(tiny_config, tmp_path):
-    path, cache = tiny_config
-    (tmp_path / "state.pt").write_bytes(b"half a file")
-    with pytest.raises(InputError, match="state.pt: cannot be read"):
-        Trainer(read_run_config(path), tmp_path, cache)
-
-
-def test_a_state_of_another_network_is_rejected(tiny_config, tmp_path):
+def test_a_damaged_state_and_one_of_another_network_are_rejected(tiny_config, tmp_path):
     path, cache = tiny_config
     config = read_run_config(path)
-    trainer = Trainer(config, tmp_path, cache)
-    trainer.plateau(max_steps=1)
+    Trainer(config, tmp_path, cache).plateau(max_steps=1)
     wider = replace(config, model=replace(config.model, channels=(16, 8, 8, 8)))
-    with pytest.raises(InputError, match="state.pt"):
+    with pytest.raises(InputError, match="state.pt: the run there has the model"):
         Trainer(wider, tmp_path, cache)
+    (tmp_path / "state.pt").write_bytes(b"half a file")
+    with pytest.raises(InputError, match="state.pt: cannot be read"):
+        Trainer(config, tmp_path, cache)

@@ -29,7 +29,7 @@ class Layout(str, Enum):
     SHELF = "shelf"
 
 
-class Arrangement:
+class Arranger:
     """Objects put into an environment one by one.
 
     Args:

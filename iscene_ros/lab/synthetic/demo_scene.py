@@ -59,11 +59,9 @@ def _scene() -> RandomScene:
     solids, poses, right = [], [], 0.0
     for family, seed, turn in OBJECTS:
         solid = family(np.random.default_rng(seed))
-        low, high = (corner.numpy().astype(float) for corner in solid.bounds())
-        corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-        upright = pose(yaw=np.deg2rad(turn))
+        corners, upright = solid.corners(), pose(yaw=np.deg2rad(turn))
         across = corners @ upright[0, :3]
-        upright[:3, 3] = right - across.min(), 0.0, -low[2]
+        upright[:3, 3] = right - across.min(), 0.0, -corners[:, 2].min()
         right += np.ptp(across) + GAP_M
         solids.append(solid)
         poses.append(upright)

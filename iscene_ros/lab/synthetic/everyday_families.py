@@ -11,15 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.families import (
-    geometric,
-    household,
-    kitchen,
-    packaging,
-    pots,
-    tools,
-    toys,
-)
+from iscene_ros.lab.synthetic.families import geometric, household, kitchen, packaging, tools, toys
 from iscene_ros.lab.synthetic.primitives import chance
 from iscene_ros.lab.synthetic.shape_families import Family
 from iscene_ros.lab.synthetic.shapes import Solid
@@ -34,7 +26,7 @@ EVERYDAY_GROUPS: Mapping[str, Mapping[Family, float]] = {
     "open_vessel": {
         kitchen.tumbler: 3.0,
         kitchen.bowl: 2.5,
-        pots.handled_pot: 4.0,
+        kitchen.handled_pot: 4.0,
         kitchen.pitcher: 1.5,
         kitchen.saucepan: 1.0,
         kitchen.frying_pan: 1.0,

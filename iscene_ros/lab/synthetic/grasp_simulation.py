@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.lab.synthetic.physics_scenes import SETTINGS, PhysicsScene, simulated
-from iscene_ros.lab.synthetic.simulation import Machine
+from iscene_ros.lab.synthetic.simulation import Machine, text_of
 from iscene_ros.planning.grippers import Gripper
 
 LIFT_M = 0.15
@@ -81,13 +81,13 @@ class GraspSimulation:
             opening: Distance of the pads on the way in [m].
             approach: Length of the straight way in [m].
         """
-        simulation, model, data = self._simulation, self._simulation.model, self._simulation.data
+        simulation, model = self._simulation, self._simulation.model
         rotation = world_from_grasp[:3, :3]
         hand = 1 + self._count
         model.body_pos[hand] = world_from_grasp[:3, 3] - approach * rotation[:, 2]
         model.body_quat[hand] = np.roll(Rotation.from_matrix(rotation).as_quat(), 1)
         simulation.reset()
-        data.qpos[-2:] = 0.5 * opening
+        simulation.data.qpos[-2:] = 0.5 * opening
         before = simulation.poses
         ahead, up = np.array([0.0, 0.0, approach]), LIFT_M * rotation[2]
         far, closed = 0.5 * opening, -BEYOND_M
@@ -108,15 +108,11 @@ class GraspSimulation:
             wanted = position(share)
             self._simulation.data.ctrl[:] = (*wanted, wanted[-1])
             self._simulation.advance(LOOK)
-            met = met or self._touches()
+            met = met or any(
+                (one >= self._count) != (other >= self._count) and force[0] > COLLISION_N
+                for one, other, _, force in self._simulation.contact_forces()
+            )
         return met
-
-    def _touches(self) -> bool:
-        """Return whether a part of the gripper presses on anything else."""
-        return any(
-            (one >= self._count) != (other >= self._count) and force > COLLISION_N
-            for one, other, force in self._simulation.contact_forces()
-        )
 
 
 def _knocked(before: np.ndarray, after: np.ndarray, target: int) -> bool:
@@ -131,7 +127,8 @@ def _machine(gripper: Gripper) -> Machine:
     """Return the gripper: a hand on three slides of its own axes, and two coupled fingers."""
     boxes = gripper.boxes(0.0)
     left, right, palm = (
-        f'<geom type="box" pos="{_text(0.5 * (low + high))}" size="{_text(0.5 * (high - low))}" '
+        f'<geom type="box" pos="{text_of(0.5 * (low + high))}" '
+        f'size="{text_of(0.5 * (high - low))}" '
         for low, high in zip(boxes.low, boxes.high, strict=True)
     )
     slides = "".join(
@@ -155,7 +152,3 @@ def _machine(gripper: Gripper) -> Machine:
         '<equality><joint joint1="left" joint2="right"/></equality>'
         f"<actuator>{controls}</actuator>",
     )
-
-
-def _text(values: np.ndarray) -> str:
-    return " ".join(f"{float(value):.7g}" for value in values)

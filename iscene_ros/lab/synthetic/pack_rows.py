@@ -6,7 +6,7 @@ import numpy as np
 
 from iscene_ros.lab.synthetic.arrangement import Layout
 from iscene_ros.lab.synthetic.environments import bin_on_ground, open_ground
-from iscene_ros.lab.synthetic.families import household, kitchen, packaging, pots
+from iscene_ros.lab.synthetic.families import household, kitchen, packaging
 from iscene_ros.lab.synthetic.primitives import chance, pose, uniform
 from iscene_ros.lab.synthetic.random_scenes import RandomScene
 from iscene_ros.lab.synthetic.shapes import Solid
@@ -20,7 +20,7 @@ PACKS = (
     kitchen.tumbler,
     kitchen.bowl,
     household.book,
-    pots.handled_pot,
+    kitchen.handled_pot,
 )
 LARGEST_GAP = 0.006  # m
 MOST_PACKS = 12

@@ -12,7 +12,8 @@ from enum import Enum
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from iscene_ros.lab.synthetic.physics_shapes import PhysicsShape
+from iscene_ros.lab.synthetic.physics_shapes import CONTAINERS, PhysicsShape
+from iscene_ros.lab.synthetic.primitives import pose
 from iscene_ros.lab.synthetic.simulation import (
     ENVIRONMENT,
     EngineSettings,
@@ -161,10 +162,10 @@ def simulated(
         InputError: Mujoco is not installed.
     """
     bodies = [
-        RigidBody([piece.vertices for piece in shape.pieces], pose)
-        for shape, pose in zip(shapes, poses, strict=True)
+        RigidBody([piece.vertices for piece in shape.pieces], at)
+        for shape, at in zip(shapes, poses, strict=True)
     ]
-    fixed = [FixedBox.from_corners(low, high) for low, high in boxes]
+    fixed = [FixedBox(0.5 * (high - low), pose(0.5 * (low + high))) for low, high in boxes]
     return Simulation(bodies, fixed, SETTINGS, machine)
 
 
@@ -178,7 +179,7 @@ def _chosen(
 ) -> list[tuple[PhysicsShape, int]]:
     """Draw shapes and their ids, equal for copies; containers come first and are large enough."""
     picked: list[tuple[PhysicsShape, int]] = []
-    containers = [shape for shape in pool if shape.is_container]
+    containers = [shape for shape in pool if shape.family in CONTAINERS]
     if arrangement is Arrangement.CONTAINER and containers:
         container = containers[int(rng.integers(len(containers)))]
         width = float(np.ptp(container.mesh.vertices, axis=0)[:2].min())
@@ -236,9 +237,9 @@ def _dropped(
     }[arrangement]
     poses, floor = [], 0.002
     for number, shape in enumerate(shapes):
-        pose = np.eye(4)
-        pose[:3, :3] = _orientation(rng, arrangement, number)
-        moved = shape.mesh.transformed(pose).vertices
+        at = np.eye(4)
+        at[:3, :3] = _orientation(rng, arrangement, number)
+        moved = shape.mesh.transformed(at).vertices
         low, high = moved.min(axis=0), moved.max(axis=0)
         position = rng.normal(0, spread, 2)
         if arrangement is Arrangement.CONTAINER and number == 0:
@@ -247,10 +248,10 @@ def _dropped(
             position = np.maximum(position, (-0.095, -1.0)) + (max(-low[0], 0.0) * 0.7, 0.0)
             position[1] = min(position[1], 0.09 - high[1])
             position[0] = max(position[0], -0.098 - low[0])
-        pose[:3, 3] = [*position, floor - low[2]]
+        at[:3, 3] = [*position, floor - low[2]]
         if arrangement is not Arrangement.SPREAD:
             floor += float(high[2] - low[2]) + 0.004
-        poses.append(pose)
+        poses.append(at)
     return np.array(poses)
 
 

@@ -51,11 +51,6 @@ class PhysicsShape:
         """All pieces as one mesh of overlapping closed shells."""
         return joined_mesh(self.pieces)
 
-    @property
-    def is_container(self) -> bool:
-        """Whether objects can be put into it."""
-        return self.family in CONTAINERS
-
     def scaled(self, factor: float) -> PhysicsShape:
         """Return the same shape with all lengths multiplied."""
         pieces = (Mesh(np.float32(factor) * p.vertices, p.faces) for p in self.pieces)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.lab.synthetic.primitive_distances import ray_box_crossing
@@ -77,6 +78,14 @@ def pinhole(width: int, height: int, focal: float) -> Camera:
     """Return a rectified camera with its principal point in the middle of the image."""
     k = np.array([[focal, 0, 0.5 * (width - 1)], [0, focal, 0.5 * (height - 1)], [0, 0, 1.0]])
     return Camera(width, height, k)
+
+
+def pose_error(rng: np.random.Generator, sigma_m: float, sigma_rad: float) -> np.ndarray:
+    """Draw the error (4, 4) of a pose by the standard deviations along and about each axis."""
+    error = np.eye(4)
+    error[:3, :3] = Rotation.from_rotvec(sigma_rad * rng.normal(size=3)).as_matrix()
+    error[:3, 3] = sigma_m * rng.normal(size=3)
+    return error
 
 
 def looking_down(azimuth: float, elevation: float) -> np.ndarray:

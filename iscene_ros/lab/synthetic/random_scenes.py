@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iscene_ros.lab.synthetic.arrangement import Arrangement, Layout
+from iscene_ros.lab.synthetic.arrangement import Arranger, Layout
 from iscene_ros.lab.synthetic.collisions import PlacedSolid
 from iscene_ros.lab.synthetic.dropping import drop, lift_above
 from iscene_ros.lab.synthetic.environments import Environment, bin_on_ground, open_ground, shelf
@@ -100,11 +100,11 @@ def random_scene(
     kept: list[int] = []
     may_drop = options.settled_share > 0 and layout is not Layout.SHELF
     if may_drop and rng.random() < options.settled_share and mujoco_is_installed():
-        kept, placed = _dropped(Arrangement(rng, layout, surroundings), turned, order)
+        kept, placed = _dropped(Arranger(rng, layout, surroundings), turned, order)
     if not kept:
-        arrangement = Arrangement(rng, layout, surroundings)
-        kept = [int(index) for index in order if arrangement.add(turned[index])]
-        placed = arrangement.placed
+        arranger = Arranger(rng, layout, surroundings)
+        kept = [int(index) for index in order if arranger.add(turned[index])]
+        placed = arranger.placed
     segmented = np.ones(len(placed), bool)
     if layout is not Layout.SINGLE:
         segmented = rng.random(len(placed)) >= options.unsegmented_share
@@ -120,14 +120,14 @@ def random_scene(
 
 
 def _dropped(
-    arrangement: Arrangement, turned: list[PlacedSolid], order: np.ndarray
+    arranger: Arranger, turned: list[PlacedSolid], order: np.ndarray
 ) -> tuple[list[int], list[PlacedSolid]]:
     """Drop all objects; return the indices of those that come to rest, and them at rest."""
-    surroundings, above = arrangement.surroundings, arrangement.placed
+    surroundings, above = arranger.surroundings, arranger.placed
     for index in order:
-        x, y = arrangement.landing_offset(turned[index])
+        x, y = arranger.landing_offset(turned[index])
         above.append(lift_above(turned[index].shifted((x, y, 0.0)), above, surroundings))
-    kept, placed = drop(arrangement.rng, above, arrangement.ground, surroundings.support_height)
+    kept, placed = drop(arranger.rng, above, arranger.ground, surroundings.support_height)
     return [int(order[number]) for number in kept], placed
 
 

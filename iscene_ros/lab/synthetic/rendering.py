@@ -74,10 +74,7 @@ def _in_frame(camera_from_object: np.ndarray, rays: Tensor) -> tuple[Tensor, Ten
 
 def _pixels_around(solid: Solid, camera_from_object: np.ndarray, camera: Camera) -> Tensor | None:
     """Return flat indices of the pixels around the projected bounds; None if out of view."""
-    low, high = (corner.numpy().astype(float) for corner in solid.bounds())
-    corners = np.stack(np.meshgrid(*zip(low - _MARGIN, high + _MARGIN, strict=True)), -1)
-    corners = corners.reshape(-1, 3)
-    corners = corners @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
+    corners = solid.corners(_MARGIN) @ camera_from_object[:3, :3].T + camera_from_object[:3, 3]
     if corners[:, 2].max() <= 0:
         return None
     size = np.array([camera.width, camera.height])

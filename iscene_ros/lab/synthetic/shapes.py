@@ -29,7 +29,6 @@ class Operation(str, Enum):
     """Set operation that joins a part to the parts before it."""
 
     UNION = "union"
-    SMOOTH_UNION = "smooth_union"
     SUBTRACT = "subtract"
     INTERSECT = "intersect"
 
@@ -42,7 +41,7 @@ class Part:
         kind: Kind of primitive; it gives `parameters` and `outline`, in metres, their meaning.
         object_from_part: (4, 4) float64.
         operation: How the part is combined with the parts before it.
-        blend: Radius of a smooth union [m].
+        blend: Radius of a smooth union [m], 0 = a sharp one.
     """
 
     kind: PartKind
@@ -133,10 +132,11 @@ class Solid:
         for part in self.parts[1:]:
             other = part.distance(points_object)
             if part.operation is Operation.UNION:
-                result = torch.minimum(result, other)
-            elif part.operation is Operation.SMOOTH_UNION:
-                overlap = (1.0 - (result - other).abs() / max(part.blend, 1e-6)).clamp_min(0.0)
-                result = torch.minimum(result, other) - 0.25 * part.blend * overlap * overlap
+                lower = torch.minimum(result, other)
+                if part.blend > 0:
+                    overlap = (1.0 - (result - other).abs() / part.blend).clamp_min(0.0)
+                    lower = lower - 0.25 * part.blend * overlap * overlap
+                result = lower
             elif part.operation is Operation.SUBTRACT:
                 result = torch.maximum(result, -other)
             else:
@@ -177,6 +177,12 @@ class Solid:
         """Return lower and upper corner (3,) of the solid in the object frame [m]."""
         return self.contact_points.amin(0), self.contact_points.amax(0)
 
+    def corners(self, margin: float = 0.0) -> np.ndarray:
+        """Return the (8, 3) float64 corners of the bounds, grown by a margin [m]."""
+        low, high = (corner.numpy().astype(np.float64) for corner in self.bounds())
+        pairs = zip(low - margin, high + margin, strict=True)
+        return np.stack(np.meshgrid(*pairs), -1).reshape(-1, 3)
+
     def surface_points(self, count: int, rng: np.random.Generator) -> Tensor:
         """Draw points (count, 3) on the surface."""
         anchors = self.contact_points
@@ -200,13 +206,10 @@ class Solid:
         return solid
 
     def _grid(self, count: int) -> tuple[Tensor, float]:
-        boxes = [part.box() for part in self.parts if part.operation in _GROWING]
+        boxes = [part.box() for part in self.parts if part.operation is Operation.UNION]
         low = np.min([box[0] for box in boxes], axis=0) - 2e-3
         high = np.max([box[1] for box in boxes], axis=0) + 2e-3
         spacing = float(np.prod(high - low) / count) ** (1.0 / 3.0)
         cells = np.maximum(np.ceil((high - low) / spacing), 4).astype(int)
         axes = [torch.linspace(float(low[i]), float(high[i]), int(cells[i]) + 1) for i in range(3)]
         return torch.cartesian_prod(*axes), spacing
-
-
-_GROWING = (Operation.UNION, Operation.SMOOTH_UNION)

@@ -6,11 +6,15 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.errors import InputError
+
+if TYPE_CHECKING:
+    from mujoco import MjContact
 
 ENVIRONMENT = -1
 
@@ -34,13 +38,6 @@ class FixedBox:
 
     half_size: np.ndarray
     world_from_box: np.ndarray
-
-    @classmethod
-    def from_corners(cls, low: np.ndarray, high: np.ndarray) -> FixedBox:
-        """Return the axis-aligned box between two corners (3,) [m]."""
-        world_from_box = np.eye(4)
-        world_from_box[:3, 3] = 0.5 * (low + high)
-        return cls(0.5 * (high - low), world_from_box)
 
 
 @dataclass(frozen=True)
@@ -126,30 +123,26 @@ class Simulation:
         poses[:, :3, :3] = Rotation.from_quat(np.roll(states[:, 3:], -1, axis=1)).as_matrix()
         return poses
 
-    def contact_forces(self) -> Iterator[tuple[int, int, float]]:
-        """Yield the numbers of the two bodies of each contact and its normal force [N].
+    def contact_forces(self) -> Iterator[tuple[int, int, MjContact, np.ndarray]]:
+        """Yield the numbers of the two bodies of each contact, itself and its force (6,) [N].
 
-        -1 is the environment; parts of a machine follow the bodies.
+        -1 is the environment; parts of a machine follow the bodies. The force is in the frame of
+        the contact: its normal comes first.
         """
         force = np.zeros(6)
         for number in range(self.data.ncon):
+            contact = self.data.contact[number]
             self._mujoco.mj_contactForce(self.model, self.data, number, force)
-            one, other = (
-                int(self.model.geom_bodyid[g]) - 1 for g in self.data.contact[number].geom
-            )
-            yield one, other, float(force[0])
+            one, other = (int(self.model.geom_bodyid[g]) - 1 for g in contact.geom)
+            yield one, other, contact, force
 
     def mean_contacts(self, steps: int) -> tuple[PhysicsContact, ...]:
         """Take steps and average the forces of each pair of geoms; single steps jitter."""
         sums: dict[tuple[int, int, int, int], list[np.ndarray]] = defaultdict(list)
-        force = np.zeros(6)
         for _ in range(steps):
             self.advance(1)
-            for number in range(self.data.ncon):
-                contact = self.data.contact[number]
-                self._mujoco.mj_contactForce(self.model, self.data, number, force)
+            for one, other, contact, force in self.contact_forces():
                 frame = np.asarray(contact.frame).reshape(3, 3)
-                one, other = (int(self.model.geom_bodyid[g]) - 1 for g in contact.geom)
                 row = np.concatenate([contact.pos, frame[0], frame.T @ force[:3], [force[0]]])
                 sums[one, other, int(contact.geom[0]), int(contact.geom[1])].append(row)
         weights = self.model.body_mass * np.linalg.norm(self.model.opt.gravity)
@@ -209,11 +202,11 @@ def _document(
     assets, world = [], []
     for box in boxes:
         pose = _pose(box.world_from_box, settings.quaternion_digits)
-        world.append(f'<geom type="box" {pose} size="{_text(box.half_size)}"/>')
+        world.append(f'<geom type="box" {pose} size="{text_of(box.half_size)}"/>')
     for number, body in enumerate(bodies):
         names = [f"m{number}_{piece}" for piece in range(len(body.pieces))]
         for name, vertices in zip(names, body.pieces, strict=True):
-            assets.append(f'<mesh name="{name}" vertex="{_text(vertices)}"/>')
+            assets.append(f'<mesh name="{name}" vertex="{text_of(vertices)}"/>')
         pose = _pose(body.world_from_body, settings.quaternion_digits)
         geoms = "".join(f'<geom type="mesh" mesh="{name}"/>' for name in names)
         world.append(f"<body {pose}><freejoint/>{geoms}</body>")
@@ -226,10 +219,11 @@ def _document(
 
 def _pose(transform: np.ndarray, quaternion_digits: int) -> str:
     quaternion = np.roll(Rotation.from_matrix(transform[:3, :3]).as_quat(), 1)
-    return f'pos="{_text(transform[:3, 3])}" quat="{_text(quaternion, quaternion_digits)}"'
+    return f'pos="{text_of(transform[:3, 3])}" quat="{text_of(quaternion, quaternion_digits)}"'
 
 
-def _text(values: np.ndarray, digits: int = 7) -> str:
+def text_of(values: np.ndarray, digits: int = 7) -> str:
+    """Return all numbers of an array as MJCF writes them."""
     return " ".join(f"{float(value):.{digits}g}" for value in np.asarray(values).ravel())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -49,15 +51,14 @@ def _size(solid: Solid) -> float:
     return float((high - low).max())
 
 
-def random_surface_frame(rng: np.random.Generator, solid: Solid) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a surface point (3,); return it and a transform (4, 4) there whose z is the normal."""
+def random_surface_frame(rng: np.random.Generator, solid: Solid) -> np.ndarray:
+    """Draw a surface point; return a transform (4, 4) to it whose z is the normal."""
     points = solid.contact_points
     point = points[int(rng.integers(len(points)))]
     normal = solid.gradient(point[None])[0].numpy().astype(float)
     normal /= max(float(np.linalg.norm(normal)), 1e-9)
-    position, turn = point.numpy().astype(float), _rotation_to(normal)
     spin = pose(yaw=uniform(rng, -np.pi, np.pi))
-    return position, pose(position) @ turn @ spin
+    return pose(point.numpy().astype(float)) @ _rotation_to(normal) @ spin
 
 
 def _rotation_to(direction: np.ndarray) -> np.ndarray:
@@ -69,7 +70,7 @@ def _rotation_to(direction: np.ndarray) -> np.ndarray:
 def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Draw a button, stud, foot or peg that stands on the surface."""
     size = _size(solid)
-    _, at = random_surface_frame(rng, solid)
+    at = random_surface_frame(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.08), 0.002)
     tall = r * uniform(rng, 0.6, 3.0)
     if chance(rng, 0.3):
@@ -79,33 +80,25 @@ def _knob(rng: np.random.Generator, solid: Solid) -> list[Part]:
     return [cylinder(r, 2 * tall, at, rounding=0.2 * r)]
 
 
-def _line(rng: np.random.Generator, solid: Solid, radius: float) -> np.ndarray | None:
-    """Draw a chain (K, 4) along the surface; None where the surface is too irregular."""
-    point, at = random_surface_frame(rng, solid)
+def _ridge(
+    rng: np.random.Generator, solid: Solid, thickest: float, operation: Operation
+) -> list[Part]:
+    """Draw a rib or a groove along the surface; nothing where that is too irregular."""
+    radius = max(_size(solid) * log_uniform(rng, 0.008, thickest), 0.001)
+    at = random_surface_frame(rng, solid)
     reach = _size(solid) * uniform(rng, 0.15, 0.6)
-    steps = torch.from_numpy(np.linspace(-0.5, 0.5, 9)[:, None] * reach * at[:3, 0] + point)
-    line = solid.projected(steps.float(), 4).numpy().astype(float)
+    steps = np.linspace(-0.5, 0.5, 9)[:, None] * reach * at[:3, 0] + at[:3, 3]
+    line = solid.projected(torch.from_numpy(steps).float(), 4).numpy().astype(float)
     if len(line) < 3 or np.linalg.norm(np.diff(line, axis=0), axis=1).max() > 0.25 * reach:
-        return None
-    return np.column_stack([line, np.full(len(line), radius)])
-
-
-def _rib(rng: np.random.Generator, solid: Solid) -> list[Part]:
-    radius = max(_size(solid) * log_uniform(rng, 0.008, 0.03), 0.001)
-    line = _line(rng, solid, radius)
-    return [] if line is None else [sweep(line)]
-
-
-def _groove(rng: np.random.Generator, solid: Solid) -> list[Part]:
-    radius = max(_size(solid) * log_uniform(rng, 0.008, 0.025), 0.001)
-    line = _line(rng, solid, radius)
-    return [] if line is None else [sweep(line, operation=Operation.SUBTRACT)]
+        return []
+    chain = np.column_stack([line, np.full(len(line), radius)])
+    return [sweep(chain, operation=operation)]
 
 
 def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Draw a hole along the normal, blind or through."""
     size = _size(solid)
-    _, at = random_surface_frame(rng, solid)
+    at = random_surface_frame(rng, solid)
     r = max(size * log_uniform(rng, 0.02, 0.07), 0.0015)
     return [cylinder(r, size * log_uniform(rng, 0.05, 0.8), at, operation=Operation.SUBTRACT)]
 
@@ -113,7 +106,7 @@ def _bore(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
     """Draw a small ring that sticks in the surface: an eyelet, lug or pull tab."""
     r = max(_size(solid) * log_uniform(rng, 0.03, 0.1), 0.005)
-    _, at = random_surface_frame(rng, solid)
+    at = random_surface_frame(rng, solid)
     wire = max(0.2 * r, 0.0015)
     return [torus(r, wire, at @ pose((0, 0, 0.6 * r), roll=np.pi / 2))]
 
@@ -121,7 +114,7 @@ def _eyelet(rng: np.random.Generator, solid: Solid) -> list[Part]:
 def _cut(rng: np.random.Generator, solid: Solid) -> Part:
     """Draw a dent, a chip off a corner, or a slice off one side."""
     size, kind = _size(solid), int(rng.integers(3))
-    point, at = random_surface_frame(rng, solid)
+    at = random_surface_frame(rng, solid)
     if kind == 0:
         radii = size * rng.uniform(0.08, 0.25, 3) * (1, 1, 0.4)
         return ellipsoid(radii, at, operation=Operation.SUBTRACT)
@@ -134,5 +127,7 @@ def _cut(rng: np.random.Generator, solid: Solid) -> Part:
     return box((4 * size, 4 * size, 4 * size), away, operation=Operation.SUBTRACT)
 
 
-_KINDS = (_groove, _bore, _knob, _rib, _eyelet)
-_ADDED = (_knob, _rib, _eyelet)
+_RIB = partial(_ridge, thickest=0.03, operation=Operation.UNION)
+_GROOVE = partial(_ridge, thickest=0.025, operation=Operation.SUBTRACT)
+_KINDS = (_GROOVE, _bore, _knob, _RIB, _eyelet)
+_ADDED = (_knob, _RIB, _eyelet)

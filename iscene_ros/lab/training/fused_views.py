@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.frames import Cube, GravityAlignedFrame
 from iscene_ros.core.observation import Observation
+from iscene_ros.lab.synthetic.random_cameras import pose_error
 from iscene_ros.lab.synthetic.scene_views import DrawnScene, GroundTruthObject
 from iscene_ros.preprocess.crops import InstanceCrop
 from iscene_ros.preprocess.depth_cleaning import clean_observation
@@ -112,11 +112,8 @@ def _noisy_poses(views: list[CleanedView], rng: np.random.Generator) -> list[np.
     poses = [reference.aligned_frame.camera_from_aligned()]
     for view in views[1:]:
         pose = np.linalg.inv(view.observation.world_from_camera) @ world_from_reference
-        turn = np.radians(ROTATION_ERROR) * strength * rng.normal(size=3)
-        error = np.eye(4)
-        error[:3, :3] = Rotation.from_rotvec(turn).as_matrix()
-        error[:3, 3] = TRANSLATION_ERROR * strength * rng.normal(size=3)
-        poses.append(error @ pose)
+        sigmas = TRANSLATION_ERROR * strength, np.radians(ROTATION_ERROR) * strength
+        poses.append(pose_error(rng, *sigmas) @ pose)
     return poses
 
 

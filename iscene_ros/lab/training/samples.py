@@ -164,8 +164,7 @@ def _target(
 
     def points(resolution: int) -> Tensor:
         axis = ((torch.arange(resolution) + 0.5) / resolution - 0.5) * cube.size
-        grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
-        return (grid + center) @ rotation
+        return (torch.cartesian_prod(axis, axis, axis) + center) @ rotation
 
     side = options.resolution
     voxels = crop_distance(truth.distance, points, cube.size / side, side)

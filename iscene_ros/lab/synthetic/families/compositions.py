@@ -31,14 +31,14 @@ from iscene_ros.lab.synthetic.primitives import (
     uniform,
     wall_thickness,
 )
-from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
+from iscene_ros.lab.synthetic.shapes import Part, Solid
 from iscene_ros.lab.synthetic.surface_detail import random_surface_frame
 
 MIRRORS = (np.diag([-1.0, 1, 1, 1]), np.diag([1.0, -1, 1, 1]))
 # Limbs are symmetric to their own x-z plane: this makes a mirrored pose a rotation again.
 OWN_MIRROR = np.diag([1.0, -1, 1, 1])
 TOUCHES_WITHIN_M = 1e-3
-Limb = Callable[[np.random.Generator, float, dict], Part]
+Limb = Callable[[np.random.Generator, float, float], Part]
 
 
 def assembly(rng: np.random.Generator) -> Solid:
@@ -91,11 +91,10 @@ def _limbs(
     """Draw one to three kinds of limbs and their copies, where these touch the trunk."""
     parts: list[Part] = []
     for _ in range(int(rng.integers(1, 4))):
-        _, at = random_surface_frame(rng, trunk)
+        at = random_surface_frame(rng, trunk)
         kind = kinds[int(rng.integers(len(kinds)))]
         blend = 0.06 * size * chance(rng, 0.3)
-        joined = {"operation": Operation.SMOOTH_UNION, "blend": blend} if blend else {}
-        limb = kind(rng, size * log_uniform(rng, 0.12, 0.6), joined)
+        limb = kind(rng, size * log_uniform(rng, 0.12, 0.6), blend)
         for copy in limb_copies(rng, at):
             position = torch.from_numpy(copy[None, :3, 3]).float()
             if fits(copy) and trunk.distance(position) < TOUCHES_WITHIN_M:
@@ -158,43 +157,43 @@ def _mirrored_outline(rng: np.random.Generator, s: float) -> Part:
     return extrusion(outline, height, rounding=uniform(rng, 0, 0.3) * height)
 
 
-def _slab(rng: np.random.Generator, s: float, joined: dict) -> Part:
+def _slab(rng: np.random.Generator, s: float, blend: float) -> Part:
     sides = s * np.array([1.0, *ratios(rng, 2, 0.12, 1.0)])
     sides = np.maximum(rng.permutation(sides), 0.003)
     return box(
-        sides, pose((0, 0, uniform(rng, 0, 0.45) * sides[2])), 0.2 * float(sides.min()), **joined
+        sides, pose((0, 0, uniform(rng, 0, 0.45) * sides[2])), 0.2 * float(sides.min()), blend=blend
     )
 
 
-def _ball(rng: np.random.Generator, s: float, joined: dict) -> Part:
+def _ball(rng: np.random.Generator, s: float, blend: float) -> Part:
     radii = 0.5 * s * ratios(rng, 3, 0.4, 1.0)
-    return ellipsoid(radii, pose((0, 0, uniform(rng, -0.3, 0.8) * radii[2])), **joined)
+    return ellipsoid(radii, pose((0, 0, uniform(rng, -0.3, 0.8) * radii[2])), blend=blend)
 
 
-def _rod(rng: np.random.Generator, s: float, joined: dict) -> Part:
+def _rod(rng: np.random.Generator, s: float, blend: float) -> Part:
     """Draw a straight or bent rod that is thicker or thinner towards its end."""
     radius = max(s * uniform(rng, 0.08, 0.25), 0.002)
     away = s * uniform(rng, -0.7, 0.7) * chance(rng, 0.6)
     chain = [(0, 0, -radius, radius), (0, 0, 0.6 * s, radius), (away, 0, 1.2 * s, radius)]
     chain = smoothed(chain, 2)
     chain[:, 3] *= np.linspace(1, uniform(rng, 0.4, 1.3), len(chain))
-    return sweep(chain, **joined)
+    return sweep(chain, blend=blend)
 
 
-def _disc(rng: np.random.Generator, s: float, joined: dict) -> Part:
+def _disc(rng: np.random.Generator, s: float, blend: float) -> Part:
     """Draw a disc that lies on the surface, or stands in it like a wheel."""
     height = max(s * uniform(rng, 0.1, 0.5), 0.003)
     at = pose(roll=np.pi / 2) if chance(rng, 0.4) else pose((0, 0, 0.4 * height))
-    return cylinder(0.5 * s, height, at, 0.2 * height, **joined)
+    return cylinder(0.5 * s, height, at, 0.2 * height, blend=blend)
 
 
-def _cone(rng: np.random.Generator, s: float, joined: dict) -> Part:
+def _cone(rng: np.random.Generator, s: float, blend: float) -> Part:
     wide = 0.5 * s * uniform(rng, 0.4, 1.0)
-    return frustum(wide, wide * uniform(rng, 0.1, 0.9), s, pose((0, 0, -0.1 * s)), **joined)
+    return frustum(wide, wide * uniform(rng, 0.1, 0.9), s, pose((0, 0, -0.1 * s)), blend=blend)
 
 
-def _loop(rng: np.random.Generator, s: float, joined: dict) -> Part:
+def _loop(rng: np.random.Generator, s: float, blend: float) -> Part:
     """Draw an arc that stands on one end; where the trunk goes on there, on both."""
     wire = max(s * uniform(rng, 0.06, 0.16), 0.002)
     arc = arc_chain(0.5 * s, 0.0, np.pi, [wire]) - (0.5 * s, 0, 0, 0)
-    return sweep(arc, **joined)
+    return sweep(arc, blend=blend)

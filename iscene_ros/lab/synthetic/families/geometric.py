@@ -27,7 +27,6 @@ from iscene_ros.lab.synthetic.primitives import (
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 
 CUT = Operation.SUBTRACT
-SMOOTH = Operation.SMOOTH_UNION
 INTERSECT = Operation.INTERSECT
 
 
@@ -53,12 +52,8 @@ def wedge(rng: np.random.Generator) -> Solid:
     h, top = s * uniform(rng, 0.3, 0.9), uniform(rng, 0.02, 0.7) * s
     shift = uniform(rng, 0, 1) * (s - top)
     outline = [(0, 0), (s, 0), (shift + top, h), (shift, h)]
-    part = extrusion(
-        outline,
-        s * log_uniform(rng, 0.25, 1.3),
-        pose(roll=np.pi / 2),
-        rounding=0.03 * h * chance(rng, 0.5),
-    )
+    length, rounding = s * log_uniform(rng, 0.25, 1.3), 0.03 * h * chance(rng, 0.5)
+    part = extrusion(outline, length, pose(roll=np.pi / 2), rounding=rounding)
     return Solid((part,)).centred()
 
 
@@ -96,8 +91,8 @@ def composite(rng: np.random.Generator) -> Solid:
         angles = rng.integers(0, 4, 3) * np.pi / 2 if square else rng.uniform(-np.pi, np.pi, 3)
         at = pose(s * rng.normal(0, 0.2, 3), *angles)
         smooth = chance(rng, 0.5)
-        kwargs = {"operation": SMOOTH if smooth else Operation.UNION, "blend": 0.08 * s * smooth}
-        parts.append(random_part(rng, s * uniform(rng, 0.25, 0.7), at, **kwargs))
+        size = s * uniform(rng, 0.25, 0.7)
+        parts.append(random_part(rng, size, at, blend=0.08 * s * smooth))
     if chance(rng, 0.25):
         direction = rng.normal(size=3)
         at = pose(0.45 * s * direction / np.linalg.norm(direction))
@@ -114,7 +109,7 @@ def blob(rng: np.random.Generator) -> Solid:
         at = pose(s * rng.normal(0, 0.17, 3), *rng.uniform(-np.pi, np.pi, 3))
         radii = s * uniform(rng, 0.12, 0.35) * ratios(rng, 3, 0.5, 1.0)
         blend = s * uniform(rng, 0.03, 0.13)
-        parts.append(ellipsoid(radii, at, operation=SMOOTH, blend=blend))
+        parts.append(ellipsoid(radii, at, blend=blend))
     return Solid(tuple(parts)).centred()
 
 

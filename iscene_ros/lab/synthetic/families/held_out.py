@@ -25,7 +25,6 @@ from iscene_ros.lab.synthetic.primitives import (
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
 CUT = Operation.SUBTRACT
-SMOOTH = Operation.SMOOTH_UNION
 
 
 def mug(rng: np.random.Generator) -> Solid:
@@ -52,12 +51,8 @@ def teapot(rng: np.random.Generator) -> Solid:
     foot = cylinder(0.6 * r, 0.3 * r, pose((0, 0, -0.75 * r)))
     knob = ellipsoid((0.15 * r,) * 3, pose((0, 0, 1.05 * r)))
     lid = frustum(0.5 * r, 0.1 * r, 0.25 * r, pose((0, 0, 0.75 * r)))
-    chain = [
-        (0.7 * r, 0, -0.3 * r, 0.3 * r),
-        (1.3 * r, 0, 0.0, 0.17 * r),
-        (1.7 * r, 0, 0.7 * r, 0.12 * r),
-    ]
-    spout = sweep(chain, operation=SMOOTH, blend=0.15 * r)
+    chain = [(0.7 * r, 0, -0.3 * r, 0.3 * r), (1.3 * r, 0, 0.0, 0.17 * r)]
+    spout = sweep([*chain, (1.7 * r, 0, 0.7 * r, 0.12 * r)], blend=0.15 * r)
     loop = torus(0.55 * r, 0.1 * r, pose((-1.05 * r, 0, 0.05 * r), roll=np.pi / 2))
     return Solid((body, foot, lid, knob, spout, loop)).centred()
 
@@ -80,16 +75,8 @@ def u_clamp(rng: np.random.Generator) -> Solid:
     """Draw a U-shaped frame with a screw through one arm."""
     s = longest_side(rng, 0.08, 0.2)
     deep, arm = s * uniform(rng, 0.5, 0.9), s * uniform(rng, 0.1, 0.18)
-    outline = [
-        (0, 0),
-        (s, 0),
-        (s, arm),
-        (arm, arm),
-        (arm, deep - arm),
-        (s, deep - arm),
-        (s, deep),
-        (0, deep),
-    ]
+    outline = [(0, 0), (s, 0), (s, arm), (arm, arm)]
+    outline += [(arm, deep - arm), (s, deep - arm), (s, deep), (0, deep)]
     frame = extrusion(outline, arm * uniform(rng, 0.8, 1.6), rounding=0.05 * arm)
     screw = cylinder(0.3 * arm, 0.7 * deep, pose((s - 0.6 * arm, 0.85 * deep, 0), roll=np.pi / 2))
     bar = cylinder(0.2 * arm, 0.4 * s, pose((s - 0.6 * arm, 1.15 * deep, 0), pitch=np.pi / 2))
@@ -129,15 +116,11 @@ def detergent_jug(rng: np.random.Generator) -> Solid:
     height = longest_side(rng, 0.16, 0.32)
     width, depth = height * uniform(rng, 0.5, 0.8), height * uniform(rng, 0.25, 0.4)
     body = box((width, depth, 0.85 * height), rounding=0.35 * depth)
-    hole = box(
-        (0.2 * width, 2 * depth, 0.3 * height),
-        pose((0.27 * width, 0, 0.17 * height), pitch=uniform(rng, -0.3, 0.1)),
-        rounding=0.08 * width,
-        operation=CUT,
-    )
-    cap = cylinder(
-        depth * uniform(rng, 0.25, 0.42), 0.2 * height, pose((-0.2 * width, 0, 0.48 * height))
-    )
+    at = pose((0.27 * width, 0, 0.17 * height), pitch=uniform(rng, -0.3, 0.1))
+    size = (0.2 * width, 2 * depth, 0.3 * height)
+    hole = box(size, at, rounding=0.08 * width, operation=CUT)
+    at = pose((-0.2 * width, 0, 0.48 * height))
+    cap = cylinder(depth * uniform(rng, 0.25, 0.42), 0.2 * height, at)
     return Solid((body, hole, cap)).centred()
 
 
@@ -148,12 +131,9 @@ def game_controller(rng: np.random.Generator) -> Solid:
     middle = box((0.62 * s, 0.42 * s, thick), rounding=0.4 * thick)
     parts = [middle]
     for side in (-1, 1):
-        horn = ellipsoid(
-            (0.19 * s, 0.33 * s, 0.62 * thick),
-            pose((side * 0.33 * s, -0.08 * s, -0.1 * thick), yaw=side * uniform(rng, 0.15, 0.45)),
-            operation=SMOOTH,
-            blend=0.06 * s,
-        )
+        where = (side * 0.33 * s, -0.08 * s, -0.1 * thick)
+        at = pose(where, yaw=side * uniform(rng, 0.15, 0.45))
+        horn = ellipsoid((0.19 * s, 0.33 * s, 0.62 * thick), at, blend=0.06 * s)
         stick = cylinder(0.055 * s, 0.6 * thick, pose((side * 0.17 * s, -0.09 * s, 0.6 * thick)))
         parts += [horn, stick]
     return Solid(tuple(parts)).centred()

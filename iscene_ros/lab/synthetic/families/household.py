@@ -27,7 +27,6 @@ from iscene_ros.lab.synthetic.primitives import (
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
 CUT = Operation.SUBTRACT
-SMOOTH = Operation.SMOOTH_UNION
 INTERSECT = Operation.INTERSECT
 
 
@@ -37,32 +36,15 @@ def shoe(rng: np.random.Generator) -> Solid:
     width = s * uniform(rng, 0.28, 0.4)
     height = s * uniform(rng, 0.25, 0.5)
     toe = ellipsoid((0.3 * s, 0.48 * width, 0.55 * height), pose((0.2 * s, 0, 0.3 * height)))
-    blend = 0.1 * s
-    heel = ellipsoid(
-        (0.2 * s, 0.42 * width, 0.75 * height),
-        pose((-0.28 * s, 0, 0.45 * height)),
-        operation=SMOOTH,
-        blend=blend,
-    )
-    middle = ellipsoid(
-        (0.3 * s, 0.4 * width, 0.6 * height),
-        pose((-0.05 * s, 0, 0.35 * height)),
-        operation=SMOOTH,
-        blend=blend,
-    )
-    sole = box(
-        (s, width, 0.24 * height),
-        pose((0, 0, 0.06 * height)),
-        rounding=0.1 * height,
-        operation=SMOOTH,
-        blend=0.03 * s,
-    )
+    at = pose((-0.28 * s, 0, 0.45 * height))
+    heel = ellipsoid((0.2 * s, 0.42 * width, 0.75 * height), at, blend=0.1 * s)
+    at = pose((-0.05 * s, 0, 0.35 * height))
+    middle = ellipsoid((0.3 * s, 0.4 * width, 0.6 * height), at, blend=0.1 * s)
+    at = pose((0, 0, 0.06 * height))
+    sole = box((s, width, 0.24 * height), at, rounding=0.1 * height, blend=0.03 * s)
     ground = box((2 * s, s, s), pose((0, 0, 0.5 * s - 0.05 * height)), operation=INTERSECT)
-    opening = ellipsoid(
-        (0.17 * s, 0.3 * width, 0.6 * height),
-        pose((-0.25 * s, 0, 1.1 * height), pitch=uniform(rng, -0.3, 0.3)),
-        operation=CUT,
-    )
+    at = pose((-0.25 * s, 0, 1.1 * height), pitch=uniform(rng, -0.3, 0.3))
+    opening = ellipsoid((0.17 * s, 0.3 * width, 0.6 * height), at, operation=CUT)
     return Solid((toe, middle, heel, sole, ground, opening)).centred()
 
 
@@ -188,7 +170,7 @@ def boot(rng: np.random.Generator) -> Solid:
     line = np.array([(0, 0), (r, 0), (0.9 * r, 0.5 * tall), (r * uniform(rng, 1.0, 1.25), tall)])
     outer, *_, inside = hollowed(smoothed(line, 1), wall, [], core=core)
     shift = pose((-0.22 * s, 0, 0.02 * s))
-    shaft = revolution(outer.outline, shift, core, operation=SMOOTH, blend=0.08 * s)
+    shaft = revolution(outer.outline, shift, core, blend=0.08 * s)
     hole = revolution(inside.outline, shift @ pose((0, 0, 0.04 * s)), core, operation=CUT)
     sole = box((s, 0.95 * wide, 0.05 * s), pose((0.06 * s, 0, 0.01 * s)), rounding=0.02 * s)
     ground = box((3 * s, s, s), pose((0, 0, -0.51 * s)), operation=CUT)

@@ -30,7 +30,6 @@ from iscene_ros.lab.synthetic.primitives import (
 from iscene_ros.lab.synthetic.shapes import Operation, Solid
 
 CUT = Operation.SUBTRACT
-SMOOTH = Operation.SMOOTH_UNION
 
 
 def bowl(rng: np.random.Generator) -> Solid:
@@ -175,8 +174,7 @@ def basket(rng: np.random.Generator) -> Solid:
         slots.append(box((slot, 3 * s, tall), pose((across, 0, middle)), operation=CUT))
         if chance(rng, 0.6):
             slots.append(box((3 * s, slot, tall), pose((0, across, middle)), operation=CUT))
-    wall = thin_wall(rng)
-    return Solid((revolution(wall_profile(line, wall), core=core), *slots)).centred()
+    return Solid((revolution(wall_profile(line, thin_wall(rng)), core=core), *slots)).centred()
 
 
 def ladle(rng: np.random.Generator) -> Solid:
@@ -184,21 +182,19 @@ def ladle(rng: np.random.Generator) -> Solid:
     s = longest_side(rng, 0.16, 0.32)
     r, rod = s * uniform(rng, 0.12, 0.2), s * uniform(rng, 0.012, 0.025)
     wall = min(thin_wall(rng), 0.2 * r)
-    bowl = ellipsoid((r, r, r))
     lift = uniform(rng, 0.3, 1.0) * s
     chain = [(0.95 * r, 0, -0.05 * r), (1.1 * r, 0, 0.2 * r), (1.1 * r + s - lift, 0, lift)]
     chain = [(*corner, rod) for corner in [*chain, (1.2 * r + s - lift, 0, lift + 0.06 * s)]]
     top = box((2 * r + 1e-3, 3 * r, 2 * r), pose((-0.01 * r, 0, r)), operation=CUT)
     inside = ellipsoid((r - wall,) * 3, operation=CUT)
-    return Solid((bowl, top, inside, sweep(chain))).centred()
+    return Solid((ellipsoid((r, r, r)), top, inside, sweep(chain))).centred()
 
 
 def funnel(rng: np.random.Generator) -> Solid:
     """Draw a thin cone that ends in a tube, open at both ends: a funnel, nozzle or lamp shade."""
     h = longest_side(rng, 0.08, 0.22)
     wide, narrow = h * uniform(rng, 0.3, 0.6), h * uniform(rng, 0.04, 0.12)
-    split, wall = uniform(rng, 0.25, 0.6) * h, thin_wall(rng)
-    wall = min(wall, 0.5 * narrow)
+    split, wall = uniform(rng, 0.25, 0.6) * h, min(thin_wall(rng), 0.5 * narrow)
     outer = np.array([(narrow, 0), (1.1 * narrow, split), (wide, 0.9 * h), (wide, h)])
     inner = outer + [(-wall, 0), (-wall, 0.3 * wall), (-wall, 0.6 * wall), (-wall, 0)]
     return Solid((revolution([*outer, *inner[::-1]]),)).centred()
@@ -234,28 +230,16 @@ def spoon(rng: np.random.Generator) -> Solid:
     )
     width = s * uniform(rng, 0.08, 0.14)
     long = s * uniform(rng, 0.12, 0.2)
-    at = pose((0.1 * s + 0.8 * long, 0, 0))
+    x = 0.1 * s + 0.8 * long
     if chance(rng, 0.5):
         deep = 0.5 * width
-        head = ellipsoid((long, width, deep), at, operation=SMOOTH, blend=thick)
-        scoop = ellipsoid(
-            (0.88 * long, 0.85 * width, deep),
-            pose((0.1 * s + 0.8 * long, 0, 0.35 * deep)),
-            operation=CUT,
-        )
-        lid = box(
-            (2 * s, s, s),
-            pose((0.1 * s + 0.8 * long + s - long, 0, 0.5 * s + 0.05 * deep)),
-            operation=CUT,
-        )
-        return Solid((head, scoop, lid, handle)).centred()
-    blade = box(
-        (2 * long, 2 * width, uniform(rng, 0.2, 1.5) * thick),
-        at,
-        rounding=0.3 * thick,
-        operation=SMOOTH,
-        blend=thick,
-    )
+        head = ellipsoid((long, width, deep), pose((x, 0, 0)), blend=thick)
+        inside = (0.88 * long, 0.85 * width, deep)
+        scoop = ellipsoid(inside, pose((x, 0, 0.35 * deep)), operation=CUT)
+        above = pose((x + s - long, 0, 0.5 * s + 0.05 * deep))
+        return Solid((head, scoop, box((2 * s, s, s), above, operation=CUT), handle)).centred()
+    size = (2 * long, 2 * width, uniform(rng, 0.2, 1.5) * thick)
+    blade = box(size, pose((x, 0, 0)), rounding=0.3 * thick, blend=thick)
     return Solid((handle, blade)).centred()
 
 
@@ -282,3 +266,33 @@ def fork(rng: np.random.Generator) -> Solid:
         parts.append(sweep([(-0.02 * s, 0, 0, 0.6 * r), (-0.2 * s, 0, rise, 0.6 * r)]))
         parts.append(sweep([(-0.2 * s, 0, rise, 0.6 * r), (deep - s, 0, rise, r)]))
     return Solid(tuple(parts)).centred()
+
+
+def handled_pot(rng: np.random.Generator) -> Solid:
+    """Draw a bellied or flared open pot with one or two angular straps: cups, pots, jugs.
+
+    No mug: the wall is never straight, and the strap has corners, no round loop.
+    """
+    h = longest_side(rng, 0.06, 0.2)
+    base, belly = h * uniform(rng, 0.25, 0.6), h * uniform(rng, 0.45, 0.8)
+    rim = belly * (uniform(rng, 0.65, 0.88) if chance(rng, 0.5) else uniform(rng, 1.12, 1.4))
+    middle = uniform(rng, 0.35, 0.6) * h
+    line = smoothed([(0, 0), (base, 0), (belly, middle), (rim, h)], 2)
+    wall = thin_wall(rng) if chance(rng, 0.4) else wall_thickness(rng, h)
+    straps = [_strap(rng, line, h)]
+    if chance(rng, 0.3):
+        straps.append(straps[0] * (-1, -1, 1, 1))
+    return Solid(hollowed(line, wall, [sweep(strap) for strap in straps])).centred()
+
+
+def _strap(rng: np.random.Generator, line: np.ndarray, h: float) -> np.ndarray:
+    """Return a chain (4, 4) from the side of a profile (K, 2) outwards and back further below."""
+    top, bottom = uniform(rng, 0.7, 0.92) * h, uniform(rng, 0.2, 0.45) * h
+    thick = h * uniform(rng, 0.025, 0.06)
+    reach = float(line[:, 0].max()) + h * uniform(rng, 0.15, 0.4)
+    order = np.argsort(line[:, 1], kind="stable")
+    radius = [float(np.interp(z, line[order, 1], line[order, 0])) for z in (top, bottom)]
+    drop = uniform(rng, 0.0, 0.3) * (top - bottom)
+    corners = [(radius[0], top), (reach, top - 0.3 * drop), (0.95 * reach, bottom + drop)]
+    corners.append((radius[1], bottom))
+    return np.array([(r, 0.0, z, thick) for r, z in corners])

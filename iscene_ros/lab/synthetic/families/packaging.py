@@ -104,11 +104,8 @@ def soap_bottle(rng: np.random.Generator) -> Solid:
     stem = radius * uniform(rng, 0.12, 0.25)
     reach = radius * uniform(rng, 0.8, 1.8)
     head = height - 2 * stem
-    spout = [
-        (-stem, 0, head, stem),
-        (reach, 0, head, 0.8 * stem),
-        (1.1 * reach, 0, head - stem, 0.6 * stem),
-    ]
+    spout = [(-stem, 0, head, stem), (reach, 0, head, 0.8 * stem)]
+    spout.append((1.1 * reach, 0, head - stem, 0.6 * stem))
     collar = cylinder(0.35 * radius, 0.1 * height, pose((0, 0, top + 0.02 * height)))
     stalk = cylinder(stem, head - top, pose((0, 0, 0.5 * (top + head))))
     body = revolution([*line, (0, top)], core=core)
@@ -124,11 +121,8 @@ def jar(rng: np.random.Generator) -> Solid:
     split = uniform(rng, 0.65, 0.85) * height
     body = smoothed([(0, 0), (radius, 0), (radius, 0.9 * split), (0.9 * lid, split)])
     parts = [revolution([*body, (0, split)], core=(edge, edge))]
-    parts.append(
-        revolution(
-            [(0, split - 1e-3), (lid, split - 1e-3), (lid, height), (0, height)], core=(edge, edge)
-        )
-    )
+    cover = [(0, split - 1e-3), (lid, split - 1e-3), (lid, height), (0, height)]
+    parts.append(revolution(cover, core=(edge, edge)))
     if chance(rng, 0.25):
         knob = 0.25 * lid
         parts.append(ellipsoid((knob, knob, knob), pose((0, 0, height + 0.6 * knob))))

@@ -28,7 +28,6 @@ from iscene_ros.lab.synthetic.primitives import (
 from iscene_ros.lab.synthetic.shapes import Operation, Part, Solid
 
 CUT = Operation.SUBTRACT
-SMOOTH = Operation.SMOOTH_UNION
 
 
 def screwdriver(rng: np.random.Generator) -> Solid:
@@ -37,16 +36,8 @@ def screwdriver(rng: np.random.Generator) -> Solid:
     grip = s * uniform(rng, 0.3, 0.55)
     radius = s * uniform(rng, 0.05, 0.1)
     waist = radius * uniform(rng, 0.6, 1.0)
-    line = smoothed(
-        [
-            (0, 0),
-            (radius, 0),
-            (radius, 0.4 * grip),
-            (waist, 0.8 * grip),
-            (radius, 0.9 * grip),
-            (0.5 * radius, grip),
-        ]
-    )
+    line = [(0, 0), (radius, 0), (radius, 0.4 * grip), (waist, 0.8 * grip)]
+    line = smoothed([*line, (radius, 0.9 * grip), (0.5 * radius, grip)])
     across = pose(pitch=np.pi / 2)
     shaft = s * uniform(rng, 0.012, 0.03)
     rod = cylinder(shaft, s - 0.9 * grip, pose((0.5 * (s + 0.9 * grip), 0, 0), pitch=np.pi / 2))
@@ -61,13 +52,8 @@ def power_tool(rng: np.random.Generator) -> Solid:
     line = smoothed([(0, 0), (0.8 * r, 0), (r, 0.6 * s), (0.4 * r, 0.75 * s), (0.3 * r, s)])
     barrel = revolution([*line, (0, s)], pose((-0.4 * s, 0, 0), pitch=np.pi / 2))
     tilt, low = uniform(rng, -0.3, 0.3), s * uniform(rng, 0.5, 0.8)
-    grip = box(
-        (0.2 * s, 1.3 * r, low),
-        pose((-0.15 * s, 0, -0.5 * low), pitch=tilt),
-        rounding=0.3 * r,
-        operation=SMOOTH,
-        blend=0.05 * s,
-    )
+    at = pose((-0.15 * s, 0, -0.5 * low), pitch=tilt)
+    grip = box((0.2 * s, 1.3 * r, low), at, rounding=0.3 * r, blend=0.05 * s)
     parts = [barrel, grip]
     if chance(rng, 0.6):
         at = pose((-0.15 * s - 0.5 * low * np.sin(tilt), 0, -low))
@@ -99,13 +85,8 @@ def scissors(rng: np.random.Generator) -> Solid:
     for side in (-1, 1):
         at = pose((0, 0, 0.5 * side * thick), yaw=side * opening)
         edge = side * wide
-        outline = [
-            (-0.5 * wide, -edge),
-            (0.6 * blade, -edge),
-            (blade, 0),
-            (-0.5 * wide, 0.5 * edge),
-        ]
-        parts.append(extrusion(outline, thick, at))
+        outline = [(-0.5 * wide, -edge), (0.6 * blade, -edge), (blade, 0)]
+        parts.append(extrusion([*outline, (-0.5 * wide, 0.5 * edge)], thick, at))
         turn = np.linspace(0, 2 * np.pi, 13)
         ring = np.stack([loop[0] * np.cos(turn), loop[1] * np.sin(turn)], 1)
         ring += (loop[0] - grip, -side * (loop[1] + 0.3 * wide))
@@ -207,7 +188,7 @@ def brush(rng: np.random.Generator) -> Solid:
         (0.55 * head, 0, 0, 0.7 * r),
         (0.5 * head + 0.3 * s, 0, rise, r),
     ]
-    handle = sweep([*chain, (s - 0.5 * head, 0, rise, r)], operation=SMOOTH, blend=0.5 * r)
+    handle = sweep([*chain, (s - 0.5 * head, 0, rise, r)], blend=0.5 * r)
     return Solid((plate, handle, bristles)).centred()
 
 
