@@ -55,9 +55,24 @@ def test_evaluate_gallery(tmp_path):
     assert Image.open(tmp_path / "gallery.png").width > 1000
 
 
-def test_evaluate_envelopes(tmp_path, capsys):
-    assert evaluated(tmp_path, "envelopes", *SCENE) == {"envelopes.md"}
-    assert "| outer" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (("envelopes", *SCENE), ("| outer",)),
+        (("registration", "--scenes", "1", "--seed", "5"), ("half a voxel off",)),
+        (
+            ("twins", "--scenes", "1", "--seed", "10"),
+            (
+                "rows of equal packs: twins of 1 of 2 objects, 0 false",
+                "other scenes: twins of 0 of 1 objects, 0 false",
+            ),
+        ),
+    ],
+)
+def test_evaluations_print_and_write_a_table(tmp_path, capsys, arguments, lines):
+    assert evaluated(tmp_path, *arguments) == {f"{arguments[0]}.md"}
+    printed = capsys.readouterr().out
+    assert all(line in printed for line in lines)
 
 
 def test_evaluate_views(tmp_path, capsys):
@@ -68,20 +83,6 @@ def test_evaluate_views(tmp_path, capsys):
         rows = [(row["method"], row["views"]) for row in csv.DictReader(file)]
     counts = {row: rows.count(row) for row in rows}
     assert len(counts) == 4 and len(set(counts.values())) == 1
-
-
-def test_evaluate_twins(tmp_path, capsys):
-    assert evaluated(tmp_path, "twins", "--scenes", "1", "--seed", "10") == {"twins.md"}
-    printed = capsys.readouterr().out
-    assert "rows of equal packs: twins of 1 of 2 objects, 0 false" in printed
-    assert "other scenes: twins of 0 of 1 objects, 0 false" in printed
-
-
-def test_evaluate_registration(tmp_path, capsys):
-    assert evaluated(tmp_path, "registration", "--scenes", "1", "--seed", "5") == {
-        "registration.md"
-    }
-    assert "half a voxel off" in capsys.readouterr().out
 
 
 def test_evaluate_relations_and_their_calibration(tmp_path, capsys, monkeypatch):
@@ -155,11 +156,15 @@ def test_benchmark_completion_of_the_shipped_model(capsys):
     assert capsys.readouterr().out.count("\n") == 4
 
 
-def test_benchmark_layer(tmp_path, capsys):
-    argv = ["benchmark", "layer", "--objects", "1", "--frames", "2", "--out", str(tmp_path)]
+@pytest.mark.parametrize(
+    ("name", "column", "file"),
+    [("layer", "publishing [ms]", "messages"), ("evidence", "views [MB]", "evidence")],
+)
+def test_benchmarks_of_the_layer_and_of_the_evidence(tmp_path, capsys, name, column, file):
+    argv = ["benchmark", name, "--objects", "1", "--frames", "2", "--out", str(tmp_path)]
     assert main(argv) == 0
-    assert "publishing [ms]" in capsys.readouterr().out
-    assert (tmp_path / "messages.csv").exists()
+    assert column in capsys.readouterr().out
+    assert (tmp_path / f"{file}.csv").exists()
 
 
 @pytest.mark.parametrize(

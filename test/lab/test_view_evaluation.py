@@ -14,7 +14,13 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.lab.evaluation.metrics import score_surface
 from iscene_ros.lab.evaluation.scenes import MODEL, EvaluationOptions
 from iscene_ros.lab.evaluation.view_scenes import ViewOptions, draw_views
-from iscene_ros.lab.evaluation.view_scores import FUSION, view_csv, view_report, view_scores
+from iscene_ros.lab.evaluation.view_scores import (
+    FUSION,
+    fused_surface,
+    view_csv,
+    view_report,
+    view_scores,
+)
 from iscene_ros.lab.synthetic.rendering import render
 from iscene_ros.lab.synthetic.scene_views import draw_view
 from iscene_ros.models.base import DEFAULT_REQUEST
@@ -76,8 +82,6 @@ def test_images_depend_neither_on_the_number_of_views_nor_on_noise(views):
 
 def test_depth_of_two_sides_is_fused_to_a_surface_of_both():
     pytest.importorskip("open3d")
-    from iscene_ros.lab.evaluation.depth_fusion import fused_surface
-
     drawn = drawn_boxes(((0.1, 0.1, 0.1), (1.0, 0.0, 0.0)))
     half_turn = np.diag([-1.0, -1, 1, 1])
     half_turn[0, 3] = 2.0  # about the box

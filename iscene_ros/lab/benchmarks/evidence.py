@@ -48,12 +48,7 @@ class EvidenceTimes:
 
 
 def measure_evidence(objects: int, still: int) -> Iterator[EvidenceTimes]:
-    """Look at a table scene of 640 x 480 pixels from all sides, then again and again from one.
-
-    Args:
-        objects: Number of objects, 1 to 20.
-        still: Number of frames that say nothing new.
-    """
+    """Look at so many objects on a table from all sides, then in `still` frames from one."""
     scenes = {azimuth: table_scene(objects, azimuth=azimuth) for azimuth in FIRST_AZIMUTHS}
     run = _Run(scenes[FIRST_AZIMUTHS[0]], objects)
     for azimuth in FIRST_AZIMUTHS:

@@ -65,14 +65,8 @@ def clear(
 ) -> Clearing:
     """Grasp each object once; what is lifted is gone, everything else stays where it has come to.
 
-    The completed scene is that of the beginning: what moves meanwhile is not seen.
-
-    Args:
-        scene: true; object i has the id i + 1.
-        completed: what is known of it.
-        views: of it.
-        order: of the ids of completed objects.
-        gripper: that executes.
+    The completed scene, and the views of it, are those of the beginning: what moves meanwhile is
+    not seen. Object i of the true scene has the id i + 1 there, and in the order.
     """
     left = dict(enumerate(scene.shapes, start=1))
     poses = dict(enumerate(scene.world_from_object, start=1))

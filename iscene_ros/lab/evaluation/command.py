@@ -128,7 +128,7 @@ def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run_relations(args: argparse.Namespace) -> None:
     from iscene_ros.lab.evaluation.relation_fit import write_table
-    from iscene_ros.lab.evaluation.relation_scenes import RelationEvaluation
+    from iscene_ros.lab.evaluation.relation_scores import RelationEvaluation
     from iscene_ros.lab.evaluation.reports import print_report
     from iscene_ros.lab.evaluation.settled_scenes import SettledOptions
 

@@ -18,10 +18,8 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.rasteriser import BACKGROUND, NEAR_M, Rendering, render
 from iscene_ros.lab.evaluation.bodies import ScoredBody
 from iscene_ros.lab.evaluation.scenes import (
-    CompletedScene,
     EvaluationOptions,
     ScoredObject,
-    ScoredScene,
     completed_scenes,
     score_completed,
     true_body_camera,
@@ -83,22 +81,6 @@ class SheetObject:
         return mesh_camera.transformed(np.linalg.inv(self.camera_from_aligned))
 
 
-def sheet_objects(completed: CompletedScene, scored: ScoredScene) -> list[SheetObject]:
-    """Return the model's objects of one scored scene."""
-    camera_from_aligned = completed.aligned_frame.camera_from_aligned()
-    rows = zip(completed.crops, scored.objects, strict=False)  # the model's come first
-    objects = []
-    for crop, row in rows:
-        mesh = completed.predicted_mesh_camera(crop)
-        if mesh is not None:
-            mesh = mesh.transformed(np.linalg.inv(camera_from_aligned))
-        truth = completed.view.truths[crop.index]
-        objects.append(
-            SheetObject(row, completed.observation, crop.index, truth, camera_from_aligned, mesh)
-        )
-    return objects
-
-
 def worst_objects(
     completer: SceneCompleter, options: EvaluationOptions, count: int
 ) -> tuple[list[SheetObject], int]:
@@ -107,8 +89,17 @@ def worst_objects(
     objects: list[SheetObject] = []
     scenes = completed_scenes(completer, options)
     for completed in tqdm(scenes, total=options.scenes, unit="scene"):
-        if completed is not None:
-            objects += sheet_objects(completed, score_completed(completed, options))
+        if completed is None:
+            continue
+        camera_from_aligned = completed.aligned_frame.camera_from_aligned()
+        scored = score_completed(completed, options).objects
+        for crop, one in zip(completed.crops, scored, strict=True):
+            mesh = completed.predicted_mesh_camera(crop)
+            if mesh is not None:
+                mesh = mesh.transformed(np.linalg.inv(camera_from_aligned))
+            truth = completed.view.truths[crop.index]
+            view = completed.observation, crop.index, truth, camera_from_aligned
+            objects.append(SheetObject(one, *view, mesh))
     objects.sort(key=lambda item: item.scored.score.iou)
     return objects[: max(count, 0)], len(objects)
 
@@ -144,8 +135,8 @@ def save_png(page: Image.Image, path: Path) -> None:
 
 def tile_text(scored: ScoredObject) -> list[str]:
     """Return the lines beside the images of an object."""
-    lines = [scored.family.replace("_", " "), f"{scored.layout}, scene {scored.scene}"]
-    lines[1] += f" id {scored.instance}"
+    place = f"{scored.layout}, scene {scored.scene} id {scored.instance}"
+    lines = [scored.family.replace("_", " "), place]
     if scored.score.is_missing:
         return [*lines, "no prediction"]
     return [
@@ -223,9 +214,8 @@ def _draw_dots(
     last = len(image) - 2
     shown = (columns >= 1) & (columns <= last) & (rows >= 1) & (rows <= last)
     shown[shown] = points[shown, 2] < depth[rows[shown], columns[shown]]
-    for row_offset in (-1, 0, 1):
-        for column_offset in (-1, 0, 1):
-            image[rows[shown] + row_offset, columns[shown] + column_offset] = MISSED
+    for row_offset, column_offset in np.ndindex(3, 3):
+        image[rows[shown] + row_offset - 1, columns[shown] + column_offset - 1] = MISSED
     return image
 
 

@@ -122,10 +122,7 @@ def _points(seen: Sequence[Seen]) -> np.ndarray:
 
 
 def _object(
-    object_id: int,
-    label: str,
-    mesh: Mesh,
-    points: np.ndarray | None = None,
+    object_id: int, label: str, mesh: Mesh, points: np.ndarray | None = None
 ) -> SceneObject:
     """Return an object of a mesh in the world; without points (M, 3) it is known exactly."""
     placed = object_frame(mesh, np.eye(4), UP)

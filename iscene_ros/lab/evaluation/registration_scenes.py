@@ -142,7 +142,11 @@ def _perturbed(
         return _with_one_wrong(case, rng) if len(case.shapes) >= 3 else None
     if perturbation is Perturbation.OTHER_SCENE:
         other = draw_case(seed, number + 500_000, Perturbation.NOTHING)
-        return None if other is None else _with_other_shapes(case, other)
+        if other is None:
+            return None
+        rows = range(len(case.shapes))
+        meshes = [other.shapes[row % len(other.shapes)].mesh for row in rows]
+        return replace(case, shapes=tuple(map(CubeShape, rows, meshes)), wrong=tuple(rows))
     return case
 
 
@@ -173,10 +177,3 @@ def _with_one_wrong(case: RegistrationCase, rng: np.random.Generator) -> Registr
     grown = middle + 2 * (shape.mesh.vertices - middle) + 0.2 * away / np.linalg.norm(away)
     shapes = (*case.shapes[:row], _moved(shape, grown), *case.shapes[row + 1 :])
     return replace(case, shapes=shapes, wrong=(row,))
-
-
-def _with_other_shapes(case: RegistrationCase, other: RegistrationCase) -> RegistrationCase:
-    count = len(case.shapes)
-    meshes = [other.shapes[row % len(other.shapes)].mesh for row in range(count)]
-    shapes = tuple(CubeShape(row, mesh) for row, mesh in enumerate(meshes))
-    return replace(case, shapes=shapes, wrong=tuple(range(count)))

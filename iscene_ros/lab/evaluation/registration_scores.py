@@ -115,11 +115,9 @@ def _object_error(
     registered: RegisteredObject, registration: Registration, case: RegistrationCase
 ) -> float:
     factor = 1.0 if registration.is_metric else case.truth.scale / registration.similarity.scale
-    shapes = {shape.row: shape.mesh for shape in case.shapes}
-    true = {shape.row: shape.mesh for shape in case.unperturbed}
-    true_points = case.truth.to_aligned(true[registered.row].vertices)
-    found = factor * _middle(registered.similarity.to_aligned(shapes[registered.row].vertices))
-    return float(np.linalg.norm(found - _middle(true_points)))
+    shape, true = case.shapes[registered.row], case.unperturbed[registered.row]
+    found = factor * _middle(registered.similarity.to_aligned(shape.mesh.vertices))
+    return float(np.linalg.norm(found - _middle(case.truth.to_aligned(true.mesh.vertices))))
 
 
 def _middle(points: np.ndarray) -> np.ndarray:

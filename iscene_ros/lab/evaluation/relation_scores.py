@@ -1,18 +1,29 @@
-"""Scores of relations by predicate: precision, recall, F1 and calibration error."""
+"""Relations of settled scenes, from true and from completed meshes, scored by predicate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
+from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.observation import Observation
 from iscene_ros.core.predicate import SYMMETRIC, Predicate
 from iscene_ros.core.scene import Relation
-from iscene_ros.lab.evaluation.relation_truth import Edge
+from iscene_ros.geometry.environment import BoxEnvironment
+from iscene_ros.geometry.scene_geometry import measure
+from iscene_ros.lab.evaluation.relation_fit import DEFINED, Examples
+from iscene_ros.lab.evaluation.relation_truth import Edge, true_bodies, true_relations
 from iscene_ros.lab.evaluation.reports import csv_text, markdown_table
 from iscene_ros.lab.evaluation.results import expected_calibration_error
+from iscene_ros.lab.evaluation.settled_scenes import SettledOptions, settled_scenes
+from iscene_ros.lab.synthetic.physics_scenes import PhysicsScene
+from iscene_ros.lab.synthetic.physics_views import observe_physics
+from iscene_ros.relations.build import decide, find_candidates, named_edges, scene_bodies
 
+TRUE_MESHES, COMPLETED_MESHES = "true meshes", "completed meshes"
 HEADINGS = ("predicate", "precision", "recall", "F1", "calibration error", "true", "found")
 
 # Only one direction of each pair is scored.
@@ -50,14 +61,9 @@ class RelationScores:
     def add(
         self, kind: str, scene: int, found: Iterable[Relation], truth: set[Edge], known: set[int]
     ) -> None:
-        """Add the relations of one scene and compare them with its true edges.
+        """Add what was found in one scene from a kind of meshes, beside its true edges.
 
-        Args:
-            kind: Kind of the meshes.
-            scene: Number of the scene.
-            found: Relations of the scene graph.
-            truth: All true edges of the scored predicates.
-            known: Ids of the objects that take part; edges of others are left out.
+        Edges of objects that are not known, by id, are left out.
         """
         confidence = {
             _edge(r.subject, Predicate(r.predicate), r.object): r.confidence for r in found
@@ -66,7 +72,8 @@ class RelationScores:
         expected = {_edge(*edge) for edge in truth if edge[0] in known and edge[2] in known}
         scored = self.edges.setdefault(kind, [])
         scored += [ScoredEdge(scene, e, c, e in expected) for e, c in confidence.items()]
-        scored += [ScoredEdge(scene, e, None, True) for e in expected - confidence.keys()]
+        missed = sorted(expected - confidence.keys())
+        scored += [ScoredEdge(scene, e, None, True) for e in missed]
 
     def report(self) -> str:
         """Return one Markdown table a kind of mesh."""
@@ -119,3 +126,58 @@ def _edge(subject: int, predicate: Predicate, obj: int) -> Edge:
     if predicate in SYMMETRIC and subject > obj:
         subject, obj = obj, subject
     return subject, predicate, obj
+
+
+class RelationEvaluation:
+    """Relations from true and from completed meshes, compared with the truth.
+
+    Attributes:
+        scores: Scores over all scenes so far.
+        examples: Candidates of all scenes so far, for a fit of the coefficients.
+    """
+
+    def __init__(self, completer: SceneCompleter, options: SettledOptions) -> None:
+        self.completer, self.options = completer, options
+        self.scores, self.examples = RelationScores(), Examples()
+
+    def run(self) -> None:
+        """Evaluate scene after scene.
+
+        Raises:
+            InputError: Mujoco or coacd is not installed.
+        """
+        for number, scene in enumerate(settled_scenes(self.options)):
+            truth = true_relations(scene) | _copies(scene)
+            rng = np.random.default_rng([self.options.seed, number, 1])
+            observation = observe_physics(rng, scene)
+            pose = None if observation is None else observation.world_from_camera
+            geometry = measure(true_bodies(scene), BoxEnvironment(scene.boxes))
+            candidates = find_candidates(geometry, pose, shapes=True)
+            relations = named_edges(candidates, decide(candidates))
+            defined = [r for r in relations if Predicate(r.predicate) in DEFINED]
+            others = [r for r in relations if Predicate(r.predicate) not in DEFINED]
+            known = set(range(len(scene.shapes) + 1))
+            self.scores.add(TRUE_MESHES, number, others, truth, known)
+            self.examples.add(candidates, truth)
+            if observation is not None:
+                truth |= {(r.subject, Predicate(r.predicate), r.object) for r in defined}
+                self._evaluate_completed(number, observation, truth)
+
+    def _evaluate_completed(self, number: int, observation: Observation, truth: set[Edge]) -> None:
+        completed = self.completer.complete(observation)
+        bodies, environment, pose = scene_bodies(completed, observation)
+        if not bodies:
+            return
+        candidates = find_candidates(measure(bodies, environment), pose, shapes=True)
+        known = {body.id for body in bodies} | {0}
+        relations = named_edges(candidates, decide(candidates))
+        self.scores.add(COMPLETED_MESHES, number, relations, truth, known)
+        self.examples.add(candidates, {e for e in truth if e[0] in known and e[2] in known})
+
+
+def _copies(scene: PhysicsScene) -> set[Edge]:
+    return {
+        (one + 1, Predicate.SAME_SHAPE, other + 1)
+        for one, other in combinations(range(len(scene.shape_ids)), 2)
+        if scene.shape_ids[one] == scene.shape_ids[other]
+    }

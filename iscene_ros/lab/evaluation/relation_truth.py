@@ -39,9 +39,8 @@ INSIDE_SHARE = 0.3
 
 def true_relations(scene: PhysicsScene) -> set[Edge]:
     """Return the true edges by object index + 1; 0 is the environment."""
-    edges = contact_relations(scene)
-    edges |= geometric_relations(scene, edges)
-    return edges
+    contacts = contact_relations(scene)
+    return contacts | geometric_relations(scene, contacts)
 
 
 def contact_relations(scene: PhysicsScene) -> set[Edge]:
@@ -91,9 +90,7 @@ def _edges_of(
 def geometric_relations(scene: PhysicsScene, contacts: set[Edge]) -> set[Edge]:
     """Return inside, above and blocks_from_above, from columns through the true meshes.
 
-    Args:
-        scene: Scene at rest.
-        contacts: Edges of `contact_relations`; what touches is not above.
+    What touches, by the edges of `contact_relations`, is not above.
     """
     bodies = true_bodies(scene)
     fine = BodyColumns(bodies, SPACING_M, axis=2)
@@ -101,7 +98,8 @@ def geometric_relations(scene: PhysicsScene, contacts: set[Edge]) -> set[Edge]:
     edges: set[Edge] = set()
     for one, body in enumerate(bodies):
         for other, below in enumerate(bodies):
-            if one == other or not _overlap_from_above(body, below):
+            apart = (body.low[:2] > below.high[:2]) | (below.low[:2] > body.high[:2])
+            if one == other or apart.any():
                 continue
             if enclosed_share(coarse, one, other) >= INSIDE_SHARE:
                 edges.add((one + 1, Predicate.INSIDE, other + 1))
@@ -124,13 +122,7 @@ def true_bodies(scene: PhysicsScene) -> list[Body]:
 
 
 class BodyColumns:
-    """Columns along one axis through several bodies; see `geometry.ray_columns`.
-
-    Args:
-        bodies: Bodies in the world.
-        spacing: Distance between neighbouring columns [m].
-        axis: 0, 1 or 2.
-    """
+    """Columns along an axis, so far apart [m], through bodies; see `geometry.ray_columns`."""
 
     def __init__(self, bodies: Sequence[Body], spacing: float, axis: int) -> None:
         self.grid = ColumnGrid(axis, spacing)
@@ -154,9 +146,7 @@ class BodyColumns:
 def enclosed_share(columns: Sequence[BodyColumns], contained: int, container: int) -> float:
     """Return the share of a body's volume that another encloses along at least two axes.
 
-    Args:
-        columns: Columns of the same spacing along x, y and z.
-        contained, container: Indices of the bodies.
+    The columns are those along x, y and z, equally far apart; bodies are named by index.
     """
     points = _lattice(columns[2], contained)
     if not len(points):
@@ -187,10 +177,6 @@ def _lattice(columns: BodyColumns, body: int) -> np.ndarray:
 def _indices(cells: np.ndarray) -> np.ndarray:
     """Return (M, 2) indices of columns along the two other axes."""
     return np.column_stack([(cells >> BITS) - HALF, (cells & ((1 << BITS) - 1)) - HALF])
-
-
-def _overlap_from_above(one: Body, other: Body) -> bool:
-    return bool(np.all(one.low[:2] <= other.high[:2]) and np.all(other.low[:2] <= one.high[:2]))
 
 
 def _reach_over(columns: BodyColumns, upper: int, lower: int) -> float:

@@ -15,7 +15,6 @@ from iscene_ros.core.scene import Mesh, Scene, SceneObject
 from iscene_ros.lab.evaluation.baselines import BASELINES
 from iscene_ros.lab.evaluation.bodies import TRUTH_RESOLUTION, ScoredBody, true_body
 from iscene_ros.lab.evaluation.metrics import Score, score_scene
-from iscene_ros.lab.evaluation.oracle import OracleShapes
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions
 from iscene_ros.lab.synthetic.scene_views import (
     DrawOptions,
@@ -23,7 +22,9 @@ from iscene_ros.lab.synthetic.scene_views import (
     SceneView,
     draw_view,
 )
-from iscene_ros.preprocess.crops import InstanceCrop, fit_crops
+from iscene_ros.models.base import Progress
+from iscene_ros.models.mini.shape_model import MiniShapes, PredictedDistances
+from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops, fit_crops
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 MODEL = "iscene-mini"
@@ -130,6 +131,36 @@ class CompletedScene:
         return found.mesh.transformed(camera_from_frame @ found.frame_from_object)
 
 
+class OracleShapes(MiniShapes):
+    """The shape model of iscene-mini with the true distances of one view at the voxels.
+
+    The errors of its meshes are due to the cubes, the resolution and the meshing alone.
+    """
+
+    def __init__(self, completer: SceneCompleter, view: SceneView, resolution: int) -> None:
+        calibration = replace(completer.shapes.model.calibration, level=0.0)
+        model = replace(completer.shapes.model, calibration=calibration)
+        super().__init__(model)
+        self.view, self.resolution = view, resolution
+
+    def predict_distances(
+        self, observation: Observation, crops: SceneCrops, progress: Progress | None = None
+    ) -> PredictedDistances:
+        """See `MiniShapes.predict_distances`."""
+        distances = np.array([self._true_distance(crop, crops) for crop in crops.instances])
+        empty = np.zeros(distances.shape, np.int8)
+        return PredictedDistances(distances, np.zeros_like(distances), empty)
+
+    def _true_distance(self, crop: InstanceCrop, crops: SceneCrops) -> np.ndarray:
+        """Return (R, R, R) float32 signed distances in units of the truncation."""
+        points_aligned = crop.cube.voxel_centers_aligned(self.resolution).reshape(-1, 3)
+        points_camera = torch.from_numpy(crops.aligned_frame.to_camera(points_aligned)).float()
+        distance = self.view.truths[crop.index].distance(points_camera).numpy()
+        truncation = self.model.network.config.truncation * crop.cube.size / self.resolution
+        grid = np.clip(distance / truncation, -1, 1).reshape((self.resolution,) * 3)
+        return grid.astype(np.float32)
+
+
 def evaluate_scenes(
     completer: SceneCompleter, options: EvaluationOptions
 ) -> Iterator[ScoredScene | None]:
@@ -194,9 +225,8 @@ def true_body_camera(
         truth: Exact distance and pose of the object.
         resolution: Number of grid points along the longest edge, from which the mesh is made.
     """
-    low, high = (corner.numpy().astype(np.float64) for corner in truth.solid.bounds())
-    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-    corners = corners @ truth.camera_from_object[:3, :3].T + truth.camera_from_object[:3, 3]
+    pose = truth.camera_from_object
+    corners = truth.solid.corners() @ pose[:3, :3].T + pose[:3, 3]
 
     def distance(points_camera: np.ndarray) -> np.ndarray:
         return truth.distance(torch.from_numpy(points_camera).float()).numpy()
@@ -215,22 +245,13 @@ def scored_objects(
     """Return the scores of a method with what the model reports of its own objects."""
     view, scored = completed.view, []
     for crop, score in zip(completed.crops, scores, strict=True):
-        row = ScoredObject(
-            scene=completed.number,
-            instance=completed.observation.instance_ids[crop.index],
-            family=view.truths[crop.index].family,
-            layout=view.layout,
-            method=method,
-            score=score,
-        )
+        instance = completed.observation.instance_ids[crop.index]
+        about = (instance, view.truths[crop.index].family, view.layout, method)
         found = completed.completed_object(crop) if method == MODEL else None
+        reported = ()
         if found is not None:
-            row = replace(
-                row,
-                confidence=found.confidence,
-                observed_fraction=found.observed_fraction,
-                depth_residual=found.depth_residual,
-                uncertainty=float("nan") if found.uncertainty is None else found.uncertainty,
-            )
-        scored.append(row)
+            uncertainty = np.nan if found.uncertainty is None else found.uncertainty
+            reported = (found.confidence, found.observed_fraction, found.depth_residual)
+            reported = (*reported, uncertainty)
+        scored.append(ScoredObject(completed.number, *about, score, *reported))
     return scored

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.lab.evaluation.scenes import EvaluationOptions
 from iscene_ros.lab.synthetic.pack_rows import rows_of_packs
+from iscene_ros.lab.synthetic.random_cameras import pose_error
 from iscene_ros.lab.synthetic.scene_views import SceneView, draw_scene, look_at_scene
 
 # Standard deviations of the errors of a pose, along and about each axis of the camera.
@@ -82,12 +82,9 @@ def draw_views(number: int, options: ViewOptions) -> SceneViews | None:
         return None
     if options.pose_noise:
         noise = np.random.default_rng([options.base.seed, number, 1])
-        further = [_with_pose_error(view, noise) for view in further]
+        errors = [pose_error(noise, POSE_ERROR_M, POSE_ERROR_RAD) for _ in further]
+        further = [
+            replace(view, world_from_camera=view.world_from_camera @ error)
+            for view, error in zip(further, errors, strict=True)
+        ]
     return SceneViews(reference, tuple(further))
-
-
-def _with_pose_error(view: Observation, rng: np.random.Generator) -> Observation:
-    error = np.eye(4)
-    error[:3, :3] = Rotation.from_rotvec(POSE_ERROR_RAD * rng.normal(size=3)).as_matrix()
-    error[:3, 3] = POSE_ERROR_M * rng.normal(size=3)
-    return replace(view, world_from_camera=view.world_from_camera @ error)
