@@ -12,16 +12,12 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.lab.evaluation import contact_sheet
 from iscene_ros.lab.evaluation.contact_sheet import (
-    FULL_ERROR_M,
-    INSIDE,
     MISSED,
     OUTLINE,
-    OUTSIDE,
     TITLES,
     SheetObject,
     draw_panels,
     draw_sheet,
-    error_colors,
     tile_text,
 )
 from iscene_ros.lab.evaluation.metrics import Score
@@ -81,13 +77,6 @@ def test_without_a_prediction_all_of_the_truth_is_missed():
     panels = draw_panels(item(iou=None), SIZE)
     assert np.asarray(panels[1]).std() == 0
     assert count(panels[3], MISSED) > 300
-
-
-def test_error_colours_reach_their_ends_and_are_grey_between():
-    colors = error_colors(np.array([-2 * FULL_ERROR_M, 0.0, 2 * FULL_ERROR_M]))
-    assert tuple(colors[0]) == INSIDE
-    assert np.ptp(colors[1].astype(int)) == 0
-    assert tuple(colors[2]) == OUTSIDE
 
 
 def test_the_text_says_what_and_how_good():

@@ -1,13 +1,12 @@
 """What an evaluation reports."""
 
-import csv
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from iscene_ros.lab.evaluation.metrics import Score
-from iscene_ros.lab.evaluation.reports import csv_text, print_report
+from iscene_ros.lab.evaluation.reports import print_report
 from iscene_ros.lab.evaluation.results import Results, expected_calibration_error, score_table
 from iscene_ros.lab.evaluation.scenes import MODEL, ScoredObject, ScoredScene
 
@@ -80,8 +79,3 @@ def test_a_report_names_the_machine_and_is_written_and_printed(tmp_path, capsys)
     written = (tmp_path / "new" / "report.md").read_text()
     assert written.startswith("a table\nMachine: ") and " cores, " in written
     assert written in capsys.readouterr().out
-
-
-def test_cells_survive_comma_separated_values():
-    text = csv_text([["a", "b"], ["1,5", float("nan")]])
-    assert list(csv.reader(text.splitlines())) == [["a", "b"], ["1,5", "nan"]]

@@ -13,7 +13,6 @@ from iscene_ros.lab.synthetic.random_cameras import (
     pinhole,
     random_camera,
 )
-from iscene_ros.lab.synthetic.random_fields import random_blocks
 from iscene_ros.lab.synthetic.random_scenes import SceneOptions, random_scene
 from iscene_ros.lab.synthetic.rendering import Rendering
 from iscene_ros.lab.synthetic.sensor import SensorOptions, observe
@@ -200,13 +199,6 @@ def test_slopes_of_a_tilted_plane():
     # Seen in the middle of the image; at its border the ray is tilted, too.
     assert across[60, 100] == pytest.approx(tangent, rel=0.01)
     assert down[60, 100].abs() < 1e-3
-
-
-def test_random_blocks_are_squares():
-    mask = random_blocks(np.random.default_rng(0), plane(1.0), 4, 0.5)
-    assert mask.shape == (120, 200)
-    blocks = mask.reshape(30, 4, 50, 4).float().mean((1, 3))
-    assert set(blocks.unique().tolist()) == {0.0, 1.0}
 
 
 def camera(focal: float) -> SimulatedCamera:

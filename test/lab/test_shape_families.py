@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from iscene_ros.lab.synthetic import shape_families
 from iscene_ros.lab.synthetic.families.compositions import limb_copies
-from iscene_ros.lab.synthetic.primitives import hollowed, pose, strip_outline
+from iscene_ros.lab.synthetic.primitives import hollowed, pose
 from iscene_ros.lab.synthetic.shape_families import (
     ASSEMBLED_FAMILIES,
     FURTHER_FAMILIES,
@@ -114,13 +114,6 @@ def test_walls_of_vessels_are_about_as_thick_as_asked():
         assert vessel.distance(torch.tensor([[r, 0.0, z]])) > 0
     for r, z in ((0.0499, 0.05), (0.0485, 0.05), (0.0, 0.001)):
         assert vessel.distance(torch.tensor([[r, 0.0, z]])) < 0
-
-
-def test_a_strip_follows_its_line_on_both_sides():
-    line = np.column_stack([np.linspace(0, 1, 5), np.zeros(5)])
-    outline = strip_outline(line, 0.1)
-    assert len(outline) == 10
-    np.testing.assert_allclose(np.abs(outline[:, 1]), 0.05)
 
 
 @given(name=st.sampled_from(sorted(EVERYTHING)), seed=st.integers(0, 10_000))
