@@ -203,7 +203,8 @@ def score_completed(completed: CompletedScene, options: EvaluationOptions) -> Sc
     crops, camera_from_aligned = completed.crops, completed.aligned_frame.camera_from_aligned()
     truths = [true_body_camera(completed.view.truths[crop.index]) for crop in crops]
     predicted = {options.method: [completed.predicted_mesh_camera(crop) for crop in crops]}
-    for name, complete in BASELINES.items() if options.baselines else ():
+    baselines = BASELINES if options.baselines else {}
+    for name, complete in baselines.items():
         made = (complete(crop.points_aligned, crop.support_height) for crop in crops)
         predicted[name] = [
             None if mesh is None else mesh.transformed(camera_from_aligned) for mesh in made
