@@ -1,11 +1,13 @@
 """Measurements of completions and of the message layer, with fake completers."""
 
+import subprocess
+
 import numpy as np
 import pytest
 from waiting_completer import BALLAST, DyingCompleter, WaitingCompleter
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.lab.benchmarks import environment
+from iscene_ros.lab.benchmarks import busy, environment
 from iscene_ros.lab.benchmarks.completion import measure_completions, measure_objects
 from iscene_ros.lab.benchmarks.message_layer import STAGES, layer_table, measure_layer
 from iscene_ros.lab.benchmarks.table_scene import table_scene
@@ -57,6 +59,25 @@ def test_seconds_grow_with_objects():
 def test_a_killed_process_is_named():
     with pytest.raises(ModelError, match="2 objects was killed"):
         list(measure_completions(DyingCompleter, objects=(2,), repeats=1))
+
+
+def test_work_is_measured_idle_and_beside_busy_processes(monkeypatch):
+    started, popen = [], subprocess.Popen
+
+    def start(*args):
+        started.append(popen(*args))
+        return started[-1]
+
+    def running(completer, objects):
+        return (1.0, 1.0 + sum(process.poll() is None for process in started), 1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(busy.subprocess, "Popen", start)
+    monkeypatch.setattr(busy, "_seconds", running)
+    measured = list(busy.measure_busy(WaitingCompleter, [1, 2], repeats=3))
+    headings, *rows = busy.busy_table(measured)
+    assert [row[:2] for row in rows] == [["1", "0"], ["1", "2"], ["2", "0"], ["2", "2"]]
+    assert [row[-1] for row in rows] == ["1.0", "3.0", "1.0", "3.0"]
+    assert all(process.poll() is not None for process in started)
 
 
 def test_every_stage_is_timed_for_every_frame():

@@ -90,6 +90,21 @@ def _run_evidence(args: argparse.Namespace) -> None:
     _publish(args.out, "evidence", table, text_columns=1)
 
 
+def _add_busy_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 5, 10, 20], metavar="N")
+    parser.add_argument("--repeats", type=int, default=3, help="runs per row (%(default)s)")
+
+
+def _run_busy(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.benchmarks.busy import busy_table, measure_busy
+
+    _check_numbers(args, objects=MAX_OBJECTS, repeats=None)
+    load = partial(load_completer, model_config(args, relations=False))
+    measured = list(measure_busy(load, sorted(args.objects), args.repeats))
+    _publish(args.out, "busy", busy_table(measured))
+
+
 def _run_node(args: argparse.Namespace) -> None:
     _check_numbers(args, frames=None)
     if find_spec("rclpy") is None:
@@ -197,6 +212,11 @@ BENCHMARKS = {
         partial(_add_counts, objects=10, frames=2000),
         _run_evidence,
         "time and memory of what the session knows of its objects, without the model",
+    ),
+    "busy": (
+        _add_busy_arguments,
+        _run_busy,
+        "time of completion, relations, messages and drawing, idle and beside busy processes",
     ),
     "node": (
         partial(_add_counts, frames=2000),
