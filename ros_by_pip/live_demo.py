@@ -1,6 +1,8 @@
 """The live node on a real robot frame: node and replay as processes, and what arrives from them.
 
-python live_demo.py    prints a table, and fails where an output is missing or an end is not clean
+python live_demo.py [-p NAME:=VALUE]    parameters of the node
+
+It prints a table, and fails where an output is missing or an end is not clean.
 """
 
 from __future__ import annotations
@@ -152,13 +154,13 @@ def end(name: str, ended: subprocess.Popen) -> bool:
     return status in (0, 130) and seconds <= END_LIMIT
 
 
-def main() -> int:
-    """Run the demo; return 0 where everything came and ended."""
+def main(*arguments: str) -> int:
+    """Run the demo, the node with arguments of ROS; return 0 where everything came and ended."""
     parameters = ("--params-file", str(ROOT / "config/demo.yaml"), "-p", "autostart:=true")
     rclpy.init()
     listener = Listener()
     with (
-        process("scene_node", *parameters) as scene,
+        process("scene_node", *parameters, *arguments) as scene,
         process("replay_node", "-p", f"rate:={FRAMES_A_SECOND}") as replay,
     ):
         running, deadline = (scene, replay), time.monotonic() + START_LIMIT
@@ -174,9 +176,10 @@ def main() -> int:
         print(table(listener.received), end="\n\n")
         clean = [end("scene_node", scene), end("replay_node", replay)]
     complete = listener.has_all(UPDATES)
+    listener.destroy_node()
     rclpy.try_shutdown()
     return 0 if complete and all(clean) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

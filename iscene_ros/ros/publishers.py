@@ -84,13 +84,18 @@ class Publishers:
 
         Args:
             at_once: on all of them; else on those that have got a subscriber since, and on all when
-                a burst of updates has ended.
+                a burst of updates has ended. Nothing while an update is being published: collision
+                bodies take seconds, in which the executor has to receive messages.
         """
-        with self._lock:
+        if not self._lock.acquire(blocking=at_once):
+            return
+        try:
             has_ended = time.monotonic() - self._newest_at > BURST_PAUSE
             for topic in tuple(self._pending):
                 if at_once or has_ended or self._publishers[topic].get_subscription_count():
                     self._publish(topic)
+        finally:
+            self._lock.release()
 
     def destroy(self) -> None:
         """Destroy the publishers."""

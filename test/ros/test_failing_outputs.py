@@ -1,14 +1,16 @@
-"""An output that fails takes no other one along, on a real ROS."""
+"""An output that fails or takes long holds nothing else up, on a real ROS."""
 
+import threading
 import time
 
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
 
-from robot import robot, wait_until
+from robot import PATIENCE, nanoseconds_of, robot, wait_until
 
 from iscene_ros.ros.encoder import Encoder
+from iscene_ros.ros.node import LATE_SUBSCRIBER_PERIOD
 from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS
 
 ENCODED = [topic.name for topic in OUTPUTS if topic.name != DIAGNOSTICS]
@@ -43,3 +45,25 @@ def test_the_other_outputs_stay_up_to_date(broken: str, monkeypatch) -> None:
         wait_until(came_twice)
         wait_until(is_reported)
         assert not r.received[broken]
+
+
+def test_an_output_that_takes_long_does_not_hold_up_the_node(monkeypatch) -> None:
+    encode, ends = Encoder.encode, threading.Event()
+
+    def wait(encoder, topic, update, *rest):
+        if topic == "~/planning_scene":
+            ends.wait(PATIENCE)
+        return encode(encoder, topic, update, *rest)
+
+    monkeypatch.setattr(Encoder, "encode", wait)
+    with robot(collision_shape="hull") as r:
+        r.listen("~/objects", "~/planning_scene")
+        r.until("~/objects")
+        count = len(r.received["~/objects"])
+        for _ in range(4):
+            newest = r.publish_frame()
+            time.sleep(LATE_SUBSCRIBER_PERIOD)
+        assert r.state() == "active"
+        ends.set()
+        wait_until(lambda: len(r.received["~/objects"]) > count)
+        assert nanoseconds_of(r.received["~/objects"][count].header.stamp) == newest
