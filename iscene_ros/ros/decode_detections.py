@@ -11,6 +11,7 @@ import numpy as np
 from iscene_ros.core.slugs import readable_label
 from iscene_ros.ros.decode_header import MALFORMED_ERRORS, decode_header, decode_text, shown
 from iscene_ros.session.inputs import Detection, Detections
+from iscene_ros.session.instances import class_name
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 MOST_DETECTIONS = 4096
@@ -98,20 +99,15 @@ def _vision_detection(detection: Any, class_names: Sequence[str], where: str) ->
 
 def _yolo_detection(detection: Any, class_names: Sequence[str], where: str) -> Detection:
     box = detection.bbox
+    height, width = index(detection.mask.height), index(detection.mask.width)
     return Detection(
         label=_label(detection.class_name or str(detection.class_id), class_names, where),
         score=_score(detection.score, where),
         tracker_id=decode_text(detection.id, f"id of {where}", RejectReason.DETECTIONS),
         box=_box(box.center, box.size.x, box.size.y, where),
         polygon=_polygon(detection.mask.data, where),
-        mask_size=_mask_size(detection.mask),
+        mask_size=(height, width) if height > 0 and width > 0 else None,
     )
-
-
-def _mask_size(mask: Any) -> tuple[int, int] | None:
-    """Return height and width [pixels] of the image of a yolo_msgs/msg/Mask; None if unset."""
-    height, width = index(mask.height), index(mask.width)
-    return (height, width) if height > 0 and width > 0 else None
 
 
 def _label(text: str, class_names: Sequence[str], where: str) -> str:
@@ -121,8 +117,7 @@ def _label(text: str, class_names: Sequence[str], where: str) -> str:
     text = readable_label(text) if text else ""
     if not (text.isascii() and text.isdecimal()):
         return text
-    number = int(text)
-    return class_names[number] if number < len(class_names) else f"class_{number}"
+    return class_name(int(text), class_names)
 
 
 def _score(value: Any, where: str) -> float:

@@ -86,19 +86,17 @@ def associated_frame(
     """Decide with which views the instances of a frame are completed, and which keep their mesh.
 
     Where the frame says something new of an object, its pose is corrected by what the map knows.
-
-    Args:
-        observed: the frame.
-        found: its instances, in order.
-        overruled: see `AssociatedFrame`.
-        settings: which views are kept.
-        anew: whether to complete every instance, even where nothing changed.
+    `anew` completes every instance, even where nothing changed.
     """
     pose = observed.observation.world_from_camera
     fuses = settings.fusion and pose is not None
     found = [replace(f, chosen=_chosen(f, settings) if fuses else ()) for f in found]
     if any(f.chosen is not f.keyframes for f in found):
-        pose = _registered(observed.observation, found)
+        # Corrected by the keyframes of the objects that it shows.
+        pairs = [(f.measurement.keyframe, f.keyframes) for f in found]
+        shown = [(new, kept) for new, kept in pairs if kept and new is not None]
+        motion = registered(CameraView(observed.observation, pose), shown)
+        pose = pose if motion is None else motion @ pose
     ids = tuple(f.id for f in found)
     observation = replace(observed.observation, instance_ids=ids, world_from_camera=pose)
     unchanged = [f.id for f in found if fuses and not anew and f.chosen is f.completed_from]
@@ -123,12 +121,3 @@ def _chosen(found: AssociatedInstance, settings: Settings) -> tuple[Keyframe, ..
         if chosen(emptied, found.measurement.keyframe, settings) is emptied:
             return found.keyframes
     return chosen(found.keyframes, found.measurement.keyframe, settings)
-
-
-def _registered(observation: Observation, found: Sequence[AssociatedInstance]) -> np.ndarray:
-    """Return a frame's pose (4, 4), corrected by the keyframes of the objects that it shows."""
-    pairs = [(f.measurement.keyframe, f.keyframes) for f in found]
-    shown = [(new, kept) for new, kept in pairs if kept and new is not None]
-    pose = observation.world_from_camera
-    motion = registered(CameraView(observation, pose), shown)
-    return pose if motion is None else motion @ pose

@@ -51,46 +51,28 @@ class Match:
     motion: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class Association:
-    """The matches of a frame.
-
-    Attributes:
-        matches: of each instance.
-        overruled: lines about tracker ids that the geometry contradicts.
-    """
-
-    matches: tuple[Match, ...]
-    overruled: tuple[str, ...] = ()
-
-
 def associate(
     view: CameraView,
     known: Sequence[MapObject],
     measured: Sequence[Measurement],
     match_distance: float,
     turns: bool = True,
-) -> Association:
-    """Return for each instance of a frame the known object that it is.
+) -> tuple[list[Match], tuple[str, ...]]:
+    """Return for each instance of a frame the known object that it is, and lines about tracker ids.
 
     Instances are matched so that the sum of overlap, class agreement, closeness and agreement of
-    tracker ids is largest. Objects that are not in their place may have moved. A tracker id is a
-    hint: it counts less than an object that agrees in place, shape and class.
-
-    Args:
-        view: the frame.
-        known: objects of the map.
-        measured: instances of the frame.
-        match_distance: largest displacement of an object of the same class without tracker id [m].
-        turns: whether objects may have turned about the map's z axis.
+    tracker ids is largest. Objects that are not in their place may have moved by `match_distance`
+    [m] at most, with a tracker id farther, and turned about the map's z axis where `turns`. A
+    tracker id is a hint: it counts less than an object that agrees in place, shape and class, which
+    a line then says.
     """
     pairs = _Pairs(view, known, measured, match_distance, turns)
-    chosen: list[Match] = [Match()] * len(measured)
+    chosen = [Match()] * len(measured)
     if known and measured:
         for row, column in zip(*linear_sum_assignment(pairs.scores, maximize=True), strict=True):
             if pairs.scores[row, column] > 0:
                 chosen[row] = Match(int(column), pairs.motions.get((row, column)))
-    return Association(tuple(chosen), tuple(_overruled(known, measured, chosen)))
+    return chosen, tuple(_overruled(known, measured, chosen))
 
 
 def recognise(
@@ -105,12 +87,12 @@ def recognise(
         return Match()
     found = []
     for index, candidate in enumerate(lost):
-        ids = {candidate.tracked.tracker_id, measured.tracker_id}
-        if "" not in ids and len(ids) == 2:
-            continue
-        same_id = "" not in ids
+        both_have_ids = "" not in (candidate.tracked.tracker_id, measured.tracker_id)
+        same_id = both_have_ids and candidate.tracked.tracker_id == measured.tracker_id
         same_class = candidate.tracked.item.label == measured.label
-        if not (same_class and has_similar_size(candidate, measured) and len(candidate.points)):
+        if (both_have_ids and not same_id) or not (
+            same_class and has_similar_size(candidate, measured) and len(candidate.points)
+        ):
             continue
         motion, fit = rigid_motion(view, candidate, measured, turns)
         if fit >= (EXPLAINED if same_id else RECOGNISED):

@@ -52,13 +52,6 @@ class CameraFrames:
         if len(self._calibrations) > MOST_CAMERAS:
             del self._calibrations[next(iter(self._calibrations))]
 
-    def apart_m(self, one: str, other: str) -> float:
-        """Return how far the cameras of two frames lie apart [m]; 0 where they may be one."""
-        if "" in (one, other) or one == other:
-            return 0.0
-        distance = self._distance(one, other)
-        return distance if distance is not None and distance > SAME_CENTRE_M else 0.0
-
     def calibration(self, inputs: SyncedInputs) -> Intrinsics:
         """Return the calibration of the camera of a frame, the newest one where no name agrees.
 
@@ -66,13 +59,19 @@ class CameraFrames:
             RejectedInputError: FRAME; TF says that the messages, or all calibrations, are of other
                 cameras.
         """
-        messages = _messages(inputs)
+        items = {
+            "instances": inputs.instances,
+            "detections": inputs.detections,
+            "rgb": inputs.color,
+            "depth": inputs.depth,
+        }
+        messages = {key: item.frame_id for key, item in items.items() if item is not None}
         depth = inputs.depth.frame_id
         for key, name in messages.items():
             if line := self.other_camera(depth, name):
                 raise RejectedInputError(RejectReason.FRAME, f"depth, {key}: {line}")
         known = [name for name in messages.values() if name and name in self._calibrations]
-        fitting = [n for n in self._calibrations if not self.apart_m(n, depth)]
+        fitting = [n for n in self._calibrations if not self.other_camera(n, depth)]
         if not known and not fitting:
             line = self.other_camera(next(reversed(self._calibrations)), depth)
             raise RejectedInputError(RejectReason.FRAME, f"camera_info: {line}")
@@ -88,18 +87,7 @@ class CameraFrames:
 
     def other_camera(self, one: str, other: str) -> str:
         """Return why a frame is of another camera than a second one; "" where it may not be."""
-        apart = self.apart_m(one, other)
-        if not apart:
+        apart = None if "" in (one, other) or one == other else self._distance(one, other)
+        if apart is None or apart <= SAME_CENTRE_M:
             return ""
         return f"{one} lies {1000 * apart:.0f} mm from {other} by TF: another camera; {REMEDY}"
-
-
-def _messages(inputs: SyncedInputs) -> dict[str, str]:
-    """Return the frames of the messages of a frame, the depth last."""
-    found = {
-        "instances": inputs.instances,
-        "detections": inputs.detections,
-        "rgb": inputs.color,
-        "depth": inputs.depth,
-    }
-    return {key: item.frame_id for key, item in found.items() if item is not None}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from iscene_ros.core.stamps import nanoseconds
@@ -16,24 +14,10 @@ from iscene_ros.session.transforms import FOREVER_NS, NoTransformError, Transfor
 _FROM_TOPIC = "(camera_pose) "
 
 
-@dataclass(frozen=True)
-class CameraPose:
-    """Pose of the camera.
-
-    Attributes:
-        frame_id: frame of all outputs.
-        frame_from_camera: (4, 4) float64 rigid [m], or None where frame_id is the camera's own.
-    """
-
-    frame_id: str
-    frame_from_camera: np.ndarray | None
-
-
 class CameraPoses:
     """Looks up camera poses in the world frame, or in the first connected fallback frame.
 
-    Args:
-        settings: source of the pose, output frames and tolerances; may be replaced at any time.
+    The settings may be replaced at any time.
 
     Attributes:
         transforms: all samples of TF and of the pose topic.
@@ -47,10 +31,7 @@ class CameraPoses:
         self._substituted = False
 
     def add_pose(self, sample: PoseSample) -> None:
-        """Store a sample of the pose topic.
-
-        Args:
-            sample: pose of the camera, or of a frame that TF connects to it.
+        """Store a sample of the pose topic: of the camera, or of a frame that TF connects to it.
 
         Raises:
             RejectedInputError: its stamp jumped back in time.
@@ -61,21 +42,22 @@ class CameraPoses:
             TransformSample(sample.stamp_ns, sample.parent, child, sample.parent_from_child)
         )
 
-    def at(self, camera_frame: str, stamp_ns: int, patient: bool) -> CameraPose:
-        """Return the pose of a camera at a stamp.
+    def at(self, camera_frame: str, stamp_ns: int, patient: bool) -> tuple[str, np.ndarray | None]:
+        """Return the frame of all outputs, and the pose of a camera in it at a stamp [ns].
 
-        Args:
-            camera_frame: the camera's optical frame.
-            stamp_ns: time of the pose [ns].
-            patient: True to accept only a pose at that time, because a later sample may still
-                come; False to accept the nearest one within `transform_tolerance`.
+        While `patient`, only a pose at that time is accepted, because a later sample may still
+        come; then the nearest one within `transform_tolerance`.
+
+        Returns:
+            The frame and the (4, 4) float64 rigid frame_from_camera [m], None where the frame is
+            the camera's own.
 
         Raises:
             NoTransformError: no such pose is available.
         """
         frame = self._output_frame(camera_frame, patient)
         if frame == camera_frame:
-            return CameraPose(frame, None)
+            return frame, None
         tolerance = nanoseconds(self.settings.transform_tolerance)
         try:
             pose = self._lookup(frame, camera_frame, stamp_ns, 0 if patient else tolerance)
@@ -84,14 +66,10 @@ class CameraPoses:
                 raise
             # A pose at that time will never come: accept one within the tolerance now.
             pose = self._lookup(frame, camera_frame, stamp_ns, tolerance)
-        return CameraPose(frame, pose)
+        return frame, pose
 
     def between(self, new: str, old: str, stamp_ns: int) -> np.ndarray | None:
-        """Return the transform between two frames at the available time nearest to a stamp.
-
-        Returns:
-            (4, 4) float64 new_from_old [m]; None where the frames are not connected.
-        """
+        """Return the (4, 4) new_from_old [m] at the available time nearest to a stamp, or None."""
         try:
             return self.transforms.lookup(new, old, stamp_ns, FOREVER_NS)
         except NoTransformError:
@@ -143,16 +121,10 @@ class CameraPoses:
         """Return the (4, 4) frame_from_camera [m] at a stamp, within a tolerance [ns]."""
         if self.settings.pose_source == "tf":
             return self.transforms.lookup(frame, camera_frame, stamp_ns, tolerance)
-        child = self._topic_child
-        pose = self._from_topic(frame, stamp_ns, tolerance, child)
-        if child in ("", camera_frame):
-            return pose
-        return pose @ self.transforms.lookup(child, camera_frame, stamp_ns, tolerance)
-
-    def _from_topic(self, frame: str, stamp_ns: int, tolerance: int, child: str) -> np.ndarray:
-        """Return the (4, 4) frame_from_child [m] of the child frame of the pose topic."""
-        parent = self._topic_parent
-        parent_from_child = self.transforms.lookup(parent, _FROM_TOPIC + child, stamp_ns, tolerance)
-        if frame == parent:
-            return parent_from_child
-        return self.transforms.lookup(frame, parent, stamp_ns, tolerance) @ parent_from_child
+        parent, child = self._topic_parent, self._topic_child
+        pose = self.transforms.lookup(parent, _FROM_TOPIC + child, stamp_ns, tolerance)
+        if frame != parent:
+            pose = self.transforms.lookup(frame, parent, stamp_ns, tolerance) @ pose
+        if child not in ("", camera_frame):
+            pose = pose @ self.transforms.lookup(child, camera_frame, stamp_ns, tolerance)
+        return pose

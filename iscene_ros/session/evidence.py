@@ -14,7 +14,6 @@ Every tracked object keeps a few views of itself, its keyframes, and is complete
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -41,19 +40,6 @@ SMALL = MotionLimits(translation=0.015, rotation=np.deg2rad(10.0))
 LEAST_SHIFT_M, LEAST_TURN_RAD = 0.006, np.deg2rad(3.0)
 
 
-@dataclass(frozen=True)
-class Carried:
-    """What is left of an object's evidence at a new view.
-
-    Attributes:
-        motion: (4, 4) rigid motion of the object since its keyframes, or None.
-        keyframes: after the motion; the same tuple where nothing changed.
-    """
-
-    motion: np.ndarray | None
-    keyframes: tuple[Keyframe, ...]
-
-
 def chosen(
     keyframes: tuple[Keyframe, ...], new: Keyframe, settings: Settings
 ) -> tuple[Keyframe, ...]:
@@ -77,13 +63,8 @@ def chosen(
 def contradiction(view: CameraView, new: Keyframe, old: Keyframe, margin: float) -> float | None:
     """Return the share of what is surface in one of two views and free in the other, in [0, 1].
 
-    Args:
-        view: the frame that holds the new view.
-        new, old: views of one object.
-        margin: see `CameraView.sight` [m].
-
-    Returns:
-        None where neither view can see what the other one sees.
+    None where neither view can see what the other one sees. The new view is one of the frame
+    `view`; for `margin` [m] see `CameraView.sight`.
     """
     return contradictions(view, new.few, [old], margin)[0]
 
@@ -106,15 +87,15 @@ def carried(
     measured: Measurement,
     motion: np.ndarray | None,
     settings: Settings,
-) -> Carried:
-    """Return the evidence of a known object at a new view of it.
+) -> tuple[np.ndarray | None, tuple[Keyframe, ...]]:
+    """Return what is left of the evidence of a known object at a new view of it with depth.
 
     Args:
-        view: the frame.
-        known: the object, with keyframes.
-        measured: instance of the frame that is this object, with depth.
         motion: (4, 4) rigid motion that the association found, or None.
-        settings: which views are about the same.
+
+    Returns:
+        The (4, 4) rigid motion of the object since its keyframes, or None; and the keyframes after
+        the motion, the same tuple where nothing changed.
     """
     keyframes, new, margin = known.tracked.keyframes, measured.keyframe, known.margin
     if motion is None:
@@ -124,33 +105,40 @@ def carried(
         if not wrong and not changed:
             return _after_shift(view, known, measured, settings)
         if len(right) > len(wrong) and not changed:
-            return Carried(None, tuple(k for k in keyframes if not any(k is w for w in wrong)))
+            return None, tuple(k for k in keyframes if not any(k is w for w in wrong))
         motion, _ = rigid_motion(view, known, measured)
-    motion = _corrected(keyframes, measured, motion)
+    # It was found with the completed mesh; what was measured corrects it.
+    reference = np.concatenate([k.points for k in keyframes])
+    corrected = refined_motion(reference, new.points, motion, SMALL)
+    motion = motion if corrected is None else corrected
     moved = tuple(k.moved(motion) for k in keyframes)
     _, wrong = _judged(view, new, moved, margin)
-    return Carried(None, ()) if wrong else Carried(motion, moved)
+    return (None, ()) if wrong else (motion, moved)
 
 
 def _after_shift(
     view: CameraView, known: MapObject, measured: Measurement, settings: Settings
-) -> Carried:
+) -> tuple[np.ndarray | None, tuple[Keyframe, ...]]:
     """Return the evidence after a motion that is too small for a contradiction, if there is one.
 
     Only views from the same side show it: what they measure is the same surface.
     """
     keyframes, new = known.tracked.keyframes, measured.keyframe
-    unmoved = Carried(None, keyframes)
+    unmoved = None, keyframes
     before = _shifted_share(view, new, keyframes, settings)
     if before is None or before < SHIFTED:
         return unmoved
     reference = np.concatenate([k.points for k in keyframes])
     motion = refined_motion(reference, new.points, np.eye(4), SMALL)
-    if motion is None or not _is_motion(motion, new.center):
+    if motion is None:
+        return unmoved
+    shift = motion[:3, :3] @ new.center + motion[:3, 3] - new.center
+    turn = Rotation.from_matrix(motion[:3, :3]).magnitude()
+    if np.linalg.norm(shift) <= LEAST_SHIFT_M and turn <= LEAST_TURN_RAD:
         return unmoved
     moved = tuple(k.moved(motion) for k in keyframes)
     after = _shifted_share(view, new, moved, settings)
-    return Carried(motion, moved) if after is not None and after < 0.5 * before else unmoved
+    return (motion, moved) if after is not None and after < 0.5 * before else unmoved
 
 
 def _shifted_share(
@@ -162,16 +150,6 @@ def _shifted_share(
     if distances[nearest] > 1:
         return None
     return contradiction(view, new, old[nearest], FINE_MARGIN_M)
-
-
-def _corrected(
-    keyframes: Sequence[Keyframe], measured: Measurement, motion: np.ndarray
-) -> np.ndarray:
-    """Return a motion that was found with the completed mesh, corrected by what was measured."""
-    corrected = refined_motion(
-        np.concatenate([k.points for k in keyframes]), measured.keyframe.points, motion, SMALL
-    )
-    return motion if corrected is None else corrected
 
 
 def _judged(
@@ -191,11 +169,8 @@ def _judged(
 def _free_shares(codes: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return (S,) shares of surface points that are seen through; NaN where too few are judged.
 
-    Hidden points count: from another side only the rim of a surface is seen, not hidden.
-
-    Args:
-        codes: `Sight` of the points of S samples, one sample after the other.
-        counts: (S,) points of each.
+    Hidden points count: from another side only the rim of a surface is seen, not hidden. `codes`
+    are the `Sight` of the points of S samples, one after the other, `counts` their numbers.
     """
     rows = np.repeat(np.arange(len(counts)), counts)
     tally = np.bincount(len(Sight) * rows + codes, minlength=len(Sight) * len(counts))
@@ -203,13 +178,6 @@ def _free_shares(codes: np.ndarray, counts: np.ndarray) -> np.ndarray:
     judged = free + fits
     enough = judged >= np.maximum(1, LEAST_JUDGED * counts)
     return np.where(enough, free / np.maximum(judged + hidden, 1), np.nan)
-
-
-def _is_motion(motion: np.ndarray, center: np.ndarray) -> bool:
-    """Return whether a motion (4, 4) of an object about there is more than an error of a pose."""
-    shift = motion[:3, :3] @ center + motion[:3, 3] - center
-    turn = Rotation.from_matrix(motion[:3, :3]).magnitude()
-    return bool(np.linalg.norm(shift) > LEAST_SHIFT_M or turn > LEAST_TURN_RAD)
 
 
 def _distances(views: Sequence[Keyframe], settings: Settings) -> np.ndarray:

@@ -34,8 +34,7 @@ def registered(
         shown: of objects in their places, the frame's view and the kept ones.
 
     Returns:
-        (4, 4) float64 rigid motion in the frame of the map, or None where nothing holds it, or the
-        views do not agree better after it.
+        (4, 4) rigid in the frame of the map; None where nothing holds it, or it helps nothing.
     """
     if not shown:
         return None
@@ -55,13 +54,7 @@ def _disagreement(
     motion: np.ndarray,
     shown: Sequence[tuple[Keyframe, tuple[Keyframe, ...]]],
 ) -> float:
-    """Return the mean contradiction of a moved frame's views with the kept ones, in [0, 1].
-
-    Args:
-        view: the frame after the motion.
-        motion: (4, 4) rigid.
-        shown: the frame's views before the motion, and the kept ones.
-    """
+    """Return the mean contradiction of a frame's views after a motion with the kept ones."""
     rotation, shift = motion[:3, :3], motion[:3, 3]
     seen = [(new.few @ rotation.T + shift, views) for new, views in shown]
     shares = [s for few, views in seen for s in contradictions(view, few, views, MARGIN_M)]

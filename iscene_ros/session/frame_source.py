@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 
-from iscene_ros.core.stamps import nanoseconds
+from iscene_ros.core.stamps import SECOND, nanoseconds
 from iscene_ros.session.camera_frames import CameraFrames
 from iscene_ros.session.camera_pose import CameraPoses
 from iscene_ros.session.frames import PosedFrame
@@ -14,22 +17,39 @@ from iscene_ros.session.inputs import (
     Intrinsics,
     PoseSample,
     TransformSample,
-    check_age,
     check_clock,
     in_frame,
 )
 from iscene_ros.session.object_map import ObjectMap
 from iscene_ros.session.rejection import RejectedInputError, RejectionCounts, RejectReason
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.synchronizer import Synchronizer
+from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 from iscene_ros.session.transforms import NoTransformError
-from iscene_ros.session.waiting_frames import Outcome, WaitingFrame, WaitingFrames
+
+
+@dataclass(frozen=True)
+class WaitingFrame:
+    """Synchronised messages that wait for calibration and camera pose."""
+
+    inputs: SyncedInputs
+    since_ns: int
+
+
+class Outcome(Enum):
+    """What became of a frame: it has its pose, was refused, waits, or waits beyond its time."""
+
+    READY = auto()
+    REFUSED = auto()
+    WAITS = auto()
+    LATE = auto()
 
 
 class FrameSource:
     """Synchronises inputs, and finds calibration and camera pose of each frame.
 
-    One thread adds and polls; the same or another one takes.
+    One thread adds and polls; the same or another one takes. Frames wait for their pose in a
+    bounded queue. One whose transform is late waits on beside it, although its time is over: those
+    after it would wait as long, so that none would ever be completed.
 
     Args:
         settings: may be replaced at any time by ones that differ in live parameters only.
@@ -39,6 +59,9 @@ class FrameSource:
         warn: takes a line of doubt.
         in_order: make one frame ready at a time, and drop none for a newer one; `poll` has to be
             called until it is False, and each frame taken.
+
+    Attributes:
+        dropped: number of frames that were dropped for others.
     """
 
     def __init__(
@@ -53,16 +76,13 @@ class FrameSource:
         self.settings = settings
         self._poses, self._map, self._rejections = poses, objects, rejections
         self._cameras = CameraFrames(poses.transforms.distance, warn)
-        self._synchronizer = Synchronizer.of(settings, self._cameras.other_camera)
-        self._waiting = WaitingFrames(settings.queue_size)
+        self._synchronizer = Synchronizer(settings, self._cameras.other_camera)
+        self._waiting: deque[WaitingFrame] = deque()
+        self._late: WaitingFrame | None = None
+        self._queue_size = settings.queue_size
         self._ready: PosedFrame | None = None
         self._ready_lock = threading.Lock()
-        self._in_order, self._replaced = in_order, 0
-
-    @property
-    def dropped(self) -> int:
-        """Number of frames that were dropped for newer ones."""
-        return self._replaced + self._waiting.dropped
+        self._in_order, self.dropped = in_order, 0
 
     def add(self, item: Input | TransformSample, now_ns: int) -> bool:
         """Add an input; one that cannot be used is counted.
@@ -86,18 +106,37 @@ class FrameSource:
         """Match waiting messages and poses; return whether a frame is ready to be taken."""
         while self._synchronise(now_ns):
             pass
-        self._waiting.settle(lambda frame, may_be_late: self._pose(frame, now_ns, may_be_late))
+        if self._late is not None and self._pose(self._late, now_ns, True) in (
+            Outcome.READY,
+            Outcome.REFUSED,
+        ):
+            self._late = None
+        while self._waiting:
+            outcome = self._pose(self._waiting[0], now_ns, self._late is None)
+            if outcome == Outcome.WAITS:
+                break
+            frame = self._waiting.popleft()
+            if outcome == Outcome.LATE:
+                self._late = frame
+            elif outcome == Outcome.READY and self._late is not None:
+                self._late = None
+                self.dropped += 1
         return self._ready is not None
 
     def take(self, now_ns: int) -> PosedFrame | None:
         """Return the newest ready frame once; None where there is none or it exceeds max_age."""
         with self._ready_lock:
             frame, self._ready = self._ready, None
-        try:
-            if frame is not None:
-                check_age(frame.stamp_ns, now_ns, self.settings.max_age)
-        except RejectedInputError as error:
-            self._reject(error, now_ns)
+        if frame is None:
+            return None
+        age, limit = (now_ns - frame.stamp_ns) / SECOND, self.settings.max_age
+        if limit and age > limit:
+            self._rejections.count(
+                RejectReason.TOO_OLD,
+                f"frame: {age:.2f} s old, expected at most max_age = {limit:g} s; check the clocks "
+                "and use_sim_time, or raise max_age",
+                now_ns,
+            )
             return None
         return frame
 
@@ -110,6 +149,7 @@ class FrameSource:
         """Drop all messages and frames; keep transforms and calibration."""
         self._synchronizer.clear()
         self._waiting.clear()
+        self._late = None
         with self._ready_lock:
             self._ready = None
 
@@ -130,7 +170,11 @@ class FrameSource:
             return True
         if inputs is None:
             return False
-        self._waiting.add(WaitingFrame(inputs, now_ns))
+        if len(self._waiting) >= self._queue_size:
+            # The newest of them, as the oldest is the next one.
+            self._waiting.pop()
+            self.dropped += 1
+        self._waiting.append(WaitingFrame(inputs, now_ns))
         return True
 
     def _pose(self, waiting: WaitingFrame, now_ns: int, may_be_late: bool) -> Outcome:
@@ -153,7 +197,7 @@ class FrameSource:
                 self._rejections.count(RejectReason.INTRINSICS, line, now_ns)
             return Outcome.WAITS if patient else Outcome.REFUSED
         try:
-            pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
+            frame_id, pose = self._poses.at(depth.frame_id, depth.stamp_ns, patient)
             calibration = self._cameras.calibration(waiting.inputs)
         except RejectedInputError as error:
             if patient and isinstance(error, NoTransformError) and error.may_come:
@@ -164,13 +208,10 @@ class FrameSource:
                 return Outcome.LATE
             self._reject(error, now_ns)
             return Outcome.REFUSED
-        frame = PosedFrame(
-            *(waiting.inputs, calibration, pose.frame_id, pose.frame_from_camera),
-            self._map.resets,
-        )
+        frame = PosedFrame(waiting.inputs, calibration, frame_id, pose, self._map.resets)
         with self._ready_lock:
             if self._ready is not None and self.settings.mode == "continuous":
-                self._replaced += 1
+                self.dropped += 1
                 self._rejections.accept(now_ns)
             self._ready = frame
         return Outcome.READY

@@ -74,12 +74,13 @@ def observe(frame: PosedFrame, settings: Settings) -> TrackedObservation:
     _check_sizes(frame)
     instances, doubts = find_instances(frame.inputs, frame.intrinsics.camera, settings)
     kept, left_out, warnings = _chosen(instances, settings)
-    color = frame.inputs.color
+    color, camera = frame.inputs.color, frame.intrinsics.camera
+    no_masks = np.zeros((0, camera.height, camera.width), bool)
     try:
         observation = Observation(
             depth=frame.inputs.depth.depth,
-            masks=np.stack([i.mask for i in kept]) if kept else _no_masks(frame),
-            camera=frame.intrinsics.camera,
+            masks=np.stack([i.mask for i in kept]) if kept else no_masks,
+            camera=camera,
             rgb=None if color is None else color.rgb,
             labels=tuple(i.label for i in kept),
             scores=tuple(i.score for i in kept),
@@ -90,7 +91,7 @@ def observe(frame: PosedFrame, settings: Settings) -> TrackedObservation:
     except InputError as error:
         raise RejectedInputError(RejectReason.OBSERVATION, str(error)) from error
     trackers = tuple(i.tracker_id for i in kept)
-    return TrackedObservation(observation, trackers, _pixels(left_out, frame.intrinsics.camera))
+    return TrackedObservation(observation, trackers, _pixels(left_out, camera))
 
 
 def _chosen(
@@ -126,15 +127,9 @@ def _pixels(instances: list[Instance], camera: Camera) -> np.ndarray | None:
     return pixels[rows, columns] & inside
 
 
-def _no_masks(frame: PosedFrame) -> np.ndarray:
-    camera = frame.intrinsics.camera
-    return np.zeros((0, camera.height, camera.width), bool)
-
-
 def _check_sizes(frame: PosedFrame) -> None:
-    camera = frame.intrinsics.camera
+    camera, inputs = frame.intrinsics.camera, frame.inputs
     expected = camera.height, camera.width
-    inputs = frame.inputs
     shapes = [("depth", inputs.depth.depth.shape)]
     if inputs.instances is not None:
         shapes.append(("instances", inputs.instances.ids.shape))

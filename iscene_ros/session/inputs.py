@@ -163,18 +163,3 @@ def check_clock(item: Input | TransformSample, now_ns: int) -> None:
             f"{type(item).__name__}: its stamp lies {ahead / SECOND:.1f} s in the future; check "
             "the clocks of the machines and use_sim_time",
         )
-
-
-def check_age(stamp_ns: int, now_ns: int, max_age: float) -> None:
-    """Check that a frame is at most `max_age` [s] old; 0 = any age.
-
-    Raises:
-        RejectedInputError: it is older.
-    """
-    age = (now_ns - stamp_ns) / SECOND
-    if max_age and age > max_age:
-        raise RejectedInputError(
-            RejectReason.TOO_OLD,
-            f"frame: {age:.2f} s old, expected at most max_age = {max_age:g} s; check the clocks "
-            "and use_sim_time, or raise max_age",
-        )

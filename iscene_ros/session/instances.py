@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,12 +38,7 @@ class Instance:
 def find_instances(
     inputs: SyncedInputs, camera: Camera, settings: Settings
 ) -> tuple[list[Instance], tuple[str, ...]]:
-    """Return the instances of a frame, and warnings about its detections.
-
-    Args:
-        inputs: messages of the frame; their sizes are those of the camera.
-        camera: calibration of the images.
-        settings: where masks come from, names of classes.
+    """Return the instances of a frame of the camera's size, and warnings about its detections.
 
     Raises:
         RejectedInputError: the polygons lie in an image of another shape.
@@ -59,17 +55,12 @@ def _from_label_image(image: InstanceImage, settings: Settings) -> list[Instance
     # Few pixels differ from the one before: sorting only those takes a tenth of the time.
     flat = image.ids.ravel()
     ids = np.unique(np.append(flat[:1], flat[1:][flat[1:] != flat[:-1]]))
-    classes = dict(image.classes)
-    return [
-        Instance(image.ids == i, _class_name(classes.get(int(i)), settings), 1.0, "")
-        for i in ids[ids > 0]
-    ]
+    labels = {i: class_name(number, settings.class_names) for i, number in image.classes}
+    return [Instance(image.ids == i, labels.get(int(i), ""), 1.0, "") for i in ids[ids > 0]]
 
 
-def _class_name(number: int | None, settings: Settings) -> str:
-    if number is None:
-        return ""
-    names = settings.class_names
+def class_name(number: int, names: Sequence[str]) -> str:
+    """Return the name of a class number, or one that is made of it."""
     return names[number] if number < len(names) else f"class_{number}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import QhullError
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.core.scene import Relation, Scene, SceneObject, Timings
+from iscene_ros.core.scene import Scene, SceneObject, Timings
 from iscene_ros.core.scene_graph import ENVIRONMENT
 from iscene_ros.core.scene_update import RemovedObject, SceneUpdate
 from iscene_ros.io.world_files import World
@@ -17,7 +17,7 @@ from iscene_ros.models.base import Progress, Report
 from iscene_ros.relations.build import relate
 from iscene_ros.session.associated_frame import AssociatedFrame
 from iscene_ros.session.frames import PosedFrame
-from iscene_ros.session.object_tracker import MapChange, ObjectTracker
+from iscene_ros.session.object_tracker import ObjectTracker
 from iscene_ros.session.rejection import RejectReason
 from iscene_ros.session.settings import Settings
 
@@ -78,13 +78,17 @@ def unchanged_scene(pending: PendingUpdate, kept: Mapping[int, SceneObject]) -> 
     )
 
 
-def scene_update(pending: PendingUpdate, scene: Scene, change: MapChange) -> SceneUpdate:
-    """Return the update of a frame.
+def scene_update(
+    pending: PendingUpdate,
+    scene: Scene,
+    seen: frozenset[int],
+    removed: tuple[RemovedObject, ...],
+) -> SceneUpdate:
+    """Return the update of a completed frame, whose objects its tracker holds.
 
     Args:
-        pending: its tracker holds the completed objects.
-        scene: the completion of the frame.
-        change: its change of the map.
+        seen: ids of the objects that the frame shows.
+        removed: objects that left the map with it.
     """
     tracked = {k.id: k for k in pending.tracker.objects}
     objects = tuple(tracked[o.id].item for o in scene.objects)
@@ -94,8 +98,8 @@ def scene_update(pending: PendingUpdate, scene: Scene, change: MapChange) -> Sce
         frame_id=pending.frame.frame_id,
         camera_frame=pending.frame.camera_frame,
         objects=pending.tracker.objects,
-        seen=change.seen,
-        removed=(*pending.gone, *change.removed),
+        seen=seen,
+        removed=(*pending.gone, *removed),
         skipped=scene.skipped,
         scene=scene,
         observation=pending.associated.observation,
@@ -114,14 +118,7 @@ def add_relations(
 
     A relation between the environment and an object out of view cannot be observed; the one of the
     previous update is kept. A mesh that is too degenerate to be related costs the scene its
-    relations, but not its objects.
-
-    Args:
-        update: the object map without relations.
-        before: the previous update, or None.
-        settings: parameters that enable relations and the comparison of shapes.
-        reject: called with reason and error line where the relations cannot be inferred.
-        progress: see `SceneCompleter.complete`.
+    relations, but not its objects; `reject` is called with the reason.
     """
     if not (settings.relations and update.objects):
         return update
@@ -133,26 +130,18 @@ def add_relations(
         line = f"{type(error).__name__}: {error}; the scene is published without relations"
         reject(RejectReason.RELATIONS, line)
         return update
-    found = {_key(relation) for relation in relations}
-    kept = [r for r in _out_of_view(update, before) if _key(r) not in found]
-    return replace(update, relations=(*relations, *kept))
-
-
-def _out_of_view(update: SceneUpdate, before: SceneUpdate | None) -> list[Relation]:
-    """Return previous relations of the environment with objects that this frame does not show."""
     if before is None or before.frame_id != update.frame_id:
-        return []
+        return replace(update, relations=tuple(relations))
+    found = {(r.subject, r.predicate, r.object) for r in relations}
     unseen = {tracked.id for tracked in update.objects} - update.seen
-    return [
-        relation
-        for relation in before.relations
-        if ENVIRONMENT in (relation.subject, relation.object)
-        and unseen & {relation.subject, relation.object}
+    kept = [
+        r
+        for r in before.relations
+        if ENVIRONMENT in (r.subject, r.object)
+        and unseen & {r.subject, r.object}
+        and (r.subject, r.predicate, r.object) not in found
     ]
-
-
-def _key(relation: Relation) -> tuple[int, str, int]:
-    return relation.subject, relation.predicate, relation.object
+    return replace(update, relations=(*relations, *kept))
 
 
 def without_object(
@@ -199,12 +188,8 @@ def check_scene(scene: Scene, instance_ids: tuple[int, ...]) -> None:
             "model: its scene lacks the observation of the instances that it completed"
         )
     for item in scene.objects:
-        if not _is_valid(item):
+        faces, vertices = item.mesh.faces, item.mesh.vertices
+        numbers = vertices, item.frame_from_object, item.size
+        is_finite = all(np.isfinite(values).all() for values in numbers)
+        if not is_finite or np.any((faces < 0) | (faces >= len(vertices))):
             raise ModelError(f"model: {item.label} is no finite mesh with a pose")
-
-
-def _is_valid(item: SceneObject) -> bool:
-    faces, vertices = item.mesh.faces, item.mesh.vertices
-    numbers = vertices, item.frame_from_object, item.size
-    finite = all(np.isfinite(values).all() for values in numbers)
-    return finite and bool(np.all((faces >= 0) & (faces < len(vertices))))

@@ -81,13 +81,8 @@ def overlap(
     """Return how much of an instance and of an object is the other, in [0, 1].
 
     It is the harmonic mean of the share of the instance's points that lie on the object's surface,
-    and of the share of the object's near side, as far as nothing hides it, that lies in the mask.
-
-    Args:
-        view: the frame.
-        known: object of the map.
-        measured: instance of the frame; without depth, the mask alone counts.
-        motion: (4, 4) rigid motion of the object before it is compared.
+    and of the share of the object's near side, as far as nothing hides it, that lies in the mask;
+    without depth, the mask alone counts. `motion` (4, 4) moves the object before it is compared.
     """
     pose = known.pose if motion is None else motion @ known.pose
     if measured.keyframe is None:

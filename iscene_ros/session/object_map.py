@@ -61,7 +61,7 @@ class ObjectMap:
         objects = tuple(replace(known, tracker_id="") for known in world.objects)
         with self._lock:
             self._loaded = replace(world, objects=objects)
-            self._tracker = ObjectTracker.of((), world.next_id)
+            self._tracker = ObjectTracker(next_id=world.next_id)
 
     def world(self) -> World | None:
         """Return the objects as a world; None before the first update."""
@@ -80,11 +80,7 @@ class ObjectMap:
     ) -> PendingUpdate | None:
         """Associate a frame with the map; None where the map was reset since the frame.
 
-        Args:
-            frame: the frame.
-            observed: its rectified observation; ids are those of the frame.
-            settings: how objects are matched, and which views of them are kept.
-            anew: whether to complete every instance, even where nothing changed.
+        `anew` completes every instance, even where nothing changed.
         """
         with self._lock:
             if frame.resets != self.resets:
@@ -96,7 +92,7 @@ class ObjectMap:
             gone += _moved(objects, before, frame.frame_id, self._between)
         if loaded is not None and (known := _objects_of(loaded, frame.frame_id, self._between)):
             gone, loaded = gone + objects.clear(), None
-            objects, same_frame = ObjectTracker.of(known.objects, objects.next_id), False
+            objects, same_frame = ObjectTracker(known.objects, objects.next_id), False
         objects.taken_names = frozenset(self._tf_frames())
         associated = objects.associate(observed, settings, anew or not same_frame)
         return PendingUpdate(frame, associated, objects, before, gone, loaded)
@@ -107,16 +103,11 @@ class ObjectMap:
         """Return the update of a completed frame; None where the map was reset since the frame.
 
         Where anything fails, the map stays as it was. Only one thread may call it at a time.
-
-        Args:
-            pending: as of `begin`.
-            scene: its completion, checked.
-            settings: how objects are named and forgotten.
-            finish: adds the relations.
+        `scene` has been checked; `finish` adds the relations.
         """
         frame, tracker = pending.frame, pending.tracker
-        change = tracker.update(pending.associated, scene, frame.stamp_ns, settings)
-        update = scene_update(pending, scene, change)
+        seen, removed = tracker.update(pending.associated, scene, frame.stamp_ns, settings)
+        update = scene_update(pending, scene, seen, removed)
         # This takes long; a reset meanwhile does not wait for it.
         update = finish(update, pending.before)
         with self._lock:
@@ -177,7 +168,7 @@ class ObjectMap:
 
 def _objects_of(world: World, frame_id: str, between: Between) -> ObjectTracker | None:
     """Return the objects of a world in a frame; None while TF does not connect the frames."""
-    objects = ObjectTracker.of(world.objects, world.next_id)
+    objects = ObjectTracker(world.objects, world.next_id)
     if frame_id != world.frame_id:
         frame_from_world = between(frame_id, world.frame_id, world.stamp_ns)
         if frame_from_world is None:

@@ -8,7 +8,7 @@ completed, and whether it has to be. `update` takes the completed objects.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,52 +37,26 @@ COVERED = 0.5
 LOST_OBJECTS = 10
 
 
-@dataclass(frozen=True)
-class MapChange:
-    """Change of the map by one frame.
-
-    Attributes:
-        seen: ids in the map that the frame shows, completed.
-        removed: objects that left the map.
-    """
-
-    seen: frozenset[int]
-    removed: tuple[RemovedObject, ...]
-
-
 class ObjectTracker:
     """All objects that are tracked, in one coordinate frame.
 
     Attributes:
+        next_id: id of the next new object.
         taken_names: names that others use; no new object gets one of them.
     """
 
-    def __init__(self) -> None:
-        self.taken_names: frozenset[str] = frozenset()
-        self._objects: dict[int, TrackedObject] = {}
+    def __init__(self, objects: Iterable[TrackedObject] = (), next_id: int = 1) -> None:
+        self.next_id, self.taken_names = next_id, frozenset()
+        self._objects = {known.id: known for known in objects}
         self._lost: dict[int, TrackedObject] = {}
         self._emptied: dict[int, Keyframe] = {}
         self._surfaces: dict[int, tuple[SceneObject, ObjectSurface]] = {}
-        self._next_id = 1
-
-    @classmethod
-    def of(cls, objects: Iterable[TrackedObject], next_id: int) -> ObjectTracker:
-        """Return a map of some objects; `next_id` will be the id of the next new one."""
-        made = cls()
-        made._objects, made._next_id = {known.id: known for known in objects}, next_id
-        return made
-
-    @property
-    def next_id(self) -> int:
-        """The id of the next new object."""
-        return self._next_id
 
     def copy(self) -> ObjectTracker:
         """Return a copy with the same objects; changes to one leave the other as it is."""
-        made = ObjectTracker()
-        made._objects, made._lost = dict(self._objects), dict(self._lost)
-        made._surfaces, made._next_id = self._surfaces, self._next_id
-        made._emptied = self._emptied
+        made = ObjectTracker(self._objects.values(), self.next_id)
+        made._lost = dict(self._lost)
+        made._surfaces, made._emptied = self._surfaces, self._emptied
         return made
 
     @property
@@ -95,10 +69,7 @@ class ObjectTracker:
     ) -> AssociatedFrame:
         """Find the known objects in a frame, and move those that moved.
 
-        Args:
-            observed: observation of the frame and the ids of its tracker.
-            settings: how objects are matched and which views of them are kept.
-            anew: whether to complete every instance, even where nothing changed.
+        `anew` completes every instance, even where nothing changed.
         """
         pose = observed.observation.world_from_camera
         fuses = settings.fusion and pose is not None
@@ -106,8 +77,8 @@ class ObjectTracker:
         measured = measurements(observed)
         known = [self._known(tracked) for tracked in self.objects]
         turns = pose is not None
-        association = associate(view, known, measured, settings.match_distance, turns)
-        matched = self._recognised(view, known, measured, association.matches, turns)
+        matches, overruled = associate(view, known, measured, settings.match_distance, turns)
+        matched = self._recognised(view, known, measured, matches, turns)
         found = [
             AssociatedInstance(
                 own_id,
@@ -120,37 +91,45 @@ class ObjectTracker:
                 self._ids(matched, measured, settings.frame_prefix), measured, matched, strict=True
             )
         ]
-        return associated_frame(observed, found, association.overruled, settings, anew)
+        return associated_frame(observed, found, overruled, settings, anew)
 
     def update(
         self, frame: AssociatedFrame, scene: Scene, stamp_ns: int, settings: Settings
-    ) -> MapChange:
-        """Put the completed objects of a frame into the map and return what changed.
+    ) -> tuple[frozenset[int], tuple[RemovedObject, ...]]:
+        """Put the completed objects of an associated frame into the map.
 
         Args:
-            frame: as of `associate`.
             scene: objects of the frame, those that did not change as they were; ids are those of
                 the frame.
-            stamp_ns: stamp of the frame [ns].
-            settings: how objects are named and forgotten.
+
+        Returns:
+            Ids in the map that the frame shows, completed; and the objects that left the map.
         """
         rows = {i: row for row, i in enumerate(frame.observation.instance_ids)}
         for item in scene.objects:
             row = rows[item.id]
-            tracked = self._kept(item, frame.tracker_ids[row], stamp_ns, settings)
+            before, tracker_id = self._objects.get(item.id), frame.tracker_ids[row]
+            if before is None:
+                name, first = object_name(item.label, item.id, settings.frame_prefix), stamp_ns
+            else:
+                name, first = before.name, before.first_seen_ns
+                tracker_id = tracker_id or before.tracker_id
+            item = replace(item, color=instance_color(item.id))
             keyframes = self._keyframes(frame.found[row], scene.observation)
-            self._objects[item.id] = replace(tracked, keyframes=keyframes)
+            self._objects[item.id] = TrackedObject(
+                item, name, tracker_id, first, stamp_ns, keyframes=keyframes
+            )
         seen = frozenset(item.id for item in scene.objects)
         for skipped in scene.skipped:
             if skipped.id in self._objects:
                 tracked = self._objects[skipped.id]
                 self._objects[skipped.id] = replace(tracked, misses=0, last_seen_ns=stamp_ns)
-        self._next_id = max([self._next_id - 1, *self._objects]) + 1
+        self.next_id = max([self.next_id - 1, *self._objects]) + 1
         for cache in (self._surfaces, self._emptied):
             for key in cache.keys() - self._objects.keys() - self._lost.keys():
                 del cache[key]
         unseen = [k for k in self.objects if k.id not in rows]
-        return MapChange(seen, self._miss(unseen, frame, settings))
+        return seen, self._miss(unseen, frame, settings)
 
     def move(self, new_from_old: np.ndarray) -> None:
         """Express all objects in another frame, given by a (4, 4) rigid transform [m]."""
@@ -217,7 +196,7 @@ class ObjectTracker:
         ids = [0 if known is None else known.tracked.id for known, _ in matched]
         new = [row for row, own_id in enumerate(ids) if not own_id]
         for row in sorted(new, key=lambda row: measured[row].keyframe is None):
-            ids[row] = max(self._next_id - 1, *ids) + 1
+            ids[row] = max(self.next_id - 1, *ids) + 1
             while object_name(measured[row].label, ids[row], prefix) in self.taken_names:
                 ids[row] += 1
         return ids
@@ -235,24 +214,11 @@ class ObjectTracker:
             return ()
         if measured.keyframe is None or not known.tracked.keyframes:
             return known.tracked.keyframes
-        evidence = carried(view, known, measured, motion, settings)
-        if evidence.motion is not None:
-            moved = known.tracked.moved(evidence.motion)
-            self._objects[moved.id] = replace(moved, keyframes=evidence.keyframes)
-        return evidence.keyframes
-
-    def _kept(
-        self, item: SceneObject, tracker_id: str, stamp_ns: int, settings: Settings
-    ) -> TrackedObject:
-        before = self._objects.get(item.id)
-        if before is None:
-            name = object_name(item.label, item.id, settings.frame_prefix)
-            first = stamp_ns
-        else:
-            name, first = before.name, before.first_seen_ns
-            tracker_id = tracker_id or before.tracker_id
-        item = replace(item, color=instance_color(item.id))
-        return TrackedObject(item, name, tracker_id, first, stamp_ns)
+        motion, keyframes = carried(view, known, measured, motion, settings)
+        if motion is not None:
+            moved = known.tracked.moved(motion)
+            self._objects[moved.id] = replace(moved, keyframes=keyframes)
+        return keyframes
 
     def _keyframes(self, found: AssociatedInstance, clean: Observation) -> tuple[Keyframe, ...]:
         """Return the views to keep of an instance; this one, if it is new, from a clean frame."""
@@ -281,12 +247,9 @@ class ObjectTracker:
             misses = tracked.misses + 1 if missing else 0
             self._objects[tracked.id] = replace(tracked, misses=misses)
             if misses >= settings.forget_after:
-                self._lose(tracked)
+                # Remember the newest of those that were removed.
+                self._lost[tracked.id] = replace(self._objects.pop(tracked.id), misses=0)
+                for key in list(self._lost)[:-LOST_OBJECTS]:
+                    del self._lost[key]
                 removed.append(RemovedObject(tracked.id, tracked.name))
         return tuple(removed)
-
-    def _lose(self, tracked: TrackedObject) -> None:
-        """Remove an object, and remember the newest of those that were removed."""
-        self._lost[tracked.id] = replace(self._objects.pop(tracked.id), misses=0)
-        for key in list(self._lost)[:-LOST_OBJECTS]:
-            del self._lost[key]

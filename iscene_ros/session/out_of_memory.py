@@ -55,11 +55,19 @@ class OutOfMemoryFallback:
             try:
                 return self.completer.complete(observation, request, progress)
             except Exception as error:
-                if not is_out_of_memory(error) or not self._can_reduce():
+                can_reduce = self._batch_size() > 1 or not self.on_cpu
+                if not is_out_of_memory(error) or not can_reduce:
                     raise
             # Only after the except block are the tensors of the failed attempt released.
             _empty_gpu_cache()
-            self._reduce()
+            count = self._batch_size()
+            if count > 1:
+                self.completer = self.completer.with_objects_at_once(count // 2)
+                self._warn(f"out of memory: now {count // 2} objects at once instead of {count}")
+            else:
+                self.completer = self._load("cpu")
+                self.on_cpu = True
+                self._warn("out of memory with one object at a time: now on the CPU")
 
     def _loaded(self, device: str) -> Completer:
         """Return the completer, on the CPU where its weights do not fit on the GPU."""
@@ -72,23 +80,9 @@ class OutOfMemoryFallback:
         self._warn("out of memory for the weights: now on the CPU")
         return self._load("cpu")
 
-    def _can_reduce(self) -> bool:
-        return self._batch_size() > 1 or not self.on_cpu
-
     def _batch_size(self) -> int:
         """Return the number of objects that the completer computes together."""
         return getattr(self.completer, "objects_at_once", 1)
-
-    def _reduce(self) -> None:
-        """Use less memory."""
-        count = self._batch_size()
-        if count > 1:
-            self.completer = self.completer.with_objects_at_once(count // 2)
-            self._warn(f"out of memory: now {count // 2} objects at once instead of {count}")
-        else:
-            self.completer = self._load("cpu")
-            self.on_cpu = True
-            self._warn("out of memory with one object at a time: now on the CPU")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

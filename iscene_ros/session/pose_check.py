@@ -37,15 +37,11 @@ class PoseCheck:
         self._before = None
 
     def check(self, observation: Observation, frame_id: str, objects_rest: bool = True) -> bool:
-        """Check the pose of a frame.
+        """Return whether the world frame has jumped since the frame before.
 
         Args:
-            observation: the frame.
-            frame_id: frame that its pose leads to.
+            frame_id: frame that the pose of the observation leads to.
             objects_rest: whether objects tell, too; not where all of them may move at once.
-
-        Returns:
-            Whether the world frame has jumped since the frame before.
 
         Raises:
             RejectedInputError: it contradicts the frame before.

@@ -36,16 +36,10 @@ REFINEMENT = MotionLimits(translation=0.04, rotation=np.deg2rad(25.0))
 def rigid_motion(
     view: CameraView, known: MapObject, measured: Measurement, turns: bool = True
 ) -> tuple[np.ndarray, float]:
-    """Return the motion that explains an instance best, and the overlap after it.
+    """Return the (4, 4) rigid motion in the frame of the map that explains an instance best.
 
-    Args:
-        view: the frame.
-        known: object of the map; its surface has points.
-        measured: instance of the frame, with depth.
-        turns: whether the object may have turned about the map's z axis.
-
-    Returns:
-        (4, 4) float64 rigid motion in the frame of the map, and the overlap in [0, 1].
+    The object has surface points and the instance depth; it may have turned about the map's z axis
+    where `turns`. The second value is the overlap after the motion, in [0, 1].
     """
     yaws = [_yaw(step) for step in range(YAWS if turns else 1)]
     found = _best_motion(view, known, measured, yaws)
@@ -94,7 +88,6 @@ def refined_motion(
     Args:
         reference: (P, 3) points of the object before its motion [m].
         points: (M, 3) of the instance [m].
-        motion: (4, 4) rigid, near the right one.
         limits: the largest correction.
     """
     moved = reference @ motion[:3, :3].T + motion[:3, 3]

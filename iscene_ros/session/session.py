@@ -7,22 +7,31 @@ the same or in another one.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from iscene_ros.core.errors import InputError, ModelError
+from iscene_ros.core.scene import Scene
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.io.world_files import World, read_world
-from iscene_ros.models.base import Report
+from iscene_ros.models.base import CompletionRequest, Progress, Report
 from iscene_ros.session.camera_pose import CameraPoses
-from iscene_ros.session.frame_completion import FrameCompletion
 from iscene_ros.session.frame_source import FrameSource
-from iscene_ros.session.frames import PosedFrame
+from iscene_ros.session.frames import PosedFrame, observe
 from iscene_ros.session.inputs import Input, TransformSample
+from iscene_ros.session.map_updates import (
+    PendingUpdate,
+    add_relations,
+    check_scene,
+    kept_objects,
+    unchanged_scene,
+)
 from iscene_ros.session.object_map import ObjectMap
 from iscene_ros.session.out_of_memory import Completer
+from iscene_ros.session.pose_check import PoseCheck
 from iscene_ros.session.rejection import (
     RejectedInputError,
     RejectionCounts,
@@ -30,7 +39,7 @@ from iscene_ros.session.rejection import (
     WarningCounts,
 )
 from iscene_ros.session.settings import Settings
-from iscene_ros.session.status import Latencies, Status, session_status
+from iscene_ros.session.status import LATENCIES, Status, session_status
 from iscene_ros.session.surroundings import Surroundings
 
 
@@ -49,6 +58,7 @@ class SceneSession:
         frames: makes frames of the inputs.
         rejections, warnings: counts of what was refused, and of what was doubted.
         completed: number of frames.
+        latencies: of the newest completions [s].
         model_fault: error line of the newest completion; "" where it succeeded.
         surroundings: what is no object.
     """
@@ -61,7 +71,7 @@ class SceneSession:
         in_order: bool = False,
     ) -> None:
         self.rejections, self.warnings = RejectionCounts(log), WarningCounts(log)
-        self.latencies = Latencies()
+        self.latencies: deque[float] = deque(maxlen=LATENCIES)
         self.completed = self._dropped = 0
         self.model_fault = ""
         self._poses = CameraPoses(settings)
@@ -72,7 +82,11 @@ class SceneSession:
         self.surroundings = Surroundings(settings, log)
         if settings.load_world:
             self._load_world(Path(settings.load_world).expanduser())
-        self._completion = FrameCompletion(completer, self._map, self.surroundings, log)
+        self._completer, self._log = completer, log
+        self._pose_check = PoseCheck()
+        # Of the newest completion, without what the frame adds.
+        self._request: CompletionRequest | None = None
+        self._said_unposed = False
 
     @property
     def update(self) -> SceneUpdate | None:
@@ -96,7 +110,7 @@ class SceneSession:
     def add(self, item: Input | TransformSample, now_ns: int) -> None:
         """Add a decoded input; one that cannot be used is counted and logged, not raised."""
         if self.frames.add(item, now_ns):
-            self._completion.clear()
+            self._pose_check.clear()
             self._map.forget()
             self.surroundings.reset(self._map.resets)
 
@@ -129,8 +143,7 @@ class SceneSession:
         """
         started = time.monotonic()
         try:
-            reject = partial(self.reject, now_ns=now_ns)
-            update = self._completion.complete(frame, self.settings, reject, progress)
+            update = self._completed(frame, partial(self.reject, now_ns=now_ns), progress)
         except InputError as error:
             self.reject(getattr(error, "reason", RejectReason.OBSERVATION), str(error), now_ns)
             return None
@@ -142,8 +155,55 @@ class SceneSession:
             self.warnings.count(warning)
         self.completed += 1
         self.rejections.accept(now_ns)
-        self.latencies.add(time.monotonic() - started)
+        self.latencies.append(time.monotonic() - started)
         return update
+
+    def _completed(
+        self,
+        frame: PosedFrame,
+        reject: Callable[[RejectReason, str], None],
+        progress: Report | None,
+    ) -> SceneUpdate | None:
+        """Return the update of a frame; None where the map was reset meanwhile."""
+        settings = self.settings
+        observed = observe(frame, settings)
+        # Without fusion, objects may move as they like, as on a conveyor.
+        if self._pose_check.check(observed.observation, frame.frame_id, settings.fusion):
+            self.surroundings.clear()
+        if settings.fusion and frame.frame_from_camera is None and not self._said_unposed:
+            self._said_unposed = True
+            self._log(
+                f"fusion: the outputs are in the camera's own frame {frame.frame_id}, so each "
+                "frame is completed alone; set world_frame to a frame that does not move with it"
+            )
+        request = CompletionRequest(settings.steps or None, settings.seed, settings.faces)
+        pending = self._map.begin(frame, observed, settings, anew=request != self._request)
+        if pending is None:
+            return None
+        scene = self._scene(pending, request, progress)
+
+        def finished(update: SceneUpdate, before: SceneUpdate | None) -> SceneUpdate:
+            update = add_relations(update, before, settings, reject, progress)
+            Progress(progress).advance(0, "publish")
+            return self.surroundings.add(update, frame, observed, settings, reject)
+
+        update = self._map.commit(pending, scene, settings, finished)
+        for line in pending.associated.overruled:
+            reject(RejectReason.TRACKER_ID, line)
+        return update
+
+    def _scene(
+        self, pending: PendingUpdate, request: CompletionRequest, progress: Report | None
+    ) -> Scene:
+        """Complete the instances that changed since they were completed."""
+        kept, observation = kept_objects(pending), pending.associated.observation
+        if kept and len(kept) == len(observation.instance_ids):
+            return unchanged_scene(pending, kept)
+        asked = replace(request, evidence=pending.associated.evidence, kept=kept)
+        scene = self._completer.complete(observation, asked, progress)
+        check_scene(scene, observation.instance_ids)
+        self._request = request
+        return scene
 
     def fail(self, error: Exception, now_ns: int) -> None:
         """Count and report that `complete` raised; a driver calls this and goes on."""
@@ -160,7 +220,7 @@ class SceneSession:
             The update of the empty map, to be published; None where nothing was published before.
         """
         self.frames.clear()
-        self._completion.clear()
+        self._pose_check.clear()
         emptied = self._map.reset()
         self.surroundings.reset(self._map.resets)
         return emptied

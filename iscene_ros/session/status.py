@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import resource
 import sys
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 # A scene that is older by this than two completions take [s] is out of date.
 STALE_S = 5.0
 # Number of latencies over which percentiles are taken.
-WINDOW = 200
+LATENCIES = 200
 MEGABYTE = 1e6
 
 
@@ -42,40 +41,25 @@ class Status:
     reason: RejectReason | None = None
 
 
-class Latencies:
-    """The newest durations [s] and their percentiles."""
-
-    def __init__(self) -> None:
-        self._values: deque[float] = deque(maxlen=WINDOW)
-
-    def add(self, seconds: float) -> None:
-        """Add a duration [s]."""
-        self._values.append(seconds)
-
-    def percentile(self, percent: float) -> float:
-        """Return a percentile of the newest durations [s]; NaN where there is none."""
-        values = list(self._values)
-        return float(np.percentile(values, percent)) if values else float("nan")
-
-
 def session_status(session: SceneSession, now_ns: int) -> Status:
     """Return the status of a session at a time [ns]."""
-    update, latencies = session.update, session.latencies
+    update = session.update
     age = None if update is None else (now_ns - update.stamp_ns) / SECOND
     frame = session.settings.world_frame if update is None else update.frame_id
     objects = 0 if update is None else len(update.objects)
+    views = [k for known in update.objects for k in known.keyframes] if update else []
     refusal = session.rejections.prevailing(now_ns)
     level, summary = _verdict(session, objects, frame, age, refusal)
     rejected = sorted(session.rejections.counts.items())
     values = [
         ("objects", str(objects)),
         ("frame", frame),
-        ("evidence", _evidence(session)),
+        ("evidence", f"{len(views)} views, {sum(k.nbytes for k in views) / MEGABYTE:.1f} MB"),
         ("completed frames", str(session.completed)),
         ("dropped frames", str(session.dropped)),
         ("environment", session.surroundings.summary(session.settings)),
-        ("latency p50 [s]", _seconds(latencies.percentile(50))),
-        ("latency p95 [s]", _seconds(latencies.percentile(95))),
+        ("latency p50 [s]", _seconds(_latency(session, 50))),
+        ("latency p95 [s]", _seconds(_latency(session, 95))),
         ("scene age [s]", _seconds(age)),
         ("memory [MB]", f"{resident_megabytes():.0f}"),
         ("GPU memory [MB]", f"{gpu_megabytes():.0f}"),
@@ -91,18 +75,11 @@ def session_status(session: SceneSession, now_ns: int) -> Status:
     return Status(level, summary, tuple(values), refusal and refusal.reason)
 
 
-def _evidence(session: SceneSession) -> str:
-    """Return the number and memory of the kept views."""
-    update = session.update
-    views = [k for known in update.objects for k in known.keyframes] if update else []
-    return f"{len(views)} views, {sum(k.nbytes for k in views) / MEGABYTE:.1f} MB"
-
-
 def resident_megabytes() -> float:
     """Return the main memory of this process [1e6 bytes]; NaN where /proc does not exist."""
     pages = Path("/proc/self/statm")
     if not pages.is_file():
-        return float("nan")
+        return math.nan
     return int(pages.read_text().split()[1]) * resource.getpagesize() / MEGABYTE
 
 
@@ -151,8 +128,13 @@ def _oldest(session: SceneSession) -> float:
     if settings.mode == "on_demand":
         return math.inf
     pause = 1 / settings.rate if settings.rate else 0.0
-    latency = session.latencies.percentile(95)
-    return pause + 2 * latency + STALE_S
+    return pause + 2 * _latency(session, 95) + STALE_S
+
+
+def _latency(session: SceneSession, percent: float) -> float:
+    """Return a percentile of the newest latencies [s]; NaN where there is none."""
+    values = list(session.latencies)
+    return float(np.percentile(values, percent)) if values else math.nan
 
 
 def _seconds(value: float | None) -> str:

@@ -83,14 +83,7 @@ class Surroundings:
     ) -> SceneUpdate:
         """Fuse the frame of an update, and return the update with the mesh of the surroundings.
 
-        A frame without a pose is not fused, but counted. A failure costs the update its mesh.
-
-        Args:
-            update: the object map after the frame.
-            frame: the frame.
-            observed: its observation.
-            settings: whether to fuse it.
-            reject: called with reason and line where the frame is not fused.
+        A frame without a pose is only counted, by `reject`. A failure costs the update its mesh.
         """
         if not settings.environment or not has_open3d() or frame.resets < self._valid_from:
             return update
@@ -165,13 +158,9 @@ class Surroundings:
 def without_boxes(
     depth: np.ndarray, camera: Camera, frame_from_camera: np.ndarray, items: Sequence[SceneObject]
 ) -> np.ndarray:
-    """Return a depth image (H, W) without the readings in the boxes of objects.
+    """Return a rectified depth image (H, W) [m] without the readings in the boxes of objects.
 
-    Args:
-        depth: [m], 0 = no reading.
-        camera: rectified.
-        frame_from_camera: (4, 4) rigid transform into the frame of the objects' poses.
-        items: the objects.
+    `frame_from_camera` (4, 4) leads into the frame of the objects' poses.
     """
     if not items:
         return depth

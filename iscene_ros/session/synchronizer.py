@@ -54,39 +54,27 @@ class Synchronizer:
     masks, no other frame of it counts.
 
     Args:
-        use_color, use_detections: whether a frame needs a colour image, and detections.
-        masks_from_detections: whether the detections contain the masks.
-        queue_size: number of messages of each kind that are kept.
+        settings: which inputs a frame needs, which contain the masks, how many of each are kept.
         other_camera: returns why a frame is that of another camera than a second one, or "".
     """
 
     def __init__(
         self,
-        use_color: bool,
-        use_detections: bool,
-        masks_from_detections: bool,
-        queue_size: int,
+        settings: Settings,
         other_camera: Callable[[str, str], str] = lambda one, other: "",
     ) -> None:
-        self._pivot = "detections" if masks_from_detections else "instances"
-        wanted = {"depth": True, "color": use_color, "detections": use_detections}
+        self._pivot = settings.masks_from
+        wanted = {
+            "depth": True,
+            "color": settings.use_rgb,
+            "detections": settings.detections != "none",
+        }
         self._others = tuple(k for k, used in wanted.items() if used and k != self._pivot)
-        self._size, self._other_camera = queue_size, other_camera
+        self._size, self._other_camera = settings.queue_size, other_camera
         self._frames: dict[str, set[str]] = {key: set() for key in self._others}
         self._queues: dict[str, list[SyncedInput]] = {key: [] for key in self._others}
         self._waiting: deque[_Waiting] = deque()
         self._newest: dict[str, int] = {}
-
-    @classmethod
-    def of(cls, settings: Settings, other_camera: Callable[[str, str], str]) -> Synchronizer:
-        """Return the synchroniser of the inputs that the settings ask for."""
-        return cls(
-            use_color=settings.use_rgb,
-            use_detections=settings.detections != "none",
-            masks_from_detections=settings.masks_from == "detections",
-            queue_size=settings.queue_size,
-            other_camera=other_camera,
-        )
 
     def add(self, item: SyncedInput, now_ns: int) -> None:
         """Add a message.

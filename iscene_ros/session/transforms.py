@@ -106,31 +106,27 @@ class TransformBuffer:
                 in time, after which its history starts with this sample.
         """
         with self._lock:
-            self._add(sample)
-
-    def _add(self, sample: TransformSample) -> None:
-        if sample.child in self._ancestors(sample.parent):
-            self._drop_silent(sample)
-        if sample.child in self._ancestors(sample.parent):
-            raise RejectedInputError(
-                RejectReason.FRAME,
-                f"tf: {sample.parent} -> {sample.child} closes a loop; expected a tree: one parent "
-                "a frame",
-            )
-        track = self._tracks.get(sample.child)
-        jumped = self._jumped(track, sample)
-        if (
-            track is None
-            or jumped
-            or (track.parent, track.static) != (sample.parent, sample.static)
-        ):
-            track = self._tracks[sample.child] = _Track(sample.parent, sample.static)
-        track.add(sample.stamp_ns, sample.parent_from_child)
-        if jumped:
-            raise RejectedInputError(
-                RejectReason.TIME_JUMP,
-                f"tf: {sample.parent} -> {sample.child} jumped back in time; its past is dropped",
-            )
+            if sample.child in self._ancestors(sample.parent):
+                self._drop_silent(sample)
+            if sample.child in self._ancestors(sample.parent):
+                raise RejectedInputError(
+                    RejectReason.FRAME,
+                    f"tf: {sample.parent} -> {sample.child} closes a loop; expected a tree: one "
+                    "parent a frame",
+                )
+            track = self._tracks.get(sample.child)
+            moves = track is not None and not track.static and not sample.static
+            jumped = moves and sample.stamp_ns < track.stamps[-1] - JUMP_NS
+            kind = sample.parent, sample.static
+            if track is None or jumped or (track.parent, track.static) != kind:
+                track = self._tracks[sample.child] = _Track(sample.parent, sample.static)
+            track.add(sample.stamp_ns, sample.parent_from_child)
+            if jumped:
+                raise RejectedInputError(
+                    RejectReason.TIME_JUMP,
+                    f"tf: {sample.parent} -> {sample.child} jumped back in time; its past is "
+                    "dropped",
+                )
 
     def _drop_silent(self, sample: TransformSample) -> None:
         """Drop outdated frames between the child and the parent of a sample."""
@@ -144,39 +140,34 @@ class TransformBuffer:
     def lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int = 0) -> np.ndarray:
         """Return the (4, 4) float64 target_from_source [m] at a stamp [ns].
 
-        Args:
-            target, source: frame names.
-            stamp_ns: time of the transform [ns].
-            tolerance_ns: largest distance from the first or last sample at which its pose is
-                returned without extrapolation [ns].
+        Up to `tolerance_ns` from the first or last sample its pose is returned, without
+        extrapolation.
 
         Raises:
             NoTransformError: a frame is unknown, the frames are not connected, or the stamp lies
                 outside the history.
         """
         with self._lock:
-            return self._lookup(target, source, stamp_ns, tolerance_ns)
-
-    def _lookup(self, target: str, source: str, stamp_ns: int, tolerance_ns: int) -> np.ndarray:
-        frames = self.frames()
-        for name in (target, source):
-            if name not in frames:
-                known = ", ".join(frames[:8]) or "none"
+            frames = self.frames()
+            for name in (target, source):
+                if name not in frames:
+                    known = ", ".join(frames[:8]) or "none"
+                    raise NoTransformError(
+                        f"transform {target} <- {source}: frame {name} is unknown; known are: "
+                        f"{known}",
+                        may_come=True,
+                    )
+            up_target, up_source = self._ancestors(target), self._ancestors(source)
+            common = next((name for name in up_source if name in up_target), None)
+            if common is None:
                 raise NoTransformError(
-                    f"transform {target} <- {source}: frame {name} is unknown; known are: {known}",
+                    f"transform {target} <- {source}: not connected ({up_target[-1]} and "
+                    f"{up_source[-1]} are the roots of two trees)",
                     may_come=True,
                 )
-        up_target, up_source = self._ancestors(target), self._ancestors(source)
-        common = next((name for name in up_source if name in up_target), None)
-        if common is None:
-            raise NoTransformError(
-                f"transform {target} <- {source}: not connected ({up_target[-1]} and "
-                f"{up_source[-1]} are the roots of two trees)",
-                may_come=True,
-            )
-        common_from_source = self._climb(source, common, stamp_ns, tolerance_ns)
-        common_from_target = self._climb(target, common, stamp_ns, tolerance_ns)
-        return np.linalg.inv(common_from_target) @ common_from_source
+            common_from_source = self._climb(source, common, stamp_ns, tolerance_ns)
+            common_from_target = self._climb(target, common, stamp_ns, tolerance_ns)
+            return np.linalg.inv(common_from_target) @ common_from_source
 
     def distance(self, one: str, other: str) -> float | None:
         """Return how far the origins of two frames lie apart now [m]; None if not connected."""
@@ -206,12 +197,6 @@ class TransformBuffer:
                 for name, track in self._tracks.items()
                 if track.static or track.stamps[-1] <= stamp_ns + JUMP_NS
             }
-
-    @staticmethod
-    def _jumped(track: _Track | None, sample: TransformSample) -> bool:
-        if track is None or track.static or sample.static:
-            return False
-        return sample.stamp_ns < track.stamps[-1] - JUMP_NS
 
     def _ancestors(self, name: str) -> list[str]:
         """Return a frame and its ancestors, ending with the root of its tree."""

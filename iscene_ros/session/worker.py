@@ -132,20 +132,16 @@ class Worker:
     def _next_action(self) -> str:
         """Return "stop", "job", "frame" or "timeout"; "" where there is nothing to do."""
         now = time.monotonic()
+        continuous = self.session.settings.mode == "continuous" and not self._paused
         if self._stopped:
             return "stop"
         if self._jobs:
             return "job"
-        if self._has_frame and (self._requests or self._wants_frames(now)):
+        if self._has_frame and (self._requests or (continuous and now >= self._earliest)):
             return "frame"
         if self._requests and now >= self._requests[0][1]:
             return "timeout"
         return ""
-
-    def _wants_frames(self, now: float) -> bool:
-        """Return whether a ready frame is to be completed without a request."""
-        continuous = self.session.settings.mode == "continuous"
-        return continuous and not self._paused and now >= self._earliest
 
     def _wait_time(self) -> float | None:
         """Return the time until the next action that needs no notification [s]; None = never."""
@@ -171,18 +167,14 @@ class Worker:
         except Exception as error:  # the thread goes on with the next frame
             self.session.fail(error, self._now_ns())
         if update is not None:
-            self._deliver(update)
+            try:
+                self._publish(update, self.check)
+            except Exception as error:  # a failing output must not end the thread
+                self._report(f"publishing failed: {type(error).__name__}: {error}")
         self.check()
         for request in requests:
             self._requests.remove(request)
             request[0].set_result(update)
-
-    def _deliver(self, update: SceneUpdate) -> None:
-        """Publish an update; report a failure instead of raising it."""
-        try:
-            self._publish(update, self.check)
-        except Exception as error:  # a failing output must not end the thread
-            self._report(f"publishing failed: {type(error).__name__}: {error}")
 
     @staticmethod
     def _run_job(job: Callable[[], Any], future: Future) -> None:

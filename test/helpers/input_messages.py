@@ -204,9 +204,11 @@ def odometry(child: str = "base_link", frame_id: str = "odom") -> Any:
     return received(ODOMETRY, message)
 
 
-def compressed(data: bytes, format_text: str) -> Any:
+def compressed(data: bytes, format_text: str, of: Any = None) -> Any:
+    """A CompressedImage of the bytes of a file, with the header of a message if one is given."""
     values = TYPES.byte_array(np.frombuffer(data, np.uint8))
-    return received(COMPRESSED, make(COMPRESSED, header=header(), format=format_text, data=values))
+    head = header() if of is None else of.header
+    return received(COMPRESSED, make(COMPRESSED, header=head, format=format_text, data=values))
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from table_scene import Thing, box, completed, cup, looking_at, moved, shoot
 from iscene_ros.core.scene_update import TrackedObject
 from iscene_ros.geometry.camera_view import CameraView
 from iscene_ros.geometry.object_surface import ObjectSurface
-from iscene_ros.session.association import Association, associate
+from iscene_ros.session.association import associate
 from iscene_ros.session.measurements import MapObject, measurements
 
 MATCH_DISTANCE = 0.15
@@ -27,7 +27,7 @@ def known(things, noise=0.0, seed=0) -> list[MapObject]:
     return made
 
 
-def association(tracked, detected, noise=0.0, seed=0) -> Association:
+def association(tracked, detected, noise=0.0, seed=0) -> tuple:
     """The association of a frame that shows some things with others that are known."""
     shot = shoot(detected)
     view = CameraView(shot.tracked.observation, looking_at())
@@ -36,7 +36,7 @@ def association(tracked, detected, noise=0.0, seed=0) -> Association:
 
 
 def matched(tracked, detected, noise=0.0, seed=0) -> list[int | None]:
-    return [match.index for match in association(tracked, detected, noise, seed).matches]
+    return [match.index for match in association(tracked, detected, noise, seed)[0]]
 
 
 GRID = [Thing(0.12 * (i % 4) - 0.18, 0.16 * (i // 4) - 0.1) for i in range(8)]
@@ -99,9 +99,9 @@ def test_a_tracker_id_leads_to_what_nothing_else_explains():
 def test_tracker_ids_that_changed_places_are_overruled_by_the_geometry():
     tracked = [Thing(-0.1, 0, tracker_id="a"), Thing(0.1, 0, tracker_id="b")]
     detected = [replace(tracked[0], tracker_id="b"), replace(tracked[1], tracker_id="a")]
-    found = association(tracked, detected)
-    assert [m.index for m in found.matches] == [0, 1]
-    assert len(found.overruled) == 2 and "geometry counts" in found.overruled[0]
+    matches, overruled = association(tracked, detected)
+    assert [m.index for m in matches] == [0, 1]
+    assert len(overruled) == 2 and "geometry counts" in overruled[0]
 
 
 def test_a_tracker_id_does_not_take_an_object_from_its_place():

@@ -47,8 +47,7 @@ class Robot:
             skipped=tuple(replace(s, id=ids[s.id]) for s in shot.scene.skipped),
             observation=frame.observation,
         )
-        change = self.map.update(frame, scene, self.frames * SECOND, self.rules)
-        return Change(ids, change.seen, change.removed)
+        return Change(ids, *self.map.update(frame, scene, self.frames * SECOND, self.rules))
 
     @property
     def names(self) -> list[str]:

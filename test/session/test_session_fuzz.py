@@ -3,7 +3,6 @@
 ISCENE_FUZZ_FRAMES=N feeds N frames a case instead of 150.
 """
 
-import io
 import os
 import random
 import struct
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_completer import FakeCompleter
-from PIL import Image
+from input_messages import TYPES, compressed, image_file
 from random_messages import damage
 
 from iscene_ros.core.camera import Camera
@@ -22,14 +21,12 @@ from iscene_ros.io.demo_frame import DemoFrame
 from iscene_ros.ros.common_messages import encode_pose
 from iscene_ros.ros.demo_messages import OPTICAL_FRAME, frame_messages
 from iscene_ros.ros.message_decoder import MessageDecoder
-from iscene_ros.ros.messages import RosbagsTypes
 from iscene_ros.ros.topics import input_topics
 from iscene_ros.session.session import SceneSession
 from iscene_ros.session.settings import Settings
 
 START_NS, PERIOD_NS = 1_700_000_000 * SECOND, SECOND // 10
 FRAMES = int(os.environ.get("ISCENE_FUZZ_FRAMES", "150"))
-TYPES = RosbagsTypes()
 
 
 def small_frame() -> DemoFrame:
@@ -60,30 +57,20 @@ TRANSPORTS = {
 }
 
 
-def png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def compressed(message: Any, file: bytes, kind: str) -> Any:
-    data = TYPES.byte_array(np.frombuffer(file, np.uint8))
-    name = "sensor_msgs/msg/CompressedImage"
-    return TYPES.make(name, header=message.header, format=kind, data=data)
-
-
 def in_transport(name: str, topic: str, message: Any) -> tuple[str, Any]:
     """Key and message of an input as a transport has it."""
     if name == "compressed" and topic in ("rgb", "depth", "instances"):
         frame = small_frame()
         if topic == "rgb":
-            made = compressed(message, png(frame.observation.rgb), "png")
+            made = compressed(image_file(frame.observation.rgb, "png"), "png", message)
         elif topic == "depth":
             steps = (frame.observation.depth * 1000).astype(np.uint16)
             head = struct.pack("<iff", 0, 0.0, 0.0)
-            made = compressed(message, head + png(steps), "16UC1; compressedDepth png")
+            file = head + image_file(steps, "png")
+            made = compressed(file, "16UC1; compressedDepth png", message)
         else:
-            made = compressed(message, png(frame.labels_image), "mono8; png compressed ")
+            file = image_file(frame.labels_image, "png")
+            made = compressed(file, "mono8; png compressed ", message)
         return f"{topic}_compressed", made
     if name == "polygons" and topic == "detections":
         return topic, yolo(message.header)

@@ -8,6 +8,7 @@ from session_inputs import CAMERA_FRAME, MS, START_NS
 
 from iscene_ros.session.inputs import ColorImage, DepthImage, Detections, InstanceImage
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
+from iscene_ros.session.settings import Settings
 from iscene_ros.session.synchronizer import SyncedInputs, Synchronizer
 
 SLOP = 30 * MS
@@ -36,7 +37,14 @@ def detections(ms: float) -> Detections:
 
 
 def synchronizer(use_color=True, use_detections=False, from_detections=False, queue_size=30):
-    return Synchronizer(use_color, use_detections, from_detections, queue_size)
+    return Synchronizer(
+        Settings(
+            use_rgb=use_color,
+            detections="yolo_msgs" if use_detections else "none",
+            masks_from="detections" if from_detections else "instances",
+            queue_size=queue_size,
+        )
+    )
 
 
 def add(sync: Synchronizer, *items, now_ms: float = 0) -> None:

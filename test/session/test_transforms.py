@@ -15,6 +15,14 @@ from iscene_ros.session.rejection import RejectedInputError, RejectReason
 from iscene_ros.session.transforms import NoTransformError, TransformBuffer
 
 
+def filled(*samples) -> TransformBuffer:
+    """A buffer of some samples."""
+    buffer = TransformBuffer()
+    for sample in samples:
+        buffer.add(sample)
+    return buffer
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 10**6), st.integers(2, 9), st.integers(0, 8), st.integers(0, 8),
@@ -29,9 +37,10 @@ def test_lookup_agrees_with_a_plain_reference_on_random_trees(seed, size, target
 
 
 def test_halfway_between_two_samples_is_half_the_way_and_half_the_turn():
-    buffer = TransformBuffer()
-    buffer.add(transform("map", "cam", START_NS, matrix=pose(0, 0, 0)))
-    buffer.add(transform("map", "cam", START_NS + SECOND, matrix=pose(2, 4, 0, (0, 0, 90))))
+    buffer = filled(
+        transform("map", "cam", START_NS, matrix=pose(0, 0, 0)),
+        transform("map", "cam", START_NS + SECOND, matrix=pose(2, 4, 0, (0, 0, 90))),
+    )
     halfway = buffer.lookup("map", "cam", START_NS + SECOND // 2)
     np.testing.assert_allclose(halfway, pose(1, 2, 0, (0, 0, 45)), atol=1e-12)
 
@@ -41,15 +50,12 @@ def test_samples_out_of_order_give_the_same_poses(first):
     samples = [
         transform("map", "cam", START_NS + i * 100 * MS, matrix=pose(i)) for i in (0, 2, 1, 4, 3)
     ]
-    buffer = TransformBuffer()
-    for sample in samples if first == "newer" else sorted(samples, key=lambda s: s.stamp_ns):
-        buffer.add(sample)
+    buffer = filled(*(samples if first == "newer" else sorted(samples, key=lambda s: s.stamp_ns)))
     assert buffer.lookup("map", "cam", START_NS + 250 * MS)[0, 3] == pytest.approx(2.5)
 
 
 def test_a_static_transform_holds_at_all_times():
-    buffer = TransformBuffer()
-    buffer.add(transform("base", "cam", static=True, matrix=pose(1)))
+    buffer = filled(transform("base", "cam", static=True, matrix=pose(1)))
     for stamp in (1, START_NS, 2 * START_NS):
         assert buffer.lookup("base", "cam", stamp)[0, 3] == 1
     buffer.add(transform("base", "cam", static=True, matrix=pose(2)))
@@ -57,9 +63,7 @@ def test_a_static_transform_holds_at_all_times():
 
 
 def test_a_sample_of_the_same_stamp_replaces_the_one_before():
-    buffer = TransformBuffer()
-    for x in (1, 2):
-        buffer.add(transform("map", "cam", matrix=pose(x)))
+    buffer = filled(*(transform("map", "cam", matrix=pose(x)) for x in (1, 2)))
     assert buffer.lookup("map", "cam", START_NS)[0, 3] == 2
 
 
@@ -70,9 +74,7 @@ def failure(buffer, target, source, stamp_ns, tolerance_ns=0) -> NoTransformErro
 
 
 def test_waiting_helps_where_the_newest_sample_is_older_and_not_where_the_oldest_is_newer():
-    buffer = TransformBuffer()
-    for ms in (0, 100):
-        buffer.add(transform("map", "cam", START_NS + ms * MS))
+    buffer = filled(*(transform("map", "cam", START_NS + ms * MS) for ms in (0, 100)))
     late = failure(buffer, "map", "cam", START_NS + 150 * MS)
     assert late.may_come and "newest is 0.05 s older" in str(late)
     early = failure(buffer, "map", "cam", START_NS - 150 * MS)
@@ -90,8 +92,7 @@ def test_the_tolerance_reaches_beyond_both_ends_but_no_further():
 
 
 def test_an_unknown_frame_may_come_and_the_known_ones_are_named():
-    buffer = TransformBuffer()
-    buffer.add(transform("odom", "base_link"))
+    buffer = filled(transform("odom", "base_link"))
     error = failure(buffer, "map", "base_link", START_NS)
     assert error.may_come and error.reason == RejectReason.NO_TRANSFORM
     assert "map is unknown" in str(error) and "base_link, odom" in str(error)
@@ -99,9 +100,10 @@ def test_an_unknown_frame_may_come_and_the_known_ones_are_named():
 
 
 def test_two_trees_are_not_connected_until_a_transform_joins_them():
-    buffer = TransformBuffer()
-    buffer.add(transform("map", "odom", static=True))
-    buffer.add(transform("base_link", "cam", static=True))
+    buffer = filled(
+        transform("map", "odom", static=True),
+        transform("base_link", "cam", static=True),
+    )
     error = failure(buffer, "map", "cam", START_NS)
     assert error.may_come and "map" in str(error) and "base_link" in str(error)
     buffer.add(transform("odom", "base_link", static=True))
@@ -110,9 +112,10 @@ def test_two_trees_are_not_connected_until_a_transform_joins_them():
 
 @pytest.mark.parametrize("parent, child", [("a", "a"), ("c", "a"), ("b", "a"), ("c", "b")])
 def test_a_loop_is_refused_and_the_tree_stays(parent, child):
-    buffer = TransformBuffer()
-    buffer.add(transform("a", "b", matrix=pose(1)))
-    buffer.add(transform("b", "c", matrix=pose(1)))
+    buffer = filled(
+        transform("a", "b", matrix=pose(1)),
+        transform("b", "c", matrix=pose(1)),
+    )
     with pytest.raises(RejectedInputError, match="closes a loop") as caught:
         buffer.add(transform(parent, child))
     assert caught.value.reason == RejectReason.FRAME
@@ -120,9 +123,10 @@ def test_a_loop_is_refused_and_the_tree_stays(parent, child):
 
 
 def test_frames_that_fell_silent_give_way_to_a_tree_the_other_way_round():
-    buffer = TransformBuffer()
-    buffer.add(transform("cam", "odom", START_NS))
-    buffer.add(transform("odom", "map", START_NS))
+    buffer = filled(
+        transform("cam", "odom", START_NS),
+        transform("odom", "map", START_NS),
+    )
     with pytest.raises(RejectedInputError):
         buffer.add(transform("map", "cam", START_NS + SECOND))
     buffer.add(transform("map", "cam", START_NS + 11 * SECOND, matrix=pose(1, 0, 0)))
@@ -131,10 +135,11 @@ def test_frames_that_fell_silent_give_way_to_a_tree_the_other_way_round():
 
 
 def test_a_frame_that_changes_its_parent_starts_anew():
-    buffer = TransformBuffer()
-    buffer.add(transform("map", "hand", static=True, matrix=pose(1)))
-    buffer.add(transform("map", "mug", START_NS, matrix=pose(5)))
-    buffer.add(transform("hand", "mug", START_NS + SECOND, matrix=pose(2)))
+    buffer = filled(
+        transform("map", "hand", static=True, matrix=pose(1)),
+        transform("map", "mug", START_NS, matrix=pose(5)),
+        transform("hand", "mug", START_NS + SECOND, matrix=pose(2)),
+    )
     assert buffer.lookup("map", "mug", START_NS + SECOND)[0, 3] == 3
     failure(buffer, "map", "mug", START_NS)
 
@@ -151,9 +156,10 @@ def test_ten_seconds_are_kept():
 
 
 def test_one_sample_from_the_far_future_costs_one_refusal():
-    buffer = TransformBuffer()
-    buffer.add(transform("map", "cam", START_NS, matrix=pose(1)))
-    buffer.add(transform("map", "cam", START_NS + 3600 * SECOND, matrix=pose(9)))
+    buffer = filled(
+        transform("map", "cam", START_NS, matrix=pose(1)),
+        transform("map", "cam", START_NS + 3600 * SECOND, matrix=pose(9)),
+    )
     with pytest.raises(RejectedInputError, match="jumped back") as caught:
         buffer.add(transform("map", "cam", START_NS + 10 * MS, matrix=pose(1)))
     assert caught.value.reason == RejectReason.TIME_JUMP
@@ -162,17 +168,19 @@ def test_one_sample_from_the_far_future_costs_one_refusal():
 
 
 def test_small_steps_back_are_messages_out_of_order():
-    buffer = TransformBuffer()
-    buffer.add(transform("map", "cam", START_NS, matrix=pose(1)))
-    buffer.add(transform("map", "cam", START_NS - SECOND, matrix=pose(0)))
+    buffer = filled(
+        transform("map", "cam", START_NS, matrix=pose(1)),
+        transform("map", "cam", START_NS - SECOND, matrix=pose(0)),
+    )
     assert buffer.lookup("map", "cam", START_NS - SECOND // 2)[0, 3] == pytest.approx(0.5)
 
 
 def test_forgetting_another_run_keeps_static_ones_and_what_has_begun_anew():
-    buffer = TransformBuffer()
-    buffer.add(transform("map", "odom", START_NS))
-    buffer.add(transform("odom", "base", START_NS + 9 * SECOND))
-    buffer.add(transform("base", "cam", static=True))
+    buffer = filled(
+        transform("map", "odom", START_NS),
+        transform("odom", "base", START_NS + 9 * SECOND),
+        transform("base", "cam", static=True),
+    )
     buffer.forget_after(START_NS)
     assert buffer.frames() == ["base", "cam", "map", "odom"]
     assert not buffer.connects("odom", "base")
