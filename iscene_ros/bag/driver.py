@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from iscene_ros.bag.names import NODE_NAME, found_inputs, resolved
 from iscene_ros.bag.reading import BagClock, BagMessage, BagReader
@@ -95,20 +94,19 @@ class BagDriver:
     def run(
         self, completer: Completer, writer: BagWriter, progress: Callable[[int], None]
     ) -> SceneSession:
-        """Process the bag to its end, to Ctrl-C, or to where it is damaged.
+        """Process the bag to its end, to Ctrl-C, or to where it is damaged; return the session.
 
-        Args:
-            completer: completes the frames.
-            writer: writes the outputs.
-            progress: called after every message with the number of completed frames.
-
-        Returns:
-            The session, for its counts of rejections.
+        `progress` is called after every message with the number of completed frames.
         """
         self._session = SceneSession(self._settings, completer, self._log, in_order=True)
         self._writer = writer
         try:
-            self._add_static_transforms()
+            # First, as they hold for all times, but may be recorded late.
+            for sample in self._static_transforms:
+                self._session.add(sample, self._clock.now_ns)
+            for message in self._reader.messages([self._tf_static]):
+                self._clock.advance(message.log_ns)
+                self._add(message)
             for message in self._reader.messages(self._inputs):
                 self._receive(message)
                 progress(self.counts.completed)
@@ -119,18 +117,14 @@ class BagDriver:
             self.counts.damage = str(error)
         return self._session
 
-    def _add_static_transforms(self) -> None:
-        """Add static transforms first: they hold for all times, but may be recorded late."""
-        for sample in self._static_transforms:
-            self._session.add(sample, self._clock.now_ns)
-        for message in self._reader.messages([self._tf_static]):
-            self._clock.advance(message.log_ns)
-            self._add(message)
-
     def _receive(self, message: BagMessage) -> None:
         self._clock.advance(message.log_ns)
         if self._keeps_inputs:
-            self._keep(message)
+            latched = message.topic == self._tf_static
+            qos = self._reader.qos(message.topic) or offered_qos(latched)
+            typed = message.topic, message.type_name, message.cdr(), message.log_ns
+            with uninterrupted():
+                self._writer.write(*typed, message.typestore, qos)
         if message.topic != self._tf_static:
             self._add(message)
             self._complete_ready()
@@ -210,16 +204,3 @@ class BagDriver:
             self._types.typestore,
             offered_qos(topic.latched),
         )
-
-    def _keep(self, message: BagMessage) -> None:
-        latched = message.topic == self._tf_static
-        qos: list[Any] = self._reader.qos(message.topic) or offered_qos(latched)
-        with uninterrupted():
-            self._writer.write(
-                message.topic,
-                message.type_name,
-                message.cdr(),
-                message.log_ns,
-                message.typestore,
-                qos,
-            )

@@ -35,9 +35,7 @@ def found_inputs(
     """Return the inputs that the settings ask for, by their names in a bag; TF may be absent.
 
     Args:
-        bag: named in errors.
         topics: types by name of the topic.
-        settings: which topics to read.
         has_transforms: whether transforms are given besides those of the bag.
 
     Raises:

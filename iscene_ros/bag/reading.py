@@ -78,7 +78,11 @@ class BagReader:
         self._typestores: dict[str, Any] = {}
         _check_kind(path)
         with self._readable():
-            self._reader = _reader_class(self._ros1)(path)
+            if self._ros1:
+                from rosbags.rosbag1 import Reader
+            else:
+                from rosbags.rosbag2 import Reader
+            self._reader = Reader(path)
             self._reader.open()
         self.topics: dict[str, str] = {c.topic: _type(c) for c in self._reader.connections}
 
@@ -174,14 +178,6 @@ def _check_kind(path: Path) -> None:
         raise InputError(f"{path}: not a bag; expected a folder, .mcap, .db3 or (ROS 1) .bag")
 
 
-def _reader_class(ros1: bool) -> type:
-    if ros1:
-        from rosbags.rosbag1 import Reader
-    else:
-        from rosbags.rosbag2 import Reader
-    return Reader
-
-
 def _recorded_types(connection: Any) -> Any:
     """Return a typestore of the definitions in the bag for a topic; None where there is none."""
     from rosbags.interfaces import MessageDefinitionFormat
@@ -206,9 +202,7 @@ def _recorded_types(connection: Any) -> Any:
 class BagClock:
     """Current time of a bag by the clock of the stamps, derived from the times of recording.
 
-    Args:
-        reader: an open bag.
-        stamped: topics whose messages have a header.
+    `stamped` are topics whose messages have a header.
 
     Attributes:
         log_ns: time of recording of the newest message [ns].
@@ -238,18 +232,11 @@ def _offset(reader: BagReader, stamped: Collection[str]) -> int:
     offsets: list[int] = []
     with suppress(InputError):  # damage is reported when the driver comes to it
         for message in reader.messages(stamped):
-            stamp = _stamp(message)
-            if stamp:
-                offsets.append(stamp - message.log_ns)
+            with suppress(InputError):
+                stamp = message.decode().header.stamp
+                if stamp.sec or stamp.nanosec:
+                    offsets.append(stamp.sec * SECOND + stamp.nanosec - message.log_ns)
             if len(offsets) == PROBED_STAMPS:
                 break
     offset = sorted(offsets)[len(offsets) // 2] if offsets else 0
     return offset if abs(offset) > SAME_CLOCK_NS else 0
-
-
-def _stamp(message: BagMessage) -> int:
-    try:
-        stamp = message.decode().header.stamp
-    except InputError:  # reported when the driver reads it in its turn
-        return 0
-    return stamp.sec * SECOND + stamp.nanosec

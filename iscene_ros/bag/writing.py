@@ -37,15 +37,10 @@ class BagWriter:
         typestore: Any,
         qos: Sequence[Any],
     ) -> None:
-        """Append one message.
+        """Append one message of CDR bytes that was sent at `log_ns` [ns].
 
-        Args:
-            topic: absolute name.
-            type_name: as "sensor_msgs/msg/Image".
-            data: CDR.
-            log_ns: when it was sent [ns].
-            typestore: typestore of rosbags with the type; used from a topic's first message.
-            qos: QoS profiles of rosbags, see `offered_qos`; used from a topic's first message.
+        The typestore of rosbags and the QoS profiles (see `offered_qos`) are those of a topic's
+        first message.
         """
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(
@@ -109,6 +104,8 @@ def new_bag(out: Path, storage: str) -> Iterator[BagWriter]:
     Raises:
         InputError: `out` exists or cannot be written.
     """
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
     if out.exists() or out.is_symlink():
         raise InputError(f"{out}: exists; choose another --out or remove it")
     target = out.resolve()
@@ -117,7 +114,11 @@ def new_bag(out: Path, storage: str) -> Iterator[BagWriter]:
             temporary = stack.enter_context(temporary_sibling(target))
         except OSError as error:
             raise InputError(f"{out}: cannot be written ({error.strerror})") from error
-        writer = _opened(temporary / target.name, storage)
+        plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
+        writer = Writer(temporary / target.name, version=METADATA_VERSION, storage_plugin=plugin)
+        if storage == "mcap":
+            writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        writer.open()
         try:
             yield BagWriter(writer)
         except BaseException:
@@ -145,14 +146,3 @@ def uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before or signal.default_int_handler)
     if interrupts:
         raise KeyboardInterrupt
-
-
-def _opened(path: Path, storage: str) -> Any:
-    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-
-    plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-    writer = Writer(path, version=METADATA_VERSION, storage_plugin=plugin)
-    if storage == "mcap":
-        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    writer.open()
-    return writer

@@ -40,14 +40,7 @@ def encode_pose(types: MessageTypes, transform: np.ndarray) -> Any:
 def encode_transform(
     types: MessageTypes, header: Any, child: str, parent_from_child: np.ndarray
 ) -> Any:
-    """Return a geometry_msgs/TransformStamped of a (4, 4) rigid transform [m].
-
-    Args:
-        types: makes the messages.
-        header: a std_msgs/Header with the parent frame.
-        child: name of the child frame.
-        parent_from_child: (4, 4) float64 rigid [m].
-    """
+    """Return a geometry_msgs/TransformStamped of a (4, 4) rigid transform [m]."""
     transform = types.make(
         "geometry_msgs/msg/Transform",
         translation=encode_vector(types, parent_from_child[:3, 3]),
@@ -73,14 +66,7 @@ def encode_color(types: MessageTypes, color: np.ndarray, alpha: float) -> Any:
 
 
 def encode_image(types: MessageTypes, header: Any, pixels: np.ndarray, encoding: str) -> Any:
-    """Return a sensor_msgs/Image.
-
-    Args:
-        types: makes the messages.
-        header: a std_msgs/Header.
-        pixels: (H, W) or (H, W, C) uint8 or float32, in the byte order of this machine.
-        encoding: name of the pixel format, such as "rgb8".
-    """
+    """Return a sensor_msgs/Image of (H, W) or (H, W, C) pixels in this machine's byte order."""
     pixels = np.ascontiguousarray(pixels)
     return types.make(
         IMAGE_TYPE,

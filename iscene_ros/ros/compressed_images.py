@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from iscene_ros.ros.decode_header import decode_header, shown
-from iscene_ros.ros.decode_images import metres
+from iscene_ros.ros.decode_images import metres, opened
 from iscene_ros.ros.decode_instances import instance_image
-from iscene_ros.ros.pixels import checked_size
 from iscene_ros.session.inputs import DepthImage, InstanceImage
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
@@ -84,21 +81,10 @@ def _png_of(message: Any) -> tuple[bytes, tuple[float, float] | None]:
 
 def _pixels(file: bytes, text: str) -> np.ndarray:
     """Return the (H, W) whole numbers of a PNG file of one channel."""
-    try:
-        with Image.open(io.BytesIO(file), formats=("PNG",)) as image:
-            checked_size(image.height, image.width)
-            mode, pixels = image.mode, np.array(image)
-    except RejectedInputError:
-        raise
-    except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
-        raise RejectedInputError(
-            RejectReason.MALFORMED,
-            f"{len(file)} bytes of format {shown(text)} are no complete PNG ({shown(str(error))}); "
-            "check the image transport",
-        ) from error
-    if mode not in _MODES:
+    image = opened(file, text, ("PNG",))
+    if image.mode not in _MODES:
         raise RejectedInputError(
             RejectReason.ENCODING,
-            f"a PNG of mode {mode}, expected one channel of 8 or 16 bits; {_ADVICE}",
+            f"a PNG of mode {image.mode}, expected one channel of 8 or 16 bits; {_ADVICE}",
         )
-    return pixels
+    return np.array(image)

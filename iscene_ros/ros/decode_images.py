@@ -9,22 +9,18 @@ import numpy as np
 from PIL import Image
 
 from iscene_ros.ros.decode_header import decode_header, shown
-from iscene_ros.ros.pixels import PixelFormat, checked_size, read_pixels
+from iscene_ros.ros.pixels import checked_size, read_pixels
 from iscene_ros.session.inputs import ColorImage, DepthImage
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 COLOR_FORMATS = {
-    "rgb8": PixelFormat("u1", 3),
-    "bgr8": PixelFormat("u1", 3),
-    "rgba8": PixelFormat("u1", 4),
-    "bgra8": PixelFormat("u1", 4),
-    "mono8": PixelFormat("u1"),
+    "rgb8": "3u1",
+    "bgr8": "3u1",
+    "rgba8": "4u1",
+    "bgra8": "4u1",
+    "mono8": "u1",
 }
-DEPTH_FORMATS = {
-    "32FC1": PixelFormat("f4"),
-    "16UC1": PixelFormat("u2"),
-    "mono16": PixelFormat("u2"),
-}
+DEPTH_FORMATS = {"32FC1": "f4", "16UC1": "u2", "mono16": "u2"}
 # 16-bit depth out of the range of the sensor.
 SATURATED = 65535
 _COLOR_ADVICE = {
@@ -47,7 +43,12 @@ def decode_color(message: Any) -> ColorImage:
     stamp_ns, frame_id = decode_header(message.header)
     advice = _COLOR_ADVICE.get(message.encoding, _CONVERT)
     pixels = read_pixels(message, COLOR_FORMATS, advice)
-    return ColorImage(stamp_ns, frame_id, _rgb(pixels, message.encoding))
+    if message.encoding == "mono8":
+        rgb = np.repeat(pixels[..., None], 3, axis=-1)
+    else:
+        is_red_first = message.encoding.startswith("rgb")
+        rgb = np.array(pixels[..., :3] if is_red_first else pixels[..., 2::-1], order="C")
+    return ColorImage(stamp_ns, frame_id, rgb)
 
 
 def decode_compressed_color(message: Any) -> ColorImage:
@@ -68,7 +69,15 @@ def decode_compressed_color(message: Any) -> ColorImage:
         raise RejectedInputError(
             RejectReason.EMPTY, "no data, expected a JPEG or PNG; check the driver"
         )
-    rgb = _decompressed(np.frombuffer(message.data, np.uint8).tobytes(), message.format)
+    data = np.frombuffer(message.data, np.uint8).tobytes()
+    image = opened(data, message.format, ("JPEG", "PNG"))
+    if image.mode not in _MODES_8_BIT:
+        raise RejectedInputError(
+            RejectReason.ENCODING,
+            f"a {image.format} of mode {image.mode}, expected 8 bits a channel; publish an 8-bit "
+            "image",
+        )
+    rgb = np.array(image.convert("RGB"))
     return ColorImage(
         stamp_ns, frame_id, rgb[..., ::-1].copy() if _swapped(message.format) else rgb
     )
@@ -110,30 +119,22 @@ def _swapped(text: str) -> bool:
     return bool(separator) and in_color and "compressed bgr" not in compressed
 
 
-def _decompressed(data: bytes, text: str) -> np.ndarray:
-    """Return the (H, W, 3) uint8 pixels of a JPEG or PNG file."""
+def opened(data: bytes, text: str, kinds: tuple[str, ...]) -> Image.Image:
+    """Return the image of a file of some kinds, decompressed; `text` is the format of its message.
+
+    Raises:
+        RejectedInputError: SIZE or EMPTY; MALFORMED where the bytes are no complete image.
+    """
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            checked_size(image.height, image.width)
-            if image.mode not in _MODES_8_BIT:
-                raise RejectedInputError(
-                    RejectReason.ENCODING,
-                    f"a {image.format} of mode {image.mode}, expected 8 bits a channel; publish "
-                    "an 8-bit image",
-                )
-            return np.array(image.convert("RGB"))
+        image = Image.open(io.BytesIO(data), formats=kinds)
+        checked_size(image.height, image.width)
+        image.load()
     except RejectedInputError:
         raise
     except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
         raise RejectedInputError(
             RejectReason.MALFORMED,
-            f"{len(data)} bytes of format {shown(text)} are no complete JPEG or PNG "
+            f"{len(data)} bytes of format {shown(text)} are no complete {' or '.join(kinds)} "
             f"({shown(str(error))}); check the image transport",
         ) from error
-
-
-def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
-    if encoding == "mono8":
-        return np.repeat(pixels[..., None], 3, axis=-1)
-    red_first = pixels[..., :3] if encoding.startswith("rgb") else pixels[..., 2::-1]
-    return np.array(red_first, order="C")
+    return image

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from iscene_ros.ros.decode_header import decode_header
-from iscene_ros.ros.pixels import PixelFormat, read_pixels
+from iscene_ros.ros.pixels import read_pixels
 from iscene_ros.session.inputs import InstanceImage
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
 
 INSTANCE_FORMATS = {
-    "mono8": PixelFormat("u1"),
-    "mono16": PixelFormat("u2"),
-    "8UC1": PixelFormat("u1"),
-    "16UC1": PixelFormat("u2"),
-    "32SC1": PixelFormat("i4"),
+    "mono8": "u1",
+    "mono16": "u2",
+    "8UC1": "u1",
+    "16UC1": "u2",
+    "32SC1": "i4",
 }
 MOST_INSTANCES = 512
 _PROBED_RUNS = 20_000
@@ -40,11 +40,10 @@ def decode_instances(message: Any, encoding: str) -> InstanceImage:
             more than 512 of them.
     """
     stamp_ns, frame_id = decode_header(message.header)
-    formats = INSTANCE_FORMATS
-    if encoding == "class_and_id":
-        formats = {"32SC1": INSTANCE_FORMATS["32SC1"]}
+    with_classes = encoding == "class_and_id"
+    formats = {"32SC1": "i4"} if with_classes else INSTANCE_FORMATS
     ids = read_pixels(message, formats, _ADVICE).astype(np.int32)
-    return instance_image(stamp_ns, frame_id, ids, with_classes=encoding == "class_and_id")
+    return instance_image(stamp_ns, frame_id, ids, with_classes)
 
 
 def instance_image(
@@ -55,31 +54,22 @@ def instance_image(
     Raises:
         RejectedInputError: OBSERVATION for negative ids or more than 512 of them.
     """
-    _reject_negative(ids)
+    if ids.min() < 0:
+        row, column = np.argwhere(ids < 0)[0]
+        raise RejectedInputError(
+            RejectReason.OBSERVATION,
+            f"negative id {ids[row, column]} at column {column}, row {row}, expected ids from 0; "
+            f"{_ADVICE}",
+        )
     values = _distinct(ids)
-    _reject_many(values)
-    if with_classes:
-        return InstanceImage(stamp_ns, frame_id, *_split(ids, values.tolist()))
-    return InstanceImage(stamp_ns, frame_id, ids)
-
-
-def _reject_negative(ids: np.ndarray) -> None:
-    if ids.min() >= 0:
-        return
-    row, column = np.argwhere(ids < 0)[0]
-    raise RejectedInputError(
-        RejectReason.OBSERVATION,
-        f"negative id {ids[row, column]} at column {column}, row {row}, expected ids from 0; "
-        f"{_ADVICE}",
-    )
-
-
-def _reject_many(values: np.ndarray) -> None:
     if np.count_nonzero(values) > MOST_INSTANCES:
         raise RejectedInputError(
             RejectReason.OBSERVATION,
             f"more than {MOST_INSTANCES} distinct ids; is this an image of instance ids? {_ADVICE}",
         )
+    if with_classes:
+        return InstanceImage(stamp_ns, frame_id, *_split(ids, values.tolist()))
+    return InstanceImage(stamp_ns, frame_id, ids)
 
 
 def _distinct(ids: np.ndarray) -> np.ndarray:

@@ -46,16 +46,11 @@ def demo_messages(types: MessageTypes, stamp_ns: int) -> list[DemoMessage]:
 
 
 def frame_messages(types: MessageTypes, frame: DemoFrame, stamp_ns: int) -> list[DemoMessage]:
-    """Return all messages of one frame in the order in which a robot would send them.
+    """Return all messages of one frame with colours in the order in which a robot would send them.
 
     /tf_static camera_link -> camera_color_optical_frame; /tf map -> camera_link; camera_info; rgb
     (rgb8); depth (32FC1, NaN = no reading); instances (mono8); detections (vision_msgs, with class,
     score and tracker id). The camera stands still.
-
-    Args:
-        types: makes the messages.
-        frame: what the sensors see; its observation has colours.
-        stamp_ns: of all messages [ns].
 
     Raises:
         LookupError: a message type is not installed.

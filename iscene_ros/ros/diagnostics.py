@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rclpy.node import Node
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from iscene_ros.ros.encoder import encode_diagnostics
 from iscene_ros.ros.messages import RclpyTypes
@@ -61,13 +62,8 @@ def with_advice(status: Status, wrong_types: Callable[[], list[str]]) -> Status:
         return status
     if lines := wrong_types():
         return replace(status, summary="; ".join([*lines, status.summary]))
-    if status.reason == RejectReason.LATE_TRANSFORM and _uses_plain_fast_dds():
+    is_fast_dds = "fastrtps" in get_rmw_implementation_identifier()
+    has_profile = any(os.environ.get(name) for name in PROFILES)
+    if status.reason == RejectReason.LATE_TRANSFORM and is_fast_dds and not has_profile:
         return replace(status, summary=f"{status.summary}; {LATE_TF}")
     return status
-
-
-def _uses_plain_fast_dds() -> bool:
-    from rclpy.utilities import get_rmw_implementation_identifier
-
-    is_fast_dds = "fastrtps" in get_rmw_implementation_identifier()
-    return is_fast_dds and not any(os.environ.get(name) for name in PROFILES)

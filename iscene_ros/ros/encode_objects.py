@@ -42,6 +42,9 @@ def encode_transforms(types: MessageTypes, update: SceneUpdate) -> Any:
 
 def _detection(types: MessageTypes, header: Any, tracked: TrackedObject) -> Any:
     item = tracked.item
+    covariance = np.zeros(36)
+    if math.isfinite(item.depth_residual):
+        covariance[list(_POSITION_VARIANCES)] = item.depth_residual**2
     # The mesh's origin is the centre of its box, so one pose serves both.
     pose = encode_pose(types, item.frame_from_object)
     hypothesis = types.make(
@@ -53,7 +56,7 @@ def _detection(types: MessageTypes, header: Any, tracked: TrackedObject) -> Any:
         pose=types.make(
             "geometry_msgs/msg/PoseWithCovariance",
             pose=pose,
-            covariance=_covariance(item.depth_residual),
+            covariance=covariance,
         ),
     )
     box = types.make(
@@ -62,11 +65,3 @@ def _detection(types: MessageTypes, header: Any, tracked: TrackedObject) -> Any:
     return types.make(
         "vision_msgs/msg/Detection3D", header=header, results=[result], bbox=box, id=tracked.name
     )
-
-
-def _covariance(depth_residual: float) -> np.ndarray:
-    """Return the (36,) float64 row-major covariance of x, y, z [m²] and the rotation [rad²]."""
-    covariance = np.zeros(36)
-    if math.isfinite(depth_residual):
-        covariance[list(_POSITION_VARIANCES)] = depth_residual**2
-    return covariance

@@ -11,15 +11,12 @@ from iscene_ros.core.colors import ENVIRONMENT_COLOR
 from iscene_ros.core.scene import Mesh
 from iscene_ros.planning.collision_bodies import CollisionBody
 from iscene_ros.planning.planning_scene_tracker import Difference
-from iscene_ros.ros.common_messages import (
-    encode_color,
-    encode_pose,
-    vector_values,
-)
+from iscene_ros.ros.common_messages import encode_color, encode_pose, vector_values
 from iscene_ros.ros.messages import MessageTypes
 
 PLANNING_SCENE_TYPE = "moveit_msgs/msg/PlanningScene"
 COLLISION_OBJECT_TYPE = "moveit_msgs/msg/CollisionObject"
+OBJECT_TYPE = "object_recognition_msgs/msg/ObjectType"
 # moveit_msgs/CollisionObject: operations. shape_msgs/SolidPrimitive: type.
 ADD, REMOVE, MOVE = 0, 1, 3
 BOX = 1
@@ -31,12 +28,8 @@ def encode_planning_scene(types: MessageTypes, difference: Difference, owner: st
     One CollisionObject an object: its id is the object's name, its pose that of the object, the
     meshes and subframes lie in the object's frame. MOVE brings only the pose. The support is one
     object of boxes, the environment one of a mesh. Everything else stays unchanged, in particular
-    the state of the robot and the objects attached to it.
-
-    Args:
-        types: makes the messages.
-        difference: what to send.
-        owner: mark by which a later run recognises the objects, kept in `type.db`.
+    the state of the robot and the objects attached to it. `type.db` keeps `owner`, a mark by which
+    a later run recognises the objects.
 
     Raises:
         LookupError: moveit_msgs is not installed.
@@ -45,10 +38,38 @@ def encode_planning_scene(types: MessageTypes, difference: Difference, owner: st
     header = types.header(scene.stamp_ns, scene.frame_id)
     objects = [_object(types, header, name, REMOVE) for name in difference.removed]
     objects += [_added(types, header, name, body, owner) for name, body in difference.added]
+    identity = encode_pose(types, np.eye(4))
     if difference.supports:
-        objects.append(_support(types, header, difference, owner))
+        objects.append(
+            _object(
+                types,
+                header,
+                scene.support_name,
+                ADD,
+                type=types.make(OBJECT_TYPE, key="support", db=owner),
+                primitives=[
+                    types.make(
+                        "shape_msgs/msg/SolidPrimitive",
+                        type=BOX,
+                        dimensions=types.doubles(support.size),
+                    )
+                    for support in difference.supports
+                ],
+                primitive_poses=[encode_pose(types, s.frame_from_box) for s in difference.supports],
+            )
+        )
     if difference.environment is not None:
-        objects.append(_environment(types, header, difference, owner))
+        objects.append(
+            _object(
+                types,
+                header,
+                scene.environment_name,
+                ADD,
+                type=types.make(OBJECT_TYPE, key="environment", db=owner),
+                meshes=[_mesh(types, difference.environment)],
+                mesh_poses=[identity],
+            )
+        )
     objects += [
         _object(types, header, name, MOVE, pose=encode_pose(types, body.frame_from_object))
         for name, body in difference.moved
@@ -96,7 +117,7 @@ def _added(types: MessageTypes, header: Any, name: str, body: CollisionBody, own
         name,
         ADD,
         pose=encode_pose(types, body.frame_from_object),
-        type=types.make("object_recognition_msgs/msg/ObjectType", key=body.label, db=owner),
+        type=types.make(OBJECT_TYPE, key=body.label, db=owner),
         meshes=[_mesh(types, piece) for piece in body.pieces],
         mesh_poses=[identity for _ in body.pieces],
         subframe_names=[frame.name for frame in body.subframes],
@@ -113,36 +134,6 @@ def _mesh(types: MessageTypes, mesh: Mesh) -> Any:
         types.make("geometry_msgs/msg/Point", **vector_values(vertex)) for vertex in mesh.vertices
     ]
     return types.make("shape_msgs/msg/Mesh", triangles=triangles, vertices=points)
-
-
-def _support(types: MessageTypes, header: Any, difference: Difference, owner: str) -> Any:
-    boxes = [_box(types, support.size) for support in difference.supports]
-    poses = [encode_pose(types, support.frame_from_box) for support in difference.supports]
-    return _object(
-        types,
-        header,
-        difference.scene.support_name,
-        ADD,
-        type=types.make("object_recognition_msgs/msg/ObjectType", key="support", db=owner),
-        primitives=boxes,
-        primitive_poses=poses,
-    )
-
-
-def _environment(types: MessageTypes, header: Any, difference: Difference, owner: str) -> Any:
-    return _object(
-        types,
-        header,
-        difference.scene.environment_name,
-        ADD,
-        type=types.make("object_recognition_msgs/msg/ObjectType", key="environment", db=owner),
-        meshes=[_mesh(types, difference.environment)],
-        mesh_poses=[encode_pose(types, np.eye(4))],
-    )
-
-
-def _box(types: MessageTypes, size: np.ndarray) -> Any:
-    return types.make("shape_msgs/msg/SolidPrimitive", type=BOX, dimensions=types.doubles(size))
 
 
 def _colors(types: MessageTypes, difference: Difference) -> list[Any]:

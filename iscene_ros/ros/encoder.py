@@ -50,15 +50,15 @@ class Encoder:
     ) -> None:
         self.types = types
         self.settings = settings
-        self.meshes_topic = meshes_topic
+        self._meshes_topic = meshes_topic
         self.collision_objects = CollisionObjectCache()
         self._planning_tracker = PlanningSceneTracker()
         self._grasp_cache = GraspCache()
         self._encoders: dict[str, Callable[[SceneUpdate], Any]] = {
             topics.OBJECTS: lambda update: encode_detections3d(types, update),
-            topics.MESHES: self._meshes,
-            topics.ENVIRONMENT: self._environment,
-            topics.CLOUD: self._cloud,
+            topics.MESHES: lambda update: meshes_cdr(update, self.settings.marker_alpha),
+            topics.ENVIRONMENT: lambda update: environment_cdr(update, self.settings.marker_alpha),
+            topics.CLOUD: lambda update: encode_cloud(types, update, self.settings.cloud_points),
             topics.TF: lambda update: encode_transforms(types, update),
             topics.SCENE_GRAPH: self._scene_graph,
             topics.RELATION_MARKERS: lambda update: encode_relation_markers(types, update),
@@ -78,15 +78,10 @@ class Encoder:
         """Return the message of a topic, or its CDR bytes where those are faster to make (meshes).
 
         Publishers of rclpy take both. ~/planning_scene holds what has changed since it was encoded
-        last; the others depend on nothing but the update.
-
-        Args:
-            topic: name of one of `topics.OUTPUTS`, not /diagnostics.
-            update: the object map.
-            check: see `CollisionObjectCache.collision_scene`.
+        last; the others depend on nothing but the update. For `check` see `CollisionObjectCache`.
 
         Raises:
-            KeyError: no such topic.
+            KeyError: no such topic, or /diagnostics.
             LookupError: the package of its type is not installed.
         """
         if topic == topics.PLANNING_SCENE:
@@ -120,18 +115,8 @@ class Encoder:
             return None
         return frozenset(i for i, grasps in self._planned(update).grasps.items() if len(grasps))
 
-    def _meshes(self, update: SceneUpdate) -> bytes:
-        return meshes_cdr(update, self.settings.marker_alpha)
-
-    def _environment(self, update: SceneUpdate) -> bytes:
-        return environment_cdr(update, self.settings.marker_alpha)
-
-    def _cloud(self, update: SceneUpdate) -> Any:
-        return encode_cloud(self.types, update, self.settings.cloud_points)
-
     def _scene_graph(self, update: SceneUpdate) -> Any:
-        inline = self.settings.inline_meshes
-        document = scene_graph_document(update, self.meshes_topic, inline)
+        document = scene_graph_document(update, self._meshes_topic, self.settings.inline_meshes)
         return encode_string(self.types, dumps(document))
 
     def _pddl_domain(self, update: SceneUpdate) -> Any:
@@ -165,12 +150,7 @@ def encode_diagnostics(
 ) -> Any:
     """Return a diagnostic_msgs/DiagnosticArray with one status.
 
-    Args:
-        types: makes the messages.
-        status: state of the session.
-        name: "<node>: <part>", as aggregators expect it.
-        hardware_id: device on which the model runs.
-        stamp_ns: current time [ns].
+    Its name is "<node>: <part>", as aggregators expect it; `hardware_id` is the model's device.
     """
     values = [
         types.make("diagnostic_msgs/msg/KeyValue", key=key, value=value)

@@ -52,11 +52,7 @@ def meshes_cdr(update: SceneUpdate, alpha: float) -> bytes:
 
     Namespace and id of a marker are name and id of the object. The points lie in the frame of the
     object, and the pose of the marker is that of this frame. Publishers of rclpy and bags take the
-    bytes as they are.
-
-    Args:
-        update: the object map.
-        alpha: opacity in [0, 1].
+    bytes as they are. `alpha` is the opacity in [0, 1].
     """
     return _array(update, mesh_markers(update), alpha)
 
@@ -94,7 +90,9 @@ def _write_shape(writer: CdrWriter, marker: MeshMarker, alpha: float) -> None:
     mesh, pose = marker.mesh, marker.frame_from_mesh
     scale = 0.0 if mesh is None else 1.0
     color = (0.0,) * 4 if mesh is None else (*(int(c) / 255 for c in marker.color), alpha)
-    points = np.empty((0, 3)) if mesh is None else _triangle_points(mesh)
+    points = np.empty((0, 3))
+    if mesh is not None:
+        points = np.take(mesh.vertices.astype(np.float64), drawable_faces(mesh).ravel(), axis=0)
     writer.numbers("i", marker.id, 0 if mesh is None else TRIANGLE_LIST, marker.action)
     writer.numbers("d", *pose[:3, 3].tolist(), *quaternion_xyzw(pose), scale, scale, scale)
     writer.numbers("f", *color)
@@ -114,11 +112,6 @@ def _write_unused(writer: CdrWriter) -> None:
         writer.string("")
     writer.numbers("I", 0)  # no data of mesh_file
     writer.numbers("?", False)
-
-
-def _triangle_points(mesh: Mesh) -> np.ndarray:
-    """Return (3 F, 3) float64 corners of the triangles [m]."""
-    return np.take(mesh.vertices.astype(np.float64), drawable_faces(mesh).ravel(), axis=0)
 
 
 def mesh_markers(update: SceneUpdate) -> list[MeshMarker]:

@@ -64,15 +64,15 @@ class MessageDecoder:
         except RejectedInputError as error:
             self._reject(error.reason, f"{topic_key}: {error}")
         except MALFORMED_ERRORS as error:
+            start = str(error)[:_MOST_CHARACTERS]
+            printable = "".join(c if c.isprintable() else " " for c in start)
+            line = " ".join(printable.split())
             self._reject(
                 RejectReason.MALFORMED,
-                f"{topic_key}: {type(error).__name__} ({_one_line(str(error))}), expected a valid "
+                f"{topic_key}: {type(error).__name__} ({line}), expected a valid "
                 f"{input_type(topic_key, self.settings)}; check what publishes it",
             )
         return None
-
-    def _reject_part(self, reason: RejectReason, line: str) -> None:
-        self._reject(reason, f"detections: {line}")
 
     def _decoder(self, topic_key: str) -> Callable[[Any], Input | TransformSample]:
         settings = self.settings
@@ -81,7 +81,11 @@ class MessageDecoder:
         if topic_key == "detections":
             yolo = settings.detections == "yolo_msgs"
             decode = decode_yolo_detections if yolo else decode_detections
-            return partial(decode, class_names=settings.class_names, reject=self._reject_part)
+            return partial(
+                decode,
+                class_names=settings.class_names,
+                reject=lambda reason, line: self._reject(reason, f"detections: {line}"),
+            )
         if topic_key == "camera_pose":
             return decode_odometry if settings.pose_source == "odometry" else decode_pose
         depth = {
@@ -99,9 +103,3 @@ class MessageDecoder:
                 decode_compressed_instances, encoding=settings.instance_encoding
             ),
         }[topic_key]
-
-
-def _one_line(text: str) -> str:
-    """Return the start of a text, without line breaks and other control characters."""
-    printable = "".join(c if c.isprintable() else " " for c in text[:_MOST_CHARACTERS])
-    return " ".join(printable.split())

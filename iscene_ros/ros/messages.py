@@ -152,7 +152,8 @@ class RosbagsTypes(MessageTypes):
             return self.make(detail)
         if kind == Nodetype.BASE:
             base = detail[0]
-            return "" if base == "string" else False if base == "bool" else _zero(base)
+            zeros = {"string": "", "bool": False, "float32": 0.0, "float64": 0.0}
+            return zeros.get(base, 0)
         (element_kind, element), count = detail
         count = count if kind == Nodetype.ARRAY else 0
         if element_kind == Nodetype.BASE and element[0] != "string":
@@ -161,10 +162,6 @@ class RosbagsTypes(MessageTypes):
 
 
 _DTYPES = {"octet": "uint8", "char": "uint8", "byte": "uint8"}
-
-
-def _zero(base: str) -> int | float:
-    return 0.0 if base.startswith("float") else 0
 
 
 @lru_cache(maxsize=1)

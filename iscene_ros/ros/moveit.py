@@ -71,13 +71,7 @@ class MoveItScene:
     def publish(
         self, update: SceneUpdate, settings: Settings, check: Callable[[], None] = lambda: None
     ) -> None:
-        """Send an update, now or after the pending call; from any thread.
-
-        Args:
-            update: the object map.
-            settings: whether and how objects are sent.
-            check: see `CollisionObjectCache.collision_scene`.
-        """
+        """Send an update, now or after the pending call; from any thread."""
         self._was_available = settings.moveit and self._apply.service_is_ready()
         if not self._was_available:
             with self._lock:
@@ -88,7 +82,12 @@ class MoveItScene:
         scene = self._cache.collision_scene(update, settings.collision_options(), check)
         with self._lock:
             self._waiting = scene
-            self._cancel_late_call()
+            if self._call is not None and time.monotonic() >= self._call[2]:
+                client, future, _ = self._call
+                self._call = None
+                client.remove_pending_request(future)
+                self._tracker.forget()
+                self._rejected(f"{client.srv_name} did not answer within {CALL_TIMEOUT:g} s")
             self._continue()
 
     def destroy(self) -> None:
@@ -169,13 +168,3 @@ class MoveItScene:
                 self._tracker.forget()
                 self._rejected(f"{type(error).__name__}: {error}")
             self._continue()
-
-    def _cancel_late_call(self) -> None:
-        """Cancel the pending call if it has timed out."""
-        if self._call is None or time.monotonic() < self._call[2]:
-            return
-        client, future, _ = self._call
-        self._call = None
-        client.remove_pending_request(future)
-        self._tracker.forget()
-        self._rejected(f"{client.srv_name} did not answer within {CALL_TIMEOUT:g} s")

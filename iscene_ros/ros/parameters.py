@@ -23,10 +23,8 @@ from iscene_ros.session.settings import Settings
 class Parameters:
     """Declares every setting on a node and keeps `settings` up to date.
 
-    Args:
-        node: without these parameters yet.
-        is_running: whether only settings that may change live can be changed.
-        changed: takes the new settings.
+    While `is_running`, only settings that may change live can be changed; `changed` takes the new
+    ones.
 
     Raises:
         InputError: an override has a wrong type or is out of range.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from operator import index
 from typing import Any
 
@@ -16,25 +15,12 @@ from iscene_ros.session.rejection import RejectedInputError, RejectReason
 MOST_PIXELS = 64_000_000
 
 
-@dataclass(frozen=True)
-class PixelFormat:
-    """How an encoding stores one pixel.
-
-    Attributes:
-        kind: numpy's letter and number of bytes of one channel, as "u1", "u2", "i4", "f4".
-        channels: values a pixel.
-    """
-
-    kind: str
-    channels: int = 1
-
-
-def read_pixels(message: Any, formats: Mapping[str, PixelFormat], advice: str) -> np.ndarray:
-    """Return the pixels of an image message.
+def read_pixels(message: Any, formats: Mapping[str, str], advice: str) -> np.ndarray:
+    """Return the pixels of an image message, without the padding that rows may end with.
 
     Args:
         message: sensor_msgs/msg/Image.
-        formats: supported encodings.
+        formats: by supported encoding, a pixel as numpy writes it: "u1", "u2", "i4", "f4"; "3u1".
         advice: advice for another encoding.
 
     Returns:
@@ -48,13 +34,30 @@ def read_pixels(message: Any, formats: Mapping[str, PixelFormat], advice: str) -
             RejectReason.ENCODING,
             f"encoding {shown(message.encoding)}, expected {', '.join(formats)}; {advice}",
         )
-    pixel = formats[message.encoding]
+    pixel = np.dtype(formats[message.encoding])
     order = ">" if message.is_bigendian else "<"
-    dtype = np.dtype(order + pixel.kind)
     height, width = checked_size(message.height, message.width)
-    rows = _rows(message, height, width * pixel.channels * dtype.itemsize)
-    values = rows.view(dtype)
-    return values if pixel.channels == 1 else values.reshape(height, width, pixel.channels)
+    row_bytes, step = width * pixel.itemsize, index(message.step)
+    if step < row_bytes:
+        raise RejectedInputError(
+            RejectReason.SIZE,
+            f"step of {shown(step)} bytes, expected at least {row_bytes} for {message.width} "
+            f"pixels of {message.encoding}; check step, width and encoding",
+        )
+    if not len(message.data):
+        raise RejectedInputError(
+            RejectReason.EMPTY, "no data, expected the pixels of the image; check the driver"
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    if len(data) < step * height:
+        raise RejectedInputError(
+            RejectReason.SIZE,
+            f"{len(data)} bytes of data, expected {shown(step * height)} (step {step} x height "
+            f"{height}); the message is cut off or its size is wrong",
+        )
+    rows = data[: step * height].reshape(height, step)[:, :row_bytes]
+    values = rows.view(pixel.base.newbyteorder(order))
+    return values.reshape(height, width, *pixel.shape)
 
 
 def checked_size(height: Any, width: Any) -> tuple[int, int]:
@@ -76,26 +79,3 @@ def checked_size(height: Any, width: Any) -> tuple[int, int]:
             "message is broken: check width and height",
         )
     return height, width
-
-
-def _rows(message: Any, height: int, row_bytes: int) -> np.ndarray:
-    """Return (H, row_bytes) uint8 without the padding that rows may end with."""
-    step = index(message.step)
-    if step < row_bytes:
-        raise RejectedInputError(
-            RejectReason.SIZE,
-            f"step of {shown(step)} bytes, expected at least {row_bytes} for {message.width} "
-            f"pixels of {message.encoding}; check step, width and encoding",
-        )
-    if not len(message.data):
-        raise RejectedInputError(
-            RejectReason.EMPTY, "no data, expected the pixels of the image; check the driver"
-        )
-    data = np.frombuffer(message.data, np.uint8)
-    if len(data) < step * height:
-        raise RejectedInputError(
-            RejectReason.SIZE,
-            f"{len(data)} bytes of data, expected {shown(step * height)} (step {step} x height "
-            f"{height}); the message is cut off or its size is wrong",
-        )
-    return data[: step * height].reshape(height, step)[:, :row_bytes]

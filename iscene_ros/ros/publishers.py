@@ -129,11 +129,7 @@ class Publishers:
 
 
 def _is_installed(types: RclpyTypes, topic: OutputTopic) -> bool:
-    """Return whether a topic can be published; only optional ones may not be.
-
-    Raises:
-        LookupError: the type of a topic that is not optional is not installed.
-    """
+    """Return whether a topic can be published; LookupError where one has to be that cannot."""
     try:
         types.message_class(topic.type_name)
     except LookupError:

@@ -52,8 +52,31 @@ def encode_relation_markers(types: MessageTypes, update: SceneUpdate) -> Any:
             # Labels of the same pair are stacked.
             middle = (ends[0] + ends[1]) / 2 + [0, 0, LETTER_M * (1 + pairs[pair])]
             pairs[pair] += 1
-            markers.append(_arrow(types, header, index, relation, ends))
-            markers.append(_text(types, header, index, relation, middle))
+            color = instance_color(predicate_number(relation.predicate) + 1)
+            alpha = max(FAINTEST, float(relation.confidence))
+            common = {"header": header, "id": index, "action": ADD}
+            common["color"] = encode_color(types, color, alpha)
+            arrow = types.make(
+                MARKER_TYPE,
+                ns=ARROW_NAMESPACE,
+                type=ARROW,
+                pose=identity,
+                scale=encode_vector(types, np.array([SHAFT_M, HEAD_M, HEAD_LENGTH_M])),
+                points=[types.make("geometry_msgs/msg/Point", **vector_values(p)) for p in ends],
+                **common,
+            )
+            label_pose = np.eye(4)
+            label_pose[:3, 3] = middle
+            label = types.make(
+                MARKER_TYPE,
+                ns=TEXT_NAMESPACE,
+                type=TEXT_VIEW_FACING,
+                pose=encode_pose(types, label_pose),
+                scale=encode_vector(types, np.array([0, 0, LETTER_M])),
+                text=relation.predicate,
+                **common,
+            )
+            markers += [arrow, label]
     return types.make(MARKERS_TYPE, markers=markers)
 
 
@@ -75,48 +98,3 @@ def _ends(
 def _underside(item: SceneObject) -> np.ndarray:
     """Return the (3,) middle of the lower face of the box, in the frame of the update [m]."""
     return item.frame_from_object[:3, 3] - item.frame_from_object[:3, 2] * item.size[2] / 2
-
-
-def _arrow(
-    types: MessageTypes,
-    header: Any,
-    index: int,
-    relation: Relation,
-    ends: tuple[np.ndarray, np.ndarray],
-) -> Any:
-    return types.make(
-        MARKER_TYPE,
-        header=header,
-        ns=ARROW_NAMESPACE,
-        id=index,
-        type=ARROW,
-        action=ADD,
-        pose=encode_pose(types, np.eye(4)),
-        scale=encode_vector(types, np.array([SHAFT_M, HEAD_M, HEAD_LENGTH_M])),
-        color=_relation_color(types, relation),
-        points=[types.make("geometry_msgs/msg/Point", **vector_values(end)) for end in ends],
-    )
-
-
-def _text(
-    types: MessageTypes, header: Any, index: int, relation: Relation, position: np.ndarray
-) -> Any:
-    pose = np.eye(4)
-    pose[:3, 3] = position
-    return types.make(
-        MARKER_TYPE,
-        header=header,
-        ns=TEXT_NAMESPACE,
-        id=index,
-        type=TEXT_VIEW_FACING,
-        action=ADD,
-        pose=encode_pose(types, pose),
-        scale=encode_vector(types, np.array([0, 0, LETTER_M])),
-        color=_relation_color(types, relation),
-        text=relation.predicate,
-    )
-
-
-def _relation_color(types: MessageTypes, relation: Relation) -> Any:
-    color = instance_color(predicate_number(relation.predicate) + 1)
-    return encode_color(types, color, max(FAINTEST, float(relation.confidence)))

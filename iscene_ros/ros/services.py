@@ -31,14 +31,8 @@ INACTIVE = "the node is not active: ros2 lifecycle set <node> activate"
 class Services:
     """Offers the services of the scene node.
 
-    Long jobs run in the thread of the worker, while the executor of the node continues to spin.
-
-    Args:
-        node: node that offers the services.
-        types: finds message classes.
-        worker: returns the worker while the node is active, else None.
-        session: session with the scene that is saved and reset.
-        publish: publishes an update.
+    Long jobs run in the thread of the worker, while the executor of the node continues to spin;
+    `worker` returns it while the node is active, else None.
     """
 
     def __init__(
@@ -88,25 +82,42 @@ class Services:
             return _answer(
                 response, True, f"{seen} objects completed in {seconds:.2f} s, {total} in the map"
             )
-        newest = self._session.rejections.newest
-        reason = newest if self._session.rejections.total > rejected else self._status_summary()
-        return _answer(response, False, f"no frame could be completed: {reason}")
-
-    def _status_summary(self) -> str:
-        """Return the summary of the session's status as the reason for a missing completion."""
         status = self._session.status(self._node.get_clock().now().nanoseconds)
-        return "no new frame came" if status.level == "ok" else status.summary
+        if self._session.rejections.total > rejected:
+            reason = self._session.rejections.newest
+        else:
+            reason = "no new frame came" if status.level == "ok" else status.summary
+        return _answer(response, False, f"no frame could be completed: {reason}")
 
     async def _save_scene(self, request: Any, response: Any) -> Any:
         """Write the newest scene to a new folder of `save_directory`; answer its path."""
+        return await self._save(response, "scene", self._write_scene)
+
+    async def _save_world(self, request: Any, response: Any) -> Any:
+        """Write the world to a new folder of `save_directory`; answer its path."""
+        return await self._save(response, "world", self._write_world)
+
+    async def _save(
+        self, response: Any, kind: str, write: Callable[[SceneUpdate, Path], None]
+    ) -> Any:
+        """Have the worker write to a folder that is named after the newest update's stamp."""
         worker, update = self._worker(), self._session.update
         if worker is None:
             return _answer(response, False, INACTIVE)
         if update is None:
             return _answer(response, False, "no scene yet; complete one first")
-        directory = self._new_directory("scene", update)
-        job = worker.submit(lambda: self._write_scene(update, directory))
-        return self._written(response, await self._result(job), directory)
+        base = Path(self._session.settings.save_directory).expanduser().resolve()
+        stamp = f"{update.stamp_ns // SECOND}_{update.stamp_ns % SECOND:09d}"
+        directory = base / f"{kind}_{stamp}"
+        # An object may have gone since the newest frame: what was saved of the world before stays.
+        while kind == "world" and directory.exists():
+            directory = directory.with_name(f"{directory.name}_")
+        outcome = await self._result(worker.submit(lambda: write(update, directory)))
+        if isinstance(outcome, InputError):
+            return _answer(response, False, str(outcome).replace("--out", "save_directory"))
+        if isinstance(outcome, BaseException):
+            return _answer(response, False, f"{type(outcome).__name__}: {outcome}")
+        return _answer(response, True, str(directory))
 
     def _write_scene(self, update: SceneUpdate, directory: Path) -> None:
         """Write a scene, and its twin beside it where the settings ask for one."""
@@ -121,39 +132,11 @@ class Services:
         except InputError as error:
             raise InputError(f"{directory} is written, but not its twin: {error}") from error
 
-    async def _save_world(self, request: Any, response: Any) -> Any:
-        """Write the world to a new folder of `save_directory`; answer its path."""
-        worker, update = self._worker(), self._session.update
-        if worker is None:
-            return _answer(response, False, INACTIVE)
-        if update is None:
-            return _answer(response, False, "no scene yet; complete one first")
-        directory = self._new_directory("world", update)
-        # An object may have gone since the newest frame: what was saved of it before stays.
-        while directory.exists():
-            directory = directory.with_name(f"{directory.name}_")
-        outcome = await self._result(worker.submit(lambda: self._write_world(directory)))
-        return self._written(response, outcome, directory)
-
-    def _write_world(self, directory: Path) -> None:
+    def _write_world(self, update: SceneUpdate, directory: Path) -> None:
         world = self._session.world()
         if world is None:
             raise InputError("no scene any more; complete one first")
         write_world(world, directory)
-
-    @staticmethod
-    def _written(response: Any, outcome: Any, directory: Path) -> Any:
-        """Answer the path of what was written, or why it was not."""
-        if isinstance(outcome, InputError):
-            return _answer(response, False, str(outcome).replace("--out", "save_directory"))
-        if isinstance(outcome, BaseException):
-            return _answer(response, False, f"{type(outcome).__name__}: {outcome}")
-        return _answer(response, True, str(directory))
-
-    def _new_directory(self, kind: str, update: SceneUpdate) -> Path:
-        """Return the folder for an update, named after its stamp."""
-        base = Path(self._session.settings.save_directory).expanduser().resolve()
-        return base / f"{kind}_{update.stamp_ns // SECOND}_{update.stamp_ns % SECOND:09d}"
 
     def _reset(self, request: Any, response: Any) -> Any:
         """Remove all objects and publish the empty map."""

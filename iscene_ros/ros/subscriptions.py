@@ -22,11 +22,7 @@ IMAGE_DEPTH = 5
 class Subscriptions:
     """The subscriptions that the settings ask for.
 
-    Args:
-        node: node that subscribes.
-        types: finds message classes.
-        settings: topics, types and QoS.
-        receive: called with the key of an input and a message.
+    `receive` is called with the key of an input and a message.
 
     Raises:
         LookupError: a message type is not installed.

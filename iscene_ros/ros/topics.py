@@ -183,7 +183,9 @@ def input_topics(settings: Settings) -> tuple[InputTopic, ...]:
     if settings.pose_source != "tf":
         names["camera_pose"] = settings.topics_camera_pose
     return tuple(
-        InputTopic(key, name, input_type(key, settings), _parameter(key))
+        InputTopic(
+            key, name, input_type(key, settings), f"topics.{key.removesuffix('_compressed')}"
+        )
         for key, name in names.items()
     )
 
@@ -193,7 +195,3 @@ def _image(key: str, name: str, transport: str) -> dict[str, str]:
     if name.endswith(_TRANSPORTS):
         return {f"{key}_compressed": name}
     return {key: name} if transport == "raw" else {f"{key}_compressed": f"{name}/{transport}"}
-
-
-def _parameter(topic_key: str) -> str:
-    return f"topics.{topic_key.removesuffix('_compressed')}"

@@ -1,4 +1,3 @@
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +6,12 @@ import numpy as np
 import pytest
 from bag_files import DETECTED, QUICK, contents, make_demo, rewritten, run_bag, stamp_ns
 from fake_completer import FakeCompleter
-from PIL import Image
+from input_messages import COMPRESSED, TYPES, compressed, image_file
 
 from iscene_ros.bag.reading import BagMessage
 from iscene_ros.bag.writing import new_bag
 from iscene_ros.io.demo_frame import demo_frame
 from iscene_ros.ros.message_decoder import MessageDecoder
-from iscene_ros.ros.messages import RosbagsTypes
 
 
 @pytest.fixture(scope="module")
@@ -50,22 +48,17 @@ def test_one_file_alone_is_a_bag(demo: Path, tmp_path: Path) -> None:
 
 
 def test_compressed_colour(demo: Path, tmp_path: Path) -> None:
-    types = RosbagsTypes()
-
-    def compressed(message: BagMessage) -> list[BagMessage]:
+    def as_jpeg(message: BagMessage) -> list[BagMessage]:
         if message.topic != "/rgb":
             return [message]
-        file, image = io.BytesIO(), message.decode()
-        pixels = image.data.reshape(image.height, image.width, 3)
-        Image.fromarray(pixels).save(file, "JPEG")
-        data = types.byte_array(np.frombuffer(file.getvalue(), np.uint8))
-        kind = "sensor_msgs/msg/CompressedImage"
-        header = types.header(stamp_ns(image.header.stamp), image.header.frame_id)
-        made = types.make(kind, header=header, format="jpeg", data=data)
-        new = {"topic": "/rgb/compressed", "type_name": kind, "typestore": types.typestore}
-        return [replace(message, data=types.serialize(kind, made), **new)]
+        image = message.decode()
+        file = image_file(image.data.reshape(image.height, image.width, 3), "jpeg")
+        image.header = TYPES.header(stamp_ns(image.header.stamp), image.header.frame_id)
+        data = TYPES.serialize(COMPRESSED, compressed(file, "jpeg", image))
+        new = {"topic": "/rgb/compressed", "type_name": COMPRESSED, "typestore": TYPES.typestore}
+        return [replace(message, data=data, **new)]
 
-    bag = rewritten(demo, tmp_path / "bag", compressed)
+    bag = rewritten(demo, tmp_path / "bag", as_jpeg)
     assert run_bag(bag, tmp_path / "out", *QUICK, "--set", "rgb_transport=compressed") == 0
     overlay = contents(tmp_path / "out")["/iscene/overlay"][0].message
     assert np.std(overlay.data) > 20  # the colour image, not grey for want of colour
@@ -77,7 +70,7 @@ def test_types_come_from_the_definitions_in_the_bag(demo: Path, tmp_path: Path) 
     from rosbags.typesys import Stores, get_typestore
 
     name = "vision_msgs/msg/Detection2D"
-    ours = RosbagsTypes().typestore
+    ours = TYPES.typestore
     fields = dict(ours.fielddefs)
     constants, members = fields[name]
     fields[name] = constants, [("more", (Nodetype.BASE, ("string", 0))), *members]
@@ -105,7 +98,7 @@ def test_bags_of_ros_1_are_read(demo: Path, tmp_path: Path, capsys: pytest.Captu
 
     # The definitions of ROS 1, which call K what ROS 2 calls k; rosbags has none of tf2_msgs.
     ros1 = get_typestore(Stores.ROS1_NOETIC)
-    tf2 = RosbagsTypes().typestore
+    tf2 = TYPES.typestore
     with Writer(tmp_path / "old.bag") as writer:
         connections = {}
         for topic, messages in contents(demo).items():

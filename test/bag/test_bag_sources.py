@@ -1,6 +1,5 @@
 """Bags as other recorders and robots make them: clocks, names of TF, transports, old types."""
 
-import io
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -9,15 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bag_files import QUICK, contents, make_demo, rewritten, run_bag
+from bag_files import QUICK, contents, make_demo, rewritten, run_bag, stamp_ns
 from fake_completer import FakeCompleter
-from PIL import Image
+from input_messages import COMPRESSED, TYPES, compressed, image_file
 
 from iscene_ros.bag.reading import BagMessage
-from iscene_ros.ros.messages import RosbagsTypes
 
-TYPES = RosbagsTypes()
-IMAGE = "sensor_msgs/msg/CompressedImage"
 SECOND = 10**9
 
 
@@ -38,8 +34,7 @@ def restamped(seconds: float | None) -> Callable[[Any], None]:
     """Move a header's stamp; None = zero."""
 
     def change(content: Any) -> None:
-        stamp = content.header.stamp
-        now = stamp.sec * SECOND + stamp.nanosec
+        now = stamp_ns(content.header.stamp)
         moved = 0 if seconds is None else now + round(seconds * SECOND)
         content.header.stamp = TYPES.stamp(moved)
 
@@ -50,27 +45,28 @@ def renamed(names: dict[str, str]) -> Callable[[BagMessage], Iterable[BagMessage
     return lambda m: [replace(m, topic=names.get(m.topic, m.topic))]
 
 
-def frames(out: Path) -> int:
-    return len(contents(out)["/iscene/objects"])
+def frames_of(
+    demo: Path,
+    folder: Path,
+    change: Callable[[BagMessage], Iterable[BagMessage]],
+    *options: str,
+) -> int:
+    """Run over the bag with its messages changed; return the number of completed frames."""
+    bag = rewritten(demo, folder / "bag", change)
+    assert run_bag(bag, folder / "out", *QUICK, *options) == 0
+    return len(contents(folder / "out")["/iscene/objects"])
 
 
-def test_old_latched_calibration_does_not_move_the_clock(demo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["old and latched", "without stamp"])
+def test_calibrations_of_another_time_are_read(demo: Path, tmp_path: Path, case: str) -> None:
     def change(message: BagMessage) -> list[BagMessage]:
         if message.topic != "/camera_info":
             return [message]
+        if case == "without stamp":
+            return [edited(message, restamped(None))]
         return [edited(message, restamped(-120), log_ns=message.log_ns - 10), message]
 
-    assert run_bag(rewritten(demo, tmp_path / "bag", change), tmp_path / "out", *QUICK) == 0
-    assert frames(tmp_path / "out") == 2
-
-
-def test_calibration_without_stamp_is_read(demo: Path, tmp_path: Path) -> None:
-    def change(message: BagMessage) -> list[BagMessage]:
-        unstamped = message.topic == "/camera_info"
-        return [edited(message, restamped(None)) if unstamped else message]
-
-    assert run_bag(rewritten(demo, tmp_path / "bag", change), tmp_path / "out", *QUICK) == 0
-    assert frames(tmp_path / "out") == 2
+    assert frames_of(demo, tmp_path, change) == 2
 
 
 def test_the_last_line_says_why_all_calibrations_were_refused(
@@ -98,10 +94,9 @@ def test_masks_that_never_match_are_counted_with_their_distance(
         late = message.topic == "/instances" and message.log_ns == last
         return [edited(message, restamped(0.5)) if late else message]
 
-    assert run_bag(rewritten(demo, tmp_path / "bag", change), tmp_path / "out", *QUICK) == 0
+    assert frames_of(demo, tmp_path, change) == 1
     printed = capsys.readouterr()
     assert "0.500 s off" in printed.err and "rejected: unsynchronised" in printed.out
-    assert frames(tmp_path / "out") == 1
 
 
 NAMESPACED = {"/tf": "/robot1/tf", "/tf_static": "/robot1/tf_static"}
@@ -151,7 +146,7 @@ def test_a_bad_static_transform_is_refused(
     assert line.startswith(f"iscene: error: --static-transform {texts}: ") and word in line
 
 
-def compressed(topic: str, encoding: str, head: bytes = b"") -> Callable:
+def as_files(topic: str, encoding: str, head: bytes = b"") -> Callable:
     """Replaces the images of a topic by PNG files behind a head."""
 
     def change(message: BagMessage) -> list[BagMessage]:
@@ -162,20 +157,16 @@ def compressed(topic: str, encoding: str, head: bytes = b"") -> Callable:
         pixels = np.asarray(image.data).view(kind).reshape(image.height, image.width)
         if image.encoding == "32FC1":
             pixels = (np.nan_to_num(pixels) * 1000).astype(np.uint16)
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "PNG")
-        data = np.frombuffer(head + file.getvalue(), np.uint8)
-        stamp = image.header.stamp
-        header = TYPES.header(stamp.sec * SECOND + stamp.nanosec, image.header.frame_id)
-        made = TYPES.make(IMAGE, header=header, format=encoding, data=TYPES.byte_array(data))
+        image.header = TYPES.header(stamp_ns(image.header.stamp), image.header.frame_id)
+        made = compressed(head + image_file(pixels, "png"), encoding, image)
         name = f"{topic}/compressedDepth" if head else f"{topic}/compressed"
-        new = {"topic": name, "type_name": IMAGE, "typestore": TYPES.typestore}
-        return [replace(message, data=TYPES.serialize(IMAGE, made), **new)]
+        new = {"topic": name, "type_name": COMPRESSED, "typestore": TYPES.typestore}
+        return [replace(message, data=TYPES.serialize(COMPRESSED, made), **new)]
 
     return change
 
 
-DEPTH = compressed("/depth", "16UC1; compressedDepth png", struct.pack("<iff", 0, 0, 0))
+DEPTH = as_files("/depth", "16UC1; compressedDepth png", struct.pack("<iff", 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -184,18 +175,15 @@ DEPTH = compressed("/depth", "16UC1; compressedDepth png", struct.pack("<iff", 0
 def test_compressed_depth_is_read(
     demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture, option: str
 ) -> None:
-    bag = rewritten(demo, tmp_path / "bag", DEPTH)
-    assert run_bag(bag, tmp_path / "no") == 2
+    assert frames_of(demo, tmp_path, DEPTH, "--set", option) == 2
+    assert run_bag(tmp_path / "bag", tmp_path / "no") == 2
     assert "--set depth_transport=compressedDepth" in capsys.readouterr().err
-    assert run_bag(bag, tmp_path / "out", *QUICK, "--set", option) == 0
-    assert frames(tmp_path / "out") == 2
 
 
 def test_compressed_masks_are_read(demo: Path, tmp_path: Path) -> None:
-    bag = rewritten(demo, tmp_path / "bag", compressed("/instances", "mono8; png compressed "))
+    change = as_files("/instances", "mono8; png compressed ")
     option = "topics.instances=/instances/compressed"
-    assert run_bag(bag, tmp_path / "out", *QUICK, "--set", option) == 0
-    assert frames(tmp_path / "out") == 2
+    assert frames_of(demo, tmp_path, change, "--set", option) == 2
 
 
 def test_the_old_name_of_tf_messages_is_read(demo: Path, tmp_path: Path) -> None:
@@ -273,8 +261,6 @@ def test_a_frame_of_somebody_else_is_not_broadcast(demo: Path, tmp_path: Path) -
     def change(message: BagMessage) -> list[BagMessage]:
         return [edited(message, renaming) if message.topic.startswith("/tf") else message]
 
-    bag = rewritten(demo, tmp_path / "bag", change)
-    assert run_bag(bag, tmp_path / "out", *QUICK) == 0
-    done = contents(tmp_path / "out")
-    for message in (m.message for m in done["/tf"]):
+    assert frames_of(demo, tmp_path, change) == 2
+    for message in (m.message for m in contents(tmp_path / "out")["/tf"]):
         assert {t.child_frame_id for t in message.transforms} == {"object_2", "object_3"}

@@ -1,6 +1,5 @@
 """Inputs in other transports and under other names, on a real ROS."""
 
-import io
 import struct
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: source /opt/ros/<distribution>/setup.bash")
 
-from PIL import Image
+from input_messages import image_file
 from robot import Robot, robot, wait_until
 
 from iscene_ros.io.demo_frame import demo_frame
@@ -19,9 +18,7 @@ TF = "tf2_msgs/msg/TFMessage"
 
 
 def compressed(r: Robot, header: Any, pixels: np.ndarray, kind: str, head: bytes = b"") -> Any:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    data = np.frombuffer(head + file.getvalue(), np.uint8)
+    data = np.frombuffer(head + image_file(pixels, "png"), np.uint8)
     return r.types.make(COMPRESSED, header=header, format=kind, data=r.types.byte_array(data))
 
 

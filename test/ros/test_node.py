@@ -306,17 +306,6 @@ def test_live_parameters_change_and_others_do_not() -> None:
         assert change([Parameter("world_frame", value="odom")])[0].successful
 
 
-def test_namespace_and_remapping() -> None:
-    with robot(namespace="/arm", remappings={"depth": "/camera/depth_registered"}) as r:
-        topics = {name for name, _ in r.scene.get_topic_names_and_types()}
-        assert "/camera/depth_registered" in topics and "/arm/rgb" in topics
-        assert "/arm/iscene/objects" in topics
-        r._publisher("/camera/depth_registered", "sensor_msgs/msg/Image", False)
-        r._publishers["depth"] = r._publishers["/camera/depth_registered"]
-        r.listen("~/objects")
-        assert len(r.until("~/objects")[0].detections) == 8
-
-
 def test_missing_transform_is_counted_and_the_next_frame_completes() -> None:
     with robot(fallback_frames=[""]) as r:
         r.listen("~/objects", "/diagnostics")

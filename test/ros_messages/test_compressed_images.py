@@ -1,12 +1,10 @@
 """Depth and label images over image transports: what must stay exact."""
 
-import io
 import struct
 
 import numpy as np
 import pytest
 from input_messages import FRAME, STAMP_NS, compressed, image_file
-from PIL import Image
 
 from iscene_ros.ros.compressed_images import decode_compressed_depth, decode_compressed_instances
 from iscene_ros.session.rejection import RejectedInputError, RejectReason
@@ -79,7 +77,5 @@ def test_what_cannot_be_exact_is_refused_by_name(word, decode):
 
 
 def test_a_png_has_no_room_for_classes():
-    file = io.BytesIO()
-    Image.fromarray(STEPS).save(file, "PNG")
     with pytest.raises(RejectedInputError, match="raw 32SC1"):
-        decode_compressed_instances(compressed(file.getvalue(), "png"), "class_and_id")
+        decode_compressed_instances(compressed(image_file(STEPS, "png"), "png"), "class_and_id")
