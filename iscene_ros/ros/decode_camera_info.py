@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +17,6 @@ from iscene_ros.session.rejection import RejectedInputError, RejectReason
 # Focal lengths of cameras [pixels], from a binned thermal one to a long telephoto lens.
 FOCAL_LENGTHS = (1.0, 1e6)
 _CALIBRATE = "calibrate the camera or check its driver"
-
-
-class _Window(NamedTuple):
-    """The part of the sensor that is published, before binning [pixels]."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 def decode_camera_info(message: Any, rectified: bool) -> Intrinsics:
@@ -44,44 +35,44 @@ def decode_camera_info(message: Any, rectified: bool) -> Intrinsics:
     """
     # A calibration holds at all times.
     stamp_ns, frame_id = decode_header(message.header, needs_stamp=False)
-    window = _window(message)
+    x, y, width, height = _window(message)
     binning = [max(index(b), 1) for b in (message.binning_x, message.binning_y)]
-    width, height = window.width // binning[0], window.height // binning[1]
-    if width < 1 or height < 1:
+    if width < binning[0] or height < binning[1]:
         raise RejectedInputError(
             RejectReason.INTRINSICS,
-            f"binning {shown(binning[0])} x {shown(binning[1])} leaves nothing of {window.width} x "
-            f"{window.height} pixels; {_CALIBRATE}",
+            f"binning {shown(binning[0])} x {shown(binning[1])} leaves nothing of {width} x "
+            f"{height} pixels; {_CALIBRATE}",
         )
     d = _distortion(message)
     name, k, d = _rectified(message, d) if rectified else ("K", _numbers(message.k, 9), d)
     _check_matrix(name, k)
     k = k.reshape(3, 3).copy()
-    k[:2, 2] -= window.x, window.y
+    k[:2, 2] -= x, y
     k[:2] /= np.array(binning, np.float64)[:, None]
     try:
-        camera = Camera(width, height, k, d)
+        camera = Camera(width // binning[0], height // binning[1], k, d)
         check_lens(camera)
         return Intrinsics(stamp_ns, frame_id, camera)
     except InputError as error:
         raise RejectedInputError(RejectReason.INTRINSICS, str(error)) from error
 
 
-def _window(message: Any) -> _Window:
-    height, width = checked_size(message.height, message.width)
+def _window(message: Any) -> tuple[int, int, int, int]:
+    """Return x, y, width and height of what is published of the sensor, before binning [pixels]."""
+    full_height, full_width = checked_size(message.height, message.width)
     roi = message.roi
-    window = _Window(*(index(v) for v in (roi.x_offset, roi.y_offset, roi.width, roi.height)))
-    if not any(window):
-        return _Window(0, 0, width, height)
-    fits = window.x + window.width <= width and window.y + window.height <= height
-    if not fits or window.width < 1 or window.height < 1 or window.x < 0 or window.y < 0:
+    x, y, width, height = (index(v) for v in (roi.x_offset, roi.y_offset, roi.width, roi.height))
+    if not any((x, y, width, height)):
+        return 0, 0, full_width, full_height
+    fits = x + width <= full_width and y + height <= full_height
+    if not fits or width < 1 or height < 1 or x < 0 or y < 0:
         raise RejectedInputError(
             RejectReason.INTRINSICS,
-            f"region of interest of {shown(window.width)} x {shown(window.height)} pixels at "
-            f"{shown(window.x)}, {shown(window.y)}, expected one inside {width} x {height} (all "
-            f"zero = the whole image); {_CALIBRATE}",
+            f"region of interest of {shown(width)} x {shown(height)} pixels at {shown(x)}, "
+            f"{shown(y)}, expected one inside {full_width} x {full_height} (all zero = the whole "
+            f"image); {_CALIBRATE}",
         )
-    return window
+    return x, y, width, height
 
 
 def _distortion(message: Any) -> np.ndarray:

@@ -214,9 +214,7 @@ class _Pairs:
 
 def _equal(rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
     """Return (R, C) bool, which texts are equal."""
-    return np.array([[a == b for b in columns] for a in rows], bool).reshape(
-        len(rows), len(columns)
-    )
+    return np.array(rows, object)[:, None] == np.array(columns, object)[None]
 
 
 def _tracker_ids(rows: Sequence[str], columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

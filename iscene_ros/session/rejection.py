@@ -52,14 +52,12 @@ class RejectReason(str, Enum):
 
 
 # These cost a frame nothing, or but a part of what it brings.
-_PARTIAL = frozenset(
-    (
-        RejectReason.DETECTIONS,
-        RejectReason.RELATIONS,
-        RejectReason.PLANNING_SCENE,
-        RejectReason.OUTPUT,
-    )
-)
+_PARTIAL = {
+    RejectReason.DETECTIONS,
+    RejectReason.RELATIONS,
+    RejectReason.PLANNING_SCENE,
+    RejectReason.OUTPUT,
+}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """What MoveIt and task planners get from the node, on a real ROS."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -33,11 +35,18 @@ def publish_until(r, condition) -> None:
     wait_until(holds)
 
 
-def test_moveit_gets_all_objects_and_then_only_changes() -> None:
+@contextmanager
+def planned() -> Iterator[tuple]:
+    """A robot and a MoveIt that has its objects, and their names."""
     with robot(**HULLS) as r, move_group() as moveit_:
         r.listen("~/objects")
         names = objects_of(r)
         publish_until(r, lambda: moveit_.names == names)
+        yield r, moveit_, names
+
+
+def test_moveit_gets_all_objects_and_then_only_changes() -> None:
+    with planned() as (r, moveit_, names):
         assert len(names) == 8
         r.pause(True)
         time.sleep(0.5)
@@ -61,10 +70,7 @@ def test_a_moveit_that_comes_later_gets_the_scene_of_now() -> None:
 
 
 def test_what_the_robot_holds_is_left_alone() -> None:
-    with robot(**HULLS) as r, move_group() as moveit_:
-        r.listen("~/objects")
-        names = objects_of(r)
-        publish_until(r, lambda: moveit_.names == names)
+    with planned() as (r, moveit_, names):
         r.pause(True)
         time.sleep(0.5)
         held = sorted(names)[0]
@@ -75,10 +81,7 @@ def test_what_the_robot_holds_is_left_alone() -> None:
 
 
 def test_cleanup_takes_our_objects_back_and_leaves_those_of_others() -> None:
-    with robot(**HULLS) as r, move_group() as moveit_:
-        r.listen("~/objects")
-        names = objects_of(r)
-        publish_until(r, lambda: moveit_.names == names)
+    with planned() as (r, moveit_, names):
         moveit_.model.world["wall"] = CollisionObject(id="wall")
         assert r.change_state(Transition.TRANSITION_DEACTIVATE)
         assert r.change_state(Transition.TRANSITION_CLEANUP)
@@ -86,10 +89,7 @@ def test_cleanup_takes_our_objects_back_and_leaves_those_of_others() -> None:
 
 
 def test_a_new_run_claims_the_objects_of_the_one_before() -> None:
-    with robot(**HULLS) as r, move_group() as moveit_:
-        r.listen("~/objects")
-        names = objects_of(r)
-        publish_until(r, lambda: moveit_.names == names)
+    with planned() as (r, moveit_, names):
         left = dict(moveit_.model.world)
         assert r.change_state(Transition.TRANSITION_DEACTIVATE)
         assert r.change_state(Transition.TRANSITION_CLEANUP)
