@@ -11,6 +11,8 @@ def test_without_ros_one_line_says_what_to_do(executable, monkeypatch, capsys) -
         raise ModuleNotFoundError("No module named 'rclpy'", name="rclpy")
 
     monkeypatch.setattr(entry.importlib, "import_module", import_module)
+    # Its handlers of signals would outlive the test.
+    monkeypatch.setattr(entry, "Termination", SimpleNamespace)
     assert getattr(entry, executable)() == entry.FAILURE
     line = capsys.readouterr().err
     assert line.startswith(f"{executable}: error: rclpy") and line.count("\n") == 1
