@@ -38,8 +38,9 @@ def rigid_motion(
 ) -> tuple[np.ndarray, float]:
     """Return the (4, 4) rigid motion in the frame of the map that explains an instance best.
 
-    The object has surface points and the instance depth; it may have turned about the map's z axis
-    where `turns`. The second value is the overlap after the motion, in [0, 1].
+    The object has surface points and the instance depth. Where `turns`, it may have turned about
+    the map's z axis, also onto another side of its box. The second value is the overlap after the
+    motion, in [0, 1].
     """
     yaws = [_yaw(step) for step in range(YAWS if turns else 1)]
     found = _best_motion(view, known, measured, yaws)
