@@ -89,7 +89,12 @@ class ObjectMap:
             loaded = self._loaded
         same_frame = before is not None and before.frame_id == frame.frame_id
         if before is not None and not same_frame:
-            gone += _moved(objects, before, frame.frame_id, self._between)
+            # The old frame may move against the new one: objects lie where they were last seen.
+            new_from_old = self._between(frame.frame_id, before.frame_id, before.stamp_ns)
+            if new_from_old is None:
+                gone += objects.clear()
+            else:
+                objects.move(new_from_old)
         if loaded is not None and (known := _objects_of(loaded, frame.frame_id, self._between)):
             gone, loaded = gone + objects.clear(), None
             objects, same_frame = ObjectTracker(known.objects, objects.next_id), False
@@ -175,15 +180,3 @@ def _objects_of(world: World, frame_id: str, between: Between) -> ObjectTracker 
             return None
         objects.move(frame_from_world)
     return objects
-
-
-def _moved(
-    objects: ObjectTracker, before: SceneUpdate, frame_id: str, between: Between
-) -> tuple[RemovedObject, ...]:
-    """Transform the objects into another frame; return those that TF cannot transform."""
-    # The old frame may move against the new one: the objects lie where they were last seen.
-    new_from_old = between(frame_id, before.frame_id, before.stamp_ns)
-    if new_from_old is None:
-        return objects.clear()
-    objects.move(new_from_old)
-    return ()

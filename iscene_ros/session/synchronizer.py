@@ -137,13 +137,18 @@ class Synchronizer:
         """Drop the masks that still wait when nothing comes any more; return why, for each."""
         errors = []
         for waiting in self._waiting:
-            found = {key: self._nearest_ns(key, waiting) for key in self._others}
-            none = [key for key, nearest in found.items() if nearest is None]
+            stamp = waiting.item.stamp_ns
+            found = {key: self._of_camera(key, waiting.item) for key in self._others}
+            none = [key for key, queue in found.items() if not queue]
             if none:
                 why = f"no {_topic(none[0])} of its camera came at its time"
             else:
-                key = max(self._others, key=lambda key: found[key])
-                why = self._too_far(key, found[key])
+                gaps = {k: min(abs(i.stamp_ns - stamp) for i in q) for k, q in found.items()}
+                key = max(gaps, key=gaps.get)
+                why = (
+                    f"the nearest {_topic(key)} lies {gaps[key] / SECOND:.3f} s off; check the "
+                    "stamps or raise sync_slop"
+                )
             errors.append(self._error(waiting, why, RejectReason.UNSYNCHRONISED))
         self._waiting.clear()
         return errors
@@ -192,18 +197,6 @@ class Synchronizer:
         near = [item for item in self._queues[key] if abs(item.stamp_ns - stamp) <= slop_ns]
         lines = (self._other_camera(item.frame_id, waiting.item.frame_id) for item in near)
         return next((f"{_topic(key)}: {line}" for line in lines if line), "")
-
-    def _nearest_ns(self, key: str, waiting: _Waiting) -> int | None:
-        """Return the distance to the nearest message of a kind [ns]; None where none waits."""
-        queue = self._of_camera(key, waiting.item)
-        return min((abs(i.stamp_ns - waiting.item.stamp_ns) for i in queue), default=None)
-
-    @staticmethod
-    def _too_far(key: str, nearest_ns: int) -> str:
-        return (
-            f"the nearest {_topic(key)} lies {nearest_ns / SECOND:.3f} s off; check the stamps or "
-            "raise sync_slop"
-        )
 
     def _hopeless(self, key: str, waiting: _Waiting, slop_ns: int) -> str:
         """Return the reason why no companion can come any more; "" where one can."""
