@@ -47,15 +47,9 @@ class BagDriver:
     """Reads the input topics of a bag, completes their frames and writes all outputs.
 
     The time is that of the bag and stands still while a frame is completed: `rate`, `max_age` and
-    `mode` do not apply, and no frame is dropped for another.
-
-    Args:
-        reader: an open bag.
-        settings: parameters of the node.
-        log: called with one line about a rejected input.
-        every: interval of the frames to complete, from the first ready one on.
-        keep_inputs: whether to write the messages that were read, too.
-        static_transforms: transforms that hold besides those of the bag.
+    `mode` do not apply, and no frame is dropped for another. Every n-th ready frame is completed,
+    from the first on; `keep_inputs` writes the messages that were read, too; static transforms hold
+    besides those of the bag.
 
     Raises:
         InputError: the bag lacks a topic, or one has another type.

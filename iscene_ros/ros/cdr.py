@@ -25,11 +25,9 @@ class CdrWriter:
         return b"".join([ENCAPSULATION, *self._parts])
 
     def numbers(self, kind: str, *values: float | bool) -> None:
-        """Append numbers of one type; the length of an empty sequence is one, too.
+        """Append numbers of one type, a letter of `struct`: ? bool, B uint8, i int32, f float32...
 
-        Args:
-            kind: letter of `struct`: ? bool, B uint8, i int32, I uint32, f float32, d float64...
-            values: one or more.
+        The length of an empty sequence is a number, too.
         """
         self._align(struct.calcsize(kind))
         self._append(struct.pack(f"<{len(values)}{kind}", *values))
@@ -41,13 +39,9 @@ class CdrWriter:
         self._append(encoded + b"\x00")
 
     def sequence(self, values: np.ndarray, fields: int = 1) -> None:
-        """Append a sequence of numbers, or of structures of numbers of one type.
+        """Append a sequence of numbers in C order, or of structures of so many numbers of one type.
 
         An array that is contiguous and little endian is not copied.
-
-        Args:
-            values: array of any shape; its elements are written in C order.
-            fields: count of numbers in a structure, such as 3 for geometry_msgs/Point.
         """
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
         self.numbers("I", values.size // fields)

@@ -25,12 +25,8 @@ def decode_compressed_depth(
 ) -> DepthImage:
     """Return the depth image of a sensor_msgs/msg/CompressedImage: compressedDepth or plain PNG.
 
-    compressedDepth holds 16UC1 as it is, or 32FC1 [m] as quantised inverse depth; plain is 16UC1.
-
-    Args:
-        message: the image; its frame is the camera's optical one.
-        depth_unit: metres of one step of a 16-bit image [m].
-        needs_frame: whether an image without the name of its frame is rejected.
+    compressedDepth holds 16UC1 as it is, or 32FC1 [m] as quantised inverse depth; plain is 16UC1. A
+    step is `depth_unit` [m].
 
     Raises:
         RejectedInputError: STAMP, FRAME, ENCODING (RVL, JPEG), SIZE, EMPTY or MALFORMED.

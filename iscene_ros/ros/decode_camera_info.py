@@ -22,13 +22,9 @@ _CALIBRATE = "calibrate the camera or check its driver"
 def decode_camera_info(message: Any, rectified: bool) -> Intrinsics:
     """Return the calibration of a sensor_msgs/msg/CameraInfo, for images as published.
 
-    Region of interest and binning are taken as image_geometry takes them: the principal point
-    moves by the offset, then everything is divided by the binning.
-
-    Args:
-        message: the calibration.
-        rectified: whether the images are rectified; then the left 3 x 3 of P holds and there is no
-            distortion, otherwise K and D.
+    Region of interest and binning are taken as image_geometry takes them: the principal point moves
+    by the offset, then everything is divided by the binning. Of rectified images the left 3 x 3 of
+    P holds and there is no distortion, otherwise K and D.
 
     Raises:
         RejectedInputError: STAMP, FRAME; EMPTY or SIZE of the image; INTRINSICS.

@@ -34,10 +34,7 @@ def decode_header(
 ) -> tuple[int, str]:
     """Return stamp [ns] and frame name of a std_msgs/msg/Header.
 
-    Args:
-        header: the message.
-        needs_frame: whether an empty frame name is rejected.
-        needs_stamp: whether a stamp of zero is rejected.
+    An empty frame name, or a stamp of zero, is rejected only where it is needed.
 
     Raises:
         RejectedInputError: STAMP or FRAME, see `decode_stamp` and `decode_frame`.

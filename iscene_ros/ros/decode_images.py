@@ -86,10 +86,7 @@ def decode_compressed_color(message: Any) -> ColorImage:
 def decode_depth(message: Any, depth_unit: float, needs_frame: bool = True) -> DepthImage:
     """Return the depth image of a sensor_msgs/msg/Image: 32FC1 [m], or 16UC1 or mono16 in steps.
 
-    Args:
-        message: the image; its frame is the camera's optical one.
-        depth_unit: metres of one step of a 16-bit image [m].
-        needs_frame: whether an image without the name of its frame is rejected.
+    A step is `depth_unit` [m]; the frame is the camera's optical one.
 
     Raises:
         RejectedInputError: STAMP, FRAME, ENCODING, SIZE or EMPTY.

@@ -20,9 +20,7 @@ FARTHEST_M = 1e8
 def decode_transform(message: Any, static: bool) -> TransformSample:
     """Return one geometry_msgs/msg/TransformStamped of a TFMessage.
 
-    Args:
-        message: the transform.
-        static: whether it came on tf_static; then its stamp is ignored and may be zero.
+    The stamp of a static one is ignored and may be zero.
 
     Raises:
         RejectedInputError: STAMP; FRAME for an empty name or a frame in itself; POSE.

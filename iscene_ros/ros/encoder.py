@@ -39,10 +39,8 @@ _LEVELS = {"ok": 0, "warn": 1, "error": 2}
 class Encoder:
     """Makes the messages of all outputs but /diagnostics.
 
-    Args:
-        types: makes the messages.
-        settings: opacity, points, inline meshes; may be replaced at any time.
-        meshes_topic: resolved name of ~/meshes, to which ~/scene_graph refers.
+    The settings may be replaced at any time; `meshes_topic` is the resolved name of ~/meshes, to
+    which ~/scene_graph refers.
     """
 
     def __init__(

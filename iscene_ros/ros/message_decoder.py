@@ -29,10 +29,8 @@ T = TypeVar("T")
 class MessageDecoder:
     """Decodes messages of rclpy or rosbags.
 
-    Args:
-        settings: message types, units and encodings; may be replaced at any time.
-        reject: called with reason and error line of every message, or transform of a message, that
-            cannot be used.
+    The settings may be replaced at any time. `reject` is called with reason and error line of every
+    message, or transform of a message, that cannot be used.
     """
 
     def __init__(self, settings: Settings, reject: Callable[[RejectReason, str], None]) -> None:
@@ -40,11 +38,9 @@ class MessageDecoder:
         self._reject = reject
 
     def decode(self, topic_key: str, message: Any) -> list[Input | TransformSample]:
-        """Return the inputs in a message: one, none if it is rejected, any number of transforms.
+        """Return the inputs in a message of one of `topics.INPUT_KEYS`.
 
-        Args:
-            topic_key: one of `topics.INPUT_KEYS`.
-            message: a message of that topic; invalid content is rejected and never raises.
+        It is one, none if it is rejected, any number of transforms. Invalid content never raises.
         """
         if input_type(topic_key, self.settings) is None:
             line = f"{topic_key}: the settings do not use this topic; set detections or pose_source"

@@ -32,13 +32,8 @@ class MoveItScene:
     Where `get_planning_scene` is offered, it is first called for the objects that exist or are
     attached to the robot; attached ones, and those of others, are left alone. While a call is
     pending, only the newest scene waits. Objects are marked, so that a new run of the node knows
-    those of the one before.
-
-    Args:
-        node: creates the clients; their names are relative.
-        types: finds message classes and makes messages.
-        cache: makes collision bodies; used by the thread that calls `publish`.
-        rejected: called with one line when MoveIt rejects the objects or does not answer.
+    those of the one before. The cache makes collision bodies, in the thread that calls `publish`;
+    `rejected` is called when MoveIt rejects the objects or does not answer.
 
     Raises:
         LookupError: moveit_msgs is not installed.

@@ -26,14 +26,8 @@ class Publishers:
 
     A latched topic without subscribers is published once, when a burst of updates has ended, so
     that the middleware keeps its newest message for late subscribers; see `publish_pending`.
-    Thread-safe.
-
-    Args:
-        node: publishes only while it is active.
-        types: finds message classes and makes messages.
-        settings: first settings of the encoder.
-        failed: called with one line about an output that could not be made or sent; the others do
-            not depend on it.
+    Thread-safe. Only while the node is active anything is published; `failed` is called about an
+    output that could not be made or sent, on which the others do not depend.
 
     Attributes:
         encoder: encodes the messages; its settings may be replaced at any time.
@@ -66,9 +60,7 @@ class Publishers:
     def publish(self, update: SceneUpdate, check: Callable[[], None] = lambda: None) -> None:
         """Publish an update on the topics that have subscribers.
 
-        Args:
-            update: the object map.
-            check: is called before every output; what it raises ends the work.
+        `check` is called before every output; what it raises ends the work.
         """
         with self._lock:
             self._newest, self._newest_at = update, time.monotonic()

@@ -29,9 +29,8 @@ Distance = Callable[[str, str], float | None]
 class CameraFrames:
     """Keeps the calibration of each camera and compares the frames of the messages of a frame.
 
-    Args:
-        distance: looks frames up in TF.
-        warn: called with a line where TF does not tell whether all is of one camera.
+    `distance` looks frames up in TF; `warn` is called where TF does not tell whether all is of one
+    camera.
     """
 
     def __init__(self, distance: Distance, warn: Callable[[str], None]) -> None:

@@ -49,16 +49,10 @@ class FrameSource:
 
     One thread adds and polls; the same or another one takes. Frames wait for their pose in a
     bounded queue. One whose transform is late waits on beside it, although its time is over: those
-    after it would wait as long, so that none would ever be completed.
-
-    Args:
-        settings: may be replaced at any time by ones that differ in live parameters only.
-        poses: camera poses.
-        objects: the map, whose transforms TF brings back.
-        rejections: counts what cannot be used.
-        warn: takes a line of doubt.
-        in_order: make one frame ready at a time, and drop none for a newer one; `poll` has to be
-            called until it is False, and each frame taken.
+    after it would wait as long, so that none would ever be completed. The settings may be replaced
+    at any time by ones that differ in live parameters only; TF brings the transforms of `objects`
+    back. With `in_order`, one frame is ready at a time and none dropped for a newer one; `poll` has
+    to be called until it is False, and each frame taken.
 
     Attributes:
         dropped: number of frames that were dropped for others.

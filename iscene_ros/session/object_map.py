@@ -32,11 +32,8 @@ Finish = Callable[[SceneUpdate, SceneUpdate | None], SceneUpdate]
 class ObjectMap:
     """The tracked objects, the newest update, and removals that no update has reported yet.
 
-    One thread may add frames while another one resets.
-
-    Args:
-        tf_frames: returns the frames in TF, whose names no object gets.
-        between: looks up transforms between output frames.
+    One thread may add frames while another one resets. No object gets the name of one of
+    `tf_frames`; `between` looks up transforms between output frames.
 
     Attributes:
         update: the newest update; None before the first one and after a reset.

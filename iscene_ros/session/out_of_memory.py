@@ -29,12 +29,9 @@ class Completer(Protocol):
 class OutOfMemoryFallback:
     """A completer that retries with less memory when the GPU runs out of it.
 
-    Reduced batches and the CPU stay in use until the next load.
-
-    Args:
-        load: makes a completer for a device ("auto", "cpu", "cuda").
-        device: device of the first attempt.
-        warn: takes one line about every reduction.
+    Reduced batches and the CPU stay in use until the next load. `load` makes a completer for a
+    device ("auto", "cpu", "cuda"), the given one first; `warn` takes one line about every
+    reduction.
     """
 
     def __init__(

@@ -46,13 +46,9 @@ from iscene_ros.session.surroundings import Surroundings
 class SceneSession:
     """Completes the frames that the inputs make, and keeps the object map.
 
-    Args:
-        settings: the parameters; may be replaced at any time by ones that differ in live
-            parameters only.
-        completer: completer of observations.
-        log: called with one line about a rejected input, at most once a reason in five seconds, and
-            about the first warning of each kind.
-        in_order: see `FrameSource`.
+    The settings may be replaced at any time by ones that differ in live parameters only. `log` is
+    called with one line about a rejected input, at most once a reason in five seconds, and about
+    the first warning of each kind; for `in_order` see `FrameSource`.
 
     Attributes:
         frames: makes frames of the inputs.
@@ -129,14 +125,11 @@ class SceneSession:
     def complete(
         self, frame: PosedFrame, now_ns: int = 0, progress: Report | None = None
     ) -> SceneUpdate | None:
-        """Complete a frame and bring the map up to date; may take long.
+        """Complete a frame and return the update to publish; may take long.
 
         Where anything raises, the map stays as it was; see `fail`. `progress`, as of
         `SceneCompleter.complete`, is also called while objects are related, and before the map
-        changes.
-
-        Returns:
-            The update to publish; None where the frame was rejected or the map reset meanwhile.
+        changes. None where the frame was rejected or the map reset meanwhile.
 
         Raises:
             Exception: whatever the model raises; ModelError where its scene is broken.
@@ -214,10 +207,8 @@ class SceneSession:
     def reset(self) -> SceneUpdate | None:
         """Remove all objects and all waiting messages; keep transforms and calibration.
 
-        A frame that is being completed is dropped, too.
-
-        Returns:
-            The update of the empty map, to be published; None where nothing was published before.
+        A frame that is being completed is dropped, too. The update of the empty map is to be
+        published; None where nothing was published before.
         """
         self.frames.clear()
         self._pose_check.clear()
