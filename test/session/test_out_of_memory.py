@@ -28,7 +28,8 @@ class FailingCompleter(FakeCompleter):
 
     def complete(self, observation, request=DEFAULT_REQUEST, progress=None):
         if self.error is not None:
-            raise self.error
+            # The traceback of the one that a test holds would keep the session until the end.
+            raise copy(self.error)
         return self.spoil(super().complete(observation, request))
 
 
@@ -126,7 +127,7 @@ class SmallGpu(FakeCompleter):
 
     def complete(self, observation, request=DEFAULT_REQUEST, progress=None):
         if self.objects_at_once > self.fits:
-            raise self.error
+            raise copy(self.error)
         return super().complete(observation, request)
 
 
