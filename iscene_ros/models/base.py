@@ -81,21 +81,18 @@ class Prediction:
 
 
 class Progress:
-    """Counts the steps of a completion and reports them."""
+    """Counts the steps of a completion and reports them.
+
+    Attributes:
+        total: number of all steps, as far as it is known.
+        done: number of finished steps.
+    """
 
     def __init__(self, report: Report | None) -> None:
         self.report = report
         self.total = self.done = 0
 
-    def expect(self, count: int) -> None:
-        """Set the number of all steps."""
-        self.total = count
-
-    def network(self, count: int) -> None:
-        """Count finished network evaluations."""
-        self.advance(count, "complete")
-
-    def advance(self, count: int, what: str) -> None:
+    def advance(self, count: int, what: str = "complete") -> None:
         """Count finished steps and report them; `what` names the work."""
         self.done += count
         if self.report is not None:

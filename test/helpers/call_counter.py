@@ -10,7 +10,7 @@ class CallCounter(Progress):
         super().__init__(None)
         self.counts = []
 
-    def network(self, count):
+    def advance(self, count, what="complete"):
         """Keep the count, and go on."""
         self.counts.append(count)
-        super().network(count)
+        super().advance(count, what)

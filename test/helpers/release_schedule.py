@@ -16,9 +16,8 @@ from iscene_ros.models.iscene.config import SlatNormalization
 from iscene_ros.models.iscene.networks.attention import SceneRows
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
-from iscene_ros.models.iscene.networks.structure_decoder import occupied_cells
+from iscene_ros.models.iscene.packages.loading import ReleaseModel
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
-from iscene_ros.models.iscene.sampling.scene_stages import StageNetworks
 from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 
 
@@ -97,7 +96,7 @@ def release_slat(
 
 
 def release_scene(
-    networks: StageNetworks,
+    networks: ReleaseModel,
     context: Tensor,  # [2 N, M, C_cond]
     seed: int,
 ) -> list[SparseTensor]:
@@ -107,7 +106,8 @@ def release_scene(
         networks.structure_flow, context, generator, config.structure_sampler
     )
     with torch.inference_mode():
-        cells = occupied_cells(networks.structure_decoder(latents))
+        logits = networks.structure_decoder(latents)
+    cells = [torch.nonzero(one[0] > 0) for one in logits]
     slots = release_slat(
         networks.slat_flow,
         cells,

@@ -24,6 +24,7 @@ from iscene_ros.models.iscene.condition_images import condition_images
 from iscene_ros.models.iscene.config import (
     MeshDecoderConfig,
     ReleaseConfig,
+    SceneFlowConfig,
     SlatFlowConfig,
     StructureDecoderConfig,
     VisionConfig,
@@ -31,7 +32,7 @@ from iscene_ros.models.iscene.config import (
 from iscene_ros.models.iscene.packages.loading import ReleaseModel
 from iscene_ros.models.iscene.sampling.flow_sampler import ReleaseNoise, slat_noise_of
 from iscene_ros.models.iscene.sampling.presets import Preset
-from iscene_ros.models.iscene.sampling.scene_stages import decode_structure
+from iscene_ros.models.iscene.sampling.scene_stages import decode_cells
 from iscene_ros.models.iscene.sampling.slat_stage import sample_slat
 from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
 from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
@@ -127,7 +128,7 @@ def demo_scene(model: ReleaseModel, objects: int) -> ReleasedScene:
     """Return the first objects of the demo's real frame, whose cells the model has to find."""
     frame = resolve_mask_overlaps(arc2017_observation())
     side = model.config.vision.image_side
-    images = condition_images(frame.rgb, frame.masks[:objects], side).images
+    images = condition_images(frame.rgb, frame.masks[:objects], side)
     return ReleasedScene(torch.from_numpy(np.ascontiguousarray(images)))
 
 
@@ -207,22 +208,23 @@ def _run(
     config, noise = model.config, ReleaseNoise(SEED)
     images = scene.images.to(model.device)
     context = clock("conditioner", lambda: model.conditioner(images))
-    start = noise.structure(config.structure_flow)
+    flow = config.structure_flow
+    start = noise.structure(flow.in_channels, flow.tokens_per_side)
     latents = clock(
         "structure",
         lambda: sample_structure(model.structure_flow, context, start, preset.structure),
     )
-    structure = clock(
-        "structure decoder",
-        lambda: decode_structure(model.structure_decoder, latents, preset.release_noise),
-    )
+    slots = latents if preset.release_noise else latents[1:]
+    decoded = clock("structure decoder", lambda: decode_cells(model.structure_decoder, slots))
+    if preset.release_noise:
+        decoded = decoded[1:]
     # One number for each cell of each object.
     place = torch.tensor([1 << 32, 1 << 16, 1], device=model.device)
-    codes = [(i << 48) + (cells * place).sum(1) for i, cells in enumerate(structure.cells)]
+    codes = [(i << 48) + (cells * place).sum(1) for i, cells in enumerate(decoded)]
     found = torch.cat(codes)
     if preset.slat is None:
         return latents, found, 0
-    given = structure.cells if scene.cells is None else scene.cells
+    given = decoded if scene.cells is None else scene.cells
     rows = [i for i, cells in enumerate(given) if len(cells)]
     cells = [given[i].to(model.device) for i in rows]
     if not cells:

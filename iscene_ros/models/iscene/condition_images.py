@@ -2,71 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from types import ModuleType
-
 import numpy as np
 
 from iscene_ros.core.errors import InputError, ModelError
 
-# Side of the crop relative to the box around all instances, and side of an image [pixels].
+# Side of the crop relative to the box around all instances.
 CROP_PER_BOX = 1.2
-IMAGE_SIDE = 518
 
 Box = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
-class ConditionImages:
-    """Input of the image conditioner.
-
-    Attributes:
-        images: (1 + N, 3, side, side) float32 from 0 to 1, black outside of the masks: the scene
-            (all instances), then each instance. All show the same crop of the frame.
-        box: (left, top, right, bottom) of that crop [pixels], right and bottom exclusive; it may
-            reach beyond the frame.
-    """
-
-    images: np.ndarray
-    box: Box
-
-
-def condition_images(rgb: np.ndarray, masks: np.ndarray, side: int = IMAGE_SIDE) -> ConditionImages:
+def condition_images(rgb: np.ndarray, masks: np.ndarray, side: int) -> np.ndarray:
     """Compute the release's images of a frame, bit for bit with the same OpenCV.
 
     Args:
         rgb: (H, W, 3) uint8.
         masks: (N, H, W) bool, one instance each. An empty one gives a black image: leave such
             instances out before.
-        side: of the images [pixels].
+        side: of the images [pixels]; 518 in the release.
+
+    Returns:
+        (1 + N, 3, side, side) float32 from 0 to 1, black outside of the masks: the scene (all
+        instances), then each instance. All show the same crop of the frame.
 
     Raises:
-        InputError: no rgb, sizes disagree, no instance, or all of them together are too small.
+        InputError: the instances, all of them together, are too small.
         ModelError: OpenCV is not installed.
     """
-    rgb, masks = _checked(rgb, masks)
-    if side < 1:
-        raise InputError(f"side: {side}, expected at least 1 pixel")
+    try:
+        import cv2
+    except ImportError as error:
+        raise ModelError(
+            f"OpenCV: not to be imported ({error}); the released model resizes its images with "
+            'it: pip install "iscene_ros[release]"'
+        ) from error
     union = masks.any(axis=0)
     box = crop_box(union)
     scene = cropped(rgb, box).astype(np.float32) / 255.0 * cropped(union, box)[..., None]
-    instances = (scene * cropped(mask, box)[..., None] for mask in masks)
     images = np.empty((1 + len(masks), 3, side, side), np.float32)
-    for row, image in zip(images, _resized(scene, instances, side), strict=True):
-        row[:] = image.transpose(2, 0, 1)
-    return ConditionImages(images, box)
+    for image, mask in zip(images, (union, *masks), strict=True):
+        shown = scene * cropped(mask, box)[..., None]
+        resized = cv2.resize(shown, (side, side), interpolation=cv2.INTER_LANCZOS4)
+        # Lanczos overshoots at the masks' edges.
+        image[:] = np.clip(resized, 0, 1).transpose(2, 0, 1)
+    return images
 
 
 def crop_box(mask: np.ndarray) -> Box:
     """Return the release's square around a mask (H, W): (left, top, right, bottom) [pixels].
 
+    Right and bottom are exclusive; the square may reach beyond the frame.
+
     Raises:
-        InputError: the mask is empty or so small that nothing is left of the square.
+        InputError: the mask is so small that nothing is left of the square.
     """
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        raise InputError("masks: all empty; expected at least one instance with a pixel")
     # Differences of pixel indices, not numbers of pixels: one less.
     width, height = (int(line[-1] - line[0]) for line in (columns, rows))
     half = int(max(width, height) * CROP_PER_BOX) // 2
@@ -90,36 +80,3 @@ def cropped(image: np.ndarray, box: Box) -> np.ndarray:
     row, column = max(-top, 0), max(-left, 0)
     part[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
     return part
-
-
-def _resized(scene: np.ndarray, instances: Iterator[np.ndarray], side: int) -> Iterator[np.ndarray]:
-    """Yield images (side, side, 3), clipped to 0..1: Lanczos overshoots at the masks' edges."""
-    cv2 = _opencv()
-    for image in (scene, *instances):
-        resized = cv2.resize(image, (side, side), interpolation=cv2.INTER_LANCZOS4)
-        yield np.clip(resized, 0, 1)
-
-
-def _opencv() -> ModuleType:
-    try:
-        import cv2
-    except ImportError as error:
-        raise ModelError(
-            f"OpenCV: not to be imported ({error}); the released model resizes its images with "
-            'it: pip install "iscene_ros[release]"'
-        ) from error
-    return cv2
-
-
-def _checked(rgb: np.ndarray | None, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if rgb is None:
-        raise InputError("rgb: none; the released model reads colours: give the colour image")
-    rgb, masks = np.asarray(rgb), np.asarray(masks)
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
-        raise InputError(f"rgb: {rgb.dtype} of shape {rgb.shape}, expected uint8 (H, W, 3)")
-    if masks.ndim != 3 or masks.shape[1:] != rgb.shape[:2]:
-        raise InputError(
-            f"masks: shape {masks.shape}, expected (N, {rgb.shape[0]}, {rgb.shape[1]}) as rgb: "
-            "register both to one camera"
-        )
-    return rgb, masks.astype(bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.models.base import Progress
 from iscene_ros.models.iscene.packages.loading import ReleaseModel
 from iscene_ros.models.iscene.sampling.presets import Preset
-from iscene_ros.models.iscene.sampling.scene_stages import SceneLatents, sample_scene_latents
+from iscene_ros.models.iscene.sampling.scene_stages import sample_scene_latents
 from iscene_ros.models.iscene.sparse.tensor import SparseTensor
 from iscene_ros.models.iscene.surface.flexicubes import extract_mesh
 
@@ -46,6 +45,7 @@ class CubeOccupancy:
 Generated = CubeSurface | CubeOccupancy | None
 
 
+@torch.inference_mode()
 def generate(
     model: ReleaseModel,
     images: np.ndarray,
@@ -67,31 +67,22 @@ def generate(
     Raises:
         ModelError: a network returned values that are not finite.
     """
-    context = image_tokens(model, images, images_at_once)
-    latents = sample_scene_latents(model, context, preset, seed, progress)
-    _check_finite(latents, model.name)
-    return decoded(model, latents, preset)
-
-
-@torch.inference_mode()
-def image_tokens(model: ReleaseModel, images: np.ndarray, at_once: int = 4) -> Tensor:
-    """Encode images (1 + N, 3, side, side) float32 from 0 to 1 as (1 + N, M, C_cond) tokens."""
     on_device = torch.from_numpy(np.ascontiguousarray(images)).to(model.device)
-    return model.conditioner(on_device, at_once)
-
-
-@torch.inference_mode()
-def decoded(model: ReleaseModel, latents: SceneLatents, preset: Preset) -> list[Generated]:
-    """Decode latents to surfaces or, without the second stage, to occupancy."""
-    if preset.slat is None:
-        return list(_occupancies(model, latents))
-    return list(_surfaces(model, latents))
-
-
-def _surfaces(model: ReleaseModel, latents: SceneLatents) -> Iterator[Generated]:
-    """Decode one instance after another, as each has a million fine cells."""
-    for latent in latents.latents:
-        yield None if latent is None else _surface(model, latent)
+    context = model.conditioner(on_device, images_at_once)
+    scene = sample_scene_latents(model, context, preset, seed, progress)
+    latents = [scene.structure, *(t.features for t in scene.latents if t is not None)]
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in latents):
+        raise ModelError(
+            f"model {model.name}: its output is not finite; the weights are damaged or the "
+            "precision of the device is too low (convert the model with --dtype float32)"
+        )
+    # One instance after another, as each has a million fine cells.
+    if preset.slat is not None:
+        return [None if latent is None else _surface(model, latent) for latent in scene.latents]
+    return [
+        CubeOccupancy(_numpy(model.structure_decoder(latent[None])[0, 0])) if len(cells) else None
+        for latent, cells in zip(scene.structure[1:], scene.cells, strict=True)
+    ]
 
 
 def _surface(model: ReleaseModel, latent: SparseTensor) -> CubeSurface | None:
@@ -102,24 +93,6 @@ def _surface(model: ReleaseModel, latent: SparseTensor) -> CubeSurface | None:
         return None
     colors = None if mesh.colors is None else _numpy(mesh.colors)
     return CubeSurface(_numpy(mesh.vertices), mesh.faces.cpu().numpy(), colors)
-
-
-def _occupancies(model: ReleaseModel, latents: SceneLatents) -> Iterator[Generated]:
-    instances = latents.structure.latents[1:]
-    for latent, cells in zip(instances, latents.structure.cells, strict=True):
-        if not len(cells):
-            yield None
-            continue
-        yield CubeOccupancy(_numpy(model.structure_decoder(latent[None])[0, 0]))
-
-
-def _check_finite(latents: SceneLatents, name: str) -> None:
-    found = [latents.structure.latents, *(t.features for t in latents.latents if t is not None)]
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in found):
-        raise ModelError(
-            f"model {name}: its output is not finite; the weights are damaged or the precision of "
-            "the device is too low (convert the model with --dtype float32)"
-        )
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

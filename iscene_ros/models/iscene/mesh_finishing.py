@@ -12,6 +12,7 @@ from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.decimation import decimate, decimate_closed
 from iscene_ros.geometry.marching_cubes import cube_points, zero_surface
 from iscene_ros.geometry.mesh_measures import is_watertight, without_floaters
+from iscene_ros.models.iscene.generation import CubeOccupancy, CubeSurface
 
 # Upsampling of occupancy before the surface is extracted.
 STRUCTURE_UPSAMPLE = 2
@@ -24,12 +25,17 @@ class FinishedMesh:
     Attributes:
         mesh: in the coordinates that the surface was given in.
         vertex_colors: (V, 3) uint8 RGB, or None.
-        is_closed: whether each edge has a triangle on both sides.
     """
 
     mesh: Mesh
     vertex_colors: np.ndarray | None
-    is_closed: bool
+
+
+def finished(shape: CubeSurface | CubeOccupancy, budget: int) -> FinishedMesh | None:
+    """Return the mesh of what the model generated, with about `budget` triangles at most."""
+    if isinstance(shape, CubeOccupancy):
+        return structure_mesh(shape.logits, budget)
+    return finished_mesh(shape.vertices, shape.faces, shape.colors, budget)
 
 
 def finished_mesh(
@@ -63,7 +69,7 @@ def finished_mesh(
         nearest = used[cKDTree(corners).query(fewer)[1]]
         vertex_colors = np.round(255 * colors[nearest].clip(0, 1)).astype(np.uint8)
     mesh = Mesh(fewer.astype(np.float32), fewer_triangles.astype(np.int32))
-    return FinishedMesh(mesh, vertex_colors, is_watertight(fewer_triangles, len(fewer)))
+    return FinishedMesh(mesh, vertex_colors)
 
 
 def structure_mesh(occupancy_logits: np.ndarray, budget: int) -> FinishedMesh | None:

@@ -7,7 +7,6 @@ metres.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,43 +17,24 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.models.base import CompletionRequest, Prediction, Progress, ShapeMesh
 from iscene_ros.models.iscene.condition_images import condition_images
-from iscene_ros.models.iscene.generation import CubeOccupancy, Generated, generate
-from iscene_ros.models.iscene.mesh_finishing import FinishedMesh, finished_mesh, structure_mesh
+from iscene_ros.models.iscene.generation import generate
+from iscene_ros.models.iscene.mesh_finishing import FinishedMesh, finished
 from iscene_ros.models.iscene.packages.loading import ReleaseModel, load_release
-from iscene_ros.models.iscene.registration.register import register_scene
-from iscene_ros.models.iscene.registration.result import (
-    CubeShape,
-    RegisteredObject,
-    RegistrationOptions,
-)
+from iscene_ros.models.iscene.registration.register import NO_PIXEL, register_scene
+from iscene_ros.models.iscene.registration.result import CubeShape, RegisteredObject
 from iscene_ros.models.iscene.sampling.presets import Preset, preset
-from iscene_ros.models.model_config import PRECISIONS, Envelope, ModelConfig
+from iscene_ros.models.model_config import PRECISIONS, CompletionOptions, Envelope, ModelConfig
 from iscene_ros.preprocess.crops import fit_crops
 
 # Estimate of the cells of one object in the second stage, from which `max_cells` follows.
 CELLS_PER_OBJECT = 20_000
 
 
-@dataclass(frozen=True)
-class ReleaseOptions:
-    """Options of a published model.
-
-    Attributes:
-        preset: exact, balanced, fast or structure-only.
-        objects_at_once: instances computed together, which bounds memory.
-        registration: of its cube to the view.
-    """
-
-    preset: str = "exact"
-    objects_at_once: int = 8
-    registration: RegistrationOptions = RegistrationOptions()
-
-
 def load_shape_model(config: ModelConfig, device: str) -> ReleaseShapes:
     """Load the published model that a configuration names.
 
     Raises:
-        InputError: an option of iscene-mini.
+        InputError: an option of iscene-mini, or a camera height that is not positive.
         ModelError: as of `load_release`.
     """
     options = config.options
@@ -68,11 +48,9 @@ def load_shape_model(config: ModelConfig, device: str) -> ReleaseShapes:
             "precision: for iscene-mini alone; a released model has its own: leave it out, or "
             "complete with iscene-mini"
         )
-    registration = RegistrationOptions(
-        camera_height=options.camera_height, support_height=options.support_height
-    )
-    release = ReleaseOptions(options.preset, options.objects_at_once, registration)
-    return ReleaseShapes(load_release(config.name, device, base=config.base or None), release)
+    if options.camera_height is not None and options.camera_height <= 0:
+        raise InputError(f"camera_height: {options.camera_height}, expected a positive number")
+    return ReleaseShapes(load_release(config.name, device, base=config.base or None), options)
 
 
 class ReleaseShapes:
@@ -81,7 +59,7 @@ class ReleaseShapes:
     needs_depth = False
     uses_evidence = False
 
-    def __init__(self, model: ReleaseModel, options: ReleaseOptions) -> None:
+    def __init__(self, model: ReleaseModel, options: CompletionOptions) -> None:
         self.model, self.options = model, options
         self.name, self.checksum, self.device = model.name, model.checksum, model.device
 
@@ -105,36 +83,49 @@ class ReleaseShapes:
         started = time.perf_counter()
         sampling = self.sampling(request.steps)
         rows = [row for row, mask in enumerate(observation.masks) if mask.any()]
-        skipped = [
-            (row, "no pixel of its mask is its own: empty, or covered by other masks")
-            for row in range(len(observation.masks))
-            if row not in rows
-        ]
+        skipped = [(row, NO_PIXEL) for row in range(len(observation.masks)) if row not in rows]
         steps = sampling.structure.sampler.steps
         if not rows:
             return Prediction(observation, (), tuple(skipped), steps, 0.0, 0.0)
-        images = self._images(observation, rows)
+        if observation.rgb is None:
+            raise InputError(
+                f"rgb: none; {self.name} reads colours: give the colour image (for a node: "
+                "use_rgb: true), or complete with iscene-mini, which reads depth alone"
+            )
+        side = self.model.config.vision.image_side
+        images = condition_images(observation.rgb, observation.masks[rows], side)
         prepared = time.perf_counter()
-        generated = self._generate(images, sampling, request.seed, progress)
+        # Slots that pass through the flows, at most, and a registration for each instance.
+        calls = 0
+        for stage, slots in ((sampling.structure, 1 + len(rows)), (sampling.slat, len(rows))):
+            if stage is not None:
+                calls += slots * sum(2 if step.fresh else 1 for step in stage.sampler.schedule())
+        progress.total = calls + len(rows)
+        at_once = min(self.options.objects_at_once, 4)
+        generated = generate(self.model, images, sampling, request.seed, at_once, progress)
+        # Shared passes and instances without cells make it fewer calls than expected.
+        progress.advance(calls - progress.done)
         sampled = time.perf_counter()
-        finished = [_finished(shape, request.faces) for shape in generated]
-        shapes = [
-            CubeShape(row, made.mesh)
-            for row, made in zip(rows, finished, strict=True)
-            if made is not None
-        ]
-        nothing = "the model predicted nothing solid for it"
-        skipped += [(row, nothing) for row, f in zip(rows, finished, strict=True) if f is None]
-        mesh_of = dict(zip(rows, finished, strict=True))
-        registration = register_scene(shapes, observation, aligned_frame, self.options.registration)
+        meshes = {}
+        for row, shape in zip(rows, generated, strict=True):
+            mesh = None if shape is None else finished(shape, request.faces)
+            if mesh is None:
+                skipped.append((row, "the model predicted nothing solid for it"))
+            else:
+                meshes[row] = mesh
+        heights = self.options.camera_height, self.options.support_height
+        shapes = [CubeShape(row, made.mesh) for row, made in meshes.items()]
+        registration = register_scene(shapes, observation, aligned_frame, *heights)
         progress.advance(len(rows) - len(registration.objects), "register")
-        points = self._observed_points(observation, aligned_frame)
-        cells = self._cells_of_a_side(sampling)
+        crops = fit_crops(observation, aligned_frame).instances
+        points = {crop.index: crop.points_aligned for crop in crops}
+        decoder = self.model.config.mesh_decoder
+        cells = decoder.resolution if sampling.slat is None else decoder.out_resolution
         return Prediction(
             observation=observation,
             shapes=tuple(
-                RegisteredShape(found, mesh_of[found.row], points(found.row), cells)
-                for found in registration.objects
+                RegisteredShape(one, meshes[one.row], points.get(one.row, np.zeros((0, 3))), cells)
+                for one in registration.objects
             ),
             skipped=tuple(sorted([*skipped, *registration.rejected])),
             steps=steps,
@@ -155,39 +146,6 @@ class ReleaseShapes:
             structure = replace(structure, sampler=replace(structure.sampler, steps=steps))
             slat = slat and replace(slat, sampler=replace(slat.sampler, steps=steps))
         return replace(chosen, structure=structure, slat=slat)
-
-    def _images(self, observation: Observation, rows: list[int]) -> np.ndarray:
-        if observation.rgb is None:
-            raise InputError(
-                f"rgb: none; {self.name} reads colours: give the colour image (for a node: "
-                "use_rgb: true), or complete with iscene-mini, which reads depth alone"
-            )
-        side = self.model.config.vision.image_side
-        return condition_images(observation.rgb, observation.masks[rows], side).images
-
-    def _generate(
-        self, images: np.ndarray, sampling: Preset, seed: int, progress: Progress
-    ) -> list[Generated]:
-        instances = len(images) - 1
-        calls = _network_calls(sampling, instances)
-        progress.expect(calls + instances)
-        at_once = min(self.options.objects_at_once, 4)
-        generated = generate(self.model, images, sampling, seed, at_once, progress)
-        # Shared passes and instances without cells make it fewer calls than expected.
-        progress.network(calls - progress.done)
-        return generated
-
-    def _observed_points(
-        self, observation: Observation, aligned_frame: GravityAlignedFrame
-    ) -> Callable[[int], np.ndarray]:
-        """Return a map from row to observed points without outliers; (0, 3) for too few."""
-        crops = fit_crops(observation, aligned_frame).instances
-        points = {crop.index: crop.points_aligned for crop in crops}
-        return lambda row: points.get(row, np.zeros((0, 3)))
-
-    def _cells_of_a_side(self, sampling: Preset) -> int:
-        config = self.model.config.mesh_decoder
-        return config.resolution if sampling.slat is None else config.out_resolution
 
 
 @dataclass(frozen=True)
@@ -225,20 +183,3 @@ class RegisteredShape:
     def confidence(self, observed_fraction: float) -> float:
         """Return the share of its pixels that agree with mask and depth; it is not calibrated."""
         return self.registered.agreement
-
-
-def _finished(shape: Generated, faces: int) -> FinishedMesh | None:
-    if shape is None:
-        return None
-    if isinstance(shape, CubeOccupancy):
-        return structure_mesh(shape.logits, faces)
-    return finished_mesh(shape.vertices, shape.faces, shape.colors, faces)
-
-
-def _network_calls(sampling: Preset, instances: int) -> int:
-    """Return the number of slots that pass through the flows, at most."""
-    calls = 0
-    for stage, slots in ((sampling.structure, 1 + instances), (sampling.slat, instances)):
-        if stage is not None:
-            calls += slots * sum(2 if step.fresh else 1 for step in stage.sampler.schedule())
-    return calls

@@ -111,7 +111,7 @@ class MiniShapes:
         crops = cleaned.crops.near(rows)
         prepared = time.perf_counter()
         meshes = sum(crop.index in rows for crop in crops.instances)
-        progress.expect(meshes + len(crops.instances))
+        progress.total = meshes + len(crops.instances)
         distances = self.predict_distances(observation, crops, progress)
         return Prediction(
             observation=observation,
@@ -132,7 +132,7 @@ class MiniShapes:
             ModelError: the network returned what is no distance.
         """
         config = self.model.network.config
-        advance = (progress or Progress(None)).network
+        progress = progress or Progress(None)
         distances = [np.zeros((0, *(config.resolution,) * 3), np.float32)]
         errors = list(distances)
         observed = [np.zeros((0, *(config.resolution,) * 3), np.int8)]
@@ -144,7 +144,7 @@ class MiniShapes:
             distances.append(predicted.distance.float().cpu().numpy())
             errors.append(predicted.error.float().cpu().numpy())
             observed.append(volumes.surface.cpu().numpy())
-            advance(len(chunk))
+            progress.advance(len(chunk))
         predicted = PredictedDistances(*map(np.concatenate, (distances, errors, observed)))
         if not (np.isfinite(predicted.distance).all() and np.isfinite(predicted.error).all()):
             raise ModelError(

@@ -2,11 +2,9 @@
 
 import dense_flexicubes
 import pytest
-import torch
 
 from iscene_ros.models.iscene.surface.dual_cases import (
     CASES,
-    CORNERS,
     CPU,
     EDGES,
     cell_faces,
@@ -83,10 +81,3 @@ def test_the_tensors_say_what_the_lists_say():
     assert (table.edges_of_ring.flatten(1) >= 0).sum(1).tolist() == (
         (table.ring_of_edge >= 0).sum(1).tolist()
     )
-
-
-def test_every_edge_joins_neighbours_lower_end_first():
-    offsets = torch.tensor(CORNERS)
-    steps = offsets[torch.tensor(EDGES)[:, 1]] - offsets[torch.tensor(EDGES)[:, 0]]
-    assert (steps.sum(1) == 1).all() and (steps >= 0).all()
-    assert len(set(EDGES)) == 12

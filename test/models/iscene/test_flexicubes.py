@@ -207,22 +207,6 @@ def test_where_nothing_is_inside_the_mesh_is_empty():
     assert mesh.vertices.shape == mesh.faces.shape == mesh.colors.shape == (0, 3)
 
 
-@pytest.mark.parametrize(
-    "coords, features, message",
-    [
-        ([[8, 0, 0]], torch.zeros(1, 101), "outside the grid of resolution 8"),
-        ([[-1, 0, 0]], torch.zeros(1, 101), "outside the grid"),
-        ([[1, 1, 1], [1, 1, 1]], torch.zeros(2, 101), "given twice"),
-        ([[1, 1, 1]], torch.zeros(1, 100), "expected"),
-        ([[1, 1, 1]], torch.zeros(2, 101), "coords"),
-        (torch.zeros(0, 3, dtype=torch.int64), torch.zeros(0, 101), "no cells"),
-    ],
-)
-def test_bad_input_says_what_was_expected(coords, features, message):
-    with pytest.raises(ValueError, match=message):
-        extract_mesh(torch.as_tensor(coords), features, 8)
-
-
 @pytest.mark.parametrize("fault", (torch.nan, torch.inf, -torch.inf))
 def test_a_decoder_that_overflowed_is_no_empty_mesh(fault):
     features = torch.zeros(3, 101)

@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from iscene_ros.core.errors import InputError
 from iscene_ros.models.iscene.config import ReleaseConfig, VisionConfig
 from iscene_ros.models.iscene.networks.image_conditioner import ImageConditioner
 
@@ -170,19 +169,3 @@ def test_the_published_model_has_its_names_shapes_and_size() -> None:
     blocks = {f"blocks.{k}.{name}": shape for k in range(24) for name, shape in block.items()}
     assert shapes == {start + name: shape for name, shape in (outside | blocks).items()}
     assert sum(p.numel() for p in made.parameters()) == 304_372_736
-
-
-@pytest.mark.parametrize(
-    "given, at_once, says",
-    [
-        (torch.zeros(3, TRAINED, TRAINED), 1, "expected \\(S, 3, H, W\\)"),
-        (torch.zeros(1, 1, TRAINED, TRAINED), 1, "expected \\(S, 3, H, W\\)"),
-        (torch.zeros(1, 3, 0, TRAINED), 1, "expected \\(S, 3, H, W\\)"),
-        (torch.zeros(1, 3, 60, 56), 1, "56 x 60 pixels, expected multiples of 14"),
-        (torch.zeros(1, 3, 56, 56, dtype=torch.uint8), 1, "expected floating point from 0 to 1"),
-        (torch.zeros(1, 3, 56, 56), 0, "at_once: 0"),
-    ],
-)
-def test_wrong_pictures_are_rejected(given: torch.Tensor, at_once: int, says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        conditioner()(given, at_once)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from placed_shapes import bodies, in_cube, look_at, see, with_depth
 
 from iscene_ros.completion.scene_completer import SceneCompleter
-from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.scene import Mesh
 from iscene_ros.io.demo_frame import arc2017_observation
@@ -19,7 +18,7 @@ from iscene_ros.models.iscene.registration import object_motion
 from iscene_ros.models.iscene.registration import register as register_module
 from iscene_ros.models.iscene.registration.object_motion import SampledSurface, gaps
 from iscene_ros.models.iscene.registration.register import register_scene
-from iscene_ros.models.iscene.registration.result import CubeShape, RegistrationOptions
+from iscene_ros.models.iscene.registration.result import CubeShape
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 FEW = settings(
@@ -234,19 +233,6 @@ def test_nothing_to_compare_is_rejected_without_an_error(table):
     masks[1] = False
     hidden = replace(table, observation=replace(table.observation, masks=masks))
     assert [row for row, _ in register(hidden).rejected] == [1]
-
-
-def test_every_shape_has_a_mask_of_its_own(table):
-    for rows in ((0, 0), (0, 6)):
-        shapes = tuple(replace(table.shapes[0], row=row) for row in rows)
-        with pytest.raises(InputError, match="from 0 to 5"):
-            register(replace(table, shapes=shapes))
-
-
-def test_the_camera_height_must_be_positive():
-    with pytest.raises(InputError, match="camera_height: -1"):
-        RegistrationOptions(camera_height=-1.0)
-    assert RegistrationOptions(support_height=-0.3).support_height == -0.3
 
 
 def test_the_generators_scenes_with_a_noisy_sensor():

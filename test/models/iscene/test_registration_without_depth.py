@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from placed_shapes import bodies, look_at, see
 
 from iscene_ros.models.iscene.registration.register import register_scene
-from iscene_ros.models.iscene.registration.result import RegistrationOptions
 
 FEW = settings(
     max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
@@ -22,9 +21,7 @@ def without_depth(seen):
 
 
 def register(seen, **options):
-    return register_scene(
-        seen.shapes, seen.observation, seen.aligned_frame, RegistrationOptions(**options)
-    )
+    return register_scene(seen.shapes, seen.observation, seen.aligned_frame, **options)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from iscene_ros.models.iscene.config import SceneFlowConfig
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.sampling.flow_sampler import (
     Guidance,
@@ -13,7 +14,6 @@ from iscene_ros.models.iscene.sampling.flow_sampler import (
     integrate,
     seeded_noise,
 )
-from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
 
 def test_the_released_configuration_has_the_published_tensors():

@@ -20,7 +20,7 @@ from iscene_ros.models.base import CompletionRequest
 from iscene_ros.models.iscene import shape_model as release_shapes
 from iscene_ros.models.iscene.generation import CubeOccupancy, CubeSurface, generate
 from iscene_ros.models.iscene.packages.loading import load_release
-from iscene_ros.models.iscene.shape_model import ReleaseOptions, ReleaseShapes
+from iscene_ros.models.iscene.shape_model import ReleaseShapes
 from iscene_ros.models.model_config import PRESETS, CompletionOptions, ModelConfig
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
@@ -61,7 +61,9 @@ def truth(frame: Observation) -> Scene:
 
 
 def completer(package: str, preset: str = "fast", **options) -> SceneCompleter:
-    shapes = ReleaseShapes(load_release(package, "cpu"), ReleaseOptions(preset=preset, **options))
+    shapes = ReleaseShapes(
+        load_release(package, "cpu"), CompletionOptions(preset=preset, **options)
+    )
     return SceneCompleter(shapes, relations=False)
 
 
@@ -183,6 +185,20 @@ def test_the_batch_is_halved_when_memory_is_short(package):
     smaller = completer(package, objects_at_once=8).with_objects_at_once(4)
     assert smaller.objects_at_once == 4
     assert smaller.shapes.sampling().structure.max_slots == 8
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"envelope": "inner"}, "envelope: inner.*use mean"),
+        ({"precision": "bfloat16"}, "precision: for iscene-mini alone"),
+        ({"camera_height": -1.0}, "camera_height: -1.0, expected a positive number"),
+    ],
+)
+def test_options_that_it_does_not_have_are_rejected(options, message):
+    config = ModelConfig("LuLing/IScene", options=CompletionOptions(**options))
+    with pytest.raises(InputError, match=message):
+        release_shapes.load_shape_model(config, "cpu")
 
 
 def test_without_colours_the_published_model_says_what_to_do(package, frame):

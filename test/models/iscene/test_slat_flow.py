@@ -218,14 +218,6 @@ def test_only_the_torso_is_in_half_precision(dtype):
     assert (out - expected).abs().max() < 20 * torch.finfo(dtype).eps * expected.abs().max()
 
 
-def test_times_and_context_for_other_items_are_rejected():
-    flow, (x, time, tokens) = tiny_flow(), tiny_inputs()
-    with pytest.raises(ValueError, match="time must be"):
-        flow(x, time[:2], tokens)
-    with pytest.raises(ValueError, match="context is for 4 items"):
-        flow(x, time, torch.cat([tokens, tokens[:1]]))
-
-
 def test_the_release_has_the_tensors_of_the_published_file():
     with torch.device("meta"):
         flow = SlatFlow(SlatFlowConfig())

@@ -15,7 +15,7 @@ from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
-from iscene_ros.models.iscene.sampling.presets import exact, preset
+from iscene_ros.models.iscene.sampling.presets import preset
 from iscene_ros.models.iscene.sampling.scene_stages import sample_scene_latents
 from iscene_ros.models.iscene.sampling.slat_stage import SlatOptions, sample_slat
 
@@ -116,32 +116,20 @@ def test_groups_of_instances_leave_the_result(released, max_cells):
     assert max(calls.counts) == {1: 2, 70: 4, 90: 4}[max_cells]
 
 
-def test_instances_without_cells_are_rejected():
-    flow, cells, context = tiny_networks().slat_flow, random_cells((5, 0)), tiny_context(2)
-    noise = [torch.zeros(5, 8), torch.zeros(0, 8)]
-    with pytest.raises(ValueError, match=r"instances \[1\] have no occupied cell"):
-        sample_slat(flow, cells, context, noise, CONFIG.slat_normalization)
-    with pytest.raises(ValueError, match="as many of each"):
-        sample_slat(flow, cells[:1], context, noise, CONFIG.slat_normalization)
-    with pytest.raises(ValueError, match="max_cells: 0"):
-        SlatOptions(max_cells=0)
-
-
 @pytest.mark.parametrize("instances", [1, 3])
 def test_a_scene_in_exact_equals_the_release(instances):
     networks, context = tiny_networks(), tiny_context(1 + instances)
     released = release_scene(networks, paired(context), seed=5)
-    scene = sample_scene_latents(networks, context, exact(CONFIG), seed=5)
-    assert all(len(cells) > 20 for cells in scene.structure.cells)
-    assert scene.structure.scene_cells > 20
+    scene = sample_scene_latents(networks, context, preset("exact", CONFIG), seed=5)
+    assert all(len(cells) > 20 for cells in scene.cells)
     assert_relatively_close(scene.latents, released, 1e-9)
 
 
 def test_an_instance_without_cells_is_reported_and_the_others_go_on():
     networks, context = tiny_networks(), tiny_context(3)
-    whole = sample_scene_latents(networks, context, exact(CONFIG), seed=5)
+    whole = sample_scene_latents(networks, context, preset("exact", CONFIG), seed=5)
     decoder = networks.structure_decoder
-    first = whole.structure.latents[1]
+    first = whole.structure[1]
 
     class BlindToTheFirst(nn.Module):
         def forward(self, latents):
@@ -149,9 +137,9 @@ def test_an_instance_without_cells_is_reported_and_the_others_go_on():
             return -torch.ones_like(logits) if torch.equal(latents[0], first) else logits
 
     blind = replace(networks, structure_decoder=BlindToTheFirst())
-    options = replace(exact(CONFIG), release_noise=False)
+    options = replace(preset("exact", CONFIG), release_noise=False)
     scene = sample_scene_latents(blind, context, options, seed=5)
-    assert [len(cells) == 0 for cells in scene.structure.cells][0]
+    assert [len(cells) == 0 for cells in scene.cells][0]
     assert scene.latents[0] is None
     without = sample_scene_latents(networks, context, options, seed=5)
     assert_relatively_close(scene.latents[1:], without.latents[1:], 1e-9)
@@ -162,14 +150,13 @@ def test_without_release_noise_an_instance_does_not_depend_on_the_others():
     options = preset("balanced", CONFIG)
     many = sample_scene_latents(networks, context, options, seed=5)
     few = sample_scene_latents(networks, context[:2], options, seed=5)
-    assert many.structure.scene_cells is None
     assert_relatively_close(few.latents, many.latents[:1], 1e-9)
 
 
 def test_structure_only_stops_after_the_first_stage():
     networks, context = tiny_networks(), tiny_context(3)
     scene = sample_scene_latents(networks, context, preset("structure-only", CONFIG), seed=5)
-    whole = sample_scene_latents(networks, context, exact(CONFIG), seed=5)
+    whole = sample_scene_latents(networks, context, preset("exact", CONFIG), seed=5)
     assert scene.latents == (None, None)
-    assert_close(scene.structure.latents, whole.structure.latents)
-    assert torch.equal(scene.structure.cells[1], whole.structure.cells[1])
+    assert_close(scene.structure, whole.structure)
+    assert torch.equal(scene.cells[1], whole.cells[1])

@@ -17,14 +17,14 @@ from sparse_cells import (
 )
 from torch.testing import assert_close
 
+from iscene_ros.models.iscene.config import SceneFlowConfig
 from iscene_ros.models.iscene.networks.layers import SparseGroupNorm, absolute_positions
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
-from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 from iscene_ros.models.iscene.sparse import convolution as sparse_convolution
 from iscene_ros.models.iscene.sparse.attention import SparseCrossAttention, SparseSelfAttention
 from iscene_ros.models.iscene.sparse.convolution import PointwiseConvolution, SubmanifoldConvolution
 from iscene_ros.models.iscene.sparse.neighbours import find_pairs
-from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
+from iscene_ros.models.iscene.sparse.tensor import CellGeometry
 
 SIDE = 6
 LENGTHS = (40, 1, 23)
@@ -257,32 +257,6 @@ def test_half_precision_is_summed_in_float32(dtype):
     assert out.dtype == dtype
     # Each of 27 products and the sum are rounded once, to about 1 in 1 / eps.
     assert (out - exact).abs().max() < 4 * torch.finfo(dtype).eps * exact.abs().max()
-
-
-@pytest.mark.parametrize(
-    ("coords", "lengths", "message"),
-    [
-        (torch.zeros(2, 3, dtype=torch.int32), (2,), "int64"),
-        (torch.zeros(2, 4, dtype=torch.int64), (2,), r"\(M, 3\)"),
-        (torch.zeros(2, 3, dtype=torch.int64), (1,), "cannot be split"),
-        (torch.zeros(2, 3, dtype=torch.int64), (2, 0), "at least one"),
-    ],
-)
-def test_cells_that_are_no_batch_are_rejected(coords, lengths, message):
-    with pytest.raises(ValueError, match=message):
-        CellGeometry(coords, lengths)
-
-
-def test_a_cell_listed_twice_is_rejected():
-    cells = torch.tensor([[1, 2, 3], [0, 0, 0], [1, 2, 3]])
-    with pytest.raises(ValueError, match="twice"):
-        _ = CellGeometry(cells, (3,)).pairs
-    assert len(CellGeometry(cells, (2, 1)).pairs.at(13).cells) == 3
-
-
-def test_features_for_other_cells_are_rejected():
-    with pytest.raises(ValueError, match="2 cells"):
-        SparseTensor(CellGeometry(torch.tensor([[0, 0, 0], [1, 0, 0]]), (2,)), torch.zeros(3, 3))
 
 
 def test_the_size_of_a_file_is_foretold_to_the_byte(tmp_path):

@@ -8,7 +8,7 @@ from random_weights import convert_torso, randomised
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import ReleaseConfig, StructureDecoderConfig
-from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder, occupied_cells
+from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder
 
 TINY = StructureDecoderConfig(
     latent_channels=3, channels=(16, 8, 8), num_res_blocks=1, num_res_blocks_middle=1
@@ -105,12 +105,3 @@ def test_only_the_torso_is_in_half_precision(dtype):
     out = decoder(latents)
     assert out.dtype == torch.float32
     assert_close(out, exact, rtol=0, atol=0.05 * exact.abs().max().item())
-
-
-def test_occupied_cells_are_the_positive_logits_in_order():
-    logits = -torch.ones(2, 1, 4, 4, 4)
-    logits[0, 0, 3, 0, 1] = logits[0, 0, 0, 2, 2] = 0.5
-    logits[0, 0, 1, 1, 1] = 0.0
-    first, second = occupied_cells(logits)
-    assert first.tolist() == [[0, 2, 2], [3, 0, 1]]
-    assert second.shape == (0, 3) and second.dtype == torch.int64

@@ -16,7 +16,6 @@ from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.sampling.flow_sampler import (
     ReleaseNoise,
     SamplerOptions,
-    StructureNoise,
 )
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions, sample_structure
 
@@ -36,7 +35,7 @@ def tiny_context(instances, dtype=torch.float64):
 
 
 def sampled(flow, context, options=OPTIONS, progress=None):
-    noise = ReleaseNoise(SEED).structure(CONFIG)
+    noise = ReleaseNoise(SEED).structure(CONFIG.in_channels, CONFIG.tokens_per_side)
     return sample_structure(flow, context, noise, options, progress)
 
 
@@ -139,17 +138,6 @@ def test_noise_is_what_the_release_draws():
     torch.manual_seed(42)
     first, second = torch.randn(1, 2, 8, 4, 4, 4), torch.randn(5 + 4 + 3 + 4, 8)
     noise = ReleaseNoise(42)
-    structure = noise.structure(CONFIG)
-    assert isinstance(structure, StructureNoise)
-    assert torch.equal(torch.stack([structure.instance, structure.scene]), first[0])
+    assert torch.equal(noise.structure(channels=8, side=4), first[0])
     drawn = noise.slat(instance_cells=(5, 3), scene_cells=4, channels=8)
     assert torch.equal(drawn[0], second[:5]) and torch.equal(drawn[1], second[9:12])
-
-
-def test_bad_options_are_rejected():
-    with pytest.raises(ValueError, match="max_slots: 0"):
-        StructureOptions(max_slots=0)
-    with pytest.raises(ValueError, match="deep_every: 0"):
-        StructureOptions(deep_every=0)
-    with pytest.raises(ValueError, match="an instance's"):
-        sampled(tiny_flow(), tiny_context(0))

@@ -15,7 +15,6 @@ from iscene_ros.io.demo_frame import arc2017_observation
 from iscene_ros.io.scene_io import read_scene, write_scene
 from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
 from iscene_ros.lab.evaluation.calibration import fit_confidence, fit_uncertainty
-from iscene_ros.models.iscene.shape_model import load_shape_model as load_released_shape_model
 from iscene_ros.models.mini.checkpoint import save_weights
 from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
 from iscene_ros.models.mini.envelope import bodies_around, moved_surface
@@ -136,12 +135,6 @@ def test_a_model_that_was_never_calibrated_has_the_mean_surface_alone(tmp_path):
     outer = ModelConfig(str(path), options=CompletionOptions(envelope=Envelope.OUTER))
     with pytest.raises(InputError, match="envelope: outer.*use mean"):
         load_shape_model(outer, "cpu")
-
-
-def test_a_released_model_has_the_mean_surface_alone():
-    inner = ModelConfig("LuLing/IScene", options=CompletionOptions(envelope=Envelope.INNER))
-    with pytest.raises(InputError, match="envelope: inner.*use mean"):
-        load_released_shape_model(inner, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from iscene_ros.core.errors import InputError
 from iscene_ros.models.iscene.config import VisionConfig
 
 NORM_EPS = 1e-6
@@ -44,39 +43,15 @@ class ImageConditioner(nn.Module):
         Returns:
             (S, 1 + registers + patches, C): 1374 tokens of 1024 channels in the release; on the
             device and in the precision of the weights.
-
-        Raises:
-            InputError: wrong shape or type of the images, or `at_once` below 1.
         """
-        self._check(images)
-        if at_once < 1:
-            raise InputError(f"at_once: {at_once}, expected at least 1")
-        parts = [self._encode(part) for part in images.split(at_once)]
-        return torch.cat(parts)
-
-    def _encode(self, images: Tensor) -> Tensor:
         weight = self.base_img_conditioner.cls_token
-        images = normalised(images.to(weight.device)).to(weight.dtype)
-        tokens = self.base_img_conditioner(images)
-        return F.layer_norm(tokens, tokens.shape[-1:])
-
-    def _check(self, images: Tensor) -> None:
-        config, shape = self.base_img_conditioner.config, tuple(images.shape)
-        if not images.is_floating_point():
-            raise InputError(f"images: {images.dtype}, expected floating point from 0 to 1")
-        if len(shape) != 4 or shape[1] != COLOUR_CHANNELS or not shape[2] * shape[3]:
-            raise InputError(f"images: shape {shape}, expected (S, {COLOUR_CHANNELS}, H, W)")
-        if any(side % config.patch_size for side in shape[2:]):
-            raise InputError(
-                f"images: {shape[3]} x {shape[2]} pixels, expected multiples of "
-                f"{config.patch_size}: resize them to {config.image_side} x {config.image_side}"
-            )
-
-
-def normalised(images: Tensor) -> Tensor:
-    """Normalise images (S, 3, H, W) from 0 to 1 by ImageNet's mean and standard deviation."""
-    mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    return (images - mean) / std
+        encoded = []
+        for part in images.split(at_once):
+            part = part.to(weight.device)
+            mean, std = (part.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+            tokens = self.base_img_conditioner(((part - mean) / std).to(weight.dtype))
+            encoded.append(F.layer_norm(tokens, tokens.shape[-1:]))
+        return torch.cat(encoded)
 
 
 class PatchEmbedding(nn.Module):

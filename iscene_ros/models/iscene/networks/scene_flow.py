@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iscene_ros.models.iscene.config import SceneFlowConfig
 from iscene_ros.models.iscene.networks.attention import (
     CrossAttention,
     KeyValue,
@@ -23,7 +24,6 @@ from iscene_ros.models.iscene.networks.layers import (
     at_least_float32,
     grid_positions,
 )
-from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
 
 @dataclass(frozen=True)

@@ -68,13 +68,9 @@ class SlatFlow(nn.Module):
 
         Context belongs to the first items. The others, or all for None, get the result of tokens of
         zeros (the unconditional pass), which takes no attention.
-
-        Raises:
-            ValueError: times of another number of items, or context for more.
         """
         if isinstance(context, Tensor):
             context = self.cached_context(context)
-        _check_items(x, time, context)
         time_embedding = self.t_embedder(time * TIME_SCALE).to(self.torso_dtype)
         geometry = x.geometry
         h = self.input_layer(x.features.to(self.input_layer.weight.dtype)).to(self.torso_dtype)
@@ -84,7 +80,9 @@ class SlatFlow(nn.Module):
             h, geometry = block(h, geometry, time_embedding)
             passed.append((entered, h))
         h = h + geometry.positions(h.shape[1]).to(h.dtype)
-        h = self._transform(h, geometry, time_embedding, context)
+        seen = context.blocks if context else [None] * len(self.blocks)
+        for block, tokens in zip(self.blocks, seen, strict=True):
+            h = block(h, geometry, time_embedding, tokens)
         for block in self.out_blocks:
             # The way back ends on the cells that the counterpart of this block was given.
             target, skip = passed.pop()
@@ -92,19 +90,6 @@ class SlatFlow(nn.Module):
             geometry = target
         out_dtype = self.out_layer.weight.dtype
         return self.out_layer(F.layer_norm(h.to(out_dtype), h.shape[1:]))
-
-    def _transform(
-        self,
-        h: Tensor,
-        geometry: CellGeometry,
-        time_embedding: Tensor,
-        context: CachedContext | None,
-    ) -> Tensor:
-        """Run the transformer's blocks on (K, C)."""
-        seen = context.blocks if context else [None] * len(self.blocks)
-        for block, tokens in zip(self.blocks, seen, strict=True):
-            h = block(h, geometry, time_embedding, tokens)
-        return h
 
 
 class SlatFlowBlock(nn.Module):
@@ -221,13 +206,3 @@ def _out_blocks(config: SlatFlowConfig) -> nn.ModuleList:
         for _ in range(config.num_io_res_blocks - 1):
             blocks.append(SlatOutBlock(2 * own, own, config.model_channels))
     return blocks
-
-
-def _check_items(x: SparseTensor, time: Tensor, context: CachedContext | None) -> None:
-    """Reject times or tokens for another number of items."""
-    items = len(x.lengths)
-    if time.shape not in ((items,), (1,)):
-        raise ValueError(f"time must be ({items},) or (1,), it is {tuple(time.shape)}")
-    if context is not None and len(context.blocks[0].keys) > items:
-        given = len(context.blocks[0].keys)
-        raise ValueError(f"context is for {given} items, the cells are of {items}")

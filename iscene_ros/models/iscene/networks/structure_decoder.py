@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -90,8 +89,3 @@ def _convolution(in_channels: int, out_channels: int) -> nn.Conv3d:
 
 def _residual_blocks(channels: int, count: int) -> Iterator[ChannelResidualBlock]:
     return (ChannelResidualBlock(channels) for _ in range(count))
-
-
-def occupied_cells(logits: Tensor) -> list[Tensor]:
-    """Return the sorted cells x, y, z (M, 3) int64 where each of N logits (N, 1, R, R, R) > 0."""
-    return [torch.nonzero(one[0] > 0) for one in logits]

@@ -9,6 +9,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import (
     MeshDecoderConfig,
     ReleaseConfig,
+    SceneFlowConfig,
     SlatFlowConfig,
     SlatNormalization,
     StructureDecoderConfig,
@@ -16,7 +17,6 @@ from iscene_ros.models.iscene.config import (
 )
 from iscene_ros.models.iscene.packages.section import Section
 from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
-from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 
 BASE_ID = "microsoft/TRELLIS-image-large"
 BASE_PIPELINE = "TrellisImageTo3DPipeline"

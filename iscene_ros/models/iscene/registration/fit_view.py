@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -105,10 +105,6 @@ class FitView:
             small[list(rows)],
             tuple(outlines),
         )
-
-    def without_depth(self) -> FitView:
-        """Return the same view without its readings."""
-        return replace(self, depth=np.zeros_like(self.depth))
 
 
 def reading_noise(depth: float | np.ndarray) -> float | np.ndarray:

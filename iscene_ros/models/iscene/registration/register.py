@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from iscene_ros.core.errors import InputError
 from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
@@ -24,7 +23,6 @@ from iscene_ros.models.iscene.registration.result import (
     CubeShape,
     RegisteredObject,
     Registration,
-    RegistrationOptions,
     Similarity,
 )
 from iscene_ros.models.iscene.registration.similarity_fit import fit_scene
@@ -41,7 +39,8 @@ def register_scene(
     shapes: Sequence[CubeShape],
     observation: Observation,
     aligned_frame: GravityAlignedFrame,
-    options: RegistrationOptions | None = None,
+    camera_height: float | None = None,
+    support_height: float | None = None,
 ) -> Registration:
     """Find the similarity from the shapes' cube to the gravity-aligned frame.
 
@@ -53,20 +52,27 @@ def register_scene(
         shapes: predicted by a model, in one cube.
         observation: rectified, its masks without overlaps (`resolve_mask_overlaps`).
         aligned_frame: of the observation's gravity.
-        options: for views without depth.
-
-    Raises:
-        InputError: a shape belongs to no mask, or two shapes to the same one.
+        camera_height: of the camera above the support [m], for views without depth.
+        support_height: of the support in the world [m], in its place; needs the camera's pose.
     """
-    _check_rows([shape.row for shape in shapes], len(observation.masks))
-    options = options or RegistrationOptions()
-    reasons = {shape.row: _unusable(shape, observation) for shape in shapes}
-    rejected = {row: reason for row, reason in reasons.items() if reason is not None}
+    rejected = {}
+    for shape in shapes:
+        if not observation.masks[shape.row].any():
+            rejected[shape.row] = NO_PIXEL
+        elif not len(shape.mesh.faces) or not np.isfinite(shape.mesh.vertices).all():
+            rejected[shape.row] = NO_SURFACE
     usable = [shape for shape in shapes if shape.row not in rejected]
     if not usable:
-        return _nothing(rejected, shapes)
-    scene = _Scene(usable, observation, aligned_frame, options)
-    return scene.register(shapes, rejected)
+        return Registration(
+            similarity=Similarity(1.0, np.zeros(3)),
+            objects=(),
+            rejected=tuple((shape.row, rejected[shape.row]) for shape in shapes),
+            residual_m=float("nan"),
+            method="unit",
+            warnings=("registration: no shape can be compared with the view",) if shapes else (),
+        )
+    scene = _Scene(usable, observation, aligned_frame)
+    return scene.register(shapes, rejected, camera_height, support_height)
 
 
 class _Scene:
@@ -77,19 +83,24 @@ class _Scene:
         shapes: Sequence[CubeShape],
         observation: Observation,
         aligned_frame: GravityAlignedFrame,
-        options: RegistrationOptions,
     ) -> None:
-        self.options, self.observation = options, observation
+        self.observation = observation
         self.rows = [shape.row for shape in shapes]
         self.meshes = [shape.mesh for shape in shapes]
         self.light = [light_mesh(mesh) for mesh in self.meshes]
         view = FitView.of(observation, aligned_frame, self.rows)
         readings = np.count_nonzero(view.masks.any(axis=0) & (view.depth > 0))
         self.has_depth = readings >= MIN_READINGS
-        self.view = view if self.has_depth else view.without_depth()
+        self.view = view if self.has_depth else replace(view, depth=np.zeros_like(view.depth))
         self.fitness = Fitness(self.meshes, self.light, self.view)
 
-    def register(self, shapes: Sequence[CubeShape], rejected: dict[int, str]) -> Registration:
+    def register(
+        self,
+        shapes: Sequence[CubeShape],
+        rejected: dict[int, str],
+        camera_height: float | None,
+        support_height: float | None,
+    ) -> Registration:
         """Register the scene; `rejected` maps rows to reasons of shapes that are left out."""
         scene = fit_scene(self.light, self.view)
         judged, fits, reasons = self._judged([scene] * len(self.rows))
@@ -106,7 +117,8 @@ class _Scene:
         scale, method, warnings = 1.0, "depth", ()
         if not self.has_depth:
             meshes = [self.meshes[i] for i in fits] or self.meshes
-            scale, method, warnings = _metric_scale(meshes, scene, self.observation, self.options)
+            heights = camera_height, support_height
+            scale, method, warnings = _metric_scale(meshes, scene, self.observation, *heights)
         objects = tuple(
             replace(judged[i], similarity=judged[i].similarity.scaled_about_camera(scale))
             for i in fits
@@ -151,80 +163,41 @@ def _metric_scale(
     meshes_cube: Sequence[Mesh],
     unit: Similarity,
     observation: Observation,
-    options: RegistrationOptions,
+    camera_height: float | None,
+    support_height: float | None,
 ) -> tuple[float, str, tuple[str, ...]]:
     """Return the cube's edge [m] of a view without depth, the origin of the scale, and warnings.
 
-    The lowest of the shapes stands on a support whose distance below the camera is known.
-
-    Args:
-        meshes_cube: shapes that fit.
-        unit: their similarity of scale 1.
-        observation: for its camera pose.
-        options: camera_height or support_height.
+    The lowest of the shapes, whose similarity of scale 1 is given, stands on the support; how far
+    that lies below the camera follows from one of the heights, as of `register_scene`.
     """
-    height, method, warnings = _camera_height(observation, options)
+    height, method, warnings = camera_height, "camera_height", []
+    if camera_height is None and support_height is not None:
+        method = "support_plane"
+        if observation.world_from_camera is not None:
+            height = float(observation.world_from_camera[2, 3]) - support_height
+        else:
+            warnings.append(
+                "registration: support_height needs world_from_camera, which is not given"
+            )
     if height is None:
-        line = (
+        warnings.append(
             "registration: no depth, camera_height or support_height: the scale is unknown, "
             "lengths are in edges of the cube"
         )
-        return 1.0, "unit", (*warnings, line)
-    lowest = min(_lowest(unit.to_aligned(mesh.vertices)) for mesh in meshes_cube)
+        return 1.0, "unit", tuple(warnings)
+    # Height of the lowest point above the camera [edges of the cube].
+    lowest = min(
+        float(np.quantile(unit.to_aligned(mesh.vertices)[:, 2], OUTLIER_SHARE))
+        for mesh in meshes_cube
+    )
     if lowest >= 0 or height <= 0:
         line = (
             f"registration: {method}: the support lies {height:.3g} m below the camera, but the "
             f"scene's lowest point {-lowest:.3g} edges of the cube; the scale stays unknown"
         )
-        return 1.0, "unit", (*warnings, line)
-    return height / -lowest, method, warnings
-
-
-def _camera_height(
-    observation: Observation, options: RegistrationOptions
-) -> tuple[float | None, str, tuple[str, ...]]:
-    if options.camera_height is not None:
-        return options.camera_height, "camera_height", ()
-    if options.support_height is None:
-        return None, "unit", ()
-    if observation.world_from_camera is None:
-        line = "registration: support_height needs world_from_camera, which is not given"
-        return None, "unit", (line,)
-    camera_z = float(observation.world_from_camera[2, 3])
-    return camera_z - options.support_height, "support_plane", ()
-
-
-def _lowest(points_aligned: np.ndarray) -> float:
-    """Return the height of the lowest point above the camera [edges of the cube], negative."""
-    return float(np.quantile(points_aligned[:, 2], OUTLIER_SHARE))
-
-
-def _check_rows(rows: Sequence[int], masks: int) -> None:
-    if len(set(rows)) != len(rows) or not all(0 <= row < masks for row in rows):
-        raise InputError(
-            f"shapes: rows {list(rows)}, expected different ones from 0 to {masks - 1}"
-        )
-
-
-def _unusable(shape: CubeShape, observation: Observation) -> str | None:
-    if not observation.masks[shape.row].any():
-        return NO_PIXEL
-    return None if _has_surface(shape.mesh) else NO_SURFACE
-
-
-def _has_surface(mesh: Mesh) -> bool:
-    return len(mesh.faces) > 0 and bool(np.all(np.isfinite(mesh.vertices)))
-
-
-def _nothing(rejected: dict[int, str], shapes: Sequence[CubeShape]) -> Registration:
-    return Registration(
-        similarity=Similarity(1.0, np.zeros(3)),
-        objects=(),
-        rejected=tuple((shape.row, rejected[shape.row]) for shape in shapes),
-        residual_m=float("nan"),
-        method="unit",
-        warnings=("registration: no shape can be compared with the view",) if shapes else (),
-    )
+        return 1.0, "unit", (line,)
+    return height / -lowest, method, ()
 
 
 def _median(values: Sequence[float]) -> float:

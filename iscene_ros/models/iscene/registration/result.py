@@ -6,28 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iscene_ros.core.errors import InputError
 from iscene_ros.core.scene import Mesh
-
-
-@dataclass(frozen=True)
-class RegistrationOptions:
-    """Camera or support heights for views without depth.
-
-    Attributes:
-        camera_height: height of the camera above the support [m].
-        support_height: height of the support in the world [m]; needs the camera's pose.
-
-    Raises:
-        InputError: the camera height is not positive.
-    """
-
-    camera_height: float | None = None
-    support_height: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.camera_height is not None and self.camera_height <= 0:
-            raise InputError(f"camera_height: {self.camera_height}, expected a positive number")
 
 
 @dataclass(frozen=True)

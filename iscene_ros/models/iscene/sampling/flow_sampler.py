@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
-
 
 @dataclass(frozen=True)
 class Step:
@@ -67,10 +65,6 @@ class SamplerOptions:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps: {self.steps}, expected at least 1")
-        if self.order not in (1, 2):
-            raise ValueError(f"order: {self.order}, expected 1 or 2")
-        if self.guidance_every < 1:
-            raise ValueError(f"guidance_every: {self.guidance_every}, expected at least 1")
 
     def times(self) -> list[float]:
         """Return the steps + 1 times from 1 to 0."""
@@ -134,30 +128,15 @@ def _extrapolated(v: Tensor, step: Step, before: tuple[Step, Tensor] | None, ord
     return v + (v - v_last) * (step.length / (2 * last.length))
 
 
-@dataclass(frozen=True)
-class StructureNoise:
-    """The noise that the slots of a scene start from.
-
-    Attributes:
-        instance: (C, T, T, T) float32, the same for every instance.
-        scene: (C, T, T, T) float32.
-    """
-
-    instance: Tensor
-    scene: Tensor
-
-
 class ReleaseNoise:
     """Draws the noise that the release draws after `torch.manual_seed(seed)`, in its order."""
 
     def __init__(self, seed: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
 
-    def structure(self, config: SceneFlowConfig) -> StructureNoise:
-        """Return the first draw, on the CPU."""
-        side = config.tokens_per_side
-        shape = (2, config.in_channels, side, side, side)
-        return StructureNoise(*torch.randn(shape, generator=self._generator))
+    def structure(self, channels: int, side: int) -> Tensor:
+        """Return the first draw (2, C, T, T, T), on the CPU: of all instances, and of the scene."""
+        return torch.randn((2, channels, side, side, side), generator=self._generator)
 
     def slat(
         self,

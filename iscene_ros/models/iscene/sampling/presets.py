@@ -1,14 +1,15 @@
-"""Presets of the sampling: the published result, or approximations of it with less work."""
+"""Presets of the sampling: trade-offs between quality and time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from iscene_ros.models.iscene.config import ReleaseConfig
-from iscene_ros.models.iscene.sampling.flow_sampler import SamplerOptions
 from iscene_ros.models.iscene.sampling.slat_stage import SlatOptions
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions
+
+# Shares of the release's 25 steps.
+STEP_SHARES = {"balanced": 16 / 25, "fast": 10 / 25}
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Preset:
     """Options of both stages.
 
     Attributes:
-        name: exact, balanced, fast or structure-only.
+        name: one of `model_config.PRESETS`.
         structure: options of the first stage.
         slat: options of the second stage; None = objects are meshed from the first stage's grid.
         release_noise: whether the second stage's noise is drawn as in the release, where the
@@ -30,67 +31,29 @@ class Preset:
     release_noise: bool = False
 
 
-def exact(config: ReleaseConfig) -> Preset:
-    """Return the published sampling: its 25 Euler steps and its noise, equal up to rounding."""
-    return Preset(
-        "exact",
-        StructureOptions(config.structure_sampler),
-        SlatOptions(config.slat_sampler),
-        release_noise=True,
-    )
+def preset(name: str, config: ReleaseConfig) -> Preset:
+    """Return a preset for a model of these sizes.
 
-
-def balanced(config: ReleaseConfig) -> Preset:
-    """Return two thirds of the steps, of second order, with guidance as in the release."""
-    return Preset(
-        "balanced",
-        StructureOptions(_fewer_steps(config.structure_sampler, BALANCED_STEPS)),
-        SlatOptions(_fewer_steps(config.slat_sampler, BALANCED_STEPS)),
-    )
-
-
-def fast(config: ReleaseConfig) -> Preset:
-    """Return ten steps of second order, with the unconditional pass in every other guided one.
-
-    In the first stage the middle half of the blocks runs in every other step only.
+    - exact: the published sampling, its 25 Euler steps and its noise, equal up to rounding.
+    - balanced: two thirds of the steps, of second order, with guidance as in the release.
+    - fast: ten steps of second order. The unconditional pass runs in every other guided step and,
+      in the first stage, the middle half of the blocks in every other step.
+    - structure-only: exact without the second stage: meshes of the 64^3 grid, without colours.
     """
-    structure = _fewer_steps(config.structure_sampler, FAST_STEPS)
-    slat = _fewer_steps(config.slat_sampler, FAST_STEPS)
-    return Preset(
-        "fast",
-        StructureOptions(replace(structure, guidance_every=2), deep_every=2),
-        SlatOptions(replace(slat, guidance_every=2)),
+    samplers = config.structure_sampler, config.slat_sampler
+    if name == "exact":
+        structure, slat = samplers
+        return Preset(name, StructureOptions(structure), SlatOptions(slat), release_noise=True)
+    if name == "structure-only":
+        return Preset(name, StructureOptions(samplers[0]), None)
+    every = 2 if name == "fast" else 1
+    structure, slat = (
+        replace(
+            sampler,
+            steps=max(1, round(STEP_SHARES[name] * sampler.steps)),
+            order=2,
+            guidance_every=every,
+        )
+        for sampler in samplers
     )
-
-
-def structure_only(config: ReleaseConfig) -> Preset:
-    """Return `exact` without the second stage: meshes of the 64^3 grid, without colours."""
-    return replace(exact(config), name="structure-only", slat=None, release_noise=False)
-
-
-# Shares of the release's 25 steps.
-BALANCED_STEPS = 16 / 25
-FAST_STEPS = 10 / 25
-
-PRESETS: dict[str, Callable[[ReleaseConfig], Preset]] = {
-    "exact": exact,
-    "balanced": balanced,
-    "fast": fast,
-    "structure-only": structure_only,
-}
-
-
-def preset(name: str, config: ReleaseConfig | None = None) -> Preset:
-    """Return one of `PRESETS` for a model of these sizes; None = the published ones.
-
-    Raises:
-        ValueError: there is no such preset.
-    """
-    if name not in PRESETS:
-        raise ValueError(f"preset: {name!r}, expected one of {', '.join(PRESETS)}")
-    return PRESETS[name](config or ReleaseConfig())
-
-
-def _fewer_steps(sampler: SamplerOptions, share: float) -> SamplerOptions:
-    """Return the sampler with this share of its steps, of second order."""
-    return replace(sampler, steps=max(1, round(share * sampler.steps)), order=2)
+    return Preset(name, StructureOptions(structure, deep_every=every), SlatOptions(slat))

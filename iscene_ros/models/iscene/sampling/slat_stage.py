@@ -23,17 +23,10 @@ class SlatOptions:
         sampler: the integrator and its guidance.
         max_cells: cells in one call of the network; those of the conditional and the unconditional
             pass count each. An instance that has more is computed alone.
-
-    Raises:
-        ValueError: max_cells below 1.
     """
 
-    sampler: SamplerOptions = SamplerOptions.release()
+    sampler: SamplerOptions
     max_cells: int = 200_000
-
-    def __post_init__(self) -> None:
-        if self.max_cells < 1:
-            raise ValueError(f"max_cells: {self.max_cells}, expected at least 1")
 
 
 @torch.inference_mode()
@@ -43,18 +36,14 @@ def sample_slat(
     context: Tensor,  # [N, T, C_cond] image tokens of each instance
     noise: Sequence[Tensor],  # of each instance: [M_i, C]
     normalization: SlatNormalization,
-    options: SlatOptions = SlatOptions(),
+    options: SlatOptions,
     progress: Progress | None = None,
 ) -> list[SparseTensor]:
     """Sample the latents (M_i, C) of each instance, ready for the mesh decoder.
 
     Instances do not attend to each other, so they run in groups that fit `max_cells`, one after
     another. `progress` is advanced by the instances and passes of each call of the network.
-
-    Raises:
-        ValueError: an instance without cells, or arguments of different lengths.
     """
-    _check(cells, context, noise)
     passes = 2 if options.sampler.guidance > 0 else 1
     latents = []
     for group in _groups([len(c) for c in cells], options.max_cells // passes):
@@ -103,7 +92,7 @@ class _SlatSampler:
         # The release multiplies the time by 1000 in double precision before it rounds it.
         time = torch.tensor([step.time], dtype=torch.float64, device=x.device)
         velocity = self.flow(SparseTensor(geometry, x), time, self.context)
-        self.progress.network(len(geometry.lengths))
+        self.progress.advance(len(geometry.lengths))
         return velocity
 
 
@@ -118,14 +107,3 @@ def _groups(counts: Sequence[int], limit: int) -> Iterator[list[int]]:
         total += count
     if group:
         yield group
-
-
-def _check(cells: Sequence[Tensor], context: Tensor, noise: Sequence[Tensor]) -> None:
-    if not len(cells) == len(context) == len(noise):
-        raise ValueError(
-            f"{len(cells)} instances with cells, {len(context)} with image tokens and {len(noise)} "
-            "with noise, expected as many of each"
-        )
-    empty = [number for number, own in enumerate(cells) if len(own) == 0]
-    if empty:
-        raise ValueError(f"instances {empty} have no occupied cell; leave them out")

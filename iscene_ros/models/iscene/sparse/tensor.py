@@ -25,20 +25,10 @@ class SparseTensor:
     Attributes:
         geometry: the M cells and the tables that follow from them.
         features: (M, C).
-
-    Raises:
-        ValueError: the number of rows is not that of the cells.
     """
 
     geometry: CellGeometry
     features: Tensor
-
-    def __post_init__(self) -> None:
-        if self.features.ndim != 2 or len(self.features) != len(self.geometry):
-            raise ValueError(
-                f"features must be (M, C) for {len(self.geometry)} cells, these are "
-                f"{tuple(self.features.shape)}"
-            )
 
     @property
     def coords(self) -> Tensor:
@@ -67,26 +57,11 @@ class CellGeometry:
 
     Attributes:
         coords: (M, 3) int64 cells x, y, z, item after item.
-        lengths: number of cells of each item.
+        lengths: number of cells of each item, at least one.
     """
 
     def __init__(self, coords: Tensor, lengths: tuple[int, ...]) -> None:
-        """Check and keep the cells.
-
-        Raises:
-            ValueError: wrong shape or type of the coordinates, or lengths that do not add up.
-        """
-        if coords.ndim != 2 or coords.shape[1] != 3 or coords.dtype != torch.int64:
-            raise ValueError(
-                f"cells must be (M, 3) int64, these are {tuple(coords.shape)} {coords.dtype}"
-            )
-        if sum(lengths) != len(coords) or min(lengths, default=0) < 1:
-            raise ValueError(
-                f"{len(coords)} cells cannot be split into items of {lengths}: each needs at least "
-                "one, and all together as many as there are"
-            )
-        self.coords = coords
-        self.lengths = tuple(lengths)
+        self.coords, self.lengths = coords, lengths
         self._windows: dict[tuple[int, int], Sequences] = {}
         self._positions: dict[int, Tensor] = {}
 

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor
 
 from iscene_ros.core.errors import ModelError
-from iscene_ros.models.iscene.surface.cube_grid import ActiveCells, CubeGrid
-from iscene_ros.models.iscene.surface.dual_cases import CORNERS, EDGES, dual_cases
-from iscene_ros.models.iscene.surface.surface_cells import (
+from iscene_ros.models.iscene.surface.cube_grid import (
+    ActiveCells,
+    CubeGrid,
     SurfaceCells,
     SurfaceEdges,
     surface_cells,
     surface_edges,
 )
+from iscene_ros.models.iscene.surface.dual_cases import CORNERS, EDGES, dual_cases
 
 # Channels of the mesh decoder's features.
 DISTANCE = slice(0, 8)
@@ -62,7 +63,7 @@ class ExtractedMesh:
 def extract_mesh(
     coords: Tensor,  # [M, 3] int64
     features: Tensor,  # [M, 101] or [M, 53]
-    resolution: int = 256,
+    resolution: int,
     close_at_grid: bool = True,
 ) -> ExtractedMesh:
     """Extract the surface between corners of negative distance and the others.
@@ -78,26 +79,33 @@ def extract_mesh(
             it. The published code leaves it open there.
 
     Raises:
-        ValueError: shapes, no cells, cells outside the grid or given twice.
         ModelError: the features are not finite.
     """
-    if coords.shape != (len(features), 3):
-        raise ValueError(f"coords: shape {tuple(coords.shape)}, expected ({len(features)}, 3)")
+    # A sum is finite only where every term is, and needs no tensor of flags.
+    if not bool(features.sum(dtype=torch.float64).isfinite()):
+        raise ModelError(
+            "the mesh decoder's output is not finite; the weights are damaged or the precision is "
+            "too low (convert the model with --dtype float32)"
+        )
     grid = CubeGrid(resolution, margin=int(close_at_grid))
     active = ActiveCells.of(coords.long(), grid)
-    channels = CellFeatures(features, resolution)
-    inside = _inside_corners(active, channels)
+    # The published decoders were trained with this bias.
+    distance = (features[:, DISTANCE].float() - 1 / resolution)[..., None]
+    # Of each corner the position's deformation and RGB; normals are not used.
+    attributes = [features[:, DEFORMATION].unflatten(1, (len(CORNERS), 3))]
+    if features.shape[1] == COLOR.stop:
+        attributes.append(features[:, COLOR].unflatten(1, (len(CORNERS), 6))[..., :3])
+    inside = _inside_corners(active, distance)
     edges = surface_edges(grid, inside)
     cells = surface_cells(grid, inside, edges)
-    weights = active.values_of(cells.keys, channels.weights())
-    values = _dual_values(cells, weights, *_end_values(active, channels, edges))
+    weights = active.values_of(cells.keys, features[:, WEIGHTS])
+    values = _dual_values(cells, weights, *_end_values(active, edges, distance, attributes))
     colors = values[:, 3:] if values.shape[1] > 3 else None
     return ExtractedMesh(values[:, :3].contiguous(), _faces(cells, weights, edges), colors)
 
 
-def _inside_corners(active: ActiveCells, features: CellFeatures) -> Tensor:
+def _inside_corners(active: ActiveCells, distance: Tensor) -> Tensor:
     """Return ascending keys (P,) of the corners whose mean distance is negative."""
-    distance = features.distance()
     # A mean is negative only where some cell's distance is.
     negative = distance[active.order, :, 0] < 0
     candidates = torch.unique(active.grid.corners_of(active.keys)[negative])
@@ -106,24 +114,18 @@ def _inside_corners(active: ActiveCells, features: CellFeatures) -> Tensor:
 
 
 def _end_values(
-    active: ActiveCells, features: CellFeatures, edges: SurfaceEdges
+    active: ActiveCells, edges: SurfaceEdges, distance: Tensor, attributes: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """Return distances (E, 2, 1) at both ends of edges, and positions and colours (E, 2, C)."""
     grid = active.grid
     upper = edges.start + grid.axis_steps(edges.start.device)[edges.axis]
     corners, ends = torch.unique(torch.stack([edges.start, upper], 1), return_inverse=True)
-    colors = features.color()
-    attributes = [
-        features.distance(),
-        features.deformation(),
-        *([] if colors is None else [colors]),
-    ]
-    count, distance, deformation, *color = active.mean_at(corners, *attributes)
-    distance = torch.where((count > 0)[:, None], distance, OUTSIDE)
+    count, mean, deformation, *color = active.mean_at(corners, distance, *attributes)
+    mean = torch.where((count > 0)[:, None], mean, OUTSIDE)
     positions = grid.positions(corners) / grid.resolution - 0.5
     positions = positions + MAX_DEFORMATION / grid.resolution * torch.tanh(deformation)
     values = torch.cat([positions, *(c.sigmoid() for c in color)], 1)
-    return distance[ends], values[ends]
+    return mean[ends], values[ends]
 
 
 def _dual_values(
@@ -138,7 +140,9 @@ def _dual_values(
     count = table.ring_count[cells.cases]
     cell = torch.arange(len(count), device=device).repeat_interleave(count)
     ring = torch.arange(len(cell), device=device) - cells.first_vertex[cell]
-    edge_weight, corner_weight = edge_weights(weights), corner_weights(weights)
+    # In 0.01..1.99: of an edge in its dual vertices, and of the distance of a corner.
+    bounded = torch.tanh(weights[:, :-1]) * WEIGHT_SCALE + 1
+    edge_weight, corner_weight = bounded.split([len(EDGES), len(CORNERS)], 1)
     corners_of_edge = torch.tensor(EDGES, device=device)
     total = torch.zeros(len(cell), values.shape[2], device=device)
     total_weight = torch.zeros(len(cell), 1, device=device)
@@ -169,73 +173,10 @@ def _faces(cells: SurfaceCells, weights: Tensor, edges: SurfaceEdges) -> Tensor:
     back = edges.starts_inside[whole] ^ (edges.axis[whole] == AXIS_OF_OTHER_SENSE)
     order = torch.tensor([ROUND, ROUND_BACK], device=device)[back.long()]
     a, b, c, d = (cells.first_vertex[around] + rings).gather(1, order).unbind(1)
-    split_a, split_b, split_c, split_d = split_weight(weights)[around].gather(1, order).unbind(1)
+    # In 0.005..0.995: of a cell's vertices for diagonals of quadrilaterals.
+    split = torch.sigmoid(weights[:, -1]) * WEIGHT_SCALE + (1 - WEIGHT_SCALE) / 2
+    split_a, split_b, split_c, split_d = split[around].gather(1, order).unbind(1)
     along_ac = (split_a * split_c > split_b * split_d)[:, None]
     first = torch.where(along_ac, torch.stack([a, b, c], 1), torch.stack([a, b, d], 1))
     second = torch.where(along_ac, torch.stack([a, c, d], 1), torch.stack([d, b, c], 1))
     return torch.stack([first, second], 1).reshape(-1, 3)
-
-
-@dataclass(frozen=True)
-class CellFeatures:
-    """Features of active cells, in whatever precision they were decoded.
-
-    Attributes:
-        channels: (M, 101), or (M, 53) without colours and normals.
-        resolution: cells of the grid along a side.
-
-    Raises:
-        ValueError: wrong shape.
-        ModelError: not finite.
-    """
-
-    channels: Tensor
-    resolution: int
-
-    def __post_init__(self) -> None:
-        widths = (WEIGHTS.stop, COLOR.stop)
-        if self.channels.ndim != 2 or self.channels.shape[1] not in widths:
-            raise ValueError(
-                f"features: shape {tuple(self.channels.shape)}, expected (M, {widths[1]}), "
-                f"or (M, {widths[0]}) without colours"
-            )
-        # A sum is finite only where every term is, and needs no tensor of flags.
-        if not bool(self.channels.sum(dtype=torch.float64).isfinite()):
-            raise ModelError(
-                "the mesh decoder's output is not finite; the weights are damaged or the precision "
-                "is too low (convert the model with --dtype float32)"
-            )
-
-    def distance(self) -> Tensor:
-        """Return distances (M, 8, 1) float32 of the corners, negative inside."""
-        # The published decoders were trained with this bias.
-        return (self.channels[:, DISTANCE].float() - 1 / self.resolution)[..., None]
-
-    def deformation(self) -> Tensor:
-        """Return deformations (M, 8, 3) of the corners, before the hyperbolic tangent."""
-        return self.channels[:, DEFORMATION].unflatten(1, (len(CORNERS), 3))
-
-    def color(self) -> Tensor | None:
-        """Return RGB (M, 8, 3) of the corners before the sigmoid; normals are not used."""
-        if self.channels.shape[1] < COLOR.stop:
-            return None
-        return self.channels[:, COLOR].unflatten(1, (len(CORNERS), 6))[..., :3]
-
-    def weights(self) -> Tensor:
-        """Return weights (M, 21) as decoded; zeros are neutral."""
-        return self.channels[:, WEIGHTS]
-
-
-def edge_weights(weights: Tensor) -> Tensor:  # [S, 21] -> [S, 12]
-    """Return the weight of each edge of a cell in its dual vertices, in 0.01..1.99."""
-    return torch.tanh(weights[:, : len(EDGES)]) * WEIGHT_SCALE + 1
-
-
-def corner_weights(weights: Tensor) -> Tensor:  # [S, 21] -> [S, 8]
-    """Return the factor of the distance of each corner within a cell, in 0.01..1.99."""
-    return torch.tanh(weights[:, len(EDGES) : -1]) * WEIGHT_SCALE + 1
-
-
-def split_weight(weights: Tensor) -> Tensor:  # [S, 21] -> [S]
-    """Return the weight of a cell's vertices for diagonals of quadrilaterals, in 0.005..0.995."""
-    return torch.sigmoid(weights[:, -1]) * WEIGHT_SCALE + (1 - WEIGHT_SCALE) / 2
