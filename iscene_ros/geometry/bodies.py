@@ -73,12 +73,6 @@ class Body:
         return used_vertices(self.vertices, self.faces)
 
     @property
-    def observed_box(self) -> tuple[np.ndarray, np.ndarray]:
-        """Corners (3,) of the box around the surface and the observed points [m]."""
-        points = np.concatenate([self.observed, [self.low, self.high]])
-        return points.min(axis=0), points.max(axis=0)
-
-    @property
     def size(self) -> np.ndarray:
         """(3,) edge lengths of the axis-aligned box [m]."""
         return self.high - self.low
@@ -123,13 +117,17 @@ def bodies_of(
         upright: (3, 3) rotation of the scene's frame into the upright one.
         observed: observed points (M, 3) by object id in the upright frame [m].
     """
-    observed = observed or {}
-    bodies = (_body(item, upright) for item in scene.objects)
-    return tuple(
-        replace(body, observed=observed[body.id]) if body.id in observed else body
-        for body in bodies
-        if body is not None
-    )
+    bodies = []
+    for item in scene.objects:
+        rotation = upright @ item.frame_from_object[:3, :3]
+        vertices = item.mesh.vertices.astype(np.float64) @ rotation.T
+        vertices += upright @ item.frame_from_object[:3, 3]
+        is_exact = item.uncertainty == 0.0
+        body = Body.of(item.id, vertices, item.mesh.faces, surface_sigma(item), is_exact)
+        if body is not None and observed and item.id in observed:
+            body = replace(body, observed=observed[item.id])
+        bodies.append(body)
+    return tuple(body for body in bodies if body is not None)
 
 
 def observed_points(
@@ -163,14 +161,6 @@ def observed_points(
         low, high = np.quantile(points, [TRIM, 1 - TRIM], axis=0)
         found[instance_id] = points[np.all((points >= low) & (points <= high), axis=1)]
     return found
-
-
-def _body(item: SceneObject, upright: np.ndarray) -> Body | None:
-    rotation = upright @ item.frame_from_object[:3, :3]
-    vertices = item.mesh.vertices.astype(np.float64) @ rotation.T
-    vertices += upright @ item.frame_from_object[:3, 3]
-    is_exact = item.uncertainty == 0.0
-    return Body.of(item.id, vertices, item.mesh.faces, surface_sigma(item), is_exact)
 
 
 def surface_sigma(item: SceneObject) -> float:

@@ -131,11 +131,6 @@ class CameraView:
         """Return pixels (2, M) int64 (u, v), depths (M,) [m], and whether they are in the image."""
         return _projected([self], [points], np.array(self._size)[:, None])
 
-    def _homogeneous(self, points: np.ndarray) -> np.ndarray:
-        """Return (3, M) pixels (u, v, 1) of points (M, 3) [m], times their depth [m]."""
-        rotation, position = self.frame_from_camera[:3, :3], self.frame_from_camera[:3, 3]
-        return self.observation.camera.k @ rotation.T @ (points - position).T
-
     @property
     def _size(self) -> tuple[int, int]:
         return self.observation.camera.width, self.observation.camera.height
@@ -183,7 +178,10 @@ def _projected(
         points: (M_i, 3) of each of them [m].
         size: (2, M) or (2, 1) width and height of the points' images [pixels].
     """
-    parts = [view._homogeneous(own) for view, own in zip(views, points, strict=True)]
+    parts = []
+    for view, own in zip(views, points, strict=True):
+        rotation, position = view.frame_from_camera[:3, :3], view.frame_from_camera[:3, 3]
+        parts.append(view.observation.camera.k @ rotation.T @ (own - position).T)
     *pixels, depth = np.concatenate(parts, axis=1)
     in_front = depth > NEAR_M
     pixels = np.array(pixels) / np.where(in_front, depth, np.inf)

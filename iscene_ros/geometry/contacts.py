@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,48 +151,31 @@ class Patch:
         return self.points.mean(axis=0)
 
 
-def bearing_patches(facings: Facings, sigmas: np.ndarray) -> list[Patch]:
-    """Return the patches of vertical columns whose normal could bear load.
+def patches(facings: Sequence[Facings], sigmas: np.ndarray) -> list[Patch]:
+    """Return the patches of columns.
 
     Args:
-        facings: along z.
+        facings: along z, where a patch's normal could bear load; or along x and along y, where it
+            could not: each then counts where its axis is the nearer one.
         sigmas: (B,) standard deviation of each body's surface [m].
     """
-    return _patches([facings], sigmas, lambda f: f.normal[:, 2] >= BEARING)
-
-
-def sideways_patches(facings: Sequence[Facings], sigmas: np.ndarray) -> list[Patch]:
-    """Return the patches of horizontal columns whose normal could not.
-
-    Args:
-        facings: along x and along y; each counts where its axis is the nearer one.
-        sigmas: (B,) standard deviation of each body's surface [m].
-    """
-
-    def sideways(f: Facings) -> np.ndarray:
-        axis, other = f.grid.axis, 1 - f.grid.axis
-        along = np.abs(f.normal[:, axis]) >= np.abs(f.normal[:, other]) - 1e-6
-        return along & (np.abs(f.normal[:, 2]) < BEARING)
-
-    return _patches(facings, sigmas, sideways)
-
-
-def _patches(
-    facings: Sequence[Facings], sigmas: np.ndarray, is_wanted: Callable[[Facings], np.ndarray]
-) -> list[Patch]:
     columns = [[] for _ in range(6)]
     for f in facings:
         sigma = np.hypot(sigmas[f.lower], sigmas[f.upper])
         deep = np.maximum(DEEPEST * sigma, 0.5 * f.room)
-        kept = f.is_next & is_wanted(f) & (-f.gap <= deep)
+        kept = f.is_next & (-f.gap <= deep)
+        axis = f.grid.axis
+        if axis == 2:
+            kept &= f.normal[:, 2] >= BEARING
+        else:
+            across = np.abs(f.normal[:, 1 - axis])
+            kept &= np.abs(f.normal[:, axis]) >= across - 1e-6
+            kept &= np.abs(f.normal[:, 2]) < BEARING
         f = f.selected(kept)
-        along = np.maximum(np.abs(f.normal[:, f.grid.axis]), 0.2)
+        along = np.maximum(np.abs(f.normal[:, axis]), 0.2)
         # The same pair may face each other either way round along x and y.
-        swap = f.lower > f.upper
+        swap = (f.lower > f.upper) & (axis < 2)
         code = np.where(swap, f.upper, f.lower) * len(sigmas) + np.where(swap, f.lower, f.upper)
-        if f.grid.axis == 2:
-            code = f.lower * len(sigmas) + f.upper
-            swap = np.zeros(len(code), bool)
         normal = np.where(swap[:, None], -f.normal, f.normal)
         parts = (code, f.normal_gap, f.points, normal, f.grid.spacing**2 / along, sigma[kept])
         for column, part in zip(columns, parts, strict=True):

@@ -22,10 +22,15 @@ def containment_shares(geometry: SceneGeometry) -> dict[tuple[int, int], float]:
     Returns:
         Shares by (contained, container) of all bodies whose boxes overlap.
     """
+    corners = [np.concatenate([b.observed, [b.low, b.high]]) for b in geometry.bodies]
+    low = np.array([points.min(axis=0) for points in corners]).reshape(-1, 3)
+    high = np.array([points.max(axis=0) for points in corners]).reshape(-1, 3)
+    overlaps = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
+    np.fill_diagonal(overlaps, False)
     spans = Spans(geometry)
     hulls: dict[int, np.ndarray] = {}
     shares = {}
-    for contained, container in _overlapping_boxes(geometry):
+    for contained, container in np.argwhere(overlaps).tolist():
         body = geometry.bodies[container]
         if body.is_exact:
             shares[contained, container] = spans.enclosed_share(contained, container)
@@ -37,15 +42,6 @@ def containment_shares(geometry: SceneGeometry) -> dict[tuple[int, int], float]:
         inside = np.all(points @ DIRECTIONS.T <= hulls[container], axis=1)
         shares[contained, container] = float(inside.mean()) if len(points) else 0.0
     return shares
-
-
-def _overlapping_boxes(geometry: SceneGeometry) -> list[tuple[int, int]]:
-    """Return the ordered pairs of objects whose boxes, with their observed points, overlap."""
-    boxes = np.array([body.observed_box for body in geometry.bodies]).reshape(-1, 2, 3)
-    low, high = boxes[:, 0], boxes[:, 1]
-    overlaps = np.all((low[:, None] < high[None]) & (low[None] < high[:, None]), axis=2)
-    np.fill_diagonal(overlaps, False)
-    return [(int(i), int(j)) for i, j in np.argwhere(overlaps)]
 
 
 class Spans:

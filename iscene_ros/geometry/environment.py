@@ -103,7 +103,10 @@ class PlaneEnvironment:
             points = grid.points(cells, np.zeros(len(cells)))
             points[:, grid.axis] = -(points @ plane.normal + plane.offset) / along
             there = plane.reaches(points)
-            there[there] = self._continues(plane, points[there])
+            # Where the camera read something behind the plane, the plane has ended.
+            observed, _, reading = self._readings(points[there])
+            beyond = observed @ plane.normal + plane.offset < -ON_PLANE * plane.sigma
+            there[there] = ~(beyond & (reading > 0))
             surface = points[there, grid.axis]
             back = surface - np.sign(along) * THICKNESS_M
             normal = np.tile(plane.normal * np.sign(along), (len(surface), 1))
@@ -115,12 +118,6 @@ class PlaneEnvironment:
         """See `Environment.is_hidden`; hidden is what no reading lies beyond."""
         _, distance, reading = self._readings(points)
         return (reading <= 0) | (reading < distance)
-
-    def _continues(self, plane: Plane, points: np.ndarray) -> np.ndarray:
-        """Return (M,) bool: at which points (M, 3) a plane is observed or may be hidden."""
-        observed, _, reading = self._readings(points)
-        beyond = observed @ plane.normal + plane.offset < -ON_PLANE * plane.sigma
-        return ~(beyond & (reading > 0))
 
     def _readings(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return what the camera read in the directions of points (M, 3).

@@ -50,21 +50,7 @@ def mesh_from_distance(
     Returns:
         The mesh in the gravity-aligned frame [m], or None where nothing is inside.
     """
-    closed = _closed_surface(distance, faces, least_share, smoothings)
-    if closed is None:
-        return None
-    corners, triangles = closed
-    points_cube = cube_points(corners, len(distance))
-    return Mesh(cube.to_aligned(points_cube).astype(np.float32), triangles.astype(np.int32))
-
-
-def _closed_surface(
-    distance: np.ndarray,
-    faces: int,
-    least_share: float,
-    smoothings: Iterable[float],
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Extract the surface of the least smoothed field that is within, or nearest, the budget."""
+    # The surface of the least smoothed field that is within, or nearest, the budget.
     best = None
     for sigma in chain([0.0], smoothings):
         smooth = ndimage.gaussian_filter(distance, sigma) if sigma else distance
@@ -77,7 +63,10 @@ def _closed_surface(
             best = found
         if len(best[1]) <= MOST_OVER * faces:
             break
-    return best
+    if best is None:
+        return None
+    points_cube = cube_points(best[0], len(distance))
+    return Mesh(cube.to_aligned(points_cube).astype(np.float32), best[1].astype(np.int32))
 
 
 def zero_surface(distance: np.ndarray, upsample: int = 1) -> tuple[np.ndarray, np.ndarray] | None:
@@ -95,7 +84,12 @@ def zero_surface(distance: np.ndarray, upsample: int = 1) -> tuple[np.ndarray, n
     if not np.any(distance < 0):
         return None
     padded = np.pad(np.asarray(distance, np.float32), 1, mode="edge")
-    refined = _outside_at_border(_refined(_outside_at_border(padded), upsample))
+    refined = _outside_at_border(padded)
+    if upsample > 1:
+        spline = _spline_matrix(len(padded), upsample)
+        for _ in range(3):
+            refined = np.tensordot(refined, spline, (0, 1))
+    refined = _outside_at_border(refined)
     if not np.any(refined < 0):
         return None
     corners, triangles, _, _ = marching_cubes(_off_surface(refined), 0.0)
@@ -115,15 +109,6 @@ def _outside_at_border(distance: np.ndarray) -> np.ndarray:
     return mirrored
 
 
-def _refined(distance: np.ndarray, factor: int) -> np.ndarray:
-    if factor == 1:
-        return distance
-    spline = _spline_matrix(len(distance), factor)
-    for _ in range(3):
-        distance = np.tensordot(distance, spline, (0, 1))
-    return distance
-
-
 @lru_cache(maxsize=8)
 def _spline_matrix(count: int, factor: int) -> np.ndarray:
     """Return (factor * count, count) float32 cubic spline weights; 100 times faster than zoom."""
@@ -134,18 +119,13 @@ def _spline_matrix(count: int, factor: int) -> np.ndarray:
 
 
 def _off_surface(distance: np.ndarray) -> np.ndarray:
-    """Move samples away from the surface itself."""
-    snap = np.float32(SNAP * _step_at_surface(distance))
-    near = np.abs(distance) < snap
-    return np.where(near, np.where(distance < 0, -snap, snap), distance)
-
-
-def _step_at_surface(distance: np.ndarray) -> float:
-    """Return the typical change of the field over one voxel across the surface."""
+    """Move samples away from the surface itself, by a share of a typical step across it."""
     inside, steps = distance < 0, []
     for stride in np.cumprod((1, *distance.shape[:0:-1])):
         # Neighbours along an axis, by their places in the flat grid. Between the last of a row and
         # the first of the next one, both at the border, nothing crosses: they are outside.
         crosses = np.flatnonzero(inside.ravel()[stride:] != inside.ravel()[:-stride])
         steps.append(np.abs(distance.ravel()[crosses + stride] - distance.ravel()[crosses]))
-    return float(np.median(np.concatenate(steps)))
+    snap = np.float32(SNAP * float(np.median(np.concatenate(steps))))
+    near = np.abs(distance) < snap
+    return np.where(near, np.where(inside, -snap, snap), distance)

@@ -88,18 +88,15 @@ def components(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, 
     return part, np.bincount(part, weights=signed_volume(corners, triangles))
 
 
-def used_corners(
-    corners: np.ndarray, triangles: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the used corners, the triangles with indices of these, and the corners' rows."""
-    used, renumbered = np.unique(triangles, return_inverse=True)
-    return corners[used], renumbered.reshape(-1, 3), used
-
-
 def without_floaters(
     corners: np.ndarray, triangles: np.ndarray, least_share: float = LEAST_SHARE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the mesh without floaters and cavities, in the form of `used_corners`."""
+    """Remove floaters and cavities from a mesh.
+
+    Returns:
+        The corners that are left, the triangles with indices of these, and the corners' rows.
+    """
     part, volumes = components(corners, triangles)
     is_large = (volumes > 0) & (volumes >= least_share * volumes.max())
-    return used_corners(corners, triangles[is_large[part]])
+    used, renumbered = np.unique(triangles[is_large[part]], return_inverse=True)
+    return corners[used], renumbered.reshape(-1, 3), used

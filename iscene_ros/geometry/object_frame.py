@@ -39,7 +39,8 @@ def object_frame(mesh: Mesh, frame_from_mesh: np.ndarray, up: np.ndarray) -> Pla
         frame_from_mesh: (4, 4) rigid transform to the frame in which the object is placed.
         up: (3,) direction against gravity in that frame, any length.
     """
-    vertices_frame = _moved(mesh.vertices, frame_from_mesh)
+    vertices_frame = mesh.vertices.astype(np.float64) @ frame_from_mesh[:3, :3].T
+    vertices_frame += frame_from_mesh[:3, 3]
     frame_from_upright = upright_axes(np.asarray(up, np.float64))
     yaw = tightest_yaw((vertices_frame @ frame_from_upright)[:, :2])
     rotation = frame_from_upright @ _rotation_z(yaw)
@@ -79,7 +80,3 @@ def upright_axes(up: np.ndarray) -> np.ndarray:
 def _rotation_z(angle: float) -> np.ndarray:
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
-def _moved(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    return points.astype(np.float64) @ transform[:3, :3].T + transform[:3, 3]

@@ -135,7 +135,12 @@ def _window_planes(points: np.ndarray, window: np.ndarray) -> tuple[np.ndarray, 
     """
     there = window >= 0
     around = points[np.maximum(window, 0)]
-    there &= _is_inlier(around[..., 2], there)
+    # Readings far from the median depth of their window are outliers.
+    depth = np.where(there, around[..., 2], np.nan)
+    median = np.nanmedian(depth, axis=1, keepdims=True)
+    off = np.abs(depth - median)
+    deviation = np.nanmedian(off, axis=1, keepdims=True)
+    there &= off <= np.maximum(WINDOW_OUTLIER * deviation, WINDOW_INLIER_SHARE * median)
     weight = there[..., None] / there.sum(axis=1)[:, None, None]
     middle = (around * weight).sum(axis=1)
     centred = (around - middle[:, None]) * np.sqrt(weight)
@@ -143,15 +148,6 @@ def _window_planes(points: np.ndarray, window: np.ndarray) -> tuple[np.ndarray, 
     normal = axes[:, :, 0]
     offset = -np.einsum("gi,gi->g", normal, middle)
     return np.column_stack([normal, offset]), np.sqrt(np.maximum(spread[:, 0], 0.0))
-
-
-def _is_inlier(depth: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Return (G, W) bool, whether readings `there` are no outliers of their window's depth [m]."""
-    depth = np.where(there, depth, np.nan)
-    median = np.nanmedian(depth, axis=1, keepdims=True)
-    off = np.abs(depth - median)
-    deviation = np.nanmedian(off, axis=1, keepdims=True)
-    return off <= np.maximum(WINDOW_OUTLIER * deviation, WINDOW_INLIER_SHARE * median)
 
 
 def _planes(

@@ -52,8 +52,8 @@ def render(meshes_camera: Sequence[Mesh], camera: Camera, outer_sides: bool = Fa
     triangles = _Triangles.project(meshes_camera, camera, outer_sides)
     inverse_depth = np.zeros(camera.height * camera.width)
     winner = np.full(camera.height * camera.width, BACKGROUND, np.int64)
-    for batch in _batches(triangles, camera):
-        _draw(triangles, batch, camera.width, inverse_depth, winner)
+    for batch in _batches(triangles):
+        _draw(triangles, *batch, camera.width, inverse_depth, winner)
     return _shade(triangles, meshes_camera, camera, inverse_depth, winner)
 
 
@@ -89,7 +89,9 @@ class _Triangles:
             closed = np.array(
                 [is_watertight(m.faces, len(m.vertices)) for m in meshes_camera], bool
             )
-            near &= ~(closed[mesh] & _is_seen_from_behind(corners))
+            outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+            from_behind = np.einsum("ti,ti->t", outward, corners[:, 0]) > 0
+            near &= ~(closed[mesh] & from_behind)
         keep = np.flatnonzero(near)
         corners, mesh, face = corners[keep], mesh[keep], face[keep]
         pixels = camera.project(corners.reshape(-1, 3)).reshape(-1, 3, 2)
@@ -108,61 +110,41 @@ class _Triangles:
         )
 
 
-def _is_seen_from_behind(corners: np.ndarray) -> np.ndarray:
-    """Return (T,) bool of (T, 3, 3) corners in the camera's frame."""
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    return np.einsum("ti,ti->t", normals, corners[:, 0]) > 0
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Boxes of one size to test: triangle index (B,), first pixel (B, 2), width and height."""
-
-    triangle: np.ndarray
-    first: np.ndarray
-    width: int
-    height: int
-
-
-def _batches(triangles: _Triangles, camera: Camera) -> Iterator[_Batch]:
-    triangle, first, size = _tiles(triangles)
+def _batches(triangles: _Triangles) -> Iterator[tuple[np.ndarray, np.ndarray, int, int]]:
+    """Yield boxes of one size to test: triangle (B,), first pixel (B, 2), width and height."""
+    size = triangles.high - triangles.low + 1
+    # Large boxes are tested in tiles.
+    tiles = -(-size // LARGEST_BOX)
+    counts = tiles.prod(1)
+    triangle = np.repeat(np.arange(len(size)), counts)
+    tile = np.arange(len(triangle)) - np.repeat(np.cumsum(counts) - counts, counts)
+    columns = tiles[triangle, 0]
+    offset = LARGEST_BOX * np.column_stack([tile % columns, tile // columns])
+    first, size = triangles.low[triangle] + offset, size[triangle] - offset
+    size = np.minimum(size, LARGEST_BOX)
     bucket = np.maximum(np.exp2(np.ceil(np.log2(size))).astype(np.int64), SMALLEST_BOX)
-    for width, height in np.unique(bucket, axis=0):
+    for width, height in np.unique(bucket, axis=0).tolist():
         members = np.flatnonzero((bucket == (width, height)).all(1))
-        count = max(1, BATCH_PIXELS // int(width * height))
+        count = max(1, BATCH_PIXELS // (width * height))
         for start in range(0, len(members), count):
             chosen = members[start : start + count]
-            yield _Batch(triangle[chosen], first[chosen], int(width), int(height))
-
-
-def _tiles(triangles: _Triangles) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return boxes of at most LARGEST_BOX: triangle (B,), first pixel (B, 2), size (B, 2)."""
-    size = triangles.high - triangles.low + 1
-    count = -(-size // LARGEST_BOX)
-    triangle = np.repeat(np.arange(len(size)), count.prod(1))
-    tile = np.arange(len(triangle)) - np.repeat(
-        np.cumsum(count.prod(1)) - count.prod(1), count.prod(1)
-    )
-    columns = count[triangle, 0]
-    offset = LARGEST_BOX * np.column_stack([tile % columns, tile // columns])
-    return (
-        triangle,
-        triangles.low[triangle] + offset,
-        np.minimum(size[triangle] - offset, LARGEST_BOX),
-    )
+            yield triangle[chosen], first[chosen], width, height
 
 
 def _draw(
     triangles: _Triangles,
-    batch: _Batch,
+    t: np.ndarray,
+    first: np.ndarray,
+    width: int,
+    height: int,
     image_width: int,
     inverse_depth: np.ndarray,
     winner: np.ndarray,
 ) -> None:
-    """Enter the pixels of a batch that are nearer than what was there."""
-    v, u = np.mgrid[: batch.height, : batch.width].reshape(2, -1)
-    edges, t = triangles.edges[batch.triangle], batch.triangle
-    at_first = np.einsum("bij,bj->bi", edges[:, :, :2], batch.first) + edges[:, :, 2]
+    """Enter the pixels of a batch of triangles t (B,) that are nearer than what was there."""
+    v, u = np.mgrid[:height, :width].reshape(2, -1)
+    edges = triangles.edges[t]
+    at_first = np.einsum("bij,bj->bi", edges[:, :, :2], first) + edges[:, :, 2]
     inside = np.ones((len(t), len(u)), bool)
     inverse_z = np.zeros((len(t), len(u)))
     for corner in range(3):
@@ -171,9 +153,9 @@ def _draw(
         inside &= weight >= -1e-9
         inverse_z += weight * triangles.inverse_z[t, corner, None]
     last = triangles.high[t]
-    inside &= (batch.first[:, :1] + u <= last[:, :1]) & (batch.first[:, 1:] + v <= last[:, 1:])
+    inside &= (first[:, :1] + u <= last[:, :1]) & (first[:, 1:] + v <= last[:, 1:])
     box, cell = np.nonzero(inside)
-    pixel = (batch.first[box, 1] + v[cell]) * image_width + batch.first[box, 0] + u[cell]
+    pixel = (first[box, 1] + v[cell]) * image_width + first[box, 0] + u[cell]
     value = inverse_z[box, cell]
     np.maximum.at(inverse_depth, pixel, value)
     nearest = inverse_depth[pixel] == value
@@ -197,7 +179,12 @@ def _shade(
     v, u = np.divmod(pixel, camera.width)
     weights = np.einsum("pij,pj->pi", triangles.edges[t], np.column_stack([u, v, np.ones(len(u))]))
     weights *= triangles.inverse_z[t] * depth[pixel, None]
-    at_corners, corner = _corner_normals(meshes_camera)
+    # The vertex normals of all meshes, and all faces among them.
+    normals = [np.zeros((0, 3)), *map(vertex_normals, meshes_camera)]
+    at_corners = np.concatenate(normals).astype(np.float32)
+    first = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes_camera)])
+    faces = [mesh.faces + start for mesh, start in zip(meshes_camera, first, strict=False)]
+    corner = np.concatenate([np.zeros((0, 3), np.int64), *faces])
     starts = np.cumsum([0, *(len(mesh.faces) for mesh in meshes_camera)])
     of_pixel = corner[starts[triangles.mesh[t]] + triangles.face[t]]
     weights = weights.astype(np.float32)
@@ -206,17 +193,6 @@ def _shade(
     if len(pixel):
         normals[pixel] = _unit(shown)
     return Rendering(depth.reshape(shape), ids.reshape(shape), normals.reshape(*shape, 3))
-
-
-def _corner_normals(meshes: Sequence[Mesh]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the float32 vertex normals of all meshes (V, 3), and all faces (F, 3) among them."""
-    first = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
-    normals = [np.zeros((0, 3)), *map(vertex_normals, meshes)]
-    faces = [mesh.faces + start for mesh, start in zip(meshes, first, strict=False)]
-    return (
-        np.concatenate(normals).astype(np.float32),
-        np.concatenate([np.zeros((0, 3), np.int64), *faces]),
-    )
 
 
 def scaled_camera(camera: Camera, width: int, height: int) -> Camera:

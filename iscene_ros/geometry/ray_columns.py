@@ -135,11 +135,12 @@ class ColumnGrid:
         count = np.floor(plane.max(axis=1)).astype(np.int64) - first + 1
         candidates = np.maximum(count[0], 0) * np.maximum(count[1], 0)
         kept = np.flatnonzero((candidates > 0) & (np.abs(slope) > 1e-6))
-        parts = []
-        for batch in _batches(kept, candidates):
-            parts.append(_cut(plane, along, first, count, candidates, batch))
-        if not parts:
-            parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+        parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+        total = np.cumsum(candidates[kept])
+        cuts = np.arange(BATCH, total[-1] if len(total) else 0, BATCH)
+        for batch in np.split(kept, np.searchsorted(total, cuts)):
+            if len(batch):
+                parts.append(_cut(plane, along, first, count, candidates, batch))
         triangle, cell, where = (np.concatenate(column) for column in zip(*parts, strict=True))
         return _Crossings(triangles.body[triangle], cell, where, slope[triangle] < 0, triangle)
 
@@ -153,17 +154,6 @@ class _Crossings:
     along: np.ndarray
     enters: np.ndarray
     triangle: np.ndarray
-
-
-def _batches(kept: np.ndarray, candidates: np.ndarray) -> list[np.ndarray]:
-    if not len(kept):
-        return []
-    total = np.cumsum(candidates[kept])
-    return [part for part in np.split(kept, np.searchsorted(total, _cuts(total[-1]))) if len(part)]
-
-
-def _cuts(total: int) -> np.ndarray:
-    return np.arange(BATCH, total, BATCH)
 
 
 def _cut(

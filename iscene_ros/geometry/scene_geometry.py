@@ -12,9 +12,8 @@ from iscene_ros.geometry.bodies import Body
 from iscene_ros.geometry.contacts import (
     Facings,
     Patch,
-    bearing_patches,
     facings,
-    sideways_patches,
+    patches,
 )
 from iscene_ros.geometry.environment import Environment
 from iscene_ros.geometry.ray_columns import BITS, ColumnGrid, Intervals, Triangles
@@ -69,12 +68,12 @@ class SceneGeometry:
     @cached_property
     def bearing(self) -> list[Patch]:
         """Patches that could bear load; the upper body rests on the lower one."""
-        return bearing_patches(self.facings[2], self.sigmas)
+        return patches(self.facings[2:], self.sigmas)
 
     @cached_property
     def sideways(self) -> list[Patch]:
         """Patches at the sides of bodies."""
-        return sideways_patches(self.facings[:2], self.sigmas)
+        return patches(self.facings[:2], self.sigmas)
 
     def is_exact(self, index: int) -> bool:
         """Return whether a body's surface is known; the environment counts as known."""
@@ -93,10 +92,10 @@ class SceneGeometry:
         Returns:
             (M, 2) horizontal coordinates [m] by body.
         """
-        patches = {(p.upper, p.lower): p.points[:, :2] for p in self.bearing}
+        touching = {(p.upper, p.lower): p.points[:, :2] for p in self.bearing}
         points: dict[int, list[np.ndarray]] = {}
         for pair in supported:
-            points.setdefault(pair[0], []).append(patches.get(pair, np.zeros((0, 2))))
+            points.setdefault(pair[0], []).append(touching.get(pair, np.zeros((0, 2))))
         return {body: np.concatenate(parts) for body, parts in points.items()}
 
     def support_margin(self, body: int, points: np.ndarray) -> float:

@@ -73,7 +73,11 @@ class ShapeSample:
         mesh = trimesh.Trimesh(body.vertices, body.faces, process=False)
         points, faces = trimesh.sample.sample_surface(mesh, POINTS, seed=0)
         points = np.asarray(points) - body.center_of_mass
-        spread, axes = np.linalg.eigh(_surface_moment(mesh.triangles - body.center_of_mass))
+        # The mean of p p^T over the surface.
+        a, b, c = np.moveaxis(mesh.triangles - body.center_of_mass, 1, 0)
+        area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+        parts = sum(np.einsum("t,ti,tj->ij", area, p, p) for p in (a, b, c, a + b + c))
+        spread, axes = np.linalg.eigh(parts / 12.0 / max(float(area.sum()), 1e-18))
         extent = np.ptp(points @ axes, axis=0)
         return cls(
             points,
@@ -116,14 +120,6 @@ class ShapeSample:
 
 
 @dataclass(frozen=True)
-class Alignment:
-    """One shape laid over another one: rotation or reflection (3, 3), and what remains [m]."""
-
-    transform: np.ndarray
-    error_m: float
-
-
-@dataclass(frozen=True)
 class ShapeMatch:
     """Two shapes of similar extents and how well one can be laid over the other.
 
@@ -146,39 +142,32 @@ def shape_matches(samples: Sequence[ShapeSample]) -> list[ShapeMatch]:
     found = []
     for one, other in combinations(range(len(samples)), 2):
         a, b = samples[one], samples[other]
-        if not _have_similar_extents(a, b):
+        slack = np.maximum(
+            ALIKE * np.maximum(a.spread, b.spread), ALIKE_SIGMAS * (a.sigma + b.sigma)
+        )
+        if np.any(np.abs(a.spread - b.spread) > slack):
+            continue
+        sizes = np.cbrt([a.volume, b.volume])
+        if abs(sizes[0] - sizes[1]) > max(ALIKE * sizes.max(), slack.max()):
             continue
         tolerance = float(np.hypot(a.tolerance, b.tolerance))
-        best, is_mirrored = align(a, b, mirrored=False), False
-        if best.error_m > tolerance:
-            mirrored = align(a, b, mirrored=True)
-            is_mirrored = mirrored.error_m < 0.5 * best.error_m
-            best = mirrored if is_mirrored else best
-        found.append(ShapeMatch(one, other, is_mirrored, best.error_m, tolerance))
+        error, is_mirrored = alignment_error(a, b, mirrored=False), False
+        if error > tolerance:
+            mirrored = alignment_error(a, b, mirrored=True)
+            is_mirrored = mirrored < 0.5 * error
+            error = mirrored if is_mirrored else error
+        found.append(ShapeMatch(one, other, is_mirrored, error, tolerance))
     return found
 
 
-def align(one: ShapeSample, other: ShapeSample, mirrored: bool) -> Alignment:
-    """Find the rotation, or reflection, about the centres that aligns two shapes best."""
+def alignment_error(one: ShapeSample, other: ShapeSample, mirrored: bool) -> float:
+    """Return what remains [m] at the best rotation, or reflection, of one shape over another."""
     starts = np.stack(_starts(one, other))
     starts = starts[(np.linalg.det(starts) < 0) == mirrored]
     errors, _ = _laid_over(one, other, starts, START_PROBES)
     refined, errors = _refined(one, other, starts[np.argsort(errors, kind="stable")[:BEST_STARTS]])
     back, _ = _laid_over(other, one, refined.transpose(0, 2, 1), PROBES)
-    errors = np.maximum(errors, back)
-    best = int(np.argmin(errors))
-    return Alignment(refined[best], float(errors[best]))
-
-
-def _have_similar_extents(one: ShapeSample, other: ShapeSample) -> bool:
-    """Return whether extents and volumes agree well enough for an alignment."""
-    slack = np.maximum(
-        ALIKE * np.maximum(one.spread, other.spread), ALIKE_SIGMAS * (one.sigma + other.sigma)
-    )
-    if np.any(np.abs(one.spread - other.spread) > slack):
-        return False
-    sizes = np.cbrt([one.volume, other.volume])
-    return bool(abs(sizes[0] - sizes[1]) <= max(ALIKE * sizes.max(), slack.max()))
+    return float(np.maximum(errors, back).min())
 
 
 def _starts(one: ShapeSample, other: ShapeSample) -> list[np.ndarray]:
@@ -245,12 +234,3 @@ def _turns(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     sign = np.ones((len(points), 3))
     sign[:, 2] = np.sign(np.linalg.det(u @ vt))
     return (u * sign[:, None]) @ vt
-
-
-def _surface_moment(triangles: np.ndarray) -> np.ndarray:
-    """Return the mean (3, 3) of p p^T over the surface of triangles (T, 3, 3)."""
-    a, b, c = np.moveaxis(triangles, 1, 0)
-    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    total = a + b + c
-    parts = sum(np.einsum("t,ti,tj->ij", area, p, p) for p in (a, b, c, total))
-    return parts / 12.0 / max(float(area.sum()), 1e-18)

@@ -23,7 +23,11 @@ def silhouette(mesh_camera: Mesh, camera: Camera) -> np.ndarray:
         mesh_camera: closed, counter-clockwise from outside, in the optical frame [m].
         camera: intrinsics of the image; pixel centres have integer coordinates.
     """
-    start, end = _edges(_facing_triangles(mesh_camera, camera))
+    triangles = _facing_triangles(mesh_camera, camera)
+    start, end = triangles.reshape(-1, 2), np.roll(triangles, -1, axis=1).reshape(-1, 2)
+    # Other edges cross no row of pixel centres.
+    crosses = np.ceil(start[:, 1]) != np.ceil(end[:, 1])
+    start, end = start[crosses], end[crosses]
     # An edge has the same crossings whichever way it goes: they are computed from its upper end.
     down = start[:, 1] < end[:, 1]
     upper, lower = np.where(down[:, None], (start, end), (end, start))
@@ -37,20 +41,16 @@ def silhouette(mesh_camera: Mesh, camera: Camera) -> np.ndarray:
     column = np.clip(np.ceil(crossing), 0, camera.width).astype(np.int64)
     covered = np.zeros((camera.height, camera.width), bool)
     if len(edge):
+        # The layers over each pixel of the smallest window with all crossings.
         signs = np.where(down, 1.0, -1.0)[edge]
         top, left = row.min(), column.min()
-        window = _window_layers(row - top, column - left, signs) > 0.5
-        # The last column is where everything has ended.
-        height, width = window.shape[0], window.shape[1] - 1
-        covered[top : top + height, left : left + width] = window[:, :-1]
+        height, width = row.max() - top + 1, column.max() - left + 1
+        place = (row - top) * width + column - left
+        steps = np.bincount(place, signs, minlength=height * width).reshape(height, width)
+        # In the last column everything has ended.
+        layers = np.cumsum(steps, axis=1)[:, :-1]
+        covered[top : top + height, left : left + width - 1] = layers > 0.5
     return covered
-
-
-def _window_layers(row: np.ndarray, column: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """Return (h, w) float64 layers over each pixel of the smallest window with all crossings."""
-    height, width = row.max() + 1, column.max() + 1
-    steps = np.bincount(row * width + column, signs, minlength=height * width)
-    return np.cumsum(steps.reshape(height, width), axis=1)
 
 
 def _facing_triangles(mesh: Mesh, camera: Camera) -> np.ndarray:
@@ -62,11 +62,3 @@ def _facing_triangles(mesh: Mesh, camera: Camera) -> np.ndarray:
     area = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
     # Counter-clockwise from outside is clockwise in an image with v down: a negative area.
     return np.stack([a, b, c], axis=1)[area < 0]
-
-
-def _edges(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (E, 2) first and last pixels (u, v) of edges that cross a row of pixel centres."""
-    start = triangles.reshape(-1, 2)
-    end = np.roll(triangles, -1, axis=1).reshape(-1, 2)
-    crosses = np.ceil(start[:, 1]) != np.ceil(end[:, 1])
-    return start[crosses], end[crosses]

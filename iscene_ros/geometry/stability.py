@@ -43,7 +43,12 @@ def margin_inside(points: np.ndarray, center: np.ndarray) -> float:
     try:
         hull = ConvexHull(points)
     except (QhullError, ValueError):
-        return -_distance_to_line(points, center)
+        # All points lie on one line: its ends are the outermost of them.
+        middle = points.mean(axis=0)
+        _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
+        along = (points - middle) @ axes[0]
+        ends = points[[int(np.argmin(along))]], points[[int(np.argmax(along))]]
+        return -_distance_to_edges(*ends, center)
     margin = -float(np.max(hull.equations[:, :2] @ center + hull.equations[:, 2]))
     if margin >= 0:
         return margin
@@ -67,15 +72,6 @@ def upright_axis(points: np.ndarray, center: np.ndarray, up: np.ndarray) -> np.n
         return None
     standing = [face for face in faces if -face[0] @ up > STANDING]
     return -max(standing or faces, key=lambda face: face[1])[0]
-
-
-def _distance_to_line(points: np.ndarray, center: np.ndarray) -> float:
-    """Return the distance to the segment between the two outermost points."""
-    middle = points.mean(axis=0)
-    _, _, axes = np.linalg.svd(points - middle, full_matrices=False)
-    along = (points - middle) @ axes[0]
-    ends = points[[int(np.argmin(along))]], points[[int(np.argmax(along))]]
-    return _distance_to_edges(*ends, center)
 
 
 def _distance_to_edges(start: np.ndarray, end: np.ndarray, center: np.ndarray) -> float:
@@ -103,16 +99,11 @@ def _stable_faces(points: np.ndarray, center: np.ndarray) -> list[tuple[np.ndarr
         normal /= np.linalg.norm(normal)
         face = corners[members].reshape(-1, 3)
         height = float((face @ normal).max() - normal @ center)
-        axes = _across(normal)
+        axes = np.linalg.svd(normal[None])[2][1:]  # across the normal
         margin = margin_inside(face @ axes.T, axes @ center)
         if margin > 0 and height > 0:
             found.append((normal, margin / height))
     return found
-
-
-def _across(normal: np.ndarray) -> np.ndarray:
-    """Return two orthogonal unit directions (2, 3) across a unit normal (3,)."""
-    return np.linalg.svd(normal[None])[2][1:]
 
 
 def _merged_faces(normals: np.ndarray, area: np.ndarray) -> list[np.ndarray]:
