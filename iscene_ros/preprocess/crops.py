@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iscene_ros.core.camera import Camera
 from iscene_ros.core.frames import Cube, GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 
@@ -196,7 +195,11 @@ def _fit_view(view: InstanceView, most_points: float) -> _Fit | str:
     observation, mask = view.observation, view.observation.masks[view.index]
     rows, columns = np.nonzero(mask)
     depth = observation.depth[rows, columns]
-    keep = _without_outliers(depth)
+    keep = depth > 0
+    if keep.any():
+        median = np.median(depth[keep])
+        deviation = np.median(np.abs(depth[keep] - median))
+        keep &= np.abs(depth - median) <= OUTLIER_SPREAD * deviation + OUTLIER_MARGIN_M
     if keep.sum() < MIN_POINTS:
         return (
             f"{keep.sum()} usable depth readings in {len(rows)} mask pixels, "
@@ -210,34 +213,15 @@ def _fit_view(view: InstanceView, most_points: float) -> _Fit | str:
     # The axes of the crops with the origin at this view's camera, so that rays begin at zero.
     axes = GravityAlignedFrame(view.camera_from_aligned[:3, :3].T)
     points = axes.from_camera(points_camera)
-    outline = axes.from_camera(_outline(observation.camera, pixels, near))
-    support = _support_height(observation, mask, points, axes)
-    fit = _extent(points, outline, support)
-    return _moved(fit, -axes.from_camera(view.camera_from_aligned[:3, 3]))
-
-
-def _moved(fit: _Fit, offset: np.ndarray) -> _Fit:
-    if not offset.any():
-        return fit
-    corners = (fit.points, fit.seen_low, fit.seen_high, fit.low, fit.high)
-    return _Fit(*(corner + offset for corner in corners), fit.support_height + offset[2])
-
-
-def _without_outliers(depth: np.ndarray) -> np.ndarray:
-    """Return which depths are readings near the median one, as bool."""
-    valid = depth > 0
-    if not valid.any():
-        return valid
-    median = np.median(depth[valid])
-    deviation = np.median(np.abs(depth[valid] - median))
-    return valid & (np.abs(depth - median) <= OUTLIER_SPREAD * deviation + OUTLIER_MARGIN_M)
-
-
-def _outline(camera: Camera, pixels: np.ndarray, depth: float) -> np.ndarray:
-    """Return (4, 3) points_camera [m], the corners of the mask's box at the instance's depth."""
+    # The corners of the mask's box at the instance's depth.
     low, high = np.quantile(pixels, [TRIMMED_SHARE, 1 - TRIMMED_SHARE], axis=0)
     corners = np.array([low, high, [low[0], high[1]], [high[0], low[1]]])
-    return camera.unproject(corners, np.full(4, depth))
+    outline = axes.from_camera(observation.camera.unproject(corners, np.full(4, near)))
+    support = _support_height(observation, mask, points, axes)
+    fit = _extent(points, outline, support)
+    offset = -axes.from_camera(view.camera_from_aligned[:3, 3])
+    moved = (fit.points, fit.seen_low, fit.seen_high, fit.low, fit.high)
+    return _Fit(*(corner + offset for corner in moved), fit.support_height + offset[2])
 
 
 def _extent(points: np.ndarray, outline: np.ndarray, support: float) -> _Fit:

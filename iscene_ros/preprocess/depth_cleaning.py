@@ -69,19 +69,15 @@ def drop_depth_ramps(observation: Observation) -> Observation:
     if not jump.any():
         return observation
     inverse = np.where(has_reading, 1 / np.where(has_reading, depth, 1.0), np.nan)
-    bends = [np.abs(_second_difference(inverse, axis)) * depth**2 for axis in (0, 1)]
-    jump &= np.fmax(*bends) > BEND_SHARE * limit
+    # Second differences along both axes; NaN at the borders, where one alone counts.
+    around = np.pad(inverse, BEND_PIXELS, constant_values=np.nan)
+    middle, end = slice(BEND_PIXELS, -BEND_PIXELS), 2 * BEND_PIXELS
+    vertical = around[:-end, middle] + around[end:, middle] - 2 * inverse
+    horizontal = around[middle, :-end] + around[middle, end:] - 2 * inverse
+    bend = np.fmax(np.abs(vertical) * depth**2, np.abs(horizontal) * depth**2)
+    jump &= bend > BEND_SHARE * limit
     beside = ndimage.binary_dilation(jump, np.ones((3, 3)))
     return observation.with_depth(np.where(beside, np.float32(0), depth))
-
-
-def _second_difference(image: np.ndarray, axis: int) -> np.ndarray:
-    """Return the second difference of an image (H, W) along an axis; NaN at its borders."""
-    width = [(BEND_PIXELS, BEND_PIXELS) if i == axis else (0, 0) for i in range(2)]
-    padded = np.pad(image, width, constant_values=np.nan)
-    before = np.take(padded, np.arange(image.shape[axis]), axis=axis)
-    after = np.take(padded, np.arange(2 * BEND_PIXELS, padded.shape[axis]), axis=axis)
-    return before + after - 2 * image
 
 
 def drop_see_through_depth(observation: Observation, crops: SceneCrops) -> Observation:

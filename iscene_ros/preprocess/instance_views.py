@@ -61,25 +61,18 @@ def cropped_view(
     others = observation.masks[(slice(None), *window)].any(axis=0) & ~own[window]
     masks = np.stack([own[window], others]) if others.any() else own[window][None]
     depth = observation.depth[window].copy()
+    k = observation.camera.k.copy()
+    k[:2, 2] -= left, top
+    k[:2] /= step
     other_id = 1 if instance_id != 1 else 2
     count = len(masks)
     return observation.with_depth(
         depth,
         masks=masks.copy(),
-        camera=_cropped_camera(observation.camera, (top, left), step, depth.shape),
+        camera=Camera(depth.shape[1], depth.shape[0], k),
         rgb=None,
         labels=(observation.labels[row], "other objects")[:count],
         scores=(observation.scores[row], 1.0)[:count],
         instance_ids=(instance_id, other_id)[:count],
         warnings=(),
     )
-
-
-def _cropped_camera(
-    camera: Camera, corner: tuple[int, int], step: int, shape: tuple[int, int]
-) -> Camera:
-    """Return the camera of every `step`-th pixel from a corner (row, column) on."""
-    k = camera.k.copy()
-    k[:2, 2] -= corner[::-1]
-    k[:2] /= step
-    return Camera(shape[1], shape[0], k)

@@ -56,7 +56,9 @@ def resolve_mask_overlaps(observation: Observation) -> Observation:
     rows, columns = np.nonzero(count > 1)
     if len(rows) == 0:
         return observation
-    owner = _smallest(masks, rows, columns)
+    # The smallest mask that holds each pixel.
+    sizes = np.count_nonzero(masks, axis=(1, 2))[:, None]
+    owner = np.argmin(np.where(masks[:, rows, columns], sizes, np.inf), axis=0)
     if observation.has_depth:
         costs = _path_costs(observation, count > 1)
         # A part of a mask that no path reaches stays with the smallest.
@@ -66,16 +68,15 @@ def resolve_mask_overlaps(observation: Observation) -> Observation:
     return replace(observation, masks=visible)
 
 
-def _smallest(masks: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return (M,) rows of the masks, for each pixel the smallest mask that holds it."""
-    sizes = np.count_nonzero(masks, axis=(1, 2))[:, None]
-    return np.argmin(np.where(masks[:, rows, columns], sizes, np.inf), axis=0)
-
-
 def _path_costs(observation: Observation, shared: np.ndarray) -> np.ndarray:
     """Return (N, M) costs of the best path of each instance to each shared pixel; inf = none."""
-    masks = observation.masks
-    cost = _step_cost(observation.depth, observation.camera.k[0, 0])
+    masks, depth = observation.masks, observation.depth
+    # The (H, W) cost of stepping on each pixel.
+    known = depth > 0
+    lowest, highest = range_around(np.log(np.where(known, depth, 1.0)), known)
+    slope = 2 * FREE_SLOPE / observation.camera.k[0, 0]  # across the three pixels of the filters
+    jumps = np.clip(np.where(known, highest - lowest, 0.0) - slope, 0.0, None) / JUMP_COST_SCALE
+    cost = np.where(known, SMOOTH_COST + HOLE_COST * jumps, HOLE_COST)
     margin = OVERLAP_MARGIN * observation.camera.width / REFERENCE_WIDTH
     costs = np.full((len(masks), np.count_nonzero(shared)), np.inf)
     for number, mask in enumerate(masks):
@@ -84,16 +85,6 @@ def _path_costs(observation: Observation, shared: np.ndarray) -> np.ndarray:
             seeds = _main_parts(alone & (cost < HOLE_COST))
             costs[number] = _mask_path_costs(mask, seeds, cost)[shared]
     return costs
-
-
-def _step_cost(depth: np.ndarray, focal: float) -> np.ndarray:
-    """Return the (H, W) cost of stepping on each pixel; the focal length is in pixels."""
-    known = depth > 0
-    logarithm = np.log(np.where(known, depth, 1.0))
-    lowest, highest = range_around(logarithm, known)
-    slope = 2 * FREE_SLOPE / focal  # across the three pixels of the filters
-    jumps = np.clip(np.where(known, highest - lowest, 0.0) - slope, 0.0, None) / JUMP_COST_SCALE
-    return np.where(known, SMOOTH_COST + HOLE_COST * jumps, HOLE_COST)
 
 
 def _mask_path_costs(mask: np.ndarray, alone: np.ndarray, cost: np.ndarray) -> np.ndarray:
@@ -145,19 +136,16 @@ def _trimmed(observation: Observation, mask: np.ndarray) -> np.ndarray:
     nearest = depth[rows, columns]
     slope = STEEPEST_SLOPE * distance * nearest / observation.camera.k[0, 0]
     allowed = RIM_NOISE * nearest + np.minimum(slope, HIGHEST_SLOPE_M)
-    bleeding = _connected_to_outside(known & (np.abs(depth - nearest) > allowed), inside)
+    bleeding = known & (np.abs(depth - nearest) > allowed)
+    # Those that lead to the outside of the mask.
+    outside = np.pad(~inside, 1, constant_values=True)
+    labels, _ = ndimage.label(outside | np.pad(bleeding, 1))
+    bleeding &= np.isin(labels, np.unique(labels[outside]))[1:-1, 1:-1]
     if np.count_nonzero(bleeding) < MIN_BLEEDING_SHARE * np.count_nonzero(known):
         return mask
     trimmed = mask.copy()
     trimmed[window] &= ~bleeding
     return trimmed
-
-
-def _connected_to_outside(pixels: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return those of the pixels that are connected to the outside of a mask."""
-    outside = np.pad(~inside, 1, constant_values=True)
-    labels, _ = ndimage.label(outside | np.pad(pixels, 1))
-    return pixels & np.isin(labels, np.unique(labels[outside]))[1:-1, 1:-1]
 
 
 def _core(inside: np.ndarray, known: np.ndarray, width: float) -> np.ndarray | None:

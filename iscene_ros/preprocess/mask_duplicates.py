@@ -25,11 +25,13 @@ def duplicate_of(masks: Sequence[np.ndarray], scores: Sequence[float]) -> dict[i
     kept: list[int] = []
     for row in sorted(range(len(masks)), key=lambda row: (-scores[row], row)):
         near = np.array(kept, np.int64)[_overlap(boxes[row], boxes[kept]) >= SAME_BOX]
-        same = next((int(other) for other in near if _are_same(masks[row], masks[other])), None)
-        if same is None:
-            kept.append(row)
+        for other in near.tolist():
+            union = np.count_nonzero(masks[row] | masks[other])
+            if union and np.count_nonzero(masks[row] & masks[other]) >= SAME_MASK * union:
+                found[row] = other
+                break
         else:
-            found[row] = same
+            kept.append(row)
     return found
 
 
@@ -47,9 +49,3 @@ def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     common = np.prod(np.maximum(high - low, 0), axis=1)
     union = np.prod(box[1] - box[0]) + np.prod(others[:, 1] - others[:, 0], axis=1) - common
     return common / np.maximum(union, 1)
-
-
-def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Return whether two masks are nearly the same."""
-    union = int(np.count_nonzero(one | other))
-    return bool(union) and int(np.count_nonzero(one & other)) >= SAME_MASK * union

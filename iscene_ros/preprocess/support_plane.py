@@ -39,7 +39,8 @@ def find_gravity(
         plane = rolled
     if plane is None:
         # Masks may leave nothing of the support; what lies in them is flat at times, too.
-        plane = support_plane(find_planes(_without_instances(observation)))
+        nothing = {"masks": observation.masks[:0], "labels": (), "scores": (), "instance_ids": ()}
+        plane = support_plane(find_planes(replace(observation, **nothing)))
     if plane is None:
         level = np.array([0.0, 1.0, 0.0])
         return level, (
@@ -84,8 +85,3 @@ def _support_of_any_roll(observation: Observation, planes_camera: Sequence[Plane
             lowest = np.quantile(points @ plane.normal + plane.offset, 0.02)
             resting.append(abs(lowest) < RESTING_M)
     return plane if resting and np.mean(resting) >= RESTING_SHARE else None
-
-
-def _without_instances(observation: Observation) -> Observation:
-    none = observation.masks[:0]
-    return replace(observation, masks=none, labels=(), scores=(), instance_ids=())

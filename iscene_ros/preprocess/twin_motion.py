@@ -110,10 +110,11 @@ def find_motion(view: ViewAgreement, one: SeenSurface, other: SeenSurface) -> Tw
     motions = np.array([pair.registered(motion) for motion in motions])
     agreement = pair.agreement(motions)
     best = int(agreement.argmax())
+    contradicted = [share[0] for _, share in pair.compared(motions[best][None])]
     return TwinMotion(
         motions[best],
         float(agreement[best]),
-        pair.contradicted(motions[best]),
+        float(max(contradicted)),
         float(agreement[best]) - pair.best_rival(motions[best], motions),
     )
 
@@ -129,20 +130,17 @@ class _Pair:
     def agreement(self, motions: np.ndarray, coarse: bool = False) -> np.ndarray:
         """Return (K,) what agrees less what contradicts, as a share of the smaller surface."""
         surfaces = (self.one, self.other)
-        there, back = self._compared(motions, coarse)
+        there, back = self.compared(motions, coarse)
         gains = (
             surface.area * (agrees - PENALTY * contradicts)
             for surface, (agrees, contradicts) in zip(surfaces, (there, back), strict=True)
         )
         return sum(gains) / (2 * min(surface.area for surface in surfaces))
 
-    def contradicted(self, motion: np.ndarray) -> float:
-        """Return the largest share of either surface that contradicts the view."""
-        return float(max(contradicts[0] for _, contradicts in self._compared(motion[None])))
-
-    def _compared(
+    def compared(
         self, motions: np.ndarray, coarse: bool = False
     ) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Return `ViewAgreement.compare` of the first one moved there, and the other moved back."""
         one, other = (s.sample if coarse else s.points for s in (self.one, self.other))
         turns, shifts = motions[:, :3, :3], motions[:, None, :3, 3]
         there, back = one @ turns.transpose(0, 2, 1) + shifts, (other - shifts) @ turns

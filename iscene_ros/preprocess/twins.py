@@ -14,7 +14,7 @@ from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.instance_views import cropped_view
 from iscene_ros.preprocess.mask_cleaning import trim_bleeding_masks
 from iscene_ros.preprocess.twin_agreement import ViewAgreement
-from iscene_ros.preprocess.twin_motion import SeenSurface, TwinMotion, find_motion
+from iscene_ros.preprocess.twin_motion import SeenSurface, find_motion
 
 # Instances with fewer readings have no certain twin.
 MIN_READINGS = 100
@@ -58,7 +58,15 @@ def with_twins(
     cleaned = clean_observation(observation, aligned_frame).observation if twins else observation
     for twin in twins:
         instance_id = observation.instance_ids[twin.row]
-        view = _view(cleaned, aligned_frame, twin)
+        # The view of the better seen one, its pose moved.
+        view = cropped_view(cleaned, observation.instance_ids[twin.better_row])
+        camera_from_aligned = aligned_frame.camera_from_aligned()
+        motion_camera = camera_from_aligned @ twin.motion @ np.linalg.inv(camera_from_aligned)
+        view = replace(
+            view,
+            instance_ids=(instance_id, 1 if instance_id != 1 else 2)[: len(view.masks)],
+            world_from_camera=observation.world_from_camera @ motion_camera,
+        )
         found[instance_id] = (*found.get(instance_id, ()), view)
     return found
 
@@ -80,33 +88,20 @@ def find_twins(observation: Observation, aligned_frame: GravityAlignedFrame) -> 
             for better in best_seen
             if observation.labels[better] == observation.labels[row]
         }
-        certain = {better: m for better, m in motions.items() if m is not None and is_certain(m)}
+        certain = {
+            better: motion
+            for better, motion in motions.items()
+            if motion is not None
+            and motion.agreement >= MIN_AGREEMENT
+            and motion.margin >= MIN_MARGIN
+            and motion.contradicted <= MOST_CONTRADICTED
+        }
         if certain:
             better = max(certain, key=lambda better: certain[better].agreement)
             if surfaces[row].area < WORSE_SEEN * surfaces[better].area:
                 yield Twin(row, better, certain[better].motion)
         else:
             best_seen.append(row)
-
-
-def is_certain(motion: TwinMotion) -> bool:
-    """Return whether two instances are twins by this motion and by no other one."""
-    return (
-        motion.agreement >= MIN_AGREEMENT
-        and motion.margin >= MIN_MARGIN
-        and motion.contradicted <= MOST_CONTRADICTED
-    )
-
-
-def _view(observation: Observation, aligned_frame: GravityAlignedFrame, twin: Twin) -> Observation:
-    """Return the view of a better seen twin as one of the instance."""
-    better_id, own_id = (observation.instance_ids[row] for row in (twin.better_row, twin.row))
-    view = cropped_view(observation, better_id)
-    camera_from_aligned = aligned_frame.camera_from_aligned()
-    motion_camera = camera_from_aligned @ twin.motion @ np.linalg.inv(camera_from_aligned)
-    ids = (own_id, 1 if own_id != 1 else 2)[: len(view.masks)]
-    pose = observation.world_from_camera @ motion_camera
-    return replace(view, instance_ids=ids, world_from_camera=pose)
 
 
 def _surfaces(observation: Observation, crops: SceneCrops) -> dict[int, SeenSurface]:

@@ -90,14 +90,13 @@ def check_places(views: Sequence[Observation]) -> None:
 
 def _points_of(view: Observation) -> dict[int, np.ndarray]:
     """Return the evenly spread points (M, 3) [m] of each instance that has some, by its id."""
-    shown = instance_views(view)
-    points = {i: points_world(v, v.masks[v.instance_ids.index(i)]) for i, v in shown.items()}
-    return {i: _thinned(found) for i, found in points.items() if len(found)}
-
-
-def _thinned(points: np.ndarray) -> np.ndarray:
-    _, chosen = np.unique(np.floor(points / CELL_M).astype(np.int64), axis=0, return_index=True)
-    return points[chosen]
+    found = {}
+    for instance_id, shown in instance_views(view).items():
+        points = points_world(shown, shown.masks[shown.instance_ids.index(instance_id)])
+        if len(points):
+            cells = np.floor(points / CELL_M).astype(np.int64)
+            found[instance_id] = points[np.unique(cells, axis=0, return_index=True)[1]]
+    return found
 
 
 def _matches(points: dict[int, np.ndarray], known: dict[int, np.ndarray]) -> dict[int, int]:

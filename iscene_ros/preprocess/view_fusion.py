@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -81,84 +80,31 @@ def fuse(views: Sequence[ViewReadings]) -> ViewReadings:
     """
     if len(views) == 1:
         return views[0]
-    sums = _Sums.of_one(views[0])
-    for view in views[1:]:
-        sums.add(_Sums.of_one(view))
-    return sums.fused()
-
-
-@dataclass
-class _Sums:
-    """What some views say together, (S, R, R, R) each; sums in whole numbers have no order.
-
-    Attributes:
-        share, surface, gap: int64 sums of weights, and of distances times weights.
-        carved, near, free, known: bool, whether any view has such a reading.
-        freest: float32 largest gap; -2 = no reading.
-        rank: int32, the smallest belongs to the view whose pixel class is taken.
-        weight: float32, the largest.
-    """
-
-    share: Tensor
-    surface: Tensor
-    gap: Tensor
-    carved: Tensor
-    near: Tensor
-    free: Tensor
-    known: Tensor
-    freest: Tensor
-    rank: Tensor
-    weight: Tensor
-
-    @classmethod
-    def of_one(cls, view: ViewReadings) -> _Sums:
-        """Return the sums of a single view."""
-        known = view.weight > 0
-        is_free = view.surface >= CUT
-        free, near = known & is_free, known & (view.surface.abs() < CUT)
-        closeness = torch.where(near, 1 + LEAST_NEAR - view.surface.abs(), FAR_NEAR)
-        share = view.weight * closeness * ONE
-        share *= near | free
-        # Without a reading the class alone decides: an own pixel's hole before another's.
-        distance = torch.where(known, view.gap.abs(), 4.0)
-        rank = (distance * 2**20).int() * (OUTSIDE + 1) + view.pixel_class
-        return cls(
-            share=share.long(),
-            surface=(share * view.surface).long(),
-            gap=(share * view.gap).long(),
-            carved=free & (view.weight >= TRUSTED),
-            near=near,
-            free=free,
-            known=known,
-            freest=torch.where(known, view.gap, -2.0),
-            rank=rank,
-            weight=view.weight,
-        )
-
-    def add(self, other: _Sums) -> None:
-        """Add the sums of further views."""
-        for name in ("share", "surface", "gap"):
-            getattr(self, name).add_(getattr(other, name))
-        for name in ("carved", "near", "free", "known"):
-            getattr(self, name).logical_or_(getattr(other, name))
-        self.freest = torch.maximum(self.freest, other.freest)
-        self.rank = torch.minimum(self.rank, other.rank)
-        self.weight = torch.maximum(self.weight, other.weight)
-
-    def fused(self) -> ViewReadings:
-        """Return the readings of all views together."""
-        total = self.share.clamp_min(1)
-        is_near = self.near & ~self.carved
-        is_free = self.carved | (self.free & ~self.near)
-        outside = torch.where(is_free, 1.0, -1.0)
-        surface = torch.where(is_near, self.surface / total, outside)
-        gap = torch.where(is_near, self.gap / total, self.freest)
-        return ViewReadings(
-            surface=torch.where(self.known, surface, 0.0),
-            gap=torch.where(self.known, gap, 0.0),
-            pixel_class=(self.rank % (OUTSIDE + 1)).to(torch.uint8),
-            weight=self.weight,
-        )
+    names = ("surface", "gap", "pixel_class", "weight")
+    surface, gap, pixel_class, weight = (
+        torch.stack([getattr(view, name) for view in views]) for name in names
+    )
+    known = weight > 0
+    free, near = known & (surface >= CUT), known & (surface.abs() < CUT)
+    carved = (free & (weight >= TRUSTED)).any(0)
+    # Sums of whole numbers do not depend on the order.
+    closeness = torch.where(near, 1 + LEAST_NEAR - surface.abs(), FAR_NEAR)
+    share = weight * closeness * ONE * (near | free)
+    total = share.long().sum(0).clamp_min(1)
+    mean_surface, mean_gap = ((share * x).long().sum(0) / total for x in (surface, gap))
+    # Without a reading the class alone decides: an own pixel's hole before another's.
+    distance = torch.where(known, gap.abs(), 4.0)
+    rank = (distance * 2**20).int() * (OUTSIDE + 1) + pixel_class
+    is_near = near.any(0) & ~carved
+    outside = torch.where(carved | (free.any(0) & ~near.any(0)), 1.0, -1.0)
+    freest = torch.where(known, gap, -2.0).amax(0)
+    any_known = known.any(0)
+    return ViewReadings(
+        surface=torch.where(any_known, torch.where(is_near, mean_surface, outside), 0.0),
+        gap=torch.where(any_known, torch.where(is_near, mean_gap, freest), 0.0),
+        pixel_class=(rank.amin(0) % (OUTSIDE + 1)).to(torch.uint8),
+        weight=weight.amax(0),
+    )
 
 
 def _float(values: list, device: str) -> Tensor:

@@ -43,20 +43,16 @@ def registered(view: Observation, others: Sequence[Observation]) -> Observation:
 
 
 def _surface(view: Observation) -> SeenSurface:
-    return SeenSurface.from_points(registration_points(view), view.world_from_camera[:3, 3])
-
-
-def registration_points(view: Observation) -> np.ndarray:
-    """Return points (M, 3) on instances and beside them in the world frame [m]."""
+    """Return what a view shows of instances and beside them, in the world frame [m]."""
     union = view.masks.any(axis=0)
-    instances = points_world(view, union)
+    instances = _sampled(points_world(view, union))
     surroundings = _sampled(points_world(view, ~union), SURROUNDINGS_SPACING_M)
-    instances = _sampled(instances)
     if len(instances) and len(surroundings):
         tree = cKDTree(instances)
         away = tree.query(surroundings, distance_upper_bound=SURROUNDINGS_REACH_M)[0]
         surroundings = surroundings[np.isfinite(away)]
-    return np.concatenate([instances, surroundings])
+    points = np.concatenate([instances, surroundings])
+    return SeenSurface.from_points(points, view.world_from_camera[:3, 3])
 
 
 def points_world(view: Observation, pixels: np.ndarray) -> np.ndarray:

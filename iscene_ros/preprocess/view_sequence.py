@@ -47,7 +47,23 @@ def reference_and_evidence(
     for view in posed[1:]:
         for instance_id, shown in instance_views(view).items():
             evidence.setdefault(instance_id, []).append(shown)
-    return _with_empty_masks(posed[0], earlier), {i: tuple(v) for i, v in evidence.items()}
+    reference = posed[0]
+    missing = {}
+    for view in earlier:
+        for i, label, score in zip(view.instance_ids, view.labels, view.scores, strict=True):
+            if i not in reference.instance_ids:
+                missing[i] = (label, score)
+    if missing:
+        empty = np.zeros((len(missing), *reference.depth.shape), bool)
+        labels, scores = zip(*missing.values(), strict=True)
+        reference = replace(
+            reference,
+            masks=np.concatenate([reference.masks, empty]),
+            labels=(*reference.labels, *labels),
+            scores=(*reference.scores, *scores),
+            instance_ids=(*reference.instance_ids, *missing),
+        )
+    return reference, {i: tuple(v) for i, v in evidence.items()}
 
 
 def check_sequence(views: Sequence[Observation]) -> None:
@@ -92,24 +108,3 @@ def check_evidence(observation: Observation, evidence: Mapping[int, Sequence[Obs
                 f"evidence: no world_from_camera in the observation or in a view of instance "
                 f"{instance_id}; views are combined by their poses"
             )
-
-
-def _with_empty_masks(reference: Observation, earlier: Sequence[Observation]) -> Observation:
-    """Return the reference with an empty mask for every instance that only others show."""
-    missing = {}
-    for view in earlier:
-        for instance_id, label, score in zip(
-            view.instance_ids, view.labels, view.scores, strict=True
-        ):
-            if instance_id not in reference.instance_ids:
-                missing[instance_id] = (label, score)
-    if not missing:
-        return reference
-    empty = np.zeros((len(missing), *reference.depth.shape), bool)
-    return replace(
-        reference,
-        masks=np.concatenate([reference.masks, empty]),
-        labels=(*reference.labels, *(label for label, _ in missing.values())),
-        scores=(*reference.scores, *(score for _, score in missing.values())),
-        instance_ids=(*reference.instance_ids, *missing),
-    )
