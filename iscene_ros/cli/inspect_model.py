@@ -83,7 +83,7 @@ def _summary(contents: ModelContents, parts: list[PartContents]) -> list[str]:
 
 
 def _part_line(part: PartContents) -> str:
-    dtypes = sorted({str(t.dtype).removeprefix("torch.") for t in part.tensors})
+    dtypes = sorted({str(t.dtype).removeprefix("torch.") for t in part.tensors.values()})
     return (
         f"{part.name:18} {len(part.tensors):7} {part.parameters:13,} {part.bytes / 1e6:9,.1f}  "
         f"{', '.join(dtypes)}"

@@ -69,7 +69,14 @@ def find_model(name_or_path: str | Path) -> RegisteredModel:
         return _of_file(checkpoint_path(str(name_or_path)))
     path = Path(name_or_path).expanduser()
     if path.is_dir():
-        return _of_folder(path)
+        files = {model.package_file: model for model in MODELS if model.package_file}
+        found = [model for file, model in files.items() if (path / file).is_file()]
+        if not found:
+            raise ModelError(
+                f"model {path}: no {' or '.join(files)}; expected a package as LuLing/IScene (a "
+                "TRELLIS package is only the base of one)"
+            )
+        return found[0]
     if path.is_file():
         return _of_file(path)
     on_hub = is_hub_id(str(name_or_path))
@@ -103,17 +110,6 @@ def resolved_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise ModelError("device cuda: not available; use --device cpu or auto")
     return name
-
-
-def _of_folder(folder: Path) -> RegisteredModel:
-    files = {model.package_file: model for model in MODELS if model.package_file}
-    found = next((model for file, model in files.items() if (folder / file).is_file()), None)
-    if found is None:
-        raise ModelError(
-            f"model {folder}: no {' or '.join(files)}; expected a package as LuLing/IScene (a "
-            "TRELLIS package is only the base of one)"
-        )
-    return found
 
 
 def _of_file(path: Path) -> RegisteredModel:

@@ -38,7 +38,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             with safe_open(path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}
         tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    return _checked_state(tensors, path)
+    if not isinstance(tensors, dict) or not tensors:
+        raise ModelError(f"{path}: holds a {type(tensors).__name__}, expected names and tensors")
+    others = sorted(str(k) for k, t in tensors.items() if not isinstance(t, Tensor))
+    if others:
+        raise ModelError(f"{path}: expected a plain state dict, but {others[0]!r} is no tensor")
+    return dict(tensors)
 
 
 @contextmanager
@@ -78,15 +83,6 @@ def check_tensors(
         listed = "; ".join(sorted(faults)[:LISTED_DIFFERENCES])
         more = "; ..." if len(faults) > LISTED_DIFFERENCES else ""
         raise ModelError(f"{what}: {len(faults)} tensors differ: {listed}{more}")
-
-
-def _checked_state(tensors: object, path: Path) -> dict[str, Tensor]:
-    if not isinstance(tensors, dict) or not tensors:
-        raise ModelError(f"{path}: holds a {type(tensors).__name__}, expected names and tensors")
-    others = sorted(str(k) for k, t in tensors.items() if not isinstance(t, Tensor))
-    if others:
-        raise ModelError(f"{path}: expected a plain state dict, but {others[0]!r} is no tensor")
-    return dict(tensors)
 
 
 def _first_line(error: Exception) -> str:

@@ -35,7 +35,6 @@ from iscene_ros.models.iscene.sampling.presets import Preset
 from iscene_ros.models.iscene.sampling.scene_stages import decode_cells
 from iscene_ros.models.iscene.sampling.slat_stage import sample_slat
 from iscene_ros.models.iscene.sampling.structure_stage import sample_structure
-from iscene_ros.models.iscene.scene_flow_config import SceneFlowConfig
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 STAGES = ("conditioner", "structure", "structure decoder", "SLAT", "mesh decoder")

@@ -60,14 +60,16 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
         ModelError: see `read_network`; or its calibration is of other evidence.
     """
     network, metadata = _read(path)
+    try:
+        calibration = Calibration.from_dict(json.loads(metadata["calibration"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"model {path}: its calibration is missing or of another version ({error}); rewrite it "
+            "with iscene train --average, then fit it with iscene evaluate calibrate"
+        ) from error
     network = network.to(device, memory_format=torch.channels_last_3d)
-    return LoadedModel(
-        network=network.requires_grad_(False),
-        name=path.stem.replace("_", "-"),
-        checksum=checksum(path),
-        calibration=_calibration(path, metadata),
-        device=device,
-    )
+    name = path.stem.replace("_", "-")
+    return LoadedModel(network.requires_grad_(False), name, checksum(path), calibration, device)
 
 
 def read_network(path: Path) -> MiniNetwork:
@@ -115,13 +117,3 @@ def replace_calibration(path: Path, calibration: Calibration) -> None:
         tensors = {k: file.get_tensor(k) for k in file.keys()}
     with new_file(path) as temporary:
         save_file(tensors, temporary, metadata)
-
-
-def _calibration(path: Path, metadata: dict[str, str]) -> Calibration:
-    try:
-        return Calibration.from_dict(json.loads(metadata["calibration"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"model {path}: its calibration is missing or of another version ({error}); rewrite it "
-            "with iscene train --average, then fit it with iscene evaluate calibrate"
-        ) from error

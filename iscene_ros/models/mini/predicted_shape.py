@@ -10,25 +10,24 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.marching_cubes import SMOOTHINGS, mesh_from_distance
 from iscene_ros.geometry.mesh_measures import LEAST_SHARE
 from iscene_ros.models.base import ShapeMesh
 from iscene_ros.models.mini.confidence import (
     Calibration,
     Evidence,
+    SurfaceEvidence,
     relative_slope,
     surface_sharpness,
 )
 from iscene_ros.models.mini.envelope import MAX_SHIFT, bodies_around, moved_surface
-from iscene_ros.models.mini.observed_shell import (
+from iscene_ros.models.mini.observed_points import (
     SHELL_CONFIDENCE,
+    correction,
     missed_readings,
     needs_shell,
     with_shell,
 )
-from iscene_ros.models.mini.observed_surface import correction
-from iscene_ros.models.mini.uncertainty import SurfaceEvidence
 from iscene_ros.models.model_config import Envelope
 from iscene_ros.preprocess.crops import InstanceCrop
 
@@ -105,16 +104,16 @@ class DistanceShape:
         # `bodies_around` has already chosen the bodies of an outer surface.
         least_share = 0.0 if self.envelope is Envelope.OUTER else LEAST_SHARE
         cut = self._cut()
-        mesh_aligned = mesh_from_distance(
-            cut,
-            self.crop.cube,
-            self.faces,
-            least_share=least_share,
-            smoothings=harmless_smoothings(cut),
-        )
+        smoothings = harmless_smoothings(cut)
+        mesh_aligned = mesh_from_distance(cut, self.crop.cube, self.faces, least_share, smoothings)
+        model = self.calibration.uncertainty
         if mesh_aligned is None:
             return None
-        return ShapeMesh(mesh_aligned, vertex_sigma=self._vertex_sigma(mesh_aligned))
+        if model is None:
+            return ShapeMesh(mesh_aligned)
+        sigma = self.cell * model.sigma(self.surface_evidence(mesh_aligned.vertices))
+        sigma = np.minimum(sigma, self.crop.cube.size).astype(np.float32)
+        return ShapeMesh(mesh_aligned, vertex_sigma=sigma)
 
     def confidence(self, observed_fraction: float) -> float:
         """Return the expected overlap (IoU) of the mean surface with the true object."""
@@ -145,14 +144,6 @@ class DistanceShape:
             hidden=self._observed.query(voxels)[0],
             bounds_overlap=self._bounds_overlap,
         )
-
-    def _vertex_sigma(self, mesh_aligned: Mesh) -> np.ndarray | None:
-        """Return (V,) float32 standard deviations of the mean surface at the vertices [m]."""
-        model = self.calibration.uncertainty
-        if model is None:
-            return None
-        sigma = self.cell * model.sigma(self.surface_evidence(mesh_aligned.vertices))
-        return np.minimum(sigma, self.crop.cube.size).astype(np.float32)
 
     def _cut(self) -> np.ndarray:
         """Return the distance to the surface of the envelope."""

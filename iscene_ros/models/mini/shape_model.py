@@ -13,16 +13,14 @@ from iscene_ros.core.frames import GravityAlignedFrame
 from iscene_ros.core.observation import Observation
 from iscene_ros.models.base import CompletionRequest, Prediction, Progress
 from iscene_ros.models.mini.checkpoint import LoadedModel, load_model
-from iscene_ros.models.mini.config import MiniConfig
 from iscene_ros.models.mini.cuboid import fitted_cuboid
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.separation import separated
 from iscene_ros.models.model_config import Envelope, ModelConfig
 from iscene_ros.models.registry import checkpoint_path
-from iscene_ros.preprocess.crops import InstanceCrop, SceneCrops, share_with_depth
+from iscene_ros.preprocess.crops import SceneCrops, share_with_depth
 from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.view_fusion import fused_readings
-from iscene_ros.preprocess.view_readings import ObservationVolumes
 
 # Expected error of a box, whose hidden faces are known from the rims of the seen ones.
 CUBOID_ERROR_VOXELS = 0.5
@@ -112,10 +110,26 @@ class MiniShapes:
         prepared = time.perf_counter()
         meshes = sum(crop.index in rows for crop in crops.instances)
         progress.total = meshes + len(crops.instances)
-        distances = self.predict_distances(observation, crops, progress)
+        predicted = self.predict_distances(observation, crops, progress)
+        found = zip(
+            crops.instances, predicted.distance, predicted.error, predicted.observed, strict=True
+        )
+        shapes = []
+        for crop, distance, error, observed in found:
+            shape = DistanceShape(
+                crop=crop,
+                distance=distance,
+                error=error,
+                readings=share_with_depth(observation, crop),
+                truncation=self.model.network.config.truncation,
+                calibration=self.model.calibration,
+                faces=request.faces,
+                envelope=self.envelope,
+            )
+            shapes.append(_as_cuboid(shape, observed))
         return Prediction(
             observation=observation,
-            shapes=self._shapes(observation, crops, distances, request.faces),
+            shapes=separated(shapes),
             skipped=crops.skipped,
             steps=1,
             prepare_seconds=prepared - started,
@@ -138,7 +152,11 @@ class MiniShapes:
         observed = [np.zeros((0, *(config.resolution,) * 3), np.int8)]
         for first in range(0, len(crops.instances), self.objects_at_once):
             chunk = crops.instances[first : first + self.objects_at_once]
-            volumes = observed_volumes(observation, chunk, crops.aligned_frame, config, self.device)
+            grid = config.resolution, config.truncation, self.device
+            readings = fused_readings(observation, chunk, crops.aligned_frame, *grid)
+            supports = [(c.support_height - c.cube.center_aligned[2]) / c.cube.size for c in chunk]
+            supports = torch.from_numpy(np.array(supports, np.float32)).to(self.device)
+            volumes = readings.quantised(supports)
             with torch.autocast(self.device, torch.bfloat16, enabled=self.is_mixed):
                 predicted = self.model.network(volumes)
             distances.append(predicted.distance.float().cpu().numpy())
@@ -153,29 +171,6 @@ class MiniShapes:
             )
         return predicted
 
-    def _shapes(
-        self, observation: Observation, crops: SceneCrops, distances: PredictedDistances, faces: int
-    ) -> tuple[DistanceShape, ...]:
-        """Return the cropped instances with the prediction for each."""
-        shapes = (
-            DistanceShape(
-                crop=crop,
-                distance=distance,
-                error=error,
-                readings=share_with_depth(observation, crop),
-                truncation=self.model.network.config.truncation,
-                calibration=self.model.calibration,
-                faces=faces,
-                envelope=self.envelope,
-            )
-            for crop, distance, error in zip(
-                crops.instances, distances.distance, distances.error, strict=True
-            )
-        )
-        return separated(
-            [_as_cuboid(*pair) for pair in zip(shapes, distances.observed, strict=True)]
-        )
-
 
 def _as_cuboid(shape: DistanceShape, observed: np.ndarray) -> DistanceShape:
     """Return the shape as a box with flat faces and sharp edges where what is seen tells one."""
@@ -185,19 +180,3 @@ def _as_cuboid(shape: DistanceShape, observed: np.ndarray) -> DistanceShape:
     distance = np.clip(cuboid.distance(len(observed)) / shape.truncation, -1, 1)
     error = np.minimum(shape.error, np.float32(CUBOID_ERROR_VOXELS / shape.truncation))
     return replace(shape, distance=distance + np.float32(shape.calibration.level), error=error)
-
-
-def observed_volumes(
-    observation: Observation,
-    crops: tuple[InstanceCrop, ...],
-    aligned_frame: GravityAlignedFrame,
-    config: MiniConfig,
-    device: str,
-) -> ObservationVolumes:
-    """Return what all views measure in the crops of some instances, at least one."""
-    grid = config.resolution, config.truncation
-    readings = fused_readings(observation, crops, aligned_frame, *grid, device)
-    supports = np.array(
-        [(c.support_height - c.cube.center_aligned[2]) / c.cube.size for c in crops], np.float32
-    )
-    return readings.quantised(torch.from_numpy(supports).to(device))

@@ -72,14 +72,6 @@ def test_the_mesh_is_that_of_the_dense_grid(resolution, share):
     assert_equal(extract_mesh(cells, features, resolution, close_at_grid=False), expected)
 
 
-def test_a_smooth_surface_is_that_of_the_dense_grid_too():
-    field = decoded_cells.waves(3)
-    cells = decoded_cells.cells_of(field, 12)
-    features = decoded_cells.features_of(field, color_field, cells, 12)
-    expected = dense_flexicubes.dense_mesh(cells, features, 12)
-    assert_equal(extract_mesh(cells, features, 12, close_at_grid=False), expected)
-
-
 def test_without_colours_the_shape_is_the_same():
     cells, features = decoded_cells.random_cells(10, 0.4, seed=1)
     colored, plain = (extract_mesh(cells, f, 10) for f in (features, features[:, :53]))
@@ -124,13 +116,6 @@ def test_a_smooth_body_lies_where_it_is_and_carries_its_colours(field, expected_
     assert field(mesh.vertices.double()).abs().max() < 1 / RESOLUTION
     assert volume(mesh) == pytest.approx(expected_volume, rel=0.05)
     assert (mesh.colors - color_field(mesh.vertices)).abs().max() < 0.02
-
-
-def test_spheres_that_touch_are_closed():
-    left, right = (decoded_cells.sphere(0.2, (x, 0.0, 0.0)) for x in (-0.2, 0.2))
-    mesh = extracted(lambda points: torch.minimum(left(points), right(points)))
-    assert_closed(mesh)
-    assert volume(mesh) == pytest.approx(8 / 3 * np.pi * 0.2**3, rel=0.05)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -140,9 +140,8 @@ def test_half_precision_is_near(dtype: torch.dtype, error: float) -> None:
 
 def test_the_published_model_has_its_names_shapes_and_size() -> None:
     with torch.device("meta"):
-        made = ImageConditioner(VisionConfig())
+        made = ImageConditioner(VisionConfig()).base_img_conditioner
     shapes = {name: tuple(tensor.shape) for name, tensor in made.state_dict().items()}
-    start = "base_img_conditioner."
     outside = {
         "cls_token": (1, 1, 1024),
         "pos_embed": (1, 1 + 37**2, 1024),
@@ -153,19 +152,12 @@ def test_the_published_model_has_its_names_shapes_and_size() -> None:
         "norm.weight": (1024,),
         "norm.bias": (1024,),
     }
-    block = {
-        **{f"norm{k}.{what}": (1024,) for k in (1, 2) for what in ("weight", "bias")},
-        "attn.qkv.weight": (3072, 1024),
-        "attn.qkv.bias": (3072,),
-        "attn.proj.weight": (1024, 1024),
-        "attn.proj.bias": (1024,),
-        "ls1.gamma": (1024,),
-        "mlp.fc1.weight": (4096, 1024),
-        "mlp.fc1.bias": (4096,),
-        "mlp.fc2.weight": (1024, 4096),
-        "mlp.fc2.bias": (1024,),
-        "ls2.gamma": (1024,),
-    }
+    layers = {"attn.qkv": (3072, 1024), "attn.proj": (1024, 1024)}
+    layers |= {"mlp.fc1": (4096, 1024), "mlp.fc2": (1024, 4096)}
+    block = {f"norm{k}.{what}": (1024,) for k in (1, 2) for what in ("weight", "bias")}
+    block |= {f"ls{k}.gamma": (1024,) for k in (1, 2)}
+    block |= {f"{name}.weight": shape for name, shape in layers.items()}
+    block |= {f"{name}.bias": shape[:1] for name, shape in layers.items()}
     blocks = {f"blocks.{k}.{name}": shape for k in range(24) for name, shape in block.items()}
-    assert shapes == {start + name: shape for name, shape in (outside | blocks).items()}
+    assert shapes == outside | blocks
     assert sum(p.numel() for p in made.parameters()) == 304_372_736

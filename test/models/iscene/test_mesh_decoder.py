@@ -137,14 +137,6 @@ def test_float32_is_right_to_1e_5(expected):
     assert (out - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
-def test_items_do_not_see_each_other():
-    decoder, x = tiny_decoder(), tiny_latents()
-    together = decoder(x).items()
-    assert [len(part.features) for part in together] == [64 * length for length in LENGTHS]
-    for part, item in zip(together, x.items(), strict=True):
-        assert_close(part.features, decoder(item).features)
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_only_the_torso_is_in_half_precision(dtype, expected):
     decoder, x = tiny_decoder().float(), tiny_latents()
@@ -161,10 +153,6 @@ def test_only_the_torso_is_in_half_precision(dtype, expected):
     out = decoder(x).features
     assert out.dtype == torch.float32
     assert (out - expected).abs().max() < 20 * torch.finfo(dtype).eps * expected.abs().max()
-
-
-def test_without_color_there_are_53_features():
-    assert MeshDecoder(replace(TINY, use_color=False)).out_layer.out_features == 53
 
 
 def test_the_release_has_the_tensors_of_the_published_file():

@@ -30,30 +30,6 @@ def test_the_released_configuration_has_the_published_tensors():
     assert [i for i, b in enumerate(network.blocks) if b.scene_context] == [10, 11, 12, 13, 14]
 
 
-def test_a_small_release_configuration_runs_with_image_tokens():
-    config = SceneFlowConfig(
-        tokens_per_side=2,
-        in_channels=8,
-        out_channels=8,
-        model_channels=48,
-        num_blocks=3,
-        num_heads=4,
-        cond_channels=12,
-        scene_context_blocks=1,
-    )
-    network = SceneFlowTransformer(config)
-    tokens, context = torch.randn(1, 8, 8), torch.randn(3, 5, 12)
-    scene_out, memory = network(tokens, torch.ones(1), context=context[:1])
-    out, _ = network(
-        tokens.repeat(2, 1, 1),
-        torch.ones(2),
-        scene=memory.rows(torch.tensor([0, 0])),
-        context=context[1:],
-    )
-    assert scene_out.shape == (1, 8, 8) and out.shape == (2, 8, 8)
-    assert len(memory.blocks) == 1
-
-
 def test_the_release_schedule_has_19_guided_of_25_steps():
     options = SamplerOptions.release()
     schedule = options.schedule()

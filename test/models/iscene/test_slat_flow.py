@@ -169,12 +169,6 @@ def test_conditional_and_unconditional_items_share_a_batch():
     assert_close(unconditional, flow(x, time))
 
 
-def test_an_item_does_not_see_the_others():
-    flow, (x, time, tokens) = tiny_flow(), tiny_inputs()
-    alone = [flow(item, time[i : i + 1], tokens[i : i + 1]) for i, item in enumerate(x.items())]
-    assert_close(flow(x, time, tokens), torch.cat(alone))
-
-
 def test_one_time_serves_all_items():
     flow, (x, _, tokens) = tiny_flow(), tiny_inputs()
     one = torch.tensor([0.3])

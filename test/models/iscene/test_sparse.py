@@ -2,14 +2,12 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_file import safetensors_size
 from safetensors.torch import save_file
 from sparse_cells import (
     at_cells,
-    attention,
     dense,
     dense_convolution,
     random_cells,
@@ -18,10 +16,10 @@ from sparse_cells import (
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import SceneFlowConfig
-from iscene_ros.models.iscene.networks.layers import SparseGroupNorm, absolute_positions
+from iscene_ros.models.iscene.networks.layers import absolute_positions
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.sparse import convolution as sparse_convolution
-from iscene_ros.models.iscene.sparse.attention import SparseCrossAttention, SparseSelfAttention
+from iscene_ros.models.iscene.sparse.attention import SparseSelfAttention
 from iscene_ros.models.iscene.sparse.convolution import PointwiseConvolution, SubmanifoldConvolution
 from iscene_ros.models.iscene.sparse.neighbours import find_pairs
 from iscene_ros.models.iscene.sparse.tensor import CellGeometry
@@ -147,22 +145,6 @@ def test_pooling_counts_one_zero_more_than_there_are_cells(geometry):
         assert_close(back[groups[key]], expected[row].expand(len(groups[key]), -1))
 
 
-@pytest.mark.parametrize("shift", [0, 2])
-def test_cells_attend_within_their_window_of_their_item(shift):
-    geometry = random_cells(LENGTHS, SIDE)
-    module = randomize(SparseSelfAttention(12, 3))
-    x = features_of(geometry, 12)
-    windows = (geometry.coords + shift) // 4
-    labels = torch.cat([geometry.items[:, None], windows], dim=1).tolist()
-    q, k, v = F.linear(x, module.to_qkv.weight, module.to_qkv.bias).chunk(3, dim=1)
-    expected = []
-    for i, label in enumerate(labels):
-        own = [j for j, other in enumerate(labels) if other == label]
-        expected.append(attention(q[i : i + 1], k[own], v[own], 3))
-    expected = F.linear(torch.cat(expected), module.to_out.weight, module.to_out.bias)
-    assert_close(module(x, geometry.windows(4, shift)), expected)
-
-
 @given(batches, st.integers(1, 5), st.integers(0, 4))
 @settings(max_examples=40, deadline=None)
 def test_each_cell_has_one_place_in_its_windows(geometry, size, shift):
@@ -181,33 +163,6 @@ def test_full_attention_needs_no_mask_and_joins_items_of_one_length():
     sequences = random_cells((5, 9, 5), SIDE).item_sequences
     assert [tuple(batch.rows.shape) for batch in sequences.batches] == [(2, 5), (1, 9)]
     assert all(batch.mask is None for batch in sequences.batches)
-
-
-def test_cells_attend_to_their_items_tokens_and_the_rest_to_zeros():
-    geometry = random_cells(LENGTHS, SIDE)
-    module = randomize(SparseCrossAttention(12, 6, 3))
-    x = features_of(geometry, 12)
-    tokens = torch.randn(3, 7, 6, dtype=torch.float64)
-    tokens[2] = 0
-    expected = []
-    for (_, own), seen in zip(by_item(geometry, x), tokens, strict=True):
-        k, v = module.to_kv(seen).chunk(2, dim=1)
-        expected.append(module.to_out(attention(module.to_q(own), k, v, 3)))
-    first_two = module.keys_values(tokens[:2])
-    assert_close(module(x, geometry.lengths, first_two), torch.cat(expected))
-    none = module(x, geometry.lengths, None)
-    assert_close(none.expand(LENGTHS[2], -1), expected[2])
-
-
-def test_group_norm_runs_over_the_cells_of_an_item():
-    geometry = random_cells(LENGTHS, SIDE)
-    norm = randomize(SparseGroupNorm(12, num_groups=4))
-    x = features_of(geometry, 12)
-    expected = [
-        F.group_norm(own.T[None], 4, norm.weight, norm.bias, norm.eps)[0].T
-        for _, own in by_item(geometry, x)
-    ]
-    assert_close(norm(x, geometry.lengths), torch.cat(expected))
 
 
 def test_positions_are_those_of_the_structure_flow():

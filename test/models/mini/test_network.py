@@ -10,10 +10,14 @@ from torch.testing import assert_close
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.inspection import inspect_model
 from iscene_ros.models.mini.checkpoint import load_model, read_network, save_weights
-from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
+from iscene_ros.models.mini.confidence import (
+    Calibration,
+    ConfidenceModel,
+    Evidence,
+    UncertaintyModel,
+)
 from iscene_ros.models.mini.config import MiniConfig
 from iscene_ros.models.mini.grid_blocks import depth_to_space, space_to_depth
-from iscene_ros.models.mini.uncertainty import UncertaintyModel
 from iscene_ros.models.registry import MINI, find_model
 
 

@@ -16,11 +16,16 @@ from iscene_ros.io.scene_io import read_scene, write_scene
 from iscene_ros.lab.evaluation.bodies import Grid, ScoredBody
 from iscene_ros.lab.evaluation.calibration import fit_confidence, fit_uncertainty
 from iscene_ros.models.mini.checkpoint import save_weights
-from iscene_ros.models.mini.confidence import Calibration, ConfidenceModel, Evidence
+from iscene_ros.models.mini.confidence import (
+    Calibration,
+    ConfidenceModel,
+    Evidence,
+    SurfaceEvidence,
+    UncertaintyModel,
+)
 from iscene_ros.models.mini.envelope import bodies_around, moved_surface
 from iscene_ros.models.mini.predicted_shape import DistanceShape
 from iscene_ros.models.mini.shape_model import load_shape_model
-from iscene_ros.models.mini.uncertainty import SurfaceEvidence, UncertaintyModel
 from iscene_ros.models.model_config import CompletionOptions, Envelope, ModelConfig
 from iscene_ros.preprocess.crops import InstanceCrop
 

@@ -88,7 +88,10 @@ class SceneContextAttention(nn.Module):
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # [S, heads, L, d]
         own = KeyValue(k, v)
         if isinstance(scene, SceneRows):
-            attended = _attend_in_batch(q, own, scene)
+            attended = torch.empty_like(q)
+            attended[scene.scenes] = attend(q[scene.scenes], own.rows(scene.scenes))
+            seen = own.rows(scene.instances).with_scene(own.rows(scene.scene_of))
+            attended[scene.instances] = attend(q[scene.instances], seen)
         else:
             attended = attend(q, own if scene is None else own.with_scene(scene))
         return self.to_out(attended.transpose(1, 2).reshape(slots, length, channels)), own
@@ -125,12 +128,3 @@ class CrossAttention(nn.Module):
 def attend(queries: Tensor, context: KeyValue) -> Tensor:
     """Return softmax(Q K^T / sqrt(d)) V, (S, heads, L, d)."""
     return F.scaled_dot_product_attention(queries, context.keys, context.values)
-
-
-def _attend_in_batch(queries: Tensor, own: KeyValue, rows: SceneRows) -> Tensor:
-    """Let scenes attend to themselves, and instances to themselves and their scene."""
-    attended = torch.empty_like(queries)
-    attended[rows.scenes] = attend(queries[rows.scenes], own.rows(rows.scenes))
-    context = own.rows(rows.instances).with_scene(own.rows(rows.scene_of))
-    attended[rows.instances] = attend(queries[rows.instances], context)
-    return attended

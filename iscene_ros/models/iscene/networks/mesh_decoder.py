@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -34,16 +33,12 @@ class MeshDecoder(nn.Module):
         """Return the modules that may be in half precision."""
         return [self.blocks, self.upsample]
 
-    @property
-    def torso_dtype(self) -> torch.dtype:
-        """Dtype in which the torso computes."""
-        return self.blocks[0].attn.to_qkv.weight.dtype
-
     def forward(self, latents: SparseTensor) -> SparseTensor:
         """Decode latents (M, C) to features (64 M, out_channels) on cells of a quarter side."""
         geometry = latents.geometry
         h = self.input_layer(latents.features.to(self.input_layer.weight.dtype))
-        h = (h + geometry.positions(h.shape[1]).to(h.dtype)).to(self.torso_dtype)
+        torso = self.blocks[0].attn.to_qkv.weight.dtype
+        h = (h + geometry.positions(h.shape[1]).to(h.dtype)).to(torso)
         size = self.config.window_size
         for i, block in enumerate(self.blocks):
             h = block(h, geometry.windows(size, shift=size // 2 * (i % 2)))

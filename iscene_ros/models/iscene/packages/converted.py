@@ -47,7 +47,19 @@ def convert(package: ReleasePackage, path: Path, dtype: torch.dtype) -> None:
         "checksum": package.checksum(),
         "config": json.dumps(asdict(package.config)),
     }
-    _save(tensors, path, metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(tensor.nbytes for tensor in tensors.values())
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise ModelError(
+            f"{path}: the disk is full ({needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free); "
+            "make room or choose another folder"
+        )
+    try:
+        with new_file(path) as temporary:
+            save_file(tensors, temporary, metadata)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be written ({error})") from error
 
 
 class ConvertedFile:
@@ -92,30 +104,9 @@ class ConvertedFile:
             return {name[len(prefix) :]: self._file.get_tensor(name) for name in names}
 
 
-def _save(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    """Write a file that appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    needed = sum(tensor.nbytes for tensor in tensors.values())
-    free = shutil.disk_usage(path.parent).free
-    if free < needed:
-        raise ModelError(
-            f"{path}: the disk is full ({needed / 1e9:.2f} GB needed, {free / 1e9:.2f} GB free); "
-            "make room or choose another folder"
-        )
-    try:
-        with new_file(path) as temporary:
-            save_file(tensors, temporary, metadata)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be written ({error})") from error
-
-
-def _from_json(kind: type, numbers: dict[str, Any]) -> Any:
-    """Invert `asdict` followed by JSON, which has no tuples."""
-    hints = get_type_hints(kind)
-    return kind(**{name: _value(hints[name], value) for name, value in numbers.items()})
-
-
-def _value(hint: Any, value: Any) -> Any:
-    if is_dataclass(hint):
-        return _from_json(hint, value)
+def _from_json(kind: Any, value: Any) -> Any:
+    """Invert `asdict` of a dataclass followed by JSON, which has no tuples."""
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{name: _from_json(hints[name], inner) for name, inner in value.items()})
     return tuple(value) if isinstance(value, list) else value

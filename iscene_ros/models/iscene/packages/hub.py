@@ -55,8 +55,8 @@ class HubSource:
         self,
         repo_id: str,
         revision: str | None,
-        log: Callable[[str], None] | None = None,
-        cache_hint: str | None = None,
+        log: Callable[[str], None] | None,
+        cache_hint: str | None,
     ) -> None:
         """With `cache_hint` only the cache is used, and the hint is given where it lacks files."""
         self.repo_id = repo_id
@@ -64,7 +64,7 @@ class HubSource:
         self.revision = revision or DEFAULT_REVISION
         self._commit: str | None = None
         self._fetched: str | None = None
-        self._log = log or (lambda line: None)
+        self._log = log
         _import_hub()
 
     @property
@@ -122,7 +122,9 @@ class HubSource:
         for file in files:
             with _explained(self, file):
                 path = hub.hf_hub_download(self.repo_id, file, revision=self._commit)
-            self._log(f"{self.name}: {file}: sha256 {_verified(path, metadata[file].etag)}")
+            sha256 = _verified(path, metadata[file].etag)
+            if self._log is not None:
+                self._log(f"{self.name}: {file}: sha256 {sha256}")
             self._fetched = file
 
 

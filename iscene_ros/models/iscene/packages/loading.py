@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
-from iscene_ros.models.iscene.packages.package import ReleasePackage, read_package
+from iscene_ros.models.iscene.packages.package import read_package
 from iscene_ros.models.iscene.packages.parts import (
     PARTS,
     build_part,
@@ -55,10 +55,6 @@ class ReleaseModel:
     device: str
     dtype: torch.dtype
 
-    def parts(self) -> Iterator[tuple[str, nn.Module]]:
-        """Yield names and networks, in the order of use."""
-        return ((name, getattr(self, name)) for name in PARTS)
-
 
 def load_release(
     source: str | Path,
@@ -84,7 +80,11 @@ def load_release(
     if path.is_file() and base is not None:
         raise ModelError(f"{path}: a converted file has no base; leave it out")
     package = ConvertedFile(path) if path.is_file() else read_package(str(source), base)
-    networks = {part: _with_weights(part, package, device, dtype) for part in PARTS}
+    networks = {}
+    for part in PARTS:
+        network, tensors = build_part(part, package.config), package.tensors(part)
+        check_tensors(network.state_dict(), tensors, package.where(part))
+        networks[part] = _place(network, tensors, device, dtype, package.where(part))
     return ReleaseModel(
         config=package.config,
         **networks,
@@ -104,35 +104,13 @@ def random_release(
     layer takes part in the result.
     """
     dtype = dtype or default_dtype(device)
-    networks = {
-        name: _random_network(name, config, seed * len(PARTS) + number, device, dtype)
-        for number, name in enumerate(PARTS)
-    }
+    networks = {}
+    for number, name in enumerate(PARTS, seed * len(PARTS)):
+        network = build_part(name, config)
+        shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
+        tensors = {key: _random_tensor(key, shape, number) for key, shape in shapes.items()}
+        networks[name] = _place(network, tensors, device, dtype, f"random {name}")
     return ReleaseModel(config, **networks, name="random", checksum="", device=device, dtype=dtype)
-
-
-def _with_weights(
-    part: str, package: ReleasePackage | ConvertedFile, device: str, dtype: torch.dtype
-) -> nn.Module:
-    """Build a network with the tensors of a package.
-
-    On a CPU, a tensor that has its dtype already stays a view of the file.
-    """
-    network, tensors = build_part(part, package.config), package.tensors(part)
-    check_tensors(network.state_dict(), tensors, package.where(part))
-    return _place(network, tensors.__getitem__, device, dtype, package.where(part))
-
-
-def _random_network(
-    name: str, config: ReleaseConfig, seed: int, device: str, dtype: torch.dtype
-) -> nn.Module:
-    network = build_part(name, config)
-    shapes = {key: tensor.shape for key, tensor in network.state_dict().items()}
-
-    def tensor(key: str) -> Tensor:
-        return _random_tensor(key, shapes[key], seed)
-
-    return _place(network, tensor, device, dtype, f"random {name}")
 
 
 def _random_tensor(name: str, shape: torch.Size, seed: int) -> Tensor:
@@ -151,19 +129,19 @@ def _random_tensor(name: str, shape: torch.Size, seed: int) -> Tensor:
 
 def _place(
     network: nn.Module,  # on the meta device
-    tensor: Callable[[str], Tensor],  # by its name
+    tensors: Mapping[str, Tensor],
     device: str,
     dtype: torch.dtype,  # of the torso
     what: str,  # names the file in errors
 ) -> nn.Module:
-    """Give a network its tensors one after the other, so that no second copy of all exists.
+    """Give a network its tensors; on a CPU, those of its dtype stay views of a file.
 
     Raises:
         ModelError: the device's memory is too small.
     """
     try:
         dtypes = tensor_dtypes(network, dtype).items()
-        placed = {name: tensor(name).to(device).to(kept) for name, kept in dtypes}
+        placed = {name: tensors[name].to(device).to(kept) for name, kept in dtypes}
     except torch.cuda.OutOfMemoryError as error:
         raise ModelError(
             f"{what}: does not fit into the memory of {device}; free some, or use the CPU"

@@ -14,7 +14,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages import package_config as settings
 from iscene_ros.models.iscene.packages.hub import HubSource, split_hub_id
-from iscene_ros.models.iscene.packages.section import Section, read_json, read_yaml
+from iscene_ros.models.iscene.packages.section import read_json, read_yaml
 from iscene_ros.models.weight_files import checksum, read_tensors
 
 RELEASE_ID = "LuLing/IScene"
@@ -90,7 +90,7 @@ def read_package(
     Raises:
         ModelError: a file is missing, malformed, or of a variant that is not supported.
     """
-    release = open_source(name_or_folder, revision, _HINT, log, fetch)
+    release = open_source(name_or_folder, revision, log, fetch)
     package = read_json(release.paths([RELEASE_FILE])[0])
     named = package.text("base_model_id")
     checkpoints = {
@@ -100,13 +100,25 @@ def read_package(
     config_file = package.file("config_file")
     config = read_yaml(release.paths([config_file])[0])
     base_name = base or _base_name(release, named, package.where)
-    base_source = open_source(base_name, None, _HINT, log, fetch)
+    base_source = open_source(base_name, None, log, fetch)
     pipeline = read_json(base_source.paths([BASE_FILE])[0])
     settings.check_pipeline(pipeline)
-    stems = {part: _stem(pipeline, key) for part, key in _BASE_MODELS.items()}
+    # The names of each base model's two files without their endings.
+    named_models = pipeline.section("args", "models")
+    stems = {part: named_models.file(key) for part, key in _BASE_MODELS.items()}
     model_files = base_source.paths([f"{stem}.json" for stem in stems.values()])
     models = {p: read_json(f) for p, f in zip(stems, model_files, strict=True)}
-    read = _release_config(config, pipeline, models)
+    slat_flow = settings.read_slat_flow(models["slat_flow"])
+    read = ReleaseConfig(
+        vision=settings.read_vision(config),
+        structure_flow=settings.read_structure_flow(config),
+        structure_decoder=settings.read_structure_decoder(models["structure_decoder"]),
+        slat_flow=slat_flow,
+        mesh_decoder=settings.read_mesh_decoder(models["mesh_decoder"]),
+        structure_sampler=settings.read_sampler(pipeline, "sparse_structure_sampler"),
+        slat_sampler=settings.read_sampler(pipeline, "slat_sampler"),
+        slat_normalization=settings.read_normalization(pipeline, slat_flow.in_channels),
+    )
     settings.check_fit(read, f"{release.name} on {base_source.name}")
     weights = _weights(release, checkpoints)
     weights |= _weights(base_source, {p: f"{stem}.safetensors" for p, stem in stems.items()})
@@ -126,27 +138,6 @@ def _base_name(release: Source, named: str, where: str) -> str:
             f"{where}: base_model_id: {named!r} is not supported, only {settings.BASE_ID}"
         )
     return named
-
-
-def _stem(pipeline: Section, key: str) -> str:
-    """Return the name of a base model's two files without their endings."""
-    return pipeline.section("args", "models").file(key)
-
-
-def _release_config(
-    config: Section, pipeline: Section, models: dict[str, Section]
-) -> ReleaseConfig:
-    slat_flow = settings.read_slat_flow(models["slat_flow"])
-    return ReleaseConfig(
-        vision=settings.read_vision(config),
-        structure_flow=settings.read_structure_flow(config),
-        structure_decoder=settings.read_structure_decoder(models["structure_decoder"]),
-        slat_flow=slat_flow,
-        mesh_decoder=settings.read_mesh_decoder(models["mesh_decoder"]),
-        structure_sampler=settings.read_sampler(pipeline, "sparse_structure_sampler"),
-        slat_sampler=settings.read_sampler(pipeline, "slat_sampler"),
-        slat_normalization=settings.read_normalization(pipeline, slat_flow.in_channels),
-    )
 
 
 def _weights(source: Source, names: dict[str, str]) -> dict[str, WeightFile]:
@@ -177,17 +168,15 @@ class Source(Protocol):
 class FolderSource:
     """A local folder, laid out as on the hub."""
 
-    def __init__(self, folder: Path, fetch_hint: str) -> None:
-        self.name = folder.resolve().name
-        self.folder = folder
-        self._fetch_hint = fetch_hint
+    def __init__(self, folder: Path) -> None:
+        self.name, self.folder = folder.resolve().name, folder
 
     def paths(self, files: Sequence[str]) -> list[Path]:
         """See `Source.paths`."""
         paths = [self.folder / file for file in files]
         missing = [file for file, path in zip(files, paths, strict=True) if not path.is_file()]
         if missing:
-            raise ModelError(f"{self.folder}: missing {', '.join(missing)}; {self._fetch_hint}")
+            raise ModelError(f"{self.folder}: missing {', '.join(missing)}; {_HINT}")
         return paths
 
     def checksum(self, file: str) -> str:
@@ -201,18 +190,15 @@ class FolderSource:
 def open_source(
     name_or_folder: str,
     revision: str | None,
-    fetch_hint: str,
-    log: Callable[[str], None] | None = None,
-    fetch: bool = True,
+    log: Callable[[str], None] | None,
+    fetch: bool,
 ) -> Source:
     """Return the source that a name stands for.
 
     Args:
         name_or_folder: a folder, or a hub id: owner/name or owner/name@revision.
         revision: branch, tag or commit on the hub; None = that of the id, or `main`.
-        fetch_hint: says in errors what to do when files are missing.
-        log: gets one line for each file that is fetched.
-        fetch: whether the network may be used; False = only what is cached.
+        log, fetch: see `read_package`.
 
     Raises:
         ModelError: neither a folder nor a hub id, or a revision where there can be none.
@@ -221,8 +207,8 @@ def open_source(
     if folder.is_dir():
         if revision is not None:
             raise ModelError(f"{folder}: a folder has no revision {revision!r}; leave it out")
-        return FolderSource(folder, fetch_hint)
+        return FolderSource(folder)
     repo_id, named_revision = split_hub_id(name_or_folder)
     if revision and named_revision and revision != named_revision:
         raise ModelError(f"{name_or_folder}: revision {revision!r} contradicts the name's")
-    return HubSource(repo_id, revision or named_revision, log, None if fetch else fetch_hint)
+    return HubSource(repo_id, revision or named_revision, log, None if fetch else _HINT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -16,21 +15,13 @@ from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.networks.structure_decoder import StructureDecoder
 from iscene_ros.models.iscene.sparse.convolution import KernelWeights
 
-
-@dataclass(frozen=True)
-class NetworkPart:
-    """A network, and the field of `ReleaseConfig` with its sizes."""
-
-    network: type[nn.Module]
-    sizes: str
-
-
+# In the order of use; `ReleaseConfig` has the sizes by these names, "vision" for the first.
 PARTS = {
-    "conditioner": NetworkPart(ImageConditioner, "vision"),
-    "structure_flow": NetworkPart(SceneFlowTransformer, "structure_flow"),
-    "structure_decoder": NetworkPart(StructureDecoder, "structure_decoder"),
-    "slat_flow": NetworkPart(SlatFlow, "slat_flow"),
-    "mesh_decoder": NetworkPart(MeshDecoder, "mesh_decoder"),
+    "conditioner": ImageConditioner,
+    "structure_flow": SceneFlowTransformer,
+    "structure_decoder": StructureDecoder,
+    "slat_flow": SlatFlow,
+    "mesh_decoder": MeshDecoder,
 }
 # By the names that settings and commands use.
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -40,9 +31,9 @@ TORSO_LAYERS = (nn.Linear, nn.Conv2d, nn.Conv3d, KernelWeights)
 
 def build_part(name: str, config: ReleaseConfig) -> nn.Module:
     """Build a network without weights, on the meta device."""
-    part = PARTS[name]
+    sizes = config.vision if name == "conditioner" else getattr(config, name)
     with torch.device("meta"):
-        network = part.network(getattr(config, part.sizes))
+        network = PARTS[name](sizes)
     return network.eval().requires_grad_(False)
 
 
@@ -51,18 +42,15 @@ def tensor_dtypes(network: nn.Module, torso: torch.dtype) -> dict[str, torch.dty
 
     A network without a torso is computed in float32, as the release does its image conditioner.
     """
-    layers = torso_layers(network) if hasattr(network, "torso") else ()
-    inner = {id(parameter) for layer in layers for parameter in layer.parameters()}
+    inner = {id(p) for layer in torso_layers(network) for p in layer.parameters()}
     tensors = network.state_dict(keep_vars=True)
     return {k: torso if id(t) in inner else torch.float32 for k, t in tensors.items()}
 
 
 def torso_layers(network: nn.Module) -> Iterator[nn.Module]:
     """Yield each linear and convolution layer of the modules that `network.torso()` names."""
-    for part in network.torso():
-        for module in part.modules():
-            if isinstance(module, TORSO_LAYERS):
-                yield module
+    for part in network.torso() if hasattr(network, "torso") else ():
+        yield from (module for module in part.modules() if isinstance(module, TORSO_LAYERS))
 
 
 def default_dtype(device: str) -> torch.dtype:

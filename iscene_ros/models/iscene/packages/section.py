@@ -132,18 +132,16 @@ class Section:
         if key not in self._values:
             raise ModelError(f"{self.where}: key {key!r} is missing")
         self._read.add(key)
-        return self._resolved(self._values[key])
-
-    def _resolved(self, value: Any) -> Any:
-        """Follow a reference of the YAML dialect of training code: ${dataset.args.image_size}."""
+        value = self._values[key]
+        # A reference of the YAML dialect of training code: ${dataset.args.image_size}.
         reference = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
         if reference is None:
             return value
         target: Any = self._root._values
-        for key in reference[1].split("."):
-            if not isinstance(target, dict) or key not in target:
+        for name in reference[1].split("."):
+            if not isinstance(target, dict) or name not in target:
                 raise ModelError(f"{self.where}: {value} names a value that the file lacks")
-            target = target[key]
+            target = target[name]
         return target
 
 

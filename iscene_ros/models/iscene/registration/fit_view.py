@@ -89,12 +89,21 @@ class FitView:
         masks = observation.masks[list(rows)]
         window, stride = _window(masks.any(axis=0))
         small = observation.masks[(slice(None), *window)]
-        camera = _subsampled(observation.camera, window, stride)
+        height, width = (len(range(s.start, s.stop, s.step)) for s in window)
+        k = observation.camera.k.copy()
+        k[:2, 2] -= (window[1].start, window[0].start)
+        k[:2] /= stride
+        camera = Camera(width, height, k)
         depth = observation.depth[window].astype(np.float64)
-        v, u = np.mgrid[: camera.height, : camera.width].reshape(2, -1)
+        v, u = np.mgrid[:height, :width].reshape(2, -1)
         rays = camera.unproject(np.column_stack([u, v]), np.ones(u.size))
-        rays_aligned = aligned_frame.from_camera(rays).reshape(camera.height, camera.width, 3)
-        cut = _cut_rims(small, depth, _image_border(observation.camera, window))
+        rays_aligned = aligned_frame.from_camera(rays).reshape(height, width, 3)
+        # The pixels of the view at the border of the whole image.
+        whole = observation.camera
+        v, u = np.arange(whole.height)[window[0]], np.arange(whole.width)[window[1]]
+        at_side = (u < stride) | (u >= whole.width - stride)
+        border = at_side | ((v < stride) | (v >= whole.height - stride))[:, None]
+        cut = _cut_rims(small, depth, border)
         outlines = [Outline.of(small[row], cut[row]) for row in rows]
         return cls(
             camera,
@@ -120,24 +129,6 @@ def _window(mask: np.ndarray) -> tuple[tuple[slice, slice], int]:
     low, high = np.maximum(low - pad, 0), np.minimum(high + pad, mask.shape)
     stride = max(1, round(float((high - low).max()) / SIDE))
     return tuple(slice(a, b, stride) for a, b in zip(low, high, strict=True)), stride
-
-
-def _subsampled(camera: Camera, window: tuple[slice, slice], stride: int) -> Camera:
-    height, width = (len(range(s.start, s.stop, s.step)) for s in window)
-    k = camera.k.copy()
-    k[:2, 2] -= (window[1].start, window[0].start)
-    k[:2] /= stride
-    return Camera(width, height, k)
-
-
-def _image_border(camera: Camera, window: tuple[slice, slice]) -> np.ndarray:
-    """Return (h, w) bool: the pixels of the view at the border of the whole image."""
-    v, u = np.meshgrid(
-        np.arange(camera.height)[window[0]], np.arange(camera.width)[window[1]], indexing="ij"
-    )
-    step = window[0].step
-    at_side = (u < step) | (u >= camera.width - step)
-    return at_side | (v < step) | (v >= camera.height - step)
 
 
 def _cut_rims(masks: np.ndarray, depth: np.ndarray, border: np.ndarray) -> np.ndarray:

@@ -132,13 +132,15 @@ class Fitness:
 
     def residuals(self, similarities: Sequence[Similarity]) -> np.ndarray:
         """Return median distances (N,) from readings to surfaces [m]; NaN without readings."""
-        triples = zip(self._surfaces, self._readings, similarities, strict=True)
-        return np.array(
-            [
-                np.nan if surface is None else _median_distance(surface, readings, similarity)
-                for surface, readings, similarity in triples
-            ]
-        )
+        found = np.full(len(similarities), np.nan)
+        for number, (surface, similarity) in enumerate(
+            zip(self._surfaces, similarities, strict=True)
+        ):
+            if surface is not None:
+                points_cube = similarity.to_cube(self._readings[number].points_aligned)
+                median = float(np.median(surface.distance(points_cube)))
+                found[number] = similarity.scale * median
+        return found
 
     def agreements(self, similarities: Sequence[Similarity]) -> np.ndarray:
         """Return the share (N,) of each object's pixels that agree."""
@@ -162,8 +164,3 @@ class Fitness:
             f"{1000 * residual:.1f} mm off its surface, at most {1000 * allowed:.1f} mm expected "
             f"at a visible size of {1000 * readings.size:.0f} mm"
         )
-
-
-def _median_distance(surface: Surface, readings: Readings, similarity: Similarity) -> float:
-    points_cube = similarity.to_cube(readings.points_aligned)
-    return similarity.scale * float(np.median(surface.distance(points_cube)))

@@ -106,7 +106,10 @@ def gaps(surfaces: Sequence[SampledSurface], reach: float) -> list[Gap]:
 def _gap(surfaces: Sequence[SampledSurface], one: int, other: int, reach: float) -> Gap | None:
     lengths, points, normals = [], [], []
     for a, b, sign in ((one, other, 1.0), (other, one, -1.0)):
-        inside = _near_box(surfaces[a].points, surfaces[b], reach)
+        room = reach + surfaces[b].spacing
+        low, high = surfaces[b].points.min(axis=0) - room, surfaces[b].points.max(axis=0) + room
+        points_a = surfaces[a].points
+        inside = points_a[np.all((points_a >= low) & (points_a <= high), axis=1)]
         if not len(inside):
             continue
         length, direction = _signed_distance(inside, surfaces[b])
@@ -139,12 +142,6 @@ def _signed_distance(points: np.ndarray, surface: SampledSurface) -> tuple[np.nd
     beyond = np.maximum(planes, np.hypot(along[:, 0], beside))
     signed = np.where((planes < 0) | (beside <= 0), planes, beyond)
     return signed, normals[np.arange(len(points)), along.argmax(axis=1)]
-
-
-def _near_box(points: np.ndarray, surface: SampledSurface, reach: float) -> np.ndarray:
-    room = reach + surface.spacing
-    low, high = surface.points.min(axis=0) - room, surface.points.max(axis=0) + room
-    return points[np.all((points >= low) & (points <= high), axis=1)]
 
 
 @dataclass(frozen=True)
@@ -233,14 +230,6 @@ def find_shifts(
         shifts += np.linalg.solve(normal, right)[:-1]
     shifts = shifts.reshape(-1, 3)
     shifts[np.linalg.norm(shifts, axis=1) > LARGEST_SHIFT * sigma] = 0
-    return shifts
-
-
-def keep_contacts(shifts: np.ndarray, contacts: SceneContacts) -> np.ndarray:
-    """Return the shifts (N, 3); those that would change a contact become zero."""
-    shifts = shifts.copy()
-    while violations := contacts.violations(shifts):
-        shifts[list(violations)] = 0
     return shifts
 
 

@@ -15,7 +15,6 @@ from iscene_ros.models.iscene.registration.fitness import MIN_READINGS, Fitness
 from iscene_ros.models.iscene.registration.object_motion import (
     SceneContacts,
     find_shifts,
-    keep_contacts,
     shifted,
 )
 from iscene_ros.models.iscene.registration.rendered_shapes import light_mesh
@@ -156,7 +155,9 @@ class _Scene:
         before = np.array([one.residual_m for one in judged])
         after = self.fitness.residuals(shifted(scene, shifts))
         shifts[~(after < before)] = 0
-        return shifted(scene, keep_contacts(shifts, contacts))
+        while violations := contacts.violations(shifts):
+            shifts[list(violations)] = 0
+        return shifted(scene, shifts)
 
 
 def _metric_scale(

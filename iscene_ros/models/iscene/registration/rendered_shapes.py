@@ -72,7 +72,11 @@ def render_scene(
 
 
 def _render_shape(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> RenderedShape:
-    points_camera = _facing(similarity.to_aligned(mesh_cube.vertices) @ view.aligned_from_camera)
+    corners = similarity.to_aligned(mesh_cube.vertices) @ view.aligned_from_camera
+    corners = corners.reshape(-1, 3, 3)
+    a, b, c = np.moveaxis(corners, 1, 0)
+    faces_camera = np.einsum("fi,fi->f", a, np.cross(b - a, c - a)) < 0
+    points_camera = corners[faces_camera].reshape(-1, 3)
     left, top, camera = _window(points_camera, view.camera)
     faces = np.arange(len(points_camera)).reshape(-1, 3)
     rendering = render([Mesh(points_camera, faces)], camera)
@@ -80,20 +84,15 @@ def _render_shape(mesh_cube: Mesh, similarity: Similarity, view: FitView) -> Ren
     rows, columns = np.nonzero(covered)
     depth = rendering.depth[rows, columns].astype(np.float64)
     pixels = (rows + top) * view.camera.width + columns + left
+    # The border of the window is no rim.
+    rim = covered & ~ndimage.binary_erosion(covered, border_value=1)
     return RenderedShape(
         pixels,
         depth,
         view.rays_aligned.reshape(-1, 3)[pixels] * depth[:, None],
         rendering.normals[rows, columns].astype(np.float64) @ view.aligned_from_camera.T,
-        _rim(covered)[rows, columns],
+        rim[rows, columns],
     )
-
-
-def _facing(corners_camera: np.ndarray) -> np.ndarray:
-    """Return the corners (3 F, 3) of the triangles that face the camera."""
-    a, b, c = np.moveaxis(corners_camera.reshape(-1, 3, 3), 1, 0)
-    faces_camera = np.einsum("fi,fi->f", a, np.cross(b - a, c - a)) < 0
-    return corners_camera.reshape(-1, 3, 3)[faces_camera].reshape(-1, 3)
 
 
 def _window(points_camera: np.ndarray, camera: Camera) -> tuple[int, int, Camera]:
@@ -109,8 +108,3 @@ def _window(points_camera: np.ndarray, camera: Camera) -> tuple[int, int, Camera
     k = camera.k.copy()
     k[:2, 2] -= low
     return int(low[0]), int(low[1]), Camera(*(int(n) for n in high - low), k)
-
-
-def _rim(covered: np.ndarray) -> np.ndarray:
-    """Return the rim (h, w) bool of the covered pixels; the border of the window is none."""
-    return covered & ~ndimage.binary_erosion(covered, border_value=1)

@@ -52,7 +52,8 @@ def fit_scene(meshes_cube: Sequence[Mesh], view: FitView) -> Similarity:
     best, best_score = None, -1.0
     for start in _starts(meshes_cube, view, has_depth):
         tried = _descend(meshes_cube, view, start, FIRST_STEPS)
-        score = _score(meshes_cube, view, tried)
+        rendered = render_scene(meshes_cube, tried, view)
+        score = float(agreements(rendered, view).mean())
         if score > best_score:
             best, best_score = tried, score
         if score > GOOD_SCORE:
@@ -70,10 +71,6 @@ def _starts(meshes_cube: Sequence[Mesh], view: FitView, has_depth: bool) -> Iter
     pairs = starts_from_boxes(meshes_cube, view, group=2) if len(meshes_cube) > 2 else []
     for start in (*boxes[1:], *pairs[:MOST_BOXES]):
         yield scaled_to_depth(meshes_cube, view, start)
-
-
-def _score(meshes_cube: Sequence[Mesh], view: FitView, similarity: Similarity) -> float:
-    return float(agreements(render_scene(meshes_cube, similarity, view), view).mean())
 
 
 def _descend(
@@ -133,9 +130,12 @@ def starts_from_boxes(
         view: with their masks.
         group: the search starts from the box around all shapes, and around groups of this size.
     """
-    points = [
-        _few(mesh.vertices).astype(np.float64) @ view.aligned_from_camera for mesh in meshes_cube
-    ]
+    points = []
+    for mesh in meshes_cube:
+        extremes = np.concatenate([mesh.vertices.argmin(axis=0), mesh.vertices.argmax(axis=0)])
+        step = max(1, len(mesh.vertices) // CORNERS)
+        few = np.concatenate([mesh.vertices[::step], mesh.vertices[extremes]])
+        points.append(few.astype(np.float64) @ view.aligned_from_camera)
     masks = np.stack([_mask_box(mask) for mask in view.masks])
     span = float(max(np.ptp(masks[:, [0, 2]]), np.ptp(masks[:, [1, 3]])))
     first = np.cumsum([0, *map(len, points)])[:-1]
@@ -196,18 +196,14 @@ def start_from_medians(
             observed.append(np.median(points, axis=0))
     if len(predicted) < 2:
         return None
-    cube = (np.array(predicted) - near.translation) / near.scale
-    return _robust_similarity(cube, np.array(observed))
-
-
-def _robust_similarity(points_cube: np.ndarray, points_aligned: np.ndarray) -> Similarity:
-    """Return medians of the scale over pairs of points, and of the translation over points."""
-    one, other = np.triu_indices(len(points_cube), 1)
-    apart_cube = np.linalg.norm(points_cube[one] - points_cube[other], axis=1)
-    apart_view = np.linalg.norm(points_aligned[one] - points_aligned[other], axis=1)
+    # Medians of the scale over pairs of points far apart, and of the translation over points.
+    cube, seen = (np.array(predicted) - near.translation) / near.scale, np.array(observed)
+    one, other = np.triu_indices(len(cube), 1)
+    apart_cube = np.linalg.norm(cube[one] - cube[other], axis=1)
+    apart_view = np.linalg.norm(seen[one] - seen[other], axis=1)
     far = apart_cube >= np.median(apart_cube)
     scale = float(np.median(apart_view[far] / np.maximum(apart_cube[far], 1e-9)))
-    return Similarity(scale, np.median(points_aligned - scale * points_cube, axis=0))
+    return Similarity(scale, np.median(seen - scale * cube, axis=0))
 
 
 def _guess(points: np.ndarray, masks: np.ndarray, view: FitView) -> np.ndarray:
@@ -235,9 +231,3 @@ def _trusted_edges(view: FitView) -> np.ndarray:
         shares[number] = [outline.is_own[s][mask[s]].mean() for s in strips]
     # A small weight keeps the problem determined where every edge is doubtful.
     return np.maximum(shares, 0.05)
-
-
-def _few(vertices: np.ndarray) -> np.ndarray:
-    extremes = np.concatenate([vertices.argmin(axis=0), vertices.argmax(axis=0)])
-    step = max(1, len(vertices) // CORNERS)
-    return np.concatenate([vertices[::step], vertices[extremes]])

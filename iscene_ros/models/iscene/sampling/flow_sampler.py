@@ -109,23 +109,15 @@ def integrate(
     velocity: Callable[[Tensor, Step], Tensor], noise: Tensor, options: SamplerOptions
 ) -> Tensor:
     """Integrate dx/dt = velocity from `noise`; return a tensor of its shape."""
-    x, before = noise, None
+    x, last, v_last = noise, None, None
     for step in options.schedule():
-        v = velocity(x, step)
-        x = x - step.length * _extrapolated(v, step, before, options.order)
-        before = (step, v)
+        v = middle = velocity(x, step)
+        # The velocity jumps where guidance ends, so it is not extrapolated across that time.
+        if options.order == 2 and last is not None and last.guided == step.guided:
+            middle = v + (v - v_last) * (step.length / (2 * last.length))
+        x = x - step.length * middle
+        last, v_last = step, v
     return x
-
-
-def _extrapolated(v: Tensor, step: Step, before: tuple[Step, Tensor] | None, order: int) -> Tensor:
-    """Estimate the velocity in the middle of the step.
-
-    The velocity jumps where guidance ends, so it is not extrapolated across that time.
-    """
-    if order == 1 or before is None or before[0].guided != step.guided:
-        return v
-    last, v_last = before
-    return v + (v - v_last) * (step.length / (2 * last.length))
 
 
 class ReleaseNoise:

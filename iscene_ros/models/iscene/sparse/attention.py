@@ -86,26 +86,6 @@ def _batched(
     return Sequences(tuple(batches), places)
 
 
-def attend_within(
-    q: Tensor,  # [M, heads, d]
-    k: Tensor,  # [M, heads, d]
-    v: Tensor,  # [M, heads, d]
-    sequences: Sequences,
-) -> Tensor:
-    """Let each cell attend to the cells of its sequence; return (M, heads, d).
-
-    There is one call of scaled_dot_product_attention for each batch of equal length. Long sequences
-    come alone and without a mask: they fill a GPU by themselves, and a call each costs less than
-    the padding or the masked kernel that one call for all would need.
-    """
-    attended = []
-    for batch in sequences.batches:
-        picked = (t[batch.rows].transpose(1, 2) for t in (q, k, v))  # [B, heads, L, d]
-        out = F.scaled_dot_product_attention(*picked, attn_mask=batch.mask)
-        attended.append(out.transpose(1, 2).flatten(0, 1))
-    return torch.cat(attended)[sequences.places]
-
-
 class SparseSelfAttention(nn.Module):
     """Attention among the cells of each sequence."""
 
@@ -120,11 +100,21 @@ class SparseSelfAttention(nn.Module):
             self.k_rms_norm = HeadRMSNorm(num_heads, channels // num_heads)
 
     def forward(self, x: Tensor, sequences: Sequences) -> Tensor:
-        """Attend within the sequences, from x (M, C) to (M, C)."""
-        q, k, v = self.to_qkv(x).view(len(x), 3, self.num_heads, -1).unbind(1)
+        """Let each cell attend to the cells of its sequence, from x (M, C) to (M, C).
+
+        There is one call of scaled_dot_product_attention for each batch of equal length. Long
+        sequences come alone and without a mask: they fill a GPU by themselves, and a call each
+        costs less than the padding or the masked kernel that one call for all would need.
+        """
+        q, k, v = self.to_qkv(x).view(len(x), 3, self.num_heads, -1).unbind(1)  # [M, heads, d]
         if self.q_rms_norm is not None:
             q, k = self.q_rms_norm(q), self.k_rms_norm(k)
-        return self.to_out(attend_within(q, k, v, sequences).flatten(1))
+        attended = []
+        for batch in sequences.batches:
+            picked = (t[batch.rows].transpose(1, 2) for t in (q, k, v))  # [B, heads, L, d]
+            out = F.scaled_dot_product_attention(*picked, attn_mask=batch.mask)
+            attended.append(out.transpose(1, 2).flatten(0, 1))
+        return self.to_out(torch.cat(attended)[sequences.places].flatten(1))
 
 
 class SparseCrossAttention(CrossAttention):

@@ -104,8 +104,11 @@ class SubmanifoldConvolution(nn.Module):
         cells, _ = half_steps()
         for step in range(STEPS):
             halves = (cells == step).any(1).nonzero()[:, 0].tolist()
-            matrix = torch.cat([_sum_where(weight, cells[half] == step) for half in halves])
-            self._add(out, halves, x, pairs.at(step), matrix)
+            sums = []
+            for half in halves:
+                steps = (cells[half] == step).nonzero()[:, 0].to(weight.device)
+                sums.append(at_least_float32(weight[:, steps]).sum(1).to(weight.dtype))
+            self._add(out, halves, x, pairs.at(step), torch.cat(sums))
         return out.flatten(0, 1).to(x.dtype)
 
     def _add(
@@ -124,12 +127,3 @@ class SubmanifoldConvolution(nn.Module):
             products = F.linear(x.index_select(0, neighbours), matrix).to(out.dtype)
             for half, part in zip(halves, products.chunk(len(halves), dim=1), strict=True):
                 out[:, half].index_add_(0, cells, part)
-
-
-def _sum_where(
-    weight: Tensor,  # [C_out, 27, C_in]
-    chosen: Tensor,  # [27] bool
-) -> Tensor:
-    """Return the (C_out, C_in) sum over the chosen steps, added in float32 at least."""
-    steps = chosen.nonzero()[:, 0].to(weight.device)
-    return at_least_float32(weight[:, steps]).sum(1).to(weight.dtype)

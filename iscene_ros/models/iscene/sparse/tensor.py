@@ -83,7 +83,15 @@ class CellGeometry:
     @cached_property
     def coarsening(self) -> Coarsening:
         """Assignment of the cells to cells of twice the side."""
-        return coarsen(self.coords, self.items, len(self.lengths))
+        coords, device = self.coords, self.coords.device
+        halved = torch.cat([self.items[:, None], coords.div(2, rounding_mode="floor")], dim=1)
+        coarse, parents = halved.unique(dim=0, return_inverse=True)
+        rows = torch.arange(len(coords), device=device)
+        children = torch.full((len(coarse), 8), len(coords), device=device)
+        weights = torch.tensor([4, 2, 1], device=device)
+        children[parents, (coords.remainder(2) * weights).sum(1)] = rows
+        lengths = tuple(coarse[:, 0].bincount(minlength=len(self.lengths)).tolist())
+        return Coarsening(coarse[:, 1:].contiguous(), lengths, parents, children)
 
     @cached_property
     def coarse(self) -> CellGeometry:
@@ -121,8 +129,10 @@ class SubdividedGeometry(CellGeometry):
     """The subcells of a geometry, whose neighbours follow from those of the geometry."""
 
     def __init__(self, parent: CellGeometry) -> None:
-        lengths = tuple(8 * length for length in parent.lengths)
-        super().__init__(subdivide_coords(parent.coords), lengths)
+        bits = torch.arange(2, device=parent.coords.device)
+        # Eight for each cell in turn, z fastest.
+        coords = 2 * parent.coords[:, None] + torch.cartesian_prod(bits, bits, bits)
+        super().__init__(coords.flatten(0, 1), tuple(8 * length for length in parent.lengths))
         self.parent = parent
 
     @cached_property
@@ -159,28 +169,3 @@ class Coarsening:
     def unpool(self, features: Tensor) -> Tensor:
         """Copy (K, C) to (M, C): each cell gets the features of its coarse cell."""
         return features[self.parents]
-
-
-def coarsen(
-    coords: Tensor,  # [M, 3] int64
-    items: Tensor,  # [M] int64
-    num_items: int,
-) -> Coarsening:
-    """Group cells by their coordinates divided by two."""
-    halved = torch.cat([items[:, None], coords.div(2, rounding_mode="floor")], dim=1)
-    coarse, parents = halved.unique(dim=0, return_inverse=True)
-    rows = torch.arange(len(coords), device=coords.device)
-    children = torch.full((len(coarse), 8), len(coords), device=coords.device)
-    weights = torch.tensor([4, 2, 1], device=coords.device)
-    children[parents, (coords.remainder(2) * weights).sum(1)] = rows
-    lengths = tuple(coarse[:, 0].bincount(minlength=num_items).tolist())
-    return Coarsening(coarse[:, 1:].contiguous(), lengths, parents, children)
-
-
-def subdivide_coords(
-    coords: Tensor,  # [M, 3] int64
-) -> Tensor:
-    """Return (8 M, 3) int64 subcells: eight for each cell in turn, z fastest."""
-    bits = torch.arange(2, device=coords.device)
-    halves = torch.cartesian_prod(bits, bits, bits)
-    return (2 * coords[:, None] + halves).flatten(0, 1)

@@ -153,15 +153,12 @@ def _dual_values(
         scale = corner_weight[at[:, None], corners_of_edge[number]][..., None]
         weight = edge_weight[at, number][:, None]
         row = cells.edges[at, number]
-        total[vertex] += weight * _at_zero(distance[row] * scale, values[row])
+        low, high = (distance[row] * scale).unbind(1)
+        # Linearly interpolated to where the distance is zero.
+        at_zero = (values[row, 0] * high - values[row, 1] * low) / (high - low)
+        total[vertex] += weight * at_zero
         total_weight[vertex] += weight
     return total / total_weight
-
-
-def _at_zero(distance: Tensor, values: Tensor) -> Tensor:  # [N, 2, 1], [N, 2, C] -> [N, C]
-    """Interpolate linearly to where the distance is zero."""
-    low, high = distance.unbind(1)
-    return (values[:, 0] * high - values[:, 1] * low) / (high - low)
 
 
 def _faces(cells: SurfaceCells, weights: Tensor, edges: SurfaceEdges) -> Tensor:

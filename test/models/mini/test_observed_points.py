@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iscene_ros.models.mini.observed_surface import LARGEST, correction
+from iscene_ros.models.mini.observed_points import LARGEST, correction
 
 SIDE, TRUNCATION, RADIUS = 32, 4.0, 9.0
 CENTER = 0.5 * (SIDE - 1)
