@@ -99,13 +99,19 @@ def overhangs(geometry: SceneGeometry) -> list[Overhang]:
     found = []
     for rows, lower, upper in _groups(f.lower, f.upper, len(geometry.sigmas)):
         cells = np.unique(f.cell[rows])
+        # The largest distance of one of the columns to any other column.
+        index = np.column_stack([cells >> BITS, cells & ((1 << BITS) - 1)])
+        index = index - index.min(axis=0) + 1
+        mask = np.zeros(index.max(axis=0) + 2, bool)
+        mask[tuple(index.T)] = True
+        half_width = float(ndimage.distance_transform_edt(mask).max())
         found.append(
             Overhang(
                 lower,
                 upper,
                 len(cells) * geometry.spacing**2,
                 len(cells) / max(int(geometry.footprints[lower]), 1),
-                geometry.spacing * _half_width(cells),
+                geometry.spacing * half_width,
                 float(f.gap[rows].min()),
                 float(sigma[rows[0]]),
             )
@@ -156,12 +162,3 @@ def _groups(
     for rows in np.split(order, starts[1:]):
         if len(rows):
             yield rows, *(int(part) for part in divmod(code[rows[0]], bodies))
-
-
-def _half_width(cells: np.ndarray) -> float:
-    """Return the largest distance of one of the columns to any other column, in columns."""
-    index = np.column_stack([cells >> BITS, cells & ((1 << BITS) - 1)])
-    index = index - index.min(axis=0) + 1
-    mask = np.zeros(index.max(axis=0) + 2, bool)
-    mask[tuple(index.T)] = True
-    return float(ndimage.distance_transform_edt(mask).max())

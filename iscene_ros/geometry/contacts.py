@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -60,21 +60,8 @@ class Facings:
 
     def selected(self, rows: np.ndarray) -> Facings:
         """Return a selection of the pairs."""
-        names = ("lower", "upper", "cell", "gap", "top", "bottom", "room", "normal", "slack")
-        parts = {name: getattr(self, name)[rows] for name in (*names, "is_next")}
-        return Facings(self.grid, **parts)
-
-    @property
-    def normal_gap(self) -> np.ndarray:
-        """(F,) gap along the normal instead of along the axis, no larger than it can be [m]."""
-        along = np.abs(self.normal[:, self.grid.axis]).astype(np.float64)
-        closest = np.where(self.gap > 0, np.maximum(self.gap - self.slack, 0.0), self.gap)
-        return closest * np.maximum(along, STEEPEST)
-
-    @property
-    def points(self) -> np.ndarray:
-        """(F, 3) middles between the surfaces [m]."""
-        return self.grid.points(self.cell, 0.5 * (self.top + self.bottom))
+        _, *names = (field.name for field in fields(self))
+        return Facings(self.grid, *(getattr(self, name)[rows] for name in names))
 
 
 def facings(grid: ColumnGrid, intervals: Intervals) -> Facings:
@@ -159,37 +146,16 @@ def patches(facings: Sequence[Facings], sigmas: np.ndarray) -> list[Patch]:
             could not: each then counts where its axis is the nearer one.
         sigmas: (B,) standard deviation of each body's surface [m].
     """
-    columns = [[] for _ in range(6)]
-    for f in facings:
-        sigma = np.hypot(sigmas[f.lower], sigmas[f.upper])
-        deep = np.maximum(DEEPEST * sigma, 0.5 * f.room)
-        kept = f.is_next & (-f.gap <= deep)
-        axis = f.grid.axis
-        if axis == 2:
-            kept &= f.normal[:, 2] >= BEARING
-        else:
-            across = np.abs(f.normal[:, 1 - axis])
-            kept &= np.abs(f.normal[:, axis]) >= across - 1e-6
-            kept &= np.abs(f.normal[:, 2]) < BEARING
-        f = f.selected(kept)
-        along = np.maximum(np.abs(f.normal[:, axis]), 0.2)
-        # The same pair may face each other either way round along x and y.
-        swap = (f.lower > f.upper) & (axis < 2)
-        code = np.where(swap, f.upper, f.lower) * len(sigmas) + np.where(swap, f.lower, f.upper)
-        normal = np.where(swap[:, None], -f.normal, f.normal)
-        parts = (code, f.normal_gap, f.points, normal, f.grid.spacing**2 / along, sigma[kept])
-        for column, part in zip(columns, parts, strict=True):
-            column.append(part)
-    code, gap, points, normal, area, sigma = (np.concatenate(column) for column in columns)
+    parts = zip(*(_columns(f, sigmas) for f in facings), strict=True)
+    code, gap, points, normal, area, sigma = map(np.concatenate, parts)
     order = np.lexsort((gap, code))
     starts = np.flatnonzero(np.diff(code[order], prepend=-1))
     found = []
     for rows in np.split(order, starts[1:]):
         if not len(rows):
             continue
-        closest = gap[
-            rows[min(max(int(OUTLIER_ROOTS * len(rows) ** 0.5), LEAST_OUTLIERS), len(rows) - 1)]
-        ]
+        outliers = max(int(OUTLIER_ROOTS * len(rows) ** 0.5), LEAST_OUTLIERS)
+        closest = gap[rows[min(outliers, len(rows) - 1)]]
         if closest > REACH * sigma[rows[0]]:
             continue
         near = rows[gap[rows] <= max(closest, 0.0) + PATCH * sigma[rows[0]]]
@@ -209,3 +175,30 @@ def patches(facings: Sequence[Facings], sigmas: np.ndarray) -> list[Patch]:
             )
         )
     return found
+
+
+def _columns(f: Facings, sigmas: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return what `patches` reads of the columns along one axis.
+
+    Returns:
+        Code of the pair of bodies, gap [m], middle [m], normal, area [m^2], and deviation [m].
+    """
+    sigma, axis = np.hypot(sigmas[f.lower], sigmas[f.upper]), f.grid.axis
+    kept = f.is_next & (-f.gap <= np.maximum(DEEPEST * sigma, 0.5 * f.room))
+    if axis == 2:
+        kept &= f.normal[:, 2] >= BEARING
+    else:
+        across = np.abs(f.normal[:, 1 - axis])
+        kept &= np.abs(f.normal[:, axis]) >= across - 1e-6
+        kept &= np.abs(f.normal[:, 2]) < BEARING
+    f = f.selected(kept)
+    along = np.abs(f.normal[:, axis])
+    # Along the normal instead of along the axis, and no larger than it can be.
+    gap = np.where(f.gap > 0, np.maximum(f.gap - f.slack, 0.0), f.gap)
+    gap = gap * np.maximum(along.astype(np.float64), STEEPEST)
+    points = f.grid.points(f.cell, 0.5 * (f.top + f.bottom))
+    # The same pair may face each other either way round along x and y.
+    swap = (f.lower > f.upper) & (axis < 2)
+    code = np.where(swap, f.upper, f.lower) * len(sigmas) + np.where(swap, f.lower, f.upper)
+    normal = np.where(swap[:, None], -f.normal, f.normal)
+    return code, gap, points, normal, f.grid.spacing**2 / np.maximum(along, 0.2), sigma[kept]

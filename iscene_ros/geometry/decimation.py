@@ -106,7 +106,11 @@ def separated(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
     """
     for _ in range(ROUNDS):
         corners, triangles = _distinct(corners, triangles)
-        crowded = _crowded_edges(triangles, len(corners))
+        # Edges, the lower number first, of more than two triangles.
+        ends = np.stack([triangles, np.roll(triangles, -1, axis=1)], -1)
+        ends = np.sort(ends.reshape(-1, 2).astype(np.int64), axis=1)
+        edges, count = np.unique(ends, axis=0, return_counts=True)
+        crowded = edges[count > 2]
         if not len(crowded):
             break
         corners, triangles = _split_narrow_parts(corners, triangles, crowded)
@@ -123,7 +127,11 @@ def _distinct(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
     # The same for each rotation of the corners, the opposite for each reversal, 0 for a repetition.
     sense = np.sign(np.roll(triangles, -1, axis=1) - triangles).prod(axis=1)
     rest = np.bincount(group, weights=sense)[group]
-    rank = _rank(2 * group + (sense > 0))
+    # How many of the same kind come before each.
+    keys = 2 * group + (sense > 0)
+    order = np.argsort(keys, kind="stable")
+    rank = np.empty(len(keys), np.int64)
+    rank[order] = np.arange(len(keys)) - np.searchsorted(keys[order], keys[order])
     stays = (sense * rest > 0) & (rank < np.abs(rest))
     copies = triangles[stays & (rank > 0)]
     middle = len(corners) + np.arange(len(copies))
@@ -131,21 +139,6 @@ def _distinct(corners: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, n
     fans = [np.stack([start, end, middle], 1) for start, end in ((a, b), (b, c), (c, a))]
     corners = np.concatenate([corners, corners[copies].mean(axis=1)])
     return corners, np.concatenate([triangles[stays & (rank == 0)], *fans])
-
-
-def _rank(keys: np.ndarray) -> np.ndarray:
-    """Return (N,) numbers of equal keys before each key."""
-    order = np.argsort(keys, kind="stable")
-    rank = np.empty(len(keys), np.int64)
-    rank[order] = np.arange(len(keys)) - np.searchsorted(keys[order], keys[order])
-    return rank
-
-
-def _crowded_edges(triangles: np.ndarray, vertex_count: int) -> np.ndarray:
-    """Return the edges (E, 2), lower number first, of more than two triangles."""
-    ends = np.stack([triangles, np.roll(triangles, -1, axis=1)], -1).reshape(-1, 2).astype(np.int64)
-    keys, count = np.unique(ends.min(axis=1) * vertex_count + ends.max(axis=1), return_counts=True)
-    return np.stack(np.divmod(keys[count > 2], vertex_count), 1)
 
 
 def _split_narrow_parts(

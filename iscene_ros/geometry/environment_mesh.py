@@ -30,7 +30,14 @@ def environment_mesh(surface: Mesh, objects: Sequence[SceneObject]) -> Mesh:
     """
     inside = _are_in_objects(surface.vertices, objects, OBJECT_MARGIN_M)
     kept = Mesh(surface.vertices, surface.faces[~inside[surface.faces].any(axis=1)])
-    fewer = decimated(_compact(_large_parts(kept)), MAX_FACES)
+    if len(kept.faces):
+        ends = np.concatenate([kept.faces[:, :2], kept.faces[:, 1:]])
+        shape = (len(kept.vertices),) * 2
+        links = coo_matrix((np.ones(len(ends), bool), ends.T), shape=shape)
+        part = connected_components(links, directed=False)[1][kept.faces[:, 0]]
+        area = np.bincount(part, weights=triangle_areas(kept))
+        kept = Mesh(kept.vertices, kept.faces[area[part] >= LEAST_AREA_M2])
+    fewer = decimated(_compact(kept), MAX_FACES)
     # A triangle may have grown across the edge of a hole.
     return _compact(Mesh(fewer.vertices, fewer.faces[~_enter_objects(fewer, objects)]))
 
@@ -80,18 +87,6 @@ def _signed_distance(mesh: Mesh, points: np.ndarray) -> np.ndarray:
     # Three rays decide what is inside where one would meet an edge.
     points = np.ascontiguousarray(points, np.float32)
     return scene.compute_signed_distance(tensor(points), nsamples=3).numpy()
-
-
-def _large_parts(mesh: Mesh) -> Mesh:
-    """Return the connected parts of a mesh with at least the least area."""
-    if not len(mesh.faces):
-        return mesh
-    ends = np.concatenate([mesh.faces[:, :2], mesh.faces[:, 1:]])
-    count = len(mesh.vertices)
-    links = coo_matrix((np.ones(len(ends), bool), ends.T), shape=(count, count))
-    part = connected_components(links, directed=False)[1][mesh.faces[:, 0]]
-    area = np.bincount(part, weights=triangle_areas(mesh))
-    return Mesh(mesh.vertices, mesh.faces[area[part] >= LEAST_AREA_M2])
 
 
 def _compact(mesh: Mesh) -> Mesh:

@@ -7,7 +7,7 @@ bodies are found and compared at once, so that the time grows with their surface
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -48,8 +48,8 @@ class Intervals:
     @classmethod
     def joined(cls, parts: Sequence[Intervals]) -> Intervals:
         """Return all intervals of the parts together."""
-        names = ("body", "cell", "low", "high", "normal_low", "normal_high")
         parts = [_NO_INTERVALS, *parts]
+        names = [field.name for field in fields(cls)]
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
@@ -125,9 +125,6 @@ class ColumnGrid:
 
     def intervals(self, triangles: Triangles) -> Intervals:
         """Return the intervals of all columns inside of the bodies."""
-        return _paired(self._crossings(triangles), triangles.normals)
-
-    def _crossings(self, triangles: Triangles) -> _Crossings:
         offset = OFFSET[list(self.across), None, None]
         plane = triangles.corners[list(self.across)] / self.spacing - offset
         along, slope = triangles.corners[self.axis], triangles.normals[self.axis]
@@ -142,18 +139,7 @@ class ColumnGrid:
             if len(batch):
                 parts.append(_cut(plane, along, first, count, candidates, batch))
         triangle, cell, where = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return _Crossings(triangles.body[triangle], cell, where, slope[triangle] < 0, triangle)
-
-
-@dataclass(frozen=True)
-class _Crossings:
-    """Where columns cross triangles."""
-
-    body: np.ndarray
-    cell: np.ndarray
-    along: np.ndarray
-    enters: np.ndarray
-    triangle: np.ndarray
+        return _paired(triangles, triangle, cell, where, slope[triangle] < 0)
 
 
 def _cut(
@@ -190,19 +176,25 @@ def _cut(
     return triangle, ((i[inside] + HALF) << BITS) | (j[inside] + HALF), where
 
 
-def _paired(crossings: _Crossings, normals: np.ndarray) -> Intervals:
+def _paired(
+    triangles: Triangles,
+    triangle: np.ndarray,
+    cell: np.ndarray,
+    where: np.ndarray,
+    enters: np.ndarray,
+) -> Intervals:
     """Return the intervals between crossings: inside is where more shells were entered than left.
 
     A column through an open mesh has no inside; it counts from its first to its last crossing.
 
     Args:
-        crossings: with triangles.
-        normals: (3, T) of the triangles.
+        triangles: of all bodies.
+        triangle, cell, where: (C,) triangle, column and coordinate along the axis of each crossing.
+        enters: (C,) bool, whether the column enters the body there.
     """
-    column = (crossings.body << (2 * BITS)) | crossings.cell
-    order = np.lexsort((crossings.along, column))
-    column, along = column[order], crossings.along[order]
-    step = np.where(crossings.enters[order], 1, -1)
+    column = (triangles.body[triangle] << (2 * BITS)) | cell
+    order = np.lexsort((where, column))
+    column, along, step = column[order], where[order], np.where(enters[order], 1, -1)
     new = np.ones(len(order), bool)
     new[1:] = column[1:] != column[:-1]
     first = np.flatnonzero(new)
@@ -218,5 +210,5 @@ def _paired(crossings: _Crossings, normals: np.ndarray) -> Intervals:
     begin = np.flatnonzero(np.where(broken, new, (depth == 1) & (step == 1)))
     end = np.flatnonzero(np.where(broken, is_last, (depth == 0) & (step == -1)))
     body, cell = column[begin] >> (2 * BITS), column[begin] & ((1 << (2 * BITS)) - 1)
-    low, high = (normals[:, crossings.triangle[order[ends]]].T for ends in (begin, end))
+    low, high = (triangles.normals[:, triangle[order[ends]]].T for ends in (begin, end))
     return Intervals(body, cell, along[begin], along[end], low, high)

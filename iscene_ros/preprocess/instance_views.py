@@ -14,20 +14,13 @@ from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 ROOM_AROUND = 0.3
 
 
-def instance_views(
-    observation: Observation, largest_side: int | None = None
-) -> dict[int, Observation]:
-    """Return a view of each instance with a pixel of its own, by instance id.
-
-    Args:
-        observation: has a pose.
-        largest_side: see `cropped_view`.
-    """
+def instance_views(observation: Observation) -> dict[int, Observation]:
+    """Return a view of each instance with a pixel of its own, by id; the observation has a pose."""
     observation = resolve_mask_overlaps(observation.rectified())
     aligned_frame = GravityAlignedFrame.from_gravity(observation.gravity_camera)
     cleaned = clean_observation(observation, aligned_frame).observation
     return {
-        instance_id: cropped_view(cleaned, instance_id, largest_side)
+        instance_id: cropped_view(cleaned, instance_id)
         for instance_id, mask in zip(cleaned.instance_ids, cleaned.masks, strict=True)
         if mask.any()
     }

@@ -129,9 +129,12 @@ def _trimmed(observation: Observation, mask: np.ndarray) -> np.ndarray:
     window = window_of(mask)
     inside, depth = mask[window], observation.depth[window]
     known = inside & (depth > 0)
-    core = _core(inside, known, RIM_WIDTH * observation.camera.width / REFERENCE_WIDTH)
-    if core is None:
-        return mask
+    to_border = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    width = RIM_WIDTH * observation.camera.width / REFERENCE_WIDTH
+    while np.count_nonzero(core := known & (to_border > width)) < MIN_CORE_READINGS:
+        width *= RIM_NARROWING
+        if width < 1:
+            return mask
     distance, (rows, columns) = ndimage.distance_transform_edt(~core, return_indices=True)
     nearest = depth[rows, columns]
     slope = STEEPEST_SLOPE * distance * nearest / observation.camera.k[0, 0]
@@ -146,14 +149,3 @@ def _trimmed(observation: Observation, mask: np.ndarray) -> np.ndarray:
     trimmed = mask.copy()
     trimmed[window] &= ~bleeding
     return trimmed
-
-
-def _core(inside: np.ndarray, known: np.ndarray, width: float) -> np.ndarray | None:
-    """Return the readings inside of the rim, or None where there are too few."""
-    to_border = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    while width >= 1:
-        core = known & (to_border > width)
-        if np.count_nonzero(core) >= MIN_CORE_READINGS:
-            return core
-        width *= RIM_NARROWING
-    return None

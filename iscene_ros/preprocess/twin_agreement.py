@@ -44,7 +44,14 @@ class ViewAgreement:
         numbers = np.arange(1, len(observation.masks) + 1, dtype=np.int16)
         labels = (observation.masks * numbers[:, None, None]).sum(axis=0, dtype=np.int16)
         known = np.where(observation.depth > 0, observation.depth, np.inf).astype(np.float32)
-        low, high = _ranges(known, labels)
+        # The least and the largest reading of 3 x 3 pixels of the same label.
+        low, high = known.copy(), np.where(np.isfinite(known), known, 0).astype(np.float32)
+        for step in np.ndindex(3, 3):
+            shift = (step[0] - 1, step[1] - 1)
+            reading = np.roll(known, shift, (0, 1))
+            same = (np.roll(labels, shift, (0, 1)) == labels) & np.isfinite(reading)
+            low = np.where(same, np.minimum(low, reading), low)
+            high = np.where(same, np.maximum(high, reading), high)
         is_inner = ndimage.maximum_filter(labels, EDGE_PIXELS) == ndimage.minimum_filter(
             labels, EDGE_PIXELS
         )
@@ -92,16 +99,3 @@ class ViewAgreement:
         contradicts |= points_aligned[..., 2] < floor - tolerance
         agrees = inside & own & on_surface & ~contradicts
         return agrees.mean(axis=-1), contradicts.mean(axis=-1)
-
-
-def _ranges(known: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the largest reading (H, W) of 3 x 3 pixels of the same label [m]."""
-    low = known.copy()
-    high = np.where(np.isfinite(known), known, 0).astype(np.float32)
-    for step in np.ndindex(3, 3):
-        shift = (step[0] - 1, step[1] - 1)
-        reading = np.roll(known, shift, (0, 1))
-        same = (np.roll(labels, shift, (0, 1)) == labels) & np.isfinite(reading)
-        low = np.where(same, np.minimum(low, reading), low)
-        high = np.where(same, np.maximum(high, reading), high)
-    return low, high

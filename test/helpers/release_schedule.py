@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from iscene_ros.models.iscene.config import SlatNormalization
-from iscene_ros.models.iscene.networks.attention import SceneRows
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.networks.slat_flow import SlatFlow
 from iscene_ros.models.iscene.packages.loading import ReleaseModel
@@ -55,15 +54,15 @@ def release_structure(
     slots, side, channels = len(context), flow.config.tokens_per_side, flow.config.in_channels
     noise = torch.randn(2, channels, side, side, side, generator=generator)
     x = noise.repeat(slots // 2, 1, 1, 1, 1).to(context.device, flow.out_layer.weight.dtype)
-    numbers = torch.arange(slots, device=context.device)
-    pairs = SceneRows(numbers[1::2], numbers[::2], numbers[1::2])
     nothing = torch.zeros_like(context)
 
     def velocity(x: Tensor, time: float, conditional: bool) -> Tensor:
         times = torch.full((slots,), time, dtype=torch.float64, device=x.device)
         tokens = x.flatten(2).transpose(1, 2)
         seen = context if conditional else nothing
-        out, _ = flow(tokens, times, scene=pairs, context=seen)
+        out = torch.empty_like(tokens)
+        out[1::2], memory = flow(tokens[1::2], times[1::2], context=seen[1::2])
+        out[::2], _ = flow(tokens[::2], times[::2], scene=memory, context=seen[::2])
         return out.transpose(1, 2).unflatten(2, x.shape[2:])
 
     return euler(velocity, x, options)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_release import BASE_ID, DENOISER, TinyPackage, write_tiny_package
+from tiny_release import BASE_ID, DENOISER, TinyPackage
 
 from iscene_ros.cli import fetch_model, inspect_model
 from iscene_ros.cli.main import main
@@ -43,11 +43,6 @@ PUBLISHED = {
 }
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> TinyPackage:
-    return write_tiny_package(tmp_path_factory.mktemp("package"))
-
-
 @pytest.mark.parametrize("part", PUBLISHED)
 def test_keys_are_those_of_the_published_files(
     part: str, capsys: pytest.CaptureFixture[str]
@@ -70,12 +65,12 @@ def test_the_published_model_is_described_without_a_file(
 
 
 def test_all_ways_of_a_model_have_the_same_contents(
-    package: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    written: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "one.safetensors"
-    convert(read_package(str(package.release)), path, torch.float16)
+    convert(read_package(str(written.release)), path, torch.float16)
     found = []
-    for name in (package.release, path):
+    for name in (written.release, path):
         assert main(["inspect-model", str(name)]) == 0
         found.append(capsys.readouterr().out)
     assert found[0] == found[1]
@@ -83,16 +78,16 @@ def test_all_ways_of_a_model_have_the_same_contents(
     assert "structure_flow" in found[0]
     assert main(["inspect-model", str(path), "--keys"]) == 0
     keys = capsys.readouterr().out.splitlines()
-    tiny = release_shape(read_package(str(package.release)).config)
+    tiny = release_shape(read_package(str(written.release)).config)
     assert keys == key_lines(tiny.parts, prefixed=True)
     assert keys[0].startswith("conditioner.base_img_conditioner.")
 
 
 def test_a_fault_is_shown_and_explained(
-    package: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    written: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "copy"
-    shutil.copytree(package.release, folder)
+    shutil.copytree(written.release, folder)
     state = torch.load(folder / DENOISER, weights_only=True)
     state["more"] = state.pop("out_layer.bias")
     torch.save(state, folder / DENOISER)
@@ -135,11 +130,11 @@ def test_wrong_arguments_are_one_line(
 
 
 def test_a_package_lacking_a_file_is_one_line(
-    package: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    written: TinyPackage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "copy"
-    shutil.copytree(package.release, folder, ignore=shutil.ignore_patterns("microsoft"))
-    shutil.copytree(package.base, folder / BASE_ID, ignore=shutil.ignore_patterns("slat_flow*"))
+    shutil.copytree(written.release, folder, ignore=shutil.ignore_patterns("microsoft"))
+    shutil.copytree(written.base, folder / BASE_ID, ignore=shutil.ignore_patterns("slat_flow*"))
     assert main(["inspect-model", str(folder)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     names = json.loads((folder / "iscene_config.json").read_text())

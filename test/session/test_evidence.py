@@ -18,7 +18,7 @@ from iscene_ros.core.camera import Camera
 from iscene_ros.core.keyframe import Keyframe
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.camera_view import CameraView
-from iscene_ros.preprocess.instance_views import cropped_view, instance_views
+from iscene_ros.preprocess.instance_views import cropped_view
 from iscene_ros.session.evidence import chosen, contradiction
 from iscene_ros.session.measurements import LARGEST_SIDE
 from iscene_ros.session.rejection import RejectReason
@@ -120,8 +120,7 @@ def test_a_hundred_objects_with_eight_views_fit_into_200_megabytes():
     # The object fills the image, as the largest views do.
     vga = Camera(640, 480, np.array([[560.0, 0, 319.5], [0, 560, 239.5], [0, 0, 1]]))
     observation, _ = seen((CARTON, CAN), looking(distance=0.4), camera=vga)
-    views = instance_views(observation, LARGEST_SIDE)
-    kept = Keyframe(views[1], 1)
+    kept = Keyframe(cropped_view(observation, 1, LARGEST_SIDE), 1)
     assert max(kept.view.depth.shape) > 0.6 * LARGEST_SIDE
     largest = kept.nbytes * LARGEST_SIDE**2 / kept.view.depth.size
     assert 100 * 8 * largest < 200e6

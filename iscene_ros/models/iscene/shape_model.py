@@ -95,11 +95,7 @@ class ReleaseShapes:
         side = self.model.config.vision.image_side
         images = condition_images(observation.rgb, observation.masks[rows], side)
         prepared = time.perf_counter()
-        # Slots that pass through the flows, at most, and a registration for each instance.
-        calls = 0
-        for stage, slots in ((sampling.structure, 1 + len(rows)), (sampling.slat, len(rows))):
-            if stage is not None:
-                calls += slots * sum(2 if step.fresh else 1 for step in stage.sampler.schedule())
+        calls = _network_calls(sampling, len(rows))
         progress.total = calls + len(rows)
         at_once = min(self.options.objects_at_once, 4)
         generated = generate(self.model, images, sampling, request.seed, at_once, progress)
@@ -146,6 +142,15 @@ class ReleaseShapes:
             structure = replace(structure, sampler=replace(structure.sampler, steps=steps))
             slat = slat and replace(slat, sampler=replace(slat.sampler, steps=steps))
         return replace(chosen, structure=structure, slat=slat)
+
+
+def _network_calls(sampling: Preset, instances: int) -> int:
+    """Return the number of slots that pass through the flows, at most."""
+    calls = 0
+    for stage, slots in ((sampling.structure, 1 + instances), (sampling.slat, instances)):
+        if stage is not None:
+            calls += slots * sum(2 if step.fresh else 1 for step in stage.sampler.schedule())
+    return calls
 
 
 @dataclass(frozen=True)

@@ -65,16 +65,6 @@ HALF_THICKNESS = 1.0
 SHELL_CONFIDENCE = 0.2
 
 
-def missed_readings(values: np.ndarray, truncation: float) -> np.ndarray:
-    """Return which of M observed points the shape misses, (M,) bool.
-
-    Args:
-        values: (M,) signed distance at the points, in units of the truncation.
-        truncation: Truncation of the distance [voxels].
-    """
-    return values * truncation > MISSED_VOXELS
-
-
 def needs_shell(missed: np.ndarray) -> bool:
     """Return whether the shape misses most of its observed points; `missed` is (M,) bool."""
     return len(missed) > 0 and float(missed.mean()) > MOST_MISSED

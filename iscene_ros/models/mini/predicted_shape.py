@@ -22,9 +22,9 @@ from iscene_ros.models.mini.confidence import (
 )
 from iscene_ros.models.mini.envelope import MAX_SHIFT, bodies_around, moved_surface
 from iscene_ros.models.mini.observed_points import (
+    MISSED_VOXELS,
     SHELL_CONFIDENCE,
     correction,
-    missed_readings,
     needs_shell,
     with_shell,
 )
@@ -44,7 +44,7 @@ class DistanceShape:
     A camera resolves about two voxels of its grid, so that whatever is defined on the cells of a
     shape (what counts as observed, the correction towards observed points) uses cells of two
     voxels. A shape that misses most of its observed points gets a shell around them; see
-    `observed_shell`.
+    `observed_points`.
 
     Attributes:
         crop: the crop of the instance.
@@ -174,7 +174,7 @@ class DistanceShape:
     @cached_property
     def _missed(self) -> np.ndarray:
         """(M,) bool: observed points outside the corrected surface."""
-        return missed_readings(_at(self._corrected, self.seen_voxels), self.truncation)
+        return _at(self._corrected, self.seen_voxels) * self.truncation > MISSED_VOXELS
 
     @cached_property
     def _corrected(self) -> np.ndarray:

@@ -7,7 +7,7 @@ import frame_files
 import numpy as np
 import pytest
 from session_driver import TABLE, Driver
-from tiny_release import write_tiny_package
+from tiny_release import TinyPackage
 
 from iscene_ros.cli.main import main
 from iscene_ros.completion.scene_completer import SceneCompleter
@@ -19,9 +19,9 @@ from iscene_ros.models.model_config import CompletionOptions
 from iscene_ros.session.out_of_memory import OutOfMemoryFallback
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_tiny_package(tmp_path_factory.mktemp("package")).release)
+@pytest.fixture
+def package(written: TinyPackage) -> str:
+    return str(written.release)
 
 
 @pytest.fixture

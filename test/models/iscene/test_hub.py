@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from hub_server import HubServer
-from tiny_release import DENOISER, TinyPackage, write_tiny_package
+from tiny_release import DENOISER, TinyPackage
 
 from iscene_ros.cli.main import main
 from iscene_ros.core.errors import ModelError
@@ -18,11 +18,6 @@ hub = pytest.importorskip("huggingface_hub")
 RELEASE = "LuLing/IScene"
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> TinyPackage:
-    return write_tiny_package(tmp_path_factory.mktemp("package"))
-
-
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -31,9 +26,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def server(
-    package: TinyPackage, cache: Path, monkeypatch: pytest.MonkeyPatch
+    written: TinyPackage, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[HubServer]:
-    with HubServer({RELEASE: package.release, BASE_ID: package.base}) as running:
+    with HubServer({RELEASE: written.release, BASE_ID: written.base}) as running:
         _point_to(running.address, monkeypatch)
         yield running
 
@@ -59,11 +54,11 @@ def test_fetches_what_is_needed_and_no_more(server: HubServer, cache: Path) -> N
     assert any(DENOISER in line and line.endswith(checksum(weights)) for line in lines)
 
 
-def test_the_cache_is_enough_without_a_network(server: HubServer, package: TinyPackage) -> None:
+def test_the_cache_is_enough_without_a_network(server: HubServer, written: TinyPackage) -> None:
     read_package(RELEASE)
     server.stop()
     again = load_release(RELEASE)
-    local = load_release(package.release)
+    local = load_release(written.release)
     assert again.checksum == local.checksum
     assert again.config == local.config
     pinned = read_package(f"{RELEASE}@{server.commit(RELEASE)}")
@@ -190,9 +185,9 @@ def test_a_disk_that_fills_up_says_so(
 
 
 def test_without_the_library_a_folder_is_advised(
-    package: TinyPackage, monkeypatch: pytest.MonkeyPatch
+    written: TinyPackage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     with pytest.raises(ModelError, match=r"iscene_ros\[release\].*or give a folder"):
         read_package(RELEASE)
-    assert read_package(str(package.release)).name == "IScene"
+    assert read_package(str(written.release)).name == "IScene"

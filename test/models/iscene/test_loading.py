@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_release import BASE_ID, CONDITIONER, DENOISER, STEMS, TinyPackage, write_tiny_package
+from tiny_release import CONDITIONER, DENOISER, STEMS, TinyPackage
 from torch import Tensor
 
 from iscene_ros.cli.main import main
@@ -21,19 +21,6 @@ from iscene_ros.models.iscene.sparse.tensor import CellGeometry, SparseTensor
 from iscene_ros.models.registry import MINI, RELEASE, find_model
 
 SHIPPED = Path(__file__).parents[3] / "iscene_ros/checkpoints/iscene_mini.safetensors"
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> TinyPackage:
-    return write_tiny_package(tmp_path_factory.mktemp("package"))
-
-
-@pytest.fixture
-def package(written: TinyPackage, tmp_path: Path) -> TinyPackage:
-    """A copy to spoil."""
-    folder = tmp_path / "copy"
-    shutil.copytree(written.release, folder)
-    return TinyPackage(folder, folder / BASE_ID)
 
 
 @pytest.fixture(scope="module")

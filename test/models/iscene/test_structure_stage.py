@@ -11,7 +11,6 @@ from slow_scene_flow import slow_scene_flow
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import ReleaseConfig
-from iscene_ros.models.iscene.networks.attention import SceneRows
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
 from iscene_ros.models.iscene.sampling.flow_sampler import (
     ReleaseNoise,
@@ -58,14 +57,19 @@ def test_the_flow_equals_its_definition():
     flow = tiny_flow(torch.float32)
     tokens = torch.randn(3, CONFIG.tokens_per_side**3, CONFIG.in_channels)
     context, time = tiny_context(2, torch.float32), 0.7
-    rows = SceneRows(torch.tensor([0]), torch.tensor([1, 2]), torch.tensor([0, 0]))
     weights = {name: tensor.double() for name, tensor in flow.state_dict().items()}
     expected = slow_scene_flow(CONFIG, weights, tokens.double(), time, context.double())
     times = torch.tensor([time], dtype=torch.float64)
-    out, _ = flow(tokens, times, scene=rows, context=context)
-    assert_relatively_close(out, expected, 1e-5)
-    out, _ = flow.double()(tokens.double(), times, scene=rows, context=context.double())
-    assert_relatively_close(out, expected, 1e-12)
+
+    def out(flow, tokens, context):
+        scene, memory = flow(tokens[:1], times, context=context[:1])
+        memory = memory.rows(torch.tensor([0, 0]))
+        instances, _ = flow(tokens[1:], times, scene=memory, context=context[1:])
+        return torch.cat([scene, instances])
+
+    assert_relatively_close(out(flow, tokens, context), expected, 1e-5)
+    exact = out(flow.double(), tokens.double(), context.double())
+    assert_relatively_close(exact, expected, 1e-12)
 
 
 def test_slots_without_context_see_tokens_of_zeros():

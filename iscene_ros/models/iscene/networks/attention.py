@@ -23,10 +23,6 @@ class KeyValue:
         """Return those of the slots `index`: (N,) int64, or a slice, which copies nothing."""
         return KeyValue(self.keys[index], self.values[index])
 
-    def detached(self) -> KeyValue:
-        """Return contiguous copies, which do not keep the memory of the queries alive."""
-        return KeyValue(self.keys.contiguous(), self.values.contiguous())
-
     @classmethod
     def joined(cls, parts: Sequence[KeyValue]) -> KeyValue:
         """Concatenate the slots of all parts."""
@@ -36,21 +32,6 @@ class KeyValue:
         """Return these followed by those of each slot's scene."""
         keys = torch.cat([self.keys, scene.keys], dim=2)
         return KeyValue(keys, torch.cat([self.values, scene.values], dim=2))
-
-
-@dataclass(frozen=True)
-class SceneRows:
-    """Scenes and their instances as rows of one batch.
-
-    Attributes:
-        scenes: (G,) int64 rows of scene slots.
-        instances: (I,) int64 rows of instance slots.
-        scene_of: (I,) int64 row of the scene of each instance.
-    """
-
-    scenes: Tensor
-    instances: Tensor
-    scene_of: Tensor
 
 
 class SceneContextAttention(nn.Module):
@@ -68,15 +49,12 @@ class SceneContextAttention(nn.Module):
         self.k_rms_norm = HeadRMSNorm(num_heads, channels // num_heads)
         self.to_out = nn.Linear(channels, channels)
 
-    def forward(
-        self, x: Tensor, scene: KeyValue | SceneRows | None = None
-    ) -> tuple[Tensor, KeyValue]:
+    def forward(self, x: Tensor, scene: KeyValue | None) -> tuple[Tensor, KeyValue]:
         """Attend within slots and to their scenes, if given.
 
         Args:
             x: (S, L, C) tokens.
-            scene: keys and values of the scene slot of each of the S slots, or where the scene
-                slots are among the S.
+            scene: keys and values of the scene slot of each of the S slots.
 
         Returns:
             (S, L, C), and the slots' own keys and values.
@@ -87,13 +65,7 @@ class SceneContextAttention(nn.Module):
         q, k = self.q_rms_norm(q), self.k_rms_norm(k)
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # [S, heads, L, d]
         own = KeyValue(k, v)
-        if isinstance(scene, SceneRows):
-            attended = torch.empty_like(q)
-            attended[scene.scenes] = attend(q[scene.scenes], own.rows(scene.scenes))
-            seen = own.rows(scene.instances).with_scene(own.rows(scene.scene_of))
-            attended[scene.instances] = attend(q[scene.instances], seen)
-        else:
-            attended = attend(q, own if scene is None else own.with_scene(scene))
+        attended = attend(q, own if scene is None else own.with_scene(scene))
         return self.to_out(attended.transpose(1, 2).reshape(slots, length, channels)), own
 
 

@@ -5,6 +5,8 @@ The names of the modules are those of the published weights, which are DINOv2's 
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,19 +56,6 @@ class ImageConditioner(nn.Module):
         return torch.cat(encoded)
 
 
-class PatchEmbedding(nn.Module):
-    """One token for each patch, by a convolution as wide as its stride."""
-
-    def __init__(self, config: VisionConfig) -> None:
-        super().__init__()
-        side = config.patch_size
-        self.proj = nn.Conv2d(COLOUR_CHANNELS, config.channels, side, stride=side)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Map images (S, 3, H, W) to tokens (S, H / patch * W / patch, C), row by row."""
-        return self.proj(images).flatten(2).transpose(1, 2)
-
-
 class SelfAttention(nn.Module):
     """Multi-head attention of an image's tokens."""
 
@@ -84,19 +73,6 @@ class SelfAttention(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [S, heads, L, d]
         attended = F.scaled_dot_product_attention(q, k, v)
         return self.proj(attended.transpose(1, 2).reshape(images, length, channels))
-
-
-class FeedForward(nn.Module):
-    """Two linear layers with a GELU (by the error function) between them."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(channels, hidden)
-        self.fc2 = nn.Linear(hidden, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (S, L, C) token by token."""
-        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class LayerScale(nn.Module):
@@ -121,7 +97,9 @@ class VisionBlock(nn.Module):
         self.attn = SelfAttention(channels, config.num_heads)
         self.ls1 = LayerScale(channels)
         self.norm2 = nn.LayerNorm(channels, NORM_EPS)
-        self.mlp = FeedForward(channels, int(config.mlp_ratio * channels))
+        hidden = int(config.mlp_ratio * channels)
+        layers = {"fc1": nn.Linear(channels, hidden), "act": nn.GELU()}
+        self.mlp = nn.Sequential(OrderedDict(layers, fc2=nn.Linear(hidden, channels)))
         self.ls2 = LayerScale(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,7 +122,10 @@ class VisionTransformer(nn.Module):
         self.pos_embed = _tokens(1, 1 + side**2, channels)
         self.register_tokens = _tokens(1, config.registers, channels)
         self.mask_token = _tokens(1, channels)
-        self.patch_embed = PatchEmbedding(config)
+        # One token for each patch, by a convolution as wide as its stride.
+        width = config.patch_size
+        projection = nn.Conv2d(COLOUR_CHANNELS, channels, width, stride=width)
+        self.patch_embed = nn.Sequential(OrderedDict(proj=projection))
         self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.num_blocks))
         self.norm = nn.LayerNorm(channels, NORM_EPS)
 
@@ -158,7 +139,7 @@ class VisionTransformer(nn.Module):
             (S, 1 + registers + H / patch * W / patch, C): class token, registers, patches.
         """
         rows, columns = (side // self.config.patch_size for side in images.shape[2:])
-        patches = self.patch_embed(images)
+        patches = self.patch_embed(images).flatten(2).transpose(1, 2)
         count = len(patches)
         x = torch.cat([self.cls_token.expand(count, -1, -1), patches], dim=1)
         x = x + self.positions(rows, columns)

@@ -97,17 +97,16 @@ class SparseGroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor, lengths: tuple[int, ...]) -> Tensor:
         """Normalise x (M, C) of items with `lengths` cells; the dtype stays."""
-        return torch.cat([self._normalize(item).to(x.dtype) for item in x.split(lengths)])
-
-    def _normalize(self, x: Tensor) -> Tensor:
-        """Normalise one item's (L, C)."""
-        x = at_least_float32(x)
-        groups = x.view(len(x), self.num_groups, -1)
-        variance, mean = torch.var_mean(groups, dim=(0, 2), correction=0)
-        channels = self.num_channels // self.num_groups
-        scale = (variance + self.eps).rsqrt().repeat_interleave(channels) * self.weight
-        shift = self.bias - mean.repeat_interleave(channels) * scale
-        return torch.addcmul(shift, x, scale)
+        normed = []
+        for item in x.split(lengths):
+            item = at_least_float32(item)
+            groups = item.view(len(item), self.num_groups, -1)
+            variance, mean = torch.var_mean(groups, dim=(0, 2), correction=0)
+            channels = self.num_channels // self.num_groups
+            scale = (variance + self.eps).rsqrt().repeat_interleave(channels) * self.weight
+            shift = self.bias - mean.repeat_interleave(channels) * scale
+            normed.append(torch.addcmul(shift, item, scale).to(x.dtype))
+        return torch.cat(normed)
 
 
 class FeedForward(nn.Module):

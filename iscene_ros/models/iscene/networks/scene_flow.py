@@ -14,7 +14,6 @@ from iscene_ros.models.iscene.networks.attention import (
     CrossAttention,
     KeyValue,
     SceneContextAttention,
-    SceneRows,
 )
 from iscene_ros.models.iscene.networks.layers import (
     TIME_SCALE,
@@ -96,7 +95,7 @@ class SceneFlowTransformer(nn.Module):
         self,
         tokens: Tensor,  # [S, L, C_in]
         time: Tensor,  # [S], or [1] for all slots; 0 = data, 1 = noise
-        scene: SceneMemory | SceneRows | None = None,  # of or with the scene of each of the S slots
+        scene: SceneMemory | None = None,  # of the scene of each of the S slots
         context: Tensor | CachedContext | None = None,  # [<= S, M, C_cond]
     ) -> tuple[Tensor, SceneMemory]:
         """Return (S, L, C_out), and the memory of the slots for others to attend to.
@@ -122,12 +121,12 @@ class SceneFlowTransformer(nn.Module):
         blocks: Sequence[int],
         x: Tensor,  # [S, L, C]
         time_embedding: Tensor,  # [S, C] or [1, C]
-        scene: SceneMemory | SceneRows | None,
+        scene: SceneMemory | None,
         context: Tensor | CachedContext | None,
     ) -> tuple[Tensor, SceneMemory]:
         """Run x through the blocks of these numbers; return it and its memory.
 
-        There is no memory of slots that have a scene, or are in one batch with it.
+        There is no memory of slots that have a scene.
         """
         if isinstance(context, Tensor):
             context = self._into_torso(context)
@@ -135,12 +134,13 @@ class SceneFlowTransformer(nn.Module):
         for i in blocks:
             block = self.blocks[i]
             seen = scene if block.scene_context else None
-            if isinstance(seen, SceneMemory):
+            if seen is not None:
                 seen = seen.of_block(i - self.config.scene_context_range.start)
             read = context.blocks[i] if isinstance(context, CachedContext) else context
             x, own = block(x, time_embedding, seen, read)
             if block.scene_context and scene is None:
-                memory.append(own.detached())
+                # Copies do not keep the memory of the queries alive.
+                memory.append(KeyValue(own.keys.contiguous(), own.values.contiguous()))
         return x, SceneMemory(tuple(memory))
 
     def project(self, x: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class SceneFlowBlock(nn.Module):
         self,
         x: Tensor,  # [S, L, C]
         time_embedding: Tensor,  # [S, C] or [1, C]
-        scene: KeyValue | SceneRows | None,
+        scene: KeyValue | None,
         context: Tensor | KeyValue | None,
     ) -> tuple[Tensor, KeyValue]:
         """Return (S, L, C) and the self-attention's keys and values."""

@@ -39,9 +39,20 @@ class SlatFlow(nn.Module):
         channels = config.model_channels
         self.t_embedder = TimestepEmbedder(channels)
         self.input_layer = nn.Linear(config.in_channels, config.io_block_channels[0])
-        self.input_blocks = _input_blocks(config)
+        # Before the transformer the last block of each resolution pools; after it each block also
+        # gets the output of its counterpart.
+        self.input_blocks = nn.ModuleList()
+        widths = (*config.io_block_channels, channels)
+        for own, coarser in zip(widths[:-1], widths[1:], strict=True):
+            for _ in range(config.num_io_res_blocks - 1):
+                self.input_blocks.append(SlatInputBlock(own, own, channels, down=False))
+            self.input_blocks.append(SlatInputBlock(own, coarser, channels, down=True))
         self.blocks = nn.ModuleList(SlatFlowBlock(config) for _ in range(config.num_blocks))
-        self.out_blocks = _out_blocks(config)
+        self.out_blocks = nn.ModuleList()
+        for own, coarser in reversed(list(zip(widths[:-1], widths[1:], strict=True))):
+            self.out_blocks.append(SlatOutBlock(2 * coarser, own, channels))
+            for _ in range(config.num_io_res_blocks - 1):
+                self.out_blocks.append(SlatOutBlock(2 * own, own, channels))
         self.out_layer = nn.Linear(config.io_block_channels[0], config.out_channels)
 
     def torso(self) -> list[nn.Module]:
@@ -184,25 +195,3 @@ class SlatOutBlock(SlatResBlock):
             h = self.conv1.forward_unpooled(h, target.coarsening.parents, target.pairs)
             skip = target.coarsening.unpool(skip)
         return self.modulated(h, target, time_embedding) + skip
-
-
-def _input_blocks(config: SlatFlowConfig) -> nn.ModuleList:
-    """Return the blocks before the transformer; the last of each resolution pools."""
-    channels = (*config.io_block_channels, config.model_channels)
-    blocks = nn.ModuleList()
-    for own, coarser in zip(channels[:-1], channels[1:], strict=True):
-        for _ in range(config.num_io_res_blocks - 1):
-            blocks.append(SlatInputBlock(own, own, config.model_channels, down=False))
-        blocks.append(SlatInputBlock(own, coarser, config.model_channels, down=True))
-    return blocks
-
-
-def _out_blocks(config: SlatFlowConfig) -> nn.ModuleList:
-    """Return the blocks after the transformer; each also gets the output of its counterpart."""
-    channels = (*config.io_block_channels, config.model_channels)[::-1]
-    blocks = nn.ModuleList()
-    for coarser, own in zip(channels[:-1], channels[1:], strict=True):
-        blocks.append(SlatOutBlock(2 * coarser, own, config.model_channels))
-        for _ in range(config.num_io_res_blocks - 1):
-            blocks.append(SlatOutBlock(2 * own, own, config.model_channels))
-    return blocks

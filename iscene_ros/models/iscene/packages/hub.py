@@ -73,7 +73,14 @@ class HubSource:
         return f"{self.repo_id}@{self._commit[:12]}" if self._commit else self.repo_id
 
     def paths(self, files: Sequence[str]) -> list[Path]:
-        """See `Source.paths`."""
+        """Return the local files, after fetching those that are missing.
+
+        Args:
+            files: names in the package, relative, with slashes.
+
+        Raises:
+            ModelError: files are missing (all are listed) or cannot be fetched.
+        """
         missing = [file for file in files if self._cached(file) is None]
         if missing and self._cache_hint is not None:
             lacking = ", ".join(missing)
@@ -83,7 +90,10 @@ class HubSource:
         return [Path(self._cached(file)) for file in files]
 
     def checksum(self, file: str) -> str:
-        """See `Source.checksum`; the cache names large files by theirs, checked when fetched."""
+        """Return the sha256 of a file, hex.
+
+        The cache names large files by theirs, which was checked when they were fetched.
+        """
         path = Path(self._cached(file)).resolve()
         return path.name if _SHA256.fullmatch(path.name) else checksum(path)
 

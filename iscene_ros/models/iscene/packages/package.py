@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from torch import Tensor
 
@@ -146,25 +145,6 @@ def _weights(source: Source, names: dict[str, str]) -> dict[str, WeightFile]:
     return {part: WeightFile(path, name, source) for (part, name), path in files}
 
 
-class Source(Protocol):
-    """Files by their names in a package: relative, with slashes."""
-
-    name: str
-
-    def paths(self, files: Sequence[str]) -> list[Path]:
-        """Return the local files, after fetching those that are missing where that is possible.
-
-        Raises:
-            ModelError: files are missing (all are listed) or cannot be fetched.
-        """
-
-    def checksum(self, file: str) -> str:
-        """Return the sha256 of a file, hex."""
-
-    def finish(self) -> None:
-        """Record that all files of the package are there."""
-
-
 class FolderSource:
     """A local folder, laid out as on the hub."""
 
@@ -172,7 +152,7 @@ class FolderSource:
         self.name, self.folder = folder.resolve().name, folder
 
     def paths(self, files: Sequence[str]) -> list[Path]:
-        """See `Source.paths`."""
+        """Return the local files; see `HubSource.paths`."""
         paths = [self.folder / file for file in files]
         missing = [file for file, path in zip(files, paths, strict=True) if not path.is_file()]
         if missing:
@@ -180,11 +160,14 @@ class FolderSource:
         return paths
 
     def checksum(self, file: str) -> str:
-        """See `Source.checksum`."""
+        """Return the sha256 of a file, hex."""
         return checksum(self.folder / file)
 
     def finish(self) -> None:
-        """See `Source.finish`."""
+        """Do nothing: all files of a folder are there."""
+
+
+Source = FolderSource | HubSource
 
 
 def open_source(

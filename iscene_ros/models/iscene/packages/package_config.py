@@ -5,6 +5,9 @@ Every number is read; what would need another network or sampler is rejected by 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import (
     MeshDecoderConfig,
@@ -22,9 +25,6 @@ BASE_ID = "microsoft/TRELLIS-image-large"
 BASE_PIPELINE = "TrellisImageTo3DPipeline"
 # By the names that torch.hub gives DINOv2's networks; "tiny" is for tests and for measuring work.
 IMAGE_ENCODERS = {"dinov2_vitl14_reg": VisionConfig(), "tiny": ReleaseConfig.tiny().vision}
-# The release samples with these in place of the base's own (its inferencer sets them in code).
-RELEASE_STEPS = 25
-RELEASE_GUIDANCE = 3.0
 # What TRELLIS's networks take where their settings are silent.
 MLP_RATIO = 4.0
 MIDDLE_BLOCKS = 2
@@ -60,14 +60,9 @@ def read_structure_flow(config: Section) -> SceneFlowConfig:
     section.ignore(*_TRAINING_ARGUMENTS)
     flow = SceneFlowConfig(
         tokens_per_side=section.count("resolution"),
-        in_channels=section.count("in_channels"),
-        out_channels=section.count("out_channels"),
-        model_channels=section.count("model_channels"),
-        num_blocks=section.count("num_blocks"),
-        num_heads=_heads(section),
-        mlp_ratio=section.number("mlp_ratio", MLP_RATIO),
-        cond_channels=section.count("cond_channels"),
         scene_context_blocks=section.count("scene_context_attn_num"),
+        **section.counts_of("in_channels", "out_channels", "cond_channels"),
+        **_transformer(section),
     )
     section.finish()
     if flow.scene_context_blocks > flow.num_blocks:
@@ -85,10 +80,8 @@ def read_structure_decoder(model: Section) -> StructureDecoderConfig:
     section.expect("norm_type", "layer", default="layer")
     section.ignore("use_fp16")
     decoder = StructureDecoderConfig(
-        latent_channels=section.count("latent_channels"),
-        out_channels=section.count("out_channels"),
         channels=section.counts("channels"),
-        num_res_blocks=section.count("num_res_blocks"),
+        **section.counts_of("latent_channels", "out_channels", "num_res_blocks"),
         num_res_blocks_middle=section.count("num_res_blocks_middle", MIDDLE_BLOCKS),
     )
     section.finish()
@@ -103,14 +96,8 @@ def read_slat_flow(model: Section) -> SlatFlowConfig:
     section.expect("use_skip_connection", True, default=True)
     section.ignore("use_fp16", "use_checkpoint")
     flow = SlatFlowConfig(
-        resolution=section.count("resolution"),
-        in_channels=section.count("in_channels"),
-        out_channels=section.count("out_channels"),
-        model_channels=section.count("model_channels"),
-        cond_channels=section.count("cond_channels"),
-        num_blocks=section.count("num_blocks"),
-        num_heads=_heads(section),
-        mlp_ratio=section.number("mlp_ratio", MLP_RATIO),
+        **section.counts_of("resolution", "in_channels", "out_channels", "cond_channels"),
+        **_transformer(section),
         patch_size=section.count("patch_size"),
         num_io_res_blocks=section.count("num_io_res_blocks", IO_BLOCKS),
         io_block_channels=section.counts("io_block_channels"),
@@ -129,12 +116,8 @@ def read_mesh_decoder(model: Section) -> MeshDecoderConfig:
     section.ignore("use_fp16", "use_checkpoint")
     representation = section.section("representation_config")
     decoder = MeshDecoderConfig(
-        resolution=section.count("resolution"),
-        model_channels=section.count("model_channels"),
-        latent_channels=section.count("latent_channels"),
-        num_blocks=section.count("num_blocks"),
-        num_heads=_heads(section),
-        mlp_ratio=section.number("mlp_ratio", MLP_RATIO),
+        **section.counts_of("resolution", "latent_channels"),
+        **_transformer(section),
         window_size=section.count("window_size", WINDOW_SIZE),
         use_color=representation.flag("use_color", default=False),
     )
@@ -151,12 +134,9 @@ def read_sampler(pipeline: Section, name: str) -> SamplerOptions:
     if not 0 <= low <= high <= 1:
         raise ModelError(f"{section.where}: cfg_interval: [{low}, {high}], expected within 0..1")
     section.ignore("steps", "cfg_strength")
-    options = SamplerOptions(
-        steps=RELEASE_STEPS,
-        rescale=section.number("rescale_t"),
-        guidance=RELEASE_GUIDANCE,
-        guidance_interval=(low, high),
-    )
+    # The release's inferencer sets its own steps and guidance in code.
+    rescale = section.number("rescale_t")
+    options = replace(SamplerOptions.release(), rescale=rescale, guidance_interval=(low, high))
     section.finish()
     return options
 
@@ -231,11 +211,16 @@ def _check_attention(section: Section) -> None:
     section.ignore("k_bias_scale")
 
 
-def _heads(section: Section) -> int:
-    """Read the number of heads; TRELLIS may give their number or their width."""
+def _transformer(section: Section) -> dict[str, Any]:
+    """Read the sizes of a transformer; TRELLIS may give the number of the heads or their width."""
     channels = section.count("model_channels")
     width = section.count("num_head_channels", HEAD_CHANNELS)
     heads = section.count("num_heads", max(channels // width, 1))
     if channels % heads:
         raise ModelError(f"{section.where}: num_heads: {heads}, expected a divisor of {channels}")
-    return heads
+    return {
+        "model_channels": channels,
+        "num_blocks": section.count("num_blocks"),
+        "num_heads": heads,
+        "mlp_ratio": section.number("mlp_ratio", MLP_RATIO),
+    }

@@ -60,6 +60,10 @@ class Section:
             return default
         return self._checked(key, _is_count, f"a whole number from 1 to {LARGEST_COUNT}")
 
+    def counts_of(self, *keys: str) -> dict[str, int]:
+        """Return such numbers by their keys."""
+        return {key: self.count(key) for key in keys}
+
     def number(self, key: str, default: float | None = None) -> float:
         """Return a number above 0, up to `LARGEST_COUNT`; `default` where it is missing."""
         if default is not None and self.optional(key) is None:

@@ -46,10 +46,6 @@ class Equations:
         mine = self.shapes == number
         return Equations(*(getattr(self, field.name)[mine] for field in fields(self)))
 
-    def growth_column(self) -> np.ndarray:
-        """Return (M,) derivatives by relative growth about the camera's centre."""
-        return np.einsum("mi,mi->m", self.directions, self.points_aligned)
-
     def weights(self) -> np.ndarray:
         """Return (M,) robust weights, with the typical residual as standard deviation."""
         if not len(self.residuals):

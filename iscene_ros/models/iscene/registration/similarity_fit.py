@@ -100,9 +100,9 @@ def _solve(groups: Sequence[Equations], similarity: Similarity, has_depth: bool)
     free = np.array([has_depth, True, True, True, True])
     normal, right = np.diag(sigmas**-2.0), np.zeros(5)
     for equations in groups:
-        jacobian = np.column_stack(
-            [equations.growth_column(), equations.directions, equations.offset_column]
-        )
+        # The derivative by relative growth about the camera's centre comes first.
+        growth = np.einsum("mi,mi->m", equations.directions, equations.points_aligned)
+        jacobian = np.column_stack([growth, equations.directions, equations.offset_column])
         weighted = jacobian * equations.weights()[:, None]
         normal += weighted.T @ jacobian
         right += weighted.T @ equations.residuals

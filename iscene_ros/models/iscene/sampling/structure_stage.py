@@ -11,7 +11,6 @@ from torch import Tensor
 
 from iscene_ros.models.base import Progress
 from iscene_ros.models.iscene.config import SceneFlowConfig
-from iscene_ros.models.iscene.networks.attention import SceneRows
 from iscene_ros.models.iscene.networks.scene_flow import (
     SceneFlowTransformer,
     SceneMemory,
@@ -130,8 +129,6 @@ class _StructureSampler:
         call = partial(self._call, x, self.flow.embed_time(time), reuse=reuse)
         if reuse:
             return torch.cat([call(part)[0] for part in self._parts(rows)])
-        if len(rows) <= self.options.max_slots:
-            return call(rows, _scene_rows(rows, x.device))[0]
         # Scenes come first; instances then attend to the kept keys and values of scenes.
         scenes = [row for row in rows if row.is_scene]
         instances = [row for row in rows if not row.is_scene]
@@ -153,7 +150,7 @@ class _StructureSampler:
         x: Tensor,
         time_embedding: Tensor,
         rows: Sequence[Row],
-        scene: SceneMemory | SceneRows | None = None,
+        scene: SceneMemory | None = None,
         *,
         reuse: bool,
     ) -> tuple[Tensor, SceneMemory]:
@@ -186,15 +183,6 @@ def block_thirds(config: SceneFlowConfig) -> tuple[range, range, range]:
     start = min(quarter, scene.start)
     stop = max(config.num_blocks - quarter, scene.stop)
     return range(start), range(start, stop), range(stop, config.num_blocks)
-
-
-def _scene_rows(rows: Sequence[Row], device: torch.device) -> SceneRows:
-    """Return which row attends to which in a batch that holds all scenes of its instances."""
-    position = {row: i for i, row in enumerate(rows)}
-    scenes = [i for i, row in enumerate(rows) if row.is_scene]
-    instances = [i for i, row in enumerate(rows) if not row.is_scene]
-    scene_of = [position[rows[i].scene] for i in instances]
-    return SceneRows(*(torch.tensor(t, device=device) for t in (scenes, instances, scene_of)))
 
 
 def _index(numbers: Sequence[int], device: torch.device) -> Tensor | slice:

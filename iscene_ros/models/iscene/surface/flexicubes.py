@@ -95,22 +95,17 @@ def extract_mesh(
     attributes = [features[:, DEFORMATION].unflatten(1, (len(CORNERS), 3))]
     if features.shape[1] == COLOR.stop:
         attributes.append(features[:, COLOR].unflatten(1, (len(CORNERS), 6))[..., :3])
-    inside = _inside_corners(active, distance)
+    # The mean at a corner is negative only where some cell's distance is.
+    negative = distance[active.order, :, 0] < 0
+    candidates = torch.unique(grid.corners_of(active.keys)[negative])
+    _, mean = active.mean_at(candidates, distance)
+    inside = candidates[mean[:, 0] < 0]
     edges = surface_edges(grid, inside)
     cells = surface_cells(grid, inside, edges)
     weights = active.values_of(cells.keys, features[:, WEIGHTS])
     values = _dual_values(cells, weights, *_end_values(active, edges, distance, attributes))
     colors = values[:, 3:] if values.shape[1] > 3 else None
     return ExtractedMesh(values[:, :3].contiguous(), _faces(cells, weights, edges), colors)
-
-
-def _inside_corners(active: ActiveCells, distance: Tensor) -> Tensor:
-    """Return ascending keys (P,) of the corners whose mean distance is negative."""
-    # A mean is negative only where some cell's distance is.
-    negative = distance[active.order, :, 0] < 0
-    candidates = torch.unique(active.grid.corners_of(active.keys)[negative])
-    _, mean = active.mean_at(candidates, distance)
-    return candidates[mean[:, 0] < 0]
 
 
 def _end_values(
