@@ -33,6 +33,11 @@ def signed_volume(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return volume / 6.0
 
 
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors (..., 3) of length one; those of length zero stay."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
 def used_vertices(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Return the vertices (U, 3) that some face uses."""
     is_used = np.zeros(len(vertices), bool)

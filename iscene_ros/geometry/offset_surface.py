@@ -6,6 +6,7 @@ import numpy as np
 import trimesh
 
 from iscene_ros.core.scene import Mesh
+from iscene_ros.geometry.mesh_measures import unit
 
 # A corner moves by the distance over this at most, which is what a tip of 30 degrees needs.
 LEAST_COSINE = 0.26
@@ -54,12 +55,12 @@ def _directions(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np
     corner, normal, weight = corner[order], normal[order], weight[order]
     used, starts = np.unique(corner, return_index=True)
     row = np.repeat(np.arange(len(used)), np.diff(np.append(starts, len(corner))))
-    direction = _unit(np.add.reduceat(weight[:, None] * normal, starts))
+    direction = unit(np.add.reduceat(weight[:, None] * normal, starts))
     best, best_cosine = direction, _least(direction, normal, row, starts)
     for step in range(1, STEPS + 1):
         dots = np.einsum("ij,ij->i", direction[row], normal)
         pull = np.exp(-SHARPNESS * dots)[:, None] * normal
-        direction = _unit(direction + _unit(np.add.reduceat(pull, starts)) / (1 + step))
+        direction = unit(direction + unit(np.add.reduceat(pull, starts)) / (1 + step))
         cosine = _least(direction, normal, row, starts)
         better = cosine > best_cosine + 1e-9
         best = np.where(better[:, None], direction, best)
@@ -84,7 +85,3 @@ def _least(
     direction: np.ndarray, normal: np.ndarray, row: np.ndarray, starts: np.ndarray
 ) -> np.ndarray:
     return np.minimum.reduceat(np.einsum("ij,ij->i", direction[row], normal), starts)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

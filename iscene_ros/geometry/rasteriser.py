@@ -13,7 +13,7 @@ import numpy as np
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.scene import Mesh
-from iscene_ros.geometry.mesh_measures import is_watertight
+from iscene_ros.geometry.mesh_measures import is_watertight, unit
 
 NEAR_M = 0.01
 BACKGROUND = -1
@@ -191,7 +191,7 @@ def _shade(
     shown = sum(weights[:, i, None] * at_corners[of_pixel[:, i]] for i in range(3))
     normals = np.zeros((len(winner), 3), np.float32)
     if len(pixel):
-        normals[pixel] = _unit(shown)
+        normals[pixel] = unit(shown)
     return Rendering(depth.reshape(shape), ids.reshape(shape), normals.reshape(*shape, 3))
 
 
@@ -214,8 +214,4 @@ def vertex_normals(mesh: Mesh) -> np.ndarray:
             total[:, axis] += np.bincount(
                 mesh.faces[:, corner], area[:, axis], minlength=len(mesh.vertices)
             )
-    return _unit(total)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return unit(total)

@@ -9,12 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from iscene_ros.geometry.bodies import Body
-from iscene_ros.geometry.contacts import (
-    Facings,
-    Patch,
-    facings,
-    patches,
-)
+from iscene_ros.geometry.contacts import Facings, Patch, facings, patches
 from iscene_ros.geometry.environment import Environment
 from iscene_ros.geometry.ray_columns import BITS, ColumnGrid, Intervals, Triangles
 from iscene_ros.geometry.stability import margin_inside
@@ -140,10 +135,7 @@ def measure(bodies: Sequence[Body], environment: Environment | None) -> SceneGeo
 
 
 def _hidden_below(
-    bodies: Sequence[Body],
-    grid: ColumnGrid,
-    vertical: Intervals,
-    environment: Environment | None,
+    bodies: Sequence[Body], grid: ColumnGrid, vertical: Intervals, environment: Environment | None
 ) -> np.ndarray:
     """Return `SceneGeometry.hidden_below`; False for a body that the frame does not show."""
     hidden = np.zeros(len(bodies), bool)

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from iscene_ros.geometry.point_registration import MotionLimits, register_points
 from iscene_ros.preprocess.twin_agreement import ViewAgreement
+from iscene_ros.preprocess.view_registration import sampled
 
 # Points of an instance in the first and in the second part of the search.
 COARSE_POINTS, FINE_POINTS = 120, 500
@@ -64,12 +65,12 @@ class SeenSurface:
     def of(cls, label: int, points_aligned: np.ndarray, floor: float) -> SeenSurface:
         """Return the surface of points (L, 3) [m], at least one."""
         spacing = MIN_SPACING_M
-        points = _sampled(points_aligned, spacing)
+        points = sampled(points_aligned, spacing)
         while len(points) > FINE_POINTS:
             spacing *= 1.05 * (len(points) / FINE_POINTS) ** 0.5
-            points = _sampled(points_aligned, spacing)
+            points = sampled(points_aligned, spacing)
         order = np.random.default_rng(0).permutation(len(points))
-        area = len(_sampled(points_aligned, AREA_SPACING_M)) * AREA_SPACING_M**2
+        area = len(sampled(points_aligned, AREA_SPACING_M)) * AREA_SPACING_M**2
         return cls(label, points, points[order[:COARSE_POINTS]], area, floor)
 
     @property
@@ -235,10 +236,3 @@ def _about(center: np.ndarray, yaw: float, shift: np.ndarray) -> np.ndarray:
     transform[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()
     transform[:3, 3] = center + shift - transform[:3, :3] @ center
     return transform
-
-
-def _sampled(points: np.ndarray, spacing: float) -> np.ndarray:
-    """Return the mean of the points in each cell of a grid [m]."""
-    import small_gicp  # a compiled library: loaded when twins are looked for
-
-    return small_gicp.voxelgrid_sampling(points, spacing).points()[:, :3]

@@ -36,7 +36,7 @@ def registered(view: Observation, others: Sequence[Observation]) -> Observation:
     surface = _surface(view)
     reference = SeenSurface.concatenated([_surface(other) for other in others])
     facing = surface.facing(reference, REACH_M), reference.facing(surface, REACH_M)
-    motion = register_points(facing[0], _sampled(facing[1]))
+    motion = register_points(facing[0], sampled(facing[1]))
     if motion is None:
         return view
     return replace(view, world_from_camera=motion @ view.world_from_camera)
@@ -45,8 +45,8 @@ def registered(view: Observation, others: Sequence[Observation]) -> Observation:
 def _surface(view: Observation) -> SeenSurface:
     """Return what a view shows of instances and beside them, in the world frame [m]."""
     union = view.masks.any(axis=0)
-    instances = _sampled(points_world(view, union))
-    surroundings = _sampled(points_world(view, ~union), SURROUNDINGS_SPACING_M)
+    instances = sampled(points_world(view, union))
+    surroundings = sampled(points_world(view, ~union), SURROUNDINGS_SPACING_M)
     if len(instances) and len(surroundings):
         tree = cKDTree(instances)
         away = tree.query(surroundings, distance_upper_bound=SURROUNDINGS_REACH_M)[0]
@@ -64,7 +64,7 @@ def points_world(view: Observation, pixels: np.ndarray) -> np.ndarray:
     return points_camera @ pose[:3, :3].T + pose[:3, 3]
 
 
-def _sampled(points: np.ndarray, spacing: float = INSTANCE_SPACING_M) -> np.ndarray:
+def sampled(points: np.ndarray, spacing: float = INSTANCE_SPACING_M) -> np.ndarray:
     """Return the mean of the points in each cell of a grid [m]."""
     if not len(points):
         return points

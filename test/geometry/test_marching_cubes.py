@@ -10,10 +10,7 @@ from scipy.ndimage import gaussian_filter
 from iscene_ros.core.frames import Cube
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.decimation import decimate_closed
-from iscene_ros.geometry.marching_cubes import (
-    mesh_from_distance,
-    zero_surface,
-)
+from iscene_ros.geometry.marching_cubes import mesh_from_distance, zero_surface
 from iscene_ros.geometry.mesh_measures import is_watertight, signed_volume
 from iscene_ros.geometry.object_frame import object_frame, tightest_yaw
 from iscene_ros.geometry.surface_distance import (

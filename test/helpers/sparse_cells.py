@@ -58,3 +58,22 @@ def attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor:
     """(L, C) queries, (T, C) keys and values: softmax(Q K^T / sqrt(d)) V, head by head."""
     heads = zip(*(t.chunk(num_heads, dim=1) for t in (q, k, v)), strict=True)
     return torch.cat([(a @ b.T / a.shape[1] ** 0.5).softmax(1) @ c for a, b, c in heads], dim=1)
+
+
+def norm(x: Tensor) -> Tensor:
+    """Each row (L, C) to mean 0 and variance 1."""
+    return (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-6).sqrt()
+
+
+class DenseNetwork:
+    """A network on grids (C, X, Y, Z) that are zero where a mask (X, Y, Z) is, by named weights."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self.weights, self.config = network.state_dict(), network.config
+
+    def linear(self, name: str, x: Tensor) -> Tensor:
+        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+
+    def convolve(self, name: str, grid: Tensor, mask: Tensor) -> Tensor:
+        weight, bias = self.weights[f"{name}.conv.weight"], self.weights[f"{name}.conv.bias"]
+        return dense_convolution(grid, mask, weight, bias)

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from published_file import safetensors_size
 from random_weights import convert_torso
 from sparse_cells import (
+    DenseNetwork,
     at_cells,
     attention,
     dense,
-    dense_convolution,
+    norm,
     random_cells,
     randomize,
     repeat,
@@ -39,12 +40,7 @@ def tiny_latents() -> SparseTensor:
     return SparseTensor(geometry, latents.double())
 
 
-class DenseDecoder:
-    """The network on grids (C, X, Y, Z) that are zero where a mask (X, Y, Z) is."""
-
-    def __init__(self, decoder: MeshDecoder) -> None:
-        self.weights, self.config = decoder.state_dict(), decoder.config
-
+class DenseDecoder(DenseNetwork):
     def __call__(self, coords, latents):
         """Features (C, 4 X, 4 Y, 4 Z)."""
         x = self.linear("input_layer", latents)
@@ -61,9 +57,6 @@ class DenseDecoder:
             torch.einsum("oc,cxyz->oxyz", self.weights["out_layer.weight"], grid)
             + (self.weights["out_layer.bias"][:, None, None, None])
         )
-
-    def linear(self, name, x):
-        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
 
     def block(self, name, x, windows):
         q, k, v = self.linear(f"{name}.attn.to_qkv", norm(x)).chunk(3, dim=1)
@@ -87,19 +80,11 @@ class DenseDecoder:
         skip = skip + self.weights[f"{name}.skip_connection.conv.bias"][:, None, None, None]
         return (h + skip) * mask, mask[0]
 
-    def convolve(self, name, grid, mask):
-        weight, bias = self.weights[f"{name}.conv.weight"], self.weights[f"{name}.conv.bias"]
-        return dense_convolution(grid, mask, weight, bias)
-
     def group_norm(self, name, grid, mask):
         coords = mask.nonzero()
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         normed = F.group_norm(at_cells(grid, coords).T[None], 32, weight, bias)[0].T
         return dense(coords, normed, len(mask))
-
-
-def norm(x):
-    return (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-6).sqrt()
 
 
 def reference(decoder: MeshDecoder, x: SparseTensor) -> torch.Tensor:

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from published_file import safetensors_size
 from random_weights import convert_torso
 from sparse_cells import (
+    DenseNetwork,
     at_cells,
     attention,
     dense,
-    dense_convolution,
+    norm,
     random_cells,
     randomize,
     repeat,
@@ -42,12 +43,7 @@ def tiny_inputs(lengths=LENGTHS):
     return SparseTensor(geometry, noise), torch.linspace(0.2, 1, len(lengths)), tokens
 
 
-class DenseFlow:
-    """The network on grids (C, X, Y, Z) that are zero where a mask (X, Y, Z) is."""
-
-    def __init__(self, flow: SlatFlow) -> None:
-        self.weights, self.config = flow.state_dict(), flow.config
-
+class DenseFlow(DenseNetwork):
     def __call__(self, coords, latents, time, tokens):
         side = self.config.resolution
         mask = dense(coords, latents.new_ones(len(coords), 1), side)[0]
@@ -63,15 +59,6 @@ class DenseFlow:
         h = at_cells(h, coords)
         return self.linear("out_layer", F.layer_norm(h, h.shape[1:]))
 
-    def linear(self, name, x):
-        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
-
-    def norm(self, x, name=None):
-        x = (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + 1e-6).sqrt()
-        if name is None:
-            return x
-        return x * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
-
     def time_embedding(self, time):
         frequencies = torch.exp(-math.log(10_000) * torch.arange(128) / 128)
         angles = 1000 * time * frequencies
@@ -83,16 +70,19 @@ class DenseFlow:
         side = len(mask)
         x = at_cells(grid, coords)
         scale, shift = self.linear(f"{name}.emb_layers.1", F.silu(embedding)).chunk(2)
-        h = F.silu(self.norm(x, f"{name}.norm1"))
-        h = self.norm(self.convolve(f"{name}.conv1", h, coords, mask)) * (1 + scale) + shift
-        h = self.convolve(f"{name}.conv2", F.silu(h), coords, mask)
+        h = F.silu(self.gained(f"{name}.norm1", x))
+        h = norm(self.convolve_cells(f"{name}.conv1", h, coords, mask)) * (1 + scale) + shift
+        h = self.convolve_cells(f"{name}.conv2", F.silu(h), coords, mask)
         if f"{name}.skip_connection.weight" in self.weights:
             x = self.linear(f"{name}.skip_connection", x)
         return dense(coords, h + x, side)
 
-    def convolve(self, name, x, coords, mask):
-        weight, bias = self.weights[f"{name}.conv.weight"], self.weights[f"{name}.conv.bias"]
-        return at_cells(dense_convolution(dense(coords, x, len(mask)), mask, weight, bias), coords)
+    def gained(self, name, x):
+        """Each row normalised, with the gains and biases of a norm."""
+        return norm(x) * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+
+    def convolve_cells(self, name, x, coords, mask):
+        return at_cells(self.convolve(name, dense(coords, x, len(mask)), mask), coords)
 
     def pool(self, grid, mask):
         """Sums over 2^3 cells, over their number plus one."""
@@ -109,16 +99,16 @@ class DenseFlow:
     def block(self, name, x, embedding, tokens):
         modulation = self.linear(f"{name}.adaLN_modulation.1", F.silu(embedding)).chunk(6)
         shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp = modulation
-        h = self.norm(x) * (1 + scale_attn) + shift_attn
+        h = norm(x) * (1 + scale_attn) + shift_attn
         q, k, v = self.linear(f"{name}.self_attn.to_qkv", h).chunk(3, dim=1)
         q = self.head_norm(f"{name}.self_attn.q_rms_norm", q)
         k = self.head_norm(f"{name}.self_attn.k_rms_norm", k)
         h = self.linear(f"{name}.self_attn.to_out", attention(q, k, v, self.config.num_heads))
         x = x + h * gate_attn
-        q = self.linear(f"{name}.cross_attn.to_q", self.norm(x, f"{name}.norm2"))
+        q = self.linear(f"{name}.cross_attn.to_q", self.gained(f"{name}.norm2", x))
         k, v = self.linear(f"{name}.cross_attn.to_kv", tokens).chunk(2, dim=1)
         x = x + self.linear(f"{name}.cross_attn.to_out", attention(q, k, v, self.config.num_heads))
-        h = self.norm(x) * (1 + scale_mlp) + shift_mlp
+        h = norm(x) * (1 + scale_mlp) + shift_mlp
         h = F.gelu(self.linear(f"{name}.mlp.mlp.0", h), approximate="tanh")
         return x + self.linear(f"{name}.mlp.mlp.2", h) * gate_mlp
 

@@ -6,13 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_file import safetensors_size
 from safetensors.torch import save_file
-from sparse_cells import (
-    at_cells,
-    dense,
-    dense_convolution,
-    random_cells,
-    randomize,
-)
+from sparse_cells import at_cells, dense, dense_convolution, random_cells, randomize
 from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import SceneFlowConfig

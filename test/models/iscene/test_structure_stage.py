@@ -12,10 +12,7 @@ from torch.testing import assert_close
 
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer
-from iscene_ros.models.iscene.sampling.flow_sampler import (
-    ReleaseNoise,
-    SamplerOptions,
-)
+from iscene_ros.models.iscene.sampling.flow_sampler import ReleaseNoise, SamplerOptions
 from iscene_ros.models.iscene.sampling.structure_stage import StructureOptions, sample_structure
 
 CONFIG = ReleaseConfig.tiny().structure_flow

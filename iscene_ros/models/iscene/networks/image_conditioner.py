@@ -98,8 +98,11 @@ class VisionBlock(nn.Module):
         self.ls1 = LayerScale(channels)
         self.norm2 = nn.LayerNorm(channels, NORM_EPS)
         hidden = int(config.mlp_ratio * channels)
-        layers = {"fc1": nn.Linear(channels, hidden), "act": nn.GELU()}
-        self.mlp = nn.Sequential(OrderedDict(layers, fc2=nn.Linear(hidden, channels)))
+        self.mlp = nn.Sequential(
+            OrderedDict(
+                fc1=nn.Linear(channels, hidden), act=nn.GELU(), fc2=nn.Linear(hidden, channels)
+            )
+        )
         self.ls2 = LayerScale(channels)
 
     def forward(self, x: Tensor) -> Tensor:

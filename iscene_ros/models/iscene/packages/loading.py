@@ -14,12 +14,7 @@ from iscene_ros.core.errors import ModelError
 from iscene_ros.models.iscene.config import ReleaseConfig
 from iscene_ros.models.iscene.packages.converted import ConvertedFile
 from iscene_ros.models.iscene.packages.package import read_package
-from iscene_ros.models.iscene.packages.parts import (
-    PARTS,
-    build_part,
-    default_dtype,
-    tensor_dtypes,
-)
+from iscene_ros.models.iscene.packages.parts import PARTS, build_part, default_dtype, tensor_dtypes
 from iscene_ros.models.iscene.sampling.flow_sampler import seeded_noise
 from iscene_ros.models.weight_files import check_tensors
 

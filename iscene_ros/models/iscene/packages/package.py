@@ -171,10 +171,7 @@ Source = FolderSource | HubSource
 
 
 def open_source(
-    name_or_folder: str,
-    revision: str | None,
-    log: Callable[[str], None] | None,
-    fetch: bool,
+    name_or_folder: str, revision: str | None, log: Callable[[str], None] | None, fetch: bool
 ) -> Source:
     """Return the source that a name stands for.
 

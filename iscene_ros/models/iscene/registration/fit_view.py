@@ -80,10 +80,7 @@ class FitView:
 
     @classmethod
     def of(
-        cls,
-        observation: Observation,
-        aligned_frame: GravityAlignedFrame,
-        rows: Sequence[int],
+        cls, observation: Observation, aligned_frame: GravityAlignedFrame, rows: Sequence[int]
     ) -> FitView:
         """Crop and subsample a rectified observation to the masks of some rows."""
         masks = observation.masks[list(rows)]

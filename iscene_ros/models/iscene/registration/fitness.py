@@ -116,10 +116,7 @@ class Fitness:
     """
 
     def __init__(
-        self,
-        meshes_cube: Sequence[Mesh],
-        light_cube: Sequence[Mesh],
-        view: FitView,
+        self, meshes_cube: Sequence[Mesh], light_cube: Sequence[Mesh], view: FitView
     ) -> None:
         self._light, self._view = light_cube, view
         numbers = range(len(view.masks))

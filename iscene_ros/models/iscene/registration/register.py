@@ -12,11 +12,7 @@ from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.models.iscene.registration.fit_view import FitView
 from iscene_ros.models.iscene.registration.fitness import MIN_READINGS, Fitness
-from iscene_ros.models.iscene.registration.object_motion import (
-    SceneContacts,
-    find_shifts,
-    shifted,
-)
+from iscene_ros.models.iscene.registration.object_motion import SceneContacts, find_shifts, shifted
 from iscene_ros.models.iscene.registration.rendered_shapes import light_mesh
 from iscene_ros.models.iscene.registration.result import (
     CubeShape,

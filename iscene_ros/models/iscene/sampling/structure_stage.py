@@ -11,16 +11,8 @@ from torch import Tensor
 
 from iscene_ros.models.base import Progress
 from iscene_ros.models.iscene.config import SceneFlowConfig
-from iscene_ros.models.iscene.networks.scene_flow import (
-    SceneFlowTransformer,
-    SceneMemory,
-)
-from iscene_ros.models.iscene.sampling.flow_sampler import (
-    Guidance,
-    SamplerOptions,
-    Step,
-    integrate,
-)
+from iscene_ros.models.iscene.networks.scene_flow import SceneFlowTransformer, SceneMemory
+from iscene_ros.models.iscene.sampling.flow_sampler import Guidance, SamplerOptions, Step, integrate
 
 
 @dataclass(frozen=True)
