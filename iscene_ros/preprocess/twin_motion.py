@@ -44,7 +44,7 @@ SAME_SOLID = 0.03
 
 
 @dataclass(frozen=True, eq=False)
-class SeenSurface:
+class InstanceSurface:
     """What a view shows of an instance.
 
     Attributes:
@@ -62,7 +62,7 @@ class SeenSurface:
     floor: float
 
     @classmethod
-    def of(cls, label: int, points_aligned: np.ndarray, floor: float) -> SeenSurface:
+    def of(cls, label: int, points_aligned: np.ndarray, floor: float) -> InstanceSurface:
         """Return the surface of points (L, 3) [m], at least one."""
         spacing = MIN_SPACING_M
         points = sampled(points_aligned, spacing)
@@ -96,7 +96,7 @@ class TwinMotion:
     margin: float
 
 
-def find_motion(view: ViewAgreement, one: SeenSurface, other: SeenSurface) -> TwinMotion | None:
+def find_motion(view: ViewAgreement, one: InstanceSurface, other: InstanceSurface) -> TwinMotion | None:
     """Return the motion of an instance onto one that is seen worse; None where nothing fits."""
     pair = _Pair(view, one, other)
     starts = _starts(one.sample, other.sample)
@@ -125,8 +125,8 @@ class _Pair:
     """Two instances of a view; K motions (K, 4, 4) move the first one onto the other."""
 
     view: ViewAgreement
-    one: SeenSurface
-    other: SeenSurface
+    one: InstanceSurface
+    other: InstanceSurface
 
     def agreement(self, motions: np.ndarray, coarse: bool = False) -> np.ndarray:
         """Return (K,) what agrees less what contradicts, as a share of the smaller surface."""

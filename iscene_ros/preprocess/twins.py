@@ -14,7 +14,7 @@ from iscene_ros.preprocess.depth_cleaning import clean_observation
 from iscene_ros.preprocess.instance_views import cropped_view
 from iscene_ros.preprocess.mask_cleaning import trim_bleeding_masks
 from iscene_ros.preprocess.twin_agreement import ViewAgreement
-from iscene_ros.preprocess.twin_motion import SeenSurface, find_motion
+from iscene_ros.preprocess.twin_motion import InstanceSurface, find_motion
 
 # Instances with fewer readings have no certain twin.
 MIN_READINGS = 100
@@ -104,12 +104,12 @@ def find_twins(observation: Observation, aligned_frame: GravityAlignedFrame) -> 
             best_seen.append(row)
 
 
-def _surfaces(observation: Observation, crops: SceneCrops) -> dict[int, SeenSurface]:
+def _surfaces(observation: Observation, crops: SceneCrops) -> dict[int, InstanceSurface]:
     """Return what is seen of the instances with enough readings, by row of the masks."""
     readings = np.count_nonzero(observation.masks & (observation.depth > 0), axis=(1, 2))
     surroundings = _surroundings(observation, crops.aligned_frame)
     return {
-        crop.index: SeenSurface.of(
+        crop.index: InstanceSurface.of(
             crop.index + 1, crop.points_aligned, _floor(surroundings, crop.points_aligned)
         )
         for crop in crops.instances

@@ -22,7 +22,6 @@ from iscene_ros.lab.evaluation.scenes import MIN_READINGS, EvaluationOptions, tr
 from iscene_ros.lab.synthetic.scene_views import SceneView, draw_view
 from iscene_ros.lab.synthetic.shape_families import ShapeOptions
 from iscene_ros.models.base import CompletionRequest, Progress
-from iscene_ros.models.mini.checkpoint import replace_calibration
 from iscene_ros.models.mini.confidence import (
     Calibration,
     ConfidenceModel,
@@ -31,7 +30,6 @@ from iscene_ros.models.mini.confidence import (
     UncertaintyModel,
 )
 from iscene_ros.models.mini.predicted_shape import DistanceShape
-from iscene_ros.models.registry import checkpoint_path
 from iscene_ros.preprocess.mask_cleaning import resolve_mask_overlaps
 
 LEVELS = np.linspace(-0.1, 0.2, 13)
