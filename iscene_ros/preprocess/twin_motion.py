@@ -96,7 +96,9 @@ class TwinMotion:
     margin: float
 
 
-def find_motion(view: ViewAgreement, one: InstanceSurface, other: InstanceSurface) -> TwinMotion | None:
+def find_motion(
+    view: ViewAgreement, one: InstanceSurface, other: InstanceSurface
+) -> TwinMotion | None:
     """Return the motion of an instance onto one that is seen worse; None where nothing fits."""
     pair = _Pair(view, one, other)
     starts = _starts(one.sample, other.sample)
