@@ -59,6 +59,7 @@ def test_evaluate_gallery(tmp_path):
     ("arguments", "lines"),
     [
         (("envelopes", *SCENE), ("| outer",)),
+        (("cartons", "--scenes", "1"), ("| ideal depth ", "| block matching ")),
         (("registration", "--scenes", "1", "--seed", "5"), ("half a voxel off",)),
         (
             ("twins", "--scenes", "1", "--seed", "10"),
@@ -117,6 +118,7 @@ def test_evaluate_calibrate(tmp_path, capsys, keep):
         (("views", "--scenes", "0"), "take more"),
         (("shapes", "--scenes", "0"), "take more"),
         (("twins", "--scenes", "0"), "take more"),
+        (("cartons", "--scenes", "0"), "take more"),
         (("calibrate", "--scenes", "0"), "take more"),
         (("calibrate", "--scenes", "0", "--keep-level"), "take more"),
     ],

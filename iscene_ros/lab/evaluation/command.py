@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iscene_ros.core.atomic_files import new_file, write_text
+from iscene_ros.core.atomic_files import write_text
 from iscene_ros.core.errors import InputError
 from iscene_ros.lab.evaluation.arguments import (
     add_completion_arguments,
@@ -73,9 +73,8 @@ def _run_oracle(args: argparse.Namespace) -> None:
     if args.resolution < LOWEST_RESOLUTION:
         raise InputError(f"--resolution: {args.resolution}, expected at least {LOWEST_RESOLUTION}")
     options = replace(evaluation_options(args), baselines=False, oracle_resolution=args.resolution)
-    completer = SceneCompleter.from_pretrained(
-        SHIPPED_MODEL, "cpu", CompletionOptions(relations=False)
-    )
+    exact = CompletionOptions(relations=False)
+    completer = SceneCompleter.from_pretrained(SHIPPED_MODEL, "cpu", exact)
     _score_shapes(completer, options, args.out)
 
 
@@ -102,16 +101,9 @@ def _add_gallery_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_gallery(args: argparse.Namespace) -> None:
-    from iscene_ros.lab.evaluation.contact_sheet import draw_sheet, save_png, worst_objects
+    from iscene_ros.lab.evaluation.contact_sheet import write_gallery
 
-    worst, total = worst_objects(load_completer(args), evaluation_options(args), args.objects)
-    if not worst:
-        raise InputError(f"evaluate gallery: no object in {args.scenes} scenes: take more")
-    page = draw_sheet(worst, f"The {len(worst)} worst of {total} objects")
-    path = args.out / "gallery.png"
-    with new_file(path) as temporary:
-        save_png(page, temporary)
-    print(f"written to {path}")
+    write_gallery(load_completer(args), evaluation_options(args), args.objects, args.out)
 
 
 def _add_relation_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,8 +152,8 @@ def _run_envelopes(args: argparse.Namespace) -> None:
             "iscene evaluate calibrate first"
         )
     scores = _all_scores(envelope_scores(completer, evaluation_options(args)), args)
-    report = f"{envelope_report(scores)}\n{len(scores)} objects."
-    print_report(args.out / "envelopes.md", report)
+    text = f"{envelope_report(scores)}\n{len(scores)} objects."
+    print_report(args.out / "envelopes.md", text)
 
 
 def _run_views(args: argparse.Namespace) -> None:
@@ -183,8 +175,7 @@ def _all_scores(scenes: Iterable[list], args: argparse.Namespace) -> list:
     scenes = tqdm(scenes, total=args.scenes, unit="scene")
     scores = [score for scene in scenes for score in scene]
     if not scores:
-        message = f"evaluate {args.evaluation}: no object in {args.scenes} scenes: take more"
-        raise InputError(message)
+        raise InputError(f"{args.evaluation}: no object in {args.scenes} scenes: take more")
     return scores
 
 
@@ -208,6 +199,17 @@ def _run_twins(args: argparse.Namespace) -> None:
     from iscene_ros.lab.evaluation.twin_scores import evaluate_twins
 
     evaluate_twins(load_completer(args), evaluation_options(args), args.out)
+
+
+def _add_carton_arguments(parser: argparse.ArgumentParser) -> None:
+    add_scene_arguments(parser)
+    add_model_arguments(parser)
+
+
+def _run_cartons(args: argparse.Namespace) -> None:
+    from iscene_ros.lab.evaluation.cartons import evaluate_cartons
+
+    evaluate_cartons(load_completer(args), args.scenes, args.seed, args.out)
 
 
 def _add_calibration_arguments(parser: argparse.ArgumentParser) -> None:
@@ -283,6 +285,11 @@ EVALUATIONS = {
         add_completion_arguments,
         _run_twins,
         "score completions with and without twins, on rows of equal packs and on other scenes",
+    ),
+    "cartons": (
+        _add_carton_arguments,
+        _run_cartons,
+        "measure the sizes of completed cartons on a table, seen by several depth sensors",
     ),
     "calibrate": (
         _add_calibration_arguments,

@@ -13,6 +13,8 @@ from scipy.ndimage import binary_erosion
 from tqdm import tqdm
 
 from iscene_ros.completion.scene_completer import SceneCompleter
+from iscene_ros.core.atomic_files import new_file
+from iscene_ros.core.errors import InputError
 from iscene_ros.core.observation import Observation
 from iscene_ros.core.scene import Mesh
 from iscene_ros.geometry.rasteriser import BACKGROUND, NEAR_M, Rendering, render
@@ -79,6 +81,24 @@ class SheetObject:
         """Return the true surface in the gravity-aligned frame [m]."""
         mesh_camera = true_body_camera(self.truth, TRUTH_RESOLUTION).mesh
         return mesh_camera.transformed(np.linalg.inv(self.camera_from_aligned))
+
+
+def write_gallery(
+    completer: SceneCompleter, options: EvaluationOptions, count: int, out: Path
+) -> None:
+    """Draw so many of the worst objects of some scenes into gallery.png in a folder.
+
+    Raises:
+        InputError: no object was scored.
+    """
+    worst, total = worst_objects(completer, options, count)
+    if not worst:
+        raise InputError(f"evaluate gallery: no object in {options.scenes} scenes: take more")
+    page = draw_sheet(worst, f"The {len(worst)} worst of {total} objects")
+    path = out / "gallery.png"
+    with new_file(path) as temporary:
+        save_png(page, temporary)
+    print(f"written to {path}")
 
 
 def worst_objects(

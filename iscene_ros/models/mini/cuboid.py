@@ -24,6 +24,8 @@ CELL, COVERED = 3.0, 0.65
 # Free space begins within this distance of a rim. The face lies before it, by this share of the
 # distance or by this much: readings at rims are cleaned away.
 RIM_REACH, RIM_SHARE, RIM_MOST = 8.0, 0.4, 2.5
+# A box whose underside is predicted within this distance of its support stands on it.
+STANDING = 4.0
 # Projective distances, in truncations: from the first on a voxel is free, the second only rays have
 # that pass an object by, and no point inside of an edge has the third.
 FREE, PASSED, BEFORE_EDGE = 0.2, 0.5, 0.1
@@ -60,22 +62,30 @@ class Cuboid:
         return (distance + np.minimum(outside.max(axis=0), 0)).astype(np.float32)
 
 
-def fitted_cuboid(points: np.ndarray, surface: np.ndarray, solid: np.ndarray) -> Cuboid | None:
+def fitted_cuboid(
+    points: np.ndarray, surface: np.ndarray, solid: np.ndarray, support: float
+) -> Cuboid | None:
     """Return the upright box that an object is; None where what is seen does not tell one.
 
     Args:
         points: (M, 3) observed points of the object [voxels].
         surface: (R, R, R) projective distances in truncations, as of `ObservationVolumes`.
         solid: (R, R, R) bool, the predicted solid.
+        support: height of what seems to support it [voxels].
     """
     if len(points) < MIN_POINTS or not solid.any():
         return None
-    found = (_fitted(points, surface, solid, *pair) for pair in TOLERANCES)
+    found = (_fitted(points, surface, solid, support, *pair) for pair in TOLERANCES)
     return next((cuboid for cuboid in found if cuboid is not None), None)
 
 
 def _fitted(
-    points: np.ndarray, surface: np.ndarray, solid: np.ndarray, tolerance: float, inset: float
+    points: np.ndarray,
+    surface: np.ndarray,
+    solid: np.ndarray,
+    support: float,
+    tolerance: float,
+    inset: float,
 ) -> Cuboid | None:
     yaw = _yaw(points, tolerance)
     turned = points @ _turn(yaw)
@@ -91,7 +101,8 @@ def _fitted(
     if np.mean(np.min(gaps, axis=0) > tolerance) > STRAY:
         return None
     if UNDERSIDE not in faces:
-        bounds[LOW, 2] = min(bounds[LOW, 2], np.argwhere(solid)[:, 2].min() - 0.5)
+        lowest = min(bounds[LOW, 2], np.argwhere(solid)[:, 2].min() - 0.5)
+        bounds[LOW, 2] = support if abs(support - lowest) < STANDING else lowest
     for axis, side in product(range(3), (LOW, HIGH)):
         if (axis, side) not in [*faces, UNDERSIDE]:
             beyond = _free_beyond((axis, side), faces, Cuboid(yaw, bounds), surface)

@@ -174,7 +174,10 @@ class MiniShapes:
 
 def _as_cuboid(shape: DistanceShape, observed: np.ndarray) -> DistanceShape:
     """Return the shape as a box with flat faces and sharp edges where what is seen tells one."""
-    cuboid = fitted_cuboid(shape.seen_voxels, observed.astype(np.float32) / 127, shape.inside)
+    cube, surface = shape.crop.cube, observed.astype(np.float32) / 127
+    height = (shape.crop.support_height - cube.center_aligned[2]) / cube.size
+    support = (height + 0.5) * len(observed) - 0.5
+    cuboid = fitted_cuboid(shape.seen_voxels, surface, shape.inside, support)
     if cuboid is None:
         return shape
     distance = np.clip(cuboid.distance(len(observed)) / shape.truncation, -1, 1)
