@@ -28,7 +28,7 @@ SIDES = [Rotation.from_euler("x", angle, degrees=True) for angle in (90, -90, 18
 SIDES += [Rotation.from_euler("y", angle, degrees=True) for angle in (90, -90)]
 # What overlaps less after the coarse search is no motion of the object; what overlaps less after
 # the refinement may have fallen over.
-WORTH_REFINING, FITTING = 0.5, 0.85
+WORTH_REFINING, FITTING = 0.5, 0.95
 # The coarse search is this far from the right motion at most.
 REFINEMENT = MotionLimits(translation=0.04, rotation=np.deg2rad(25.0))
 

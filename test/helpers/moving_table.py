@@ -99,7 +99,9 @@ def bracket() -> trimesh.Trimesh:
 def simulated(bodies: Sequence[Body], seconds: float, step: float) -> Iterator[list[Body]]:
     """Bodies (convex ones) let go where they are, and where mujoco has them after each step [s]."""
     rigid = [RigidBody([b.mesh.vertices], b.world_from_mesh) for b in bodies]
-    ground = FixedBox.from_corners(np.array([-0.8, -0.8, -0.02]), np.array([0.8, 0.8, 0.0]))
+    below = np.eye(4)
+    below[2, 3] = -0.01
+    ground = FixedBox(np.array([0.8, 0.8, 0.01]), below)
     world = Simulation(rigid, [ground], SETTINGS)
     for _ in range(round(seconds / step)):
         world.advance(round(step / SETTINGS.step_s))
