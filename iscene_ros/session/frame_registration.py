@@ -15,7 +15,7 @@ from iscene_ros.geometry.point_registration import MotionLimits, register_points
 from iscene_ros.session.evidence import contradictions
 
 # Points of the frame and of the map that are registered, at most.
-FRAME_POINTS, MAP_POINTS = 2000, 4000
+FRAME_POINTS, MAP_POINTS = 1500, 3000
 # A larger error is none that registration should hide.
 LIMITS = MotionLimits(translation=0.015, rotation=np.deg2rad(1.5))
 
