@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -35,6 +36,8 @@ PARTS_SEARCH = {
     "mcts_max_depth": 2,
     "mcts_nodes": 10,
 }
+# coacd does not say whether it may run in two threads: for planners, and for twins that are saved.
+_ONE_MESH = threading.Lock()
 # Hulls of less are flat [m^3].
 LEAST_VOLUME = 1e-12
 # Thickness of the box below a support plane [m].
@@ -186,9 +189,10 @@ def _convex_parts(mesh: Mesh) -> list[Mesh]:
 
     coacd.set_log_level("error")
     coarse = decimated(mesh, PARTS_FACES)
-    found = coacd.run_coacd(
-        coacd.Mesh(coarse.vertices.astype(np.float64), coarse.faces), **PARTS_SEARCH
-    )
+    with _ONE_MESH:
+        found = coacd.run_coacd(
+            coacd.Mesh(coarse.vertices.astype(np.float64), coarse.faces), **PARTS_SEARCH
+        )
     hulls = (_hull(np.asarray(vertices)) for vertices, _ in found)
     return [hull for hull in hulls if hull is not None]
 

@@ -89,7 +89,7 @@ class CollisionObjectCache:
         Args:
             update: the object map.
             options: how bodies are made.
-            check: is called before every body; what it raises ends the work.
+            check: is called before every body and after the last; what it raises ends the work.
 
         Raises:
             InputError: as of `collision_body`.
@@ -98,10 +98,11 @@ class CollisionObjectCache:
         for tracked in update.objects:
             check()
             made[tracked.id] = self._cached_body(tracked.item, options)
+        check()
         self._cached = made
         bodies = {}
         for tracked in update.objects:
-            body, item = self._cached[tracked.id].body, tracked.item
+            body, item = made[tracked.id].body, tracked.item
             if body is not None:
                 bodies[tracked.name] = replace(
                     body, frame_from_object=item.frame_from_object, color=item.color

@@ -66,7 +66,10 @@ class MoveItScene:
     def publish(
         self, update: SceneUpdate, settings: Settings, check: Callable[[], None] = lambda: None
     ) -> None:
-        """Send an update, now or after the pending call; from any thread."""
+        """Send an update, now or after the pending call; from any thread.
+
+        `check` is called before every body and before sending; what it raises ends the work.
+        """
         self._was_available = settings.moveit and self._apply.service_is_ready()
         if not self._was_available:
             with self._lock:
@@ -76,6 +79,7 @@ class MoveItScene:
             return
         scene = self._cache.collision_scene(update, settings.collision_options(), check)
         with self._lock:
+            check()  # `destroy` may have come in between
             self._waiting = scene
             if self._call is not None and time.monotonic() >= self._call[2]:
                 client, future, _ = self._call

@@ -19,8 +19,8 @@ from iscene_ros.ros.diagnostics import Diagnostics, with_advice
 from iscene_ros.ros.lifecycle_guard import guard_change_state
 from iscene_ros.ros.message_decoder import MessageDecoder
 from iscene_ros.ros.messages import RclpyTypes
-from iscene_ros.ros.moveit import MoveItScene
 from iscene_ros.ros.parameters import Parameters
+from iscene_ros.ros.planning_outputs import PlanningOutputs
 from iscene_ros.ros.publishers import Publishers
 from iscene_ros.ros.services import Services
 from iscene_ros.ros.subscriptions import Subscriptions
@@ -82,7 +82,7 @@ class SceneNode(LifecycleNode):
         self._types = RclpyTypes()
         self.session: SceneSession | None = None
         self._worker: Worker | None = None
-        self._moveit: MoveItScene | None = None
+        self._planning: PlanningOutputs | None = None
         self._scene_subscriptions: Subscriptions | None = None
         self._scene_publishers: Publishers | None = None
         self._poll_timer = None
@@ -134,7 +134,9 @@ class SceneNode(LifecycleNode):
         self._scene_services = Services(
             self, self._types, lambda: self._worker, self.session, self._publish
         )
-        self._moveit = self._moveit_scene()
+        self._planning = PlanningOutputs(
+            self, self._types, self._scene_publishers, self._reject_planning_scene
+        )
         log.info(f"model {settings.model} loaded")
         return SUCCESS
 
@@ -151,6 +153,7 @@ class SceneNode(LifecycleNode):
             return FAILURE
         self._failure = ""
         super().on_activate(state)
+        self._planning.start()
         self._worker = Worker(self.session, self._now_ns, self._publish, self.get_logger().error)
         self._poll_timer = self._every(POLL_PERIOD, self._poll)
         return SUCCESS
@@ -200,40 +203,27 @@ class SceneNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+        if self._planning is not None:
+            self._planning.stop()
 
     def _release(self) -> None:
         if self.session is None:
             return
         self._scene_services.destroy()
         self._scene_publishers.destroy()
-        if self._moveit is not None:
-            self._moveit.destroy()
-        self.session = self._moveit = self._scene_services = self._scene_publishers = None
+        self._planning.destroy()
+        self.session = self._planning = self._scene_services = self._scene_publishers = None
         gc.collect()
         import torch
 
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _moveit_scene(self) -> MoveItScene | None:
-        """Return the client of MoveIt; None where moveit_msgs is not installed."""
-
-        def rejected(line: str) -> None:
-            if self.session is not None:
-                self._reject(RejectReason.PLANNING_SCENE, line)
-
-        try:
-            return MoveItScene(
-                self, self._types, self._scene_publishers.encoder.collision_objects, rejected
-            )
-        except LookupError:
-            return None
-
     def _publish(self, update: SceneUpdate, check: Callable[[], None] = lambda: None) -> None:
-        """Publish an update; to MoveIt last, since collision bodies take longest."""
+        """Publish an update; what takes long follows later, from another thread."""
         self._scene_publishers.publish(update, check)
-        if self._moveit is not None:
-            self._moveit.publish(update, self._scene_parameters.settings, check)
+        check()
+        self._planning.publish(update)
 
     def _publish_pending(self, at_once: bool = False) -> None:
         """Publish latched messages for late subscribers."""
@@ -266,16 +256,24 @@ class SceneNode(LifecycleNode):
     def _reject(self, reason: RejectReason, message: str) -> None:
         self.session.reject(reason, message, self._now_ns())
 
+    def _reject_planning_scene(self, line: str) -> None:
+        if self.session is not None:
+            self._reject(RejectReason.PLANNING_SCENE, line)
+
     def _include_latecomers(self) -> None:
         """Subscribe to a latched calibration; send the current scene to MoveIt."""
         if self._scene_subscriptions is not None:
             self._scene_subscriptions.add_latched()
-        settings, worker, moveit = self._scene_parameters.settings, self._worker, self._moveit
-        if worker is None or moveit is None or not (settings.moveit and moveit.is_new):
+        session, planning = self.session, self._planning
+        if self._worker is None or not planning.has_new_moveit:
             return
-        update = self.session.update
-        if update is not None:
-            worker.submit(lambda: moveit.publish(update, settings, worker.check))
+
+        def publish() -> None:
+            if (update := session.update) is not None:
+                planning.publish(update)
+
+        # In the thread that publishes all others: an older update must not follow a newer one.
+        self._worker.submit(publish)
 
     def _publish_diagnostics(self) -> None:
         if self._failure:

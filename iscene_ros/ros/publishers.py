@@ -12,7 +12,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from iscene_ros.core.scene_update import SceneUpdate
 from iscene_ros.ros.encoder import Encoder
 from iscene_ros.ros.messages import RclpyTypes
-from iscene_ros.ros.topics import DIAGNOSTICS, OUTPUTS, PLANNING_SCENE, TF, OutputTopic
+from iscene_ros.ros.topics import (
+    DIAGNOSTICS,
+    OUTPUTS,
+    PLANNING_SCENE,
+    TF,
+    OutputTopic,
+    output_topic,
+)
 from iscene_ros.session.settings import Settings
 
 # Queue of tf2's own broadcasters and listeners: a slow subscriber loses no frame for a while.
@@ -58,26 +65,38 @@ class Publishers:
         self._pending: list[OutputTopic] = []
 
     def publish(self, update: SceneUpdate, check: Callable[[], None] = lambda: None) -> None:
-        """Publish an update on the topics that have subscribers.
+        """Publish an update on the topics that have subscribers, but ~/planning_scene.
 
         `check` is called before every output; what it raises ends the work.
         """
         with self._lock:
             self._newest, self._newest_at = update, time.monotonic()
             self._pending = [topic for topic in self._publishers if topic.latched]
-            no_frames = not (self.encoder.settings.publish_tf and update.objects)
+            has_frames = self.encoder.settings.publish_tf and update.objects
+            left_out = {PLANNING_SCENE} if has_frames else {PLANNING_SCENE, TF}
             for topic, publisher in self._publishers.items():
                 check()
-                if publisher.get_subscription_count() and not (topic.name == TF and no_frames):
-                    self._publish(topic, check)
+                if publisher.get_subscription_count() and topic.name not in left_out:
+                    self._publish(topic, update, check)
+
+    def publish_planning_scene(self, update: SceneUpdate, check: Callable[[], None]) -> None:
+        """Publish an update on ~/planning_scene, if it has subscribers; see `publish`.
+
+        Its collision bodies take seconds, in which another thread may publish further updates on
+        the other topics; one thread at a time makes them. `check` is also called before every body.
+        """
+        check()
+        topic = output_topic(PLANNING_SCENE)
+        if topic in self._publishers and self._publishers[topic].get_subscription_count():
+            self._publish(topic, update, check)
 
     def publish_pending(self, at_once: bool = False) -> None:
         """Publish the newest update on latched topics that do not have it yet.
 
         Args:
             at_once: on all of them; else on those that have got a subscriber since, and on all when
-                a burst of updates has ended. Nothing while an update is being published: collision
-                bodies take seconds, in which the executor has to receive messages.
+                a burst of updates has ended. Nothing while an update is being published: that may
+                take seconds, in which the executor has to receive messages.
         """
         if not self._lock.acquire(blocking=at_once):
             return
@@ -85,7 +104,7 @@ class Publishers:
             has_ended = time.monotonic() - self._newest_at > BURST_PAUSE
             for topic in tuple(self._pending):
                 if at_once or has_ended or self._publishers[topic].get_subscription_count():
-                    self._publish(topic)
+                    self._publish(topic, self._newest)
         finally:
             self._lock.release()
 
@@ -94,7 +113,9 @@ class Publishers:
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def _publish(self, topic: OutputTopic, check: Callable[[], None] = lambda: None) -> None:
+    def _publish(
+        self, topic: OutputTopic, update: SceneUpdate, check: Callable[[], None] = lambda: None
+    ) -> None:
         publisher = self._publishers[topic]
         if not publisher.is_activated:
             return
@@ -103,7 +124,7 @@ class Publishers:
         try:
             if topic.name == PLANNING_SCENE:
                 self._include_new_subscribers()
-            message = self.encoder.encode(topic.name, self._newest, check)
+            message = self.encoder.encode(topic.name, update, check)
             check()
             publisher.publish(message)
         except Exception as error:  # whatever one output lacks, the others have

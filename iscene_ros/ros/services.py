@@ -41,7 +41,7 @@ class Services:
         types: RclpyTypes,
         worker: Callable[[], Worker | None],
         session: SceneSession,
-        publish: Callable[[SceneUpdate], None],
+        publish: Callable[..., None],
     ) -> None:
         self._node, self._worker, self._session, self._publish = node, worker, session, publish
         # A group of their own, as a waiting service must not block subscriptions and timers.
@@ -152,7 +152,7 @@ class Services:
         """Publish a changed map after an update in progress."""
         worker = self._worker()
         if update is not None and worker is not None:
-            worker.submit(lambda: self._publish(update))
+            worker.submit(lambda: self._publish(update, worker.check))
         elif update is not None:
             self._publish(update)
 

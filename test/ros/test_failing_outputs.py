@@ -51,13 +51,13 @@ def test_an_output_that_takes_long_does_not_hold_up_the_node(monkeypatch) -> Non
     encode, ends = Encoder.encode, threading.Event()
 
     def wait(encoder, topic, update, *rest):
-        if topic == "~/planning_scene":
+        if topic == "~/overlay":
             ends.wait(PATIENCE)
         return encode(encoder, topic, update, *rest)
 
     monkeypatch.setattr(Encoder, "encode", wait)
     with robot(collision_shape="hull") as r:
-        r.listen("~/objects", "~/planning_scene")
+        r.listen("~/objects", "~/overlay")
         r.until("~/objects")
         count = len(r.received["~/objects"])
         for _ in range(4):

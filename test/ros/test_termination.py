@@ -24,6 +24,12 @@ SLOW = (
     "MiniShapes.predict = lambda *_: time.sleep(60)"
 )
 
+# So do collision bodies.
+SLOW_BODIES = (
+    "import time; from iscene_ros.planning import collision_objects; "
+    "collision_objects.collision_body = lambda *_: print('begun', flush=True) or time.sleep(60)"
+)
+
 
 @pytest.mark.parametrize(
     ("number", "moment"),
@@ -70,6 +76,22 @@ def test_a_completion_that_takes_long_does_not_hold_up_the_end(number: int, prob
         assert "Traceback" not in output and "ERROR" not in output, output
         status, output, seconds = end(replay, number)
         assert status == 0 and seconds < LIMIT and not output, output
+
+
+def test_collision_bodies_that_take_long_do_not_hold_up_the_end(probe) -> None:
+    messages = pytest.importorskip("moveit_msgs.msg", reason="needs moveit_msgs")
+    probe.create_subscription(messages.PlanningScene, "/iscene/planning_scene", print, 1)
+    scene = start(*ACTIVE, "-p", "max_age:=0.0", before=SLOW_BODIES)
+    replay = start("-p", "rate:=5.0", executable="replay_node")
+    with running(scene, replay):
+        wait_until_active(probe)
+        for _ in range(2):  # the second while bodies of the first are made
+            while not call(probe, "/iscene/complete", Trigger, PATIENCE).success:
+                time.sleep(0.2)
+        status, output, seconds = end(scene, signal.SIGINT)
+    assert status == 0 and seconds < LIMIT, output
+    assert output.count("begun") == 1
+    assert "Traceback" not in output and "ERROR" not in output, output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
