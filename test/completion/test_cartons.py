@@ -23,8 +23,8 @@ def completed(completer, *bodies: Body, azimuth: float = -60.0, elevation: float
     return completer.complete(observation).objects
 
 
-def carton(size) -> Body:
-    return Body(trimesh.creation.box(size).subdivide_to_size(0.02))
+def carton(size, **place: float) -> Body:
+    return Body(trimesh.creation.box(size).subdivide_to_size(0.02), **place)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,17 @@ def test_a_carton_whose_end_is_hidden_is_not_cut_off_there(completer):
     row = carton(size), Body(can(0.14), x=-0.1, y=-0.09)
     found = completed(completer, *row, azimuth=-90, elevation=30)[0]
     assert np.abs(np.sort(found.size) - np.sort(size)).max() < 0.03
+
+
+def test_a_carton_on_something_flat_does_not_reach_down_to_the_table(completer):
+    size = (0.12, 0.12, 0.03)
+    plate = Body(trimesh.creation.cylinder(radius=0.09, height=0.015, sections=48))
+    found = completed(completer, plate, carton(size, z=0.015))[1]
+    assert np.abs(np.sort(found.size) - np.sort(size)).max() < 0.005
+
+
+def test_a_carton_whose_foot_is_hidden_stands_on_the_table(completer):
+    size = (0.14, 0.07, 0.12)
+    pair = carton(size, y=0.06), carton((0.3, 0.05, 0.05), x=0.03, y=-0.05)
+    found = completed(completer, *pair, azimuth=-80, elevation=30)[0]
+    assert np.abs(np.sort(found.size) - np.sort(size)).max() < 0.005

@@ -24,8 +24,9 @@ CELL, COVERED = 3.0, 0.65
 # Free space begins within this distance of a rim. The face lies before it, by this share of the
 # distance or by this much: readings at rims are cleaned away.
 RIM_REACH, RIM_SHARE, RIM_MOST = 8.0, 0.4, 2.5
-# A box whose underside is predicted within this distance of its support stands on it.
-STANDING = 4.0
+# A box whose underside is predicted within this distance of its support stands on it, unless the
+# space this far above the support, at its foot, is hidden: it stands on something else, then.
+STANDING, FOOT, HIDDEN = 4.0, 1.0, -0.1
 # Projective distances, in truncations: from the first on a voxel is free, the second only rays have
 # that pass an object by, and no point inside of an edge has the third.
 FREE, PASSED, BEFORE_EDGE = 0.2, 0.5, 0.1
@@ -101,8 +102,12 @@ def _fitted(
     if np.mean(np.min(gaps, axis=0) > tolerance) > STRAY:
         return None
     if UNDERSIDE not in faces:
-        lowest = min(bounds[LOW, 2], np.argwhere(solid)[:, 2].min() - 0.5)
-        bounds[LOW, 2] = support if abs(support - lowest) < STANDING else lowest
+        # Crumbs and bulges of the prediction are no underside.
+        layers = solid.sum(axis=(0, 1))
+        lowest = min(bounds[LOW, 2], np.argmax(layers >= 0.5 * layers.max()) - 0.5)
+        is_near = abs(support - lowest) < STANDING
+        stands = is_near and _sees_foot(support, faces, bounds, yaw, surface)
+        bounds[LOW, 2] = support if stands else lowest
     for axis, side in product(range(3), (LOW, HIGH)):
         if (axis, side) not in [*faces, UNDERSIDE]:
             beyond = _free_beyond((axis, side), faces, Cuboid(yaw, bounds), surface)
@@ -165,6 +170,24 @@ def _seen_faces(turned: np.ndarray, bounds: np.ndarray, tolerance: float) -> lis
         if len(np.unique(place, axis=0)) >= COVERED * cells.prod():
             seen.append((axis, side))
     return seen
+
+
+def _sees_foot(
+    support: float,
+    faces: list[tuple[int, int]],
+    bounds: np.ndarray,
+    yaw: float,
+    surface: np.ndarray,
+) -> bool:
+    """Return whether what lies in front of the seen sides, just above a support, is not hidden."""
+    feet = []
+    for axis, side in faces:
+        if axis != 2:
+            foot = np.full((20, 3), support + FOOT)
+            foot[:, 1 - axis] = np.linspace(*bounds[:, 1 - axis], 20)
+            foot[:, axis] = bounds[side, axis] + (2 * side - 1) * 1.5
+            feet.append(foot)
+    return bool(np.median(_seen_at(surface, np.concatenate(feet), yaw)) > HIDDEN)
 
 
 def _free_beyond(
