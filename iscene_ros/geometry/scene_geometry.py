@@ -20,6 +20,8 @@ CLOSEST_COLUMNS_M = 3e-4
 
 # Where this share of the space right below an object is hidden, it may stand on something unseen.
 HIDDEN_SHARE = 0.5
+# Above so many of an object's columns the surroundings below it are known.
+FEW_KNOWN = 0.1
 # How far below an object the space is looked at [m].
 BELOW_M = 0.01
 
@@ -146,10 +148,16 @@ def _hidden_below(
     around = around[np.lexsort((vertical.low[around], vertical.cell[around]))]
     cells, lowest = np.unique(vertical.cell[around], return_index=True)
     place = np.searchsorted(cells, vertical.cell[own])
-    own, place = own[place < len(cells)], place[place < len(cells)]
-    is_known = cells[place] == vertical.cell[own]
-    is_known &= vertical.low[around[lowest[place]]] < vertical.low[own]
-    for index in set(range(len(bodies))) - set(body[own[is_known]].tolist()):
+    place = np.minimum(place, len(cells) - 1)
+    is_known = np.zeros(len(own), bool)
+    if len(cells):
+        is_known = cells[place] == vertical.cell[own]
+        is_known &= vertical.low[around[lowest[place]]] < vertical.low[own]
+    # A wall that ends below a few columns is no floor.
+    known, all_own = (
+        np.bincount(body[rows], minlength=len(bodies)) for rows in (own[is_known], own)
+    )
+    for index in np.flatnonzero(known <= FEW_KNOWN * all_own):
         rows = np.flatnonzero(body == index)
         if len(rows) and len(bodies[index].observed):
             points = grid.points(vertical.cell[rows], vertical.low[rows] - BELOW_M)

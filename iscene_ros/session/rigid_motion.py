@@ -23,8 +23,9 @@ CANDIDATES = 3
 # A turn by half a circle has to fit better by this than no turn: a round object does not turn. So
 # has an object that fell over.
 TURN_COST = 0.1
-# Rotations about its own axes of an object that stands on another side of its box.
-SIDES = [Rotation.from_euler("x", angle, degrees=True) for angle in (90, -90, 180)]
+# Rotations about its own axes of an object that lies on another side of its box. Upside down is not
+# among them: a can that was pushed fits so, too, and its views would come from below the table.
+SIDES = [Rotation.from_euler("x", angle, degrees=True) for angle in (90, -90)]
 SIDES += [Rotation.from_euler("y", angle, degrees=True) for angle in (90, -90)]
 # What overlaps less after the coarse search is no motion of the object; what overlaps less after
 # the refinement may have fallen over.
