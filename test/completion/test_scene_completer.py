@@ -149,7 +149,7 @@ def test_an_instance_without_depth_is_skipped_and_the_others_complete(completer,
 def test_the_face_budget_is_honoured(completer, frame):
     scene = completer.complete(frame, CompletionRequest(faces=500))
     counts = [len(o.mesh.faces) for o in scene.objects]
-    # Where surfaces nearly touch, a mesh needs more to stay closed: a few faces, in one of them many.
+    # Where surfaces nearly touch, a mesh needs more to stay closed: a few faces, one of them many.
     assert sorted(counts)[-3] <= 500 and sorted(counts)[-2] <= 510 and max(counts) <= 5 * 500
 
 
