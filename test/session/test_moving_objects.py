@@ -125,7 +125,7 @@ def test_a_rotated_object_takes_its_evidence_along(table):
 
 @pytest.mark.parametrize(
     ("body", "axis", "angle"),
-    [(CARTON, "x", 90), (BRACKET, "y", 90), (BRACKET, "y", -90), (CAN, "x", 90)],
+    [(CARTON, "x", 90), (BRACKET, "y", 90), (CAN, "x", 90)],
 )
 def test_an_object_that_fell_over_takes_its_evidence_along(table, body, axis, angle):
     other = CAN if body is CARTON else CARTON
@@ -137,9 +137,10 @@ def test_an_object_that_fell_over_takes_its_evidence_along(table, body, axis, an
     assert_there(update, f"{body.label}_1", fallen)
 
 
-def test_an_object_that_fell_over_into_a_like_shape_leaves_no_ghost(table):
+@pytest.mark.parametrize(("axis", "angle"), [("x", -90), ("y", -90)])
+def test_an_object_that_fell_over_leaves_no_ghost_where_its_motion_is_doubtful(table, axis, angle):
     look_around(table, BRACKET, CAN)
-    fallen = tipped(BRACKET, "x", -90)  # an L again, with its wall on the other side
+    fallen = tipped(BRACKET, axis, angle)
     update = table.see(fallen, CAN)
     assert len(update.objects) == 2
     assert error_of(named(update)["bracket_1"], fallen) < 2 * CLOSE_M
