@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 from made_objects import scene_object, scene_of
-from made_scenes import box
+from made_scenes import box, look_from
 
 from iscene_ros.core.camera import Camera
 from iscene_ros.core.observation import Observation
@@ -20,17 +20,7 @@ from iscene_ros.relations.build import relate, scene_bodies
 CAMERA = Camera(320, 240, np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]]))
 
 
-def pose_from(position, target):
-    forward = np.subtract(target, position) / np.linalg.norm(np.subtract(target, position))
-    right = np.cross(forward, [0, 0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
-    pose[:3, 3] = position
-    return pose
-
-
-POSE = pose_from((0.0, -0.7, 0.5), (0.0, 0.0, 0.05))
+POSE = look_from((0.0, -0.7, 0.5), (0.0, 0.0, 0.05))
 
 
 def slab(low, high):
@@ -90,7 +80,7 @@ def test_wall_is_touched_behind_an_object() -> None:
 
 def test_table_ends_where_the_camera_sees_past_it() -> None:
     floor = slab((-1.5, -1.5, -0.72), (1.5, 1.5, -0.7))
-    pose = pose_from((0.45, -0.6, 0.6), (0.25, 0.0, 0.0))
+    pose = look_from((0.45, -0.6, 0.6), (0.25, 0.0, 0.0))
     item = scene_object(1, box((0.05, 0.05, 0.05), (0.0, 0.0)))
     scene, observation = seen([item], [TABLE, floor], 0.0, pose)
     _, environment, _ = scene_bodies(scene, observation)
@@ -131,7 +121,7 @@ def test_an_object_whose_floor_has_no_depth_stands_on_the_surroundings() -> None
 def test_an_object_that_the_camera_sees_under_stands_on_nothing() -> None:
     wall = slab((-2.0, 0.3, -1.0), (2.0, 0.32, 1.0))
     item = scene_object(1, box((0.1, 0.1, 0.1)))
-    pose = pose_from((0.0, -0.6, -0.2), (0.0, 0.0, 0.05))
+    pose = look_from((0.0, -0.6, -0.2), (0.0, 0.0, 0.05))
     scene, observation = seen([item], [wall], 0.0, pose)
     observation = replace(observation, depth=np.where(observation.depth > 0, observation.depth, 3))
     assert supporters(scene, observation) == set()
